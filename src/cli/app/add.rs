@@ -1,0 +1,35 @@
+//! `dcm app add`
+
+use crate::cli::args::AddArgs;
+use crate::cli::error::Error;
+use crate::cli::session::{Session, block_on};
+use crate::cli::output;
+use crate::model::{App, AppId, Policy, Program, Schedule};
+use crate::store::{Existing, OpenMode, OperatorStore as _, Registration};
+
+pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
+    let AddArgs { path, definition, enable, command } = args;
+    let mut app = App {
+        id: AppId::of(&path),
+        path,
+        program: Program { command: (!command.is_empty()).then_some(command), ..Program::default() },
+        schedule: Schedule::default(),
+        policy: Policy::default(),
+        disabled: !enable,
+    };
+    super::apply(definition, &mut app)?;
+    let (path, id) = (app.path.to_string(), app.id.to_string());
+    let store = session.store(OpenMode::Create)?;
+    block_on(async {
+        let registration = Registration { app, next_run: None, existing: Existing::Refuse };
+        Ok(store.register(vec![registration]).await?)
+    })?;
+    if session.json {
+        output::json(&serde_json::json!({ "app": id, "path": path, "disable": !enable }));
+    } else if enable {
+        output::data(&format!("{path} is registered\n"));
+    } else {
+        output::data(&format!("{path} is registered and disabled; dcm enable {path} lets it run\n"));
+    }
+    Ok(())
+}

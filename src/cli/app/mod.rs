@@ -1,0 +1,76 @@
+//! `dcm app`: the definitions of apps.
+
+mod add;
+mod export;
+mod import;
+mod limit;
+mod list;
+mod remove;
+mod set;
+mod show;
+
+use super::args::{AppCommand, DefinitionArgs};
+use super::error::Error;
+use super::session::Session;
+use crate::model::App;
+
+pub(super) fn app(session: &Session, command: AppCommand) -> Result<(), Error> {
+    match command {
+        AppCommand::Add(args) => add::add(session, args),
+        AppCommand::Set(args) => set::set(session, args),
+        AppCommand::List(args) => list::list(session, &args),
+        AppCommand::Show(args) => show::show(session, &args.path),
+        AppCommand::Remove(args) => remove::remove(session, &args),
+        AppCommand::Import { file } => import::import(session, &file),
+        AppCommand::Export(args) => export::export(session, &args),
+        AppCommand::Limit { place, limit } => limit::limit(session, &place, &limit),
+    }
+}
+
+/// Puts what the options say into a definition; what they do not mention stays.
+fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
+    let (schedule, policy, program) = (&mut app.schedule, &mut app.policy, &mut app.program);
+    if let Some(interval) = definition.interval {
+        schedule.interval = interval.into_option();
+    }
+    if let Some(retry_interval) = definition.retry_interval {
+        schedule.retry_interval = retry_interval.into_option();
+    }
+    if let Some(cron) = definition.cron {
+        schedule.cron = cron.into_option();
+    }
+    schedule.time_zone = definition.time_zone.unwrap_or(schedule.time_zone);
+    schedule.jitter = definition.jitter.unwrap_or(schedule.jitter);
+    if let Some(cwd) = definition.cwd {
+        program.cwd = Some(cwd).filter(|cwd| !cwd.is_empty() && cwd != "none");
+    }
+    for (name, value) in definition.env {
+        if value.is_empty() {
+            program.env.remove(&name);
+        } else {
+            program.env.insert(name, value);
+        }
+    }
+    program.pass_database = definition.pass_database.unwrap_or(program.pass_database);
+    policy.catch_up = definition.catch_up.unwrap_or(policy.catch_up);
+    policy.catch_up_limit = definition.catch_up_limit.unwrap_or(policy.catch_up_limit);
+    policy.max_failures = definition.max_failures.unwrap_or(policy.max_failures);
+    policy.stop_grace = definition.stop_grace.unwrap_or(policy.stop_grace);
+    if let Some(limit) = definition.max_runtime {
+        policy.max_runtime = limit.into_option().map(crate::model::Minutes::duration);
+    }
+    policy.log_limit = definition.log_limit.unwrap_or(policy.log_limit);
+    policy.log_keep = definition.log_keep.unwrap_or(policy.log_keep);
+    check_command(program.command.as_deref())
+}
+
+/// An argument vector that no system could execute.
+fn check_command(command: Option<&[String]>) -> Result<(), Error> {
+    match command {
+        Some([program, ..]) if program.is_empty() => Err(Error::usage("the command names no program")),
+        Some(command) if command.iter().any(|argument| argument.contains('\0')) => {
+            Err(Error::usage("the command holds a NUL character"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,31 @@
+//! `dcm app set`
+
+use crate::cli::args::SetArgs;
+use crate::cli::error::Error;
+use crate::cli::session::{Fleet, Session, block_on};
+use crate::cli::{json, output};
+use crate::store::{Existing, OpenMode, OperatorStore as _, Registration};
+
+pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
+    let SetArgs { path, definition, next_run, default_command, command } = args;
+    let store = session.store(OpenMode::Existing)?;
+    block_on(async {
+        let row = Fleet::read(store.as_ref()).await?.find(&path)?;
+        let mut app = row.app.clone();
+        if default_command {
+            app.program.command = None;
+        }
+        if !command.is_empty() {
+            app.program.command = Some(command);
+        }
+        super::apply(definition, &mut app)?;
+        if app != row.app || next_run.is_some() {
+            store.register(vec![Registration { app, next_run, existing: Existing::Replace }]).await?;
+        }
+        if session.json {
+            let row = Fleet::read(store.as_ref()).await?.find(&path)?;
+            output::json(&json::with_policies(&row));
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,482 @@
+//! The grammar of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::model::{AppPath, Minutes, Selector};
+
+/// Data Collector Manager: schedules, supervises and controls fleets of data collection apps.
+///
+/// Without a command it opens the console. If no manager serves the database, the console runs one
+/// inside itself.
+#[derive(Debug, Parser)]
+#[command(name = "dcm", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+
+    /// Be a client of a running manager, never start one.
+    #[arg(long, conflicts_with = "headless")]
+    pub(super) client: bool,
+
+    /// Be the manager, as a service, without a console.
+    #[arg(long)]
+    pub(super) headless: bool,
+
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 4 no such app; \
+75 refused for now (already running, disabled, locked); 124 timed out.";
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// The database: sqlite:PATH or postgres://... [env: DC_DATABASE_URL]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub(super) database: Option<String>,
+
+    /// Logs, run directories and the embedded database. [env: DC_STATE_DIR]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub(super) state_dir: Option<PathBuf>,
+
+    /// The configuration file. [env: DC_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Show JSON instead of text.
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Open the console (the same as dcm alone).
+    Console(ConsoleArgs),
+    /// Register apps, show and change their definitions.
+    #[command(subcommand)]
+    App(AppCommand),
+    /// Start apps.
+    Start(IssueArgs),
+    /// Stop apps; they stay stopped until start, restart or enable.
+    Stop(IssueArgs),
+    /// Stop apps if they run, and start them.
+    Restart(IssueArgs),
+    /// Let the schedule start apps; clears a fatal flag.
+    Enable(IssueArgs),
+    /// Stop apps and keep them from being started.
+    Disable(IssueArgs),
+    /// Show what apps are doing.
+    Status(StatusArgs),
+    /// Show the runs of apps.
+    History(HistoryArgs),
+    /// Show the output of an app.
+    Logs(LogsArgs),
+    /// Say why an app is or is not running.
+    Why(WhyArgs),
+    /// Show when apps are due next.
+    Next(NextArgs),
+    /// Run one app once, in the foreground.
+    RunApp(RunAppArgs),
+    /// Report progress; called by an app inside its run.
+    Report(ReportArgs),
+    /// Stop every app of this host, without a manager.
+    StopApps(StopAppsArgs),
+    /// Look after the database.
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Print the completions of a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Open the console on a small fleet of examples, in a directory of its own.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args, Default)]
+pub(super) struct ConsoleArgs {
+    /// Show only apps whose path holds this text.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+
+    /// Let nothing be changed from this console.
+    #[arg(long)]
+    pub(super) read_only: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AppCommand {
+    /// Register an app; it is disabled unless --enable.
+    Add(AddArgs),
+    /// Change the definition of an app.
+    Set(SetArgs),
+    /// List apps with their schedules.
+    List(SelectorsArgs),
+    /// Show the definition and state of an app.
+    Show(PathArg),
+    /// Delete apps; their history stays.
+    Remove(RemoveArgs),
+    /// Register or change the apps of a file, all or none.
+    Import {
+        /// A file with [[app]] tables; - for standard input.
+        file: PathBuf,
+    },
+    /// Print apps in the form that import reads.
+    Export(SelectorsArgs),
+    /// Limit how many apps of a group, or of a parent in it, run at once.
+    Limit {
+        /// GROUP or GROUP/PARENT.
+        place: String,
+        /// At most so many; none lifts the limit.
+        limit: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PathArg {
+    /// GROUP/PARENT/APP.
+    pub(super) path: AppPath,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SelectorsArgs {
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all.
+    #[arg(value_name = "SELECTOR")]
+    pub(super) selectors: Vec<Selector>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RemoveArgs {
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all.
+    #[arg(value_name = "SELECTOR", required = true)]
+    pub(super) selectors: Vec<Selector>,
+
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    /// GROUP/PARENT/APP.
+    pub(super) path: AppPath,
+
+    #[command(flatten)]
+    pub(super) definition: DefinitionArgs,
+
+    /// Let the schedule start it from now on.
+    #[arg(long)]
+    pub(super) enable: bool,
+
+    /// What is run; without it, PYTHON -m apps.GROUP.PARENT.APP.main.
+    #[arg(last = true, value_name = "ARGV")]
+    pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetArgs {
+    /// GROUP/PARENT/APP.
+    pub(super) path: AppPath,
+
+    #[command(flatten)]
+    pub(super) definition: DefinitionArgs,
+
+    /// When it is to run next.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) next_run: Option<crate::model::Timestamp>,
+
+    /// Run the default command again.
+    #[arg(long, conflicts_with = "command")]
+    pub(super) default_command: bool,
+
+    /// What is run from now on.
+    #[arg(last = true, value_name = "ARGV")]
+    pub(super) command: Vec<String>,
+}
+
+/// What an app is and when it runs. In `app set`, the word none takes a value away.
+#[derive(Debug, Args)]
+pub(super) struct DefinitionArgs {
+    /// Minutes between the end of a good run and the next one.
+    #[arg(long, value_name = "M", value_parser = Setting::<Minutes>::parse)]
+    pub(super) interval: Option<Setting<Minutes>>,
+
+    /// Minutes between a failed run and the next one.
+    #[arg(long, value_name = "M", value_parser = Setting::<Minutes>::parse)]
+    pub(super) retry_interval: Option<Setting<Minutes>>,
+
+    /// Calendar times: 5 fields, or 6 with seconds first.
+    #[arg(long, value_name = "EXPR", value_parser = Setting::<crate::model::Cron>::parse)]
+    pub(super) cron: Option<Setting<crate::model::Cron>>,
+
+    /// The zone of the calendar times, for example Europe/Zagreb.
+    #[arg(long, value_name = "Z", value_parser = parse_zone)]
+    pub(super) time_zone: Option<chrono_tz::Tz>,
+
+    /// Put each time off by a share of so many seconds that is fixed for the app.
+    #[arg(long, value_name = "S", value_parser = parse_seconds)]
+    pub(super) jitter: Option<std::time::Duration>,
+
+    /// The working directory.
+    #[arg(long, value_name = "DIR")]
+    pub(super) cwd: Option<String>,
+
+    /// A variable of the environment; an empty value takes it away.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
+    pub(super) env: Vec<(String, String)>,
+
+    /// Let the app see DC_DATABASE_URL.
+    #[arg(long, value_name = "BOOL")]
+    pub(super) pass_database: Option<bool>,
+
+    /// What becomes of times that were missed: latest, none or all.
+    #[arg(long, value_name = "WHICH")]
+    pub(super) catch_up: Option<crate::model::CatchUp>,
+
+    /// At most so many missed runs are caught up with.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) catch_up_limit: Option<u32>,
+
+    /// So many failures in a row make the app fatal; 0: never.
+    #[arg(long, value_name = "N")]
+    pub(super) max_failures: Option<u32>,
+
+    /// Seconds between TERM and KILL.
+    #[arg(long, value_name = "S", value_parser = parse_seconds)]
+    pub(super) stop_grace: Option<std::time::Duration>,
+
+    /// Minutes after which a run is ended and counts as failed.
+    #[arg(long, value_name = "M", value_parser = Setting::<Minutes>::parse)]
+    pub(super) max_runtime: Option<Setting<Minutes>>,
+
+    /// The output of a run takes at most so many bytes on disk.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(4096..=1 << 40))]
+    pub(super) log_limit: Option<u64>,
+
+    /// The output of so many runs is kept.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(super) log_keep: Option<u32>,
+}
+
+/// A value, or the word `none`, which takes it away.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Setting<T> {
+    Value(T),
+    None,
+}
+
+impl<T: std::str::FromStr> Setting<T>
+where
+    T::Err: std::fmt::Display,
+{
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "none" | "" => Ok(Self::None),
+            text => text.parse().map(Self::Value).map_err(|error: T::Err| error.to_string()),
+        }
+    }
+}
+
+impl<T> Setting<T> {
+    pub(super) fn into_option(self) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::None => None,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IssueArgs {
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all.
+    #[arg(value_name = "SELECTOR", required = true)]
+    pub(super) selectors: Vec<Selector>,
+
+    /// Arguments for the app, as JSON; start and restart only.
+    #[arg(long, value_name = "JSON", value_parser = parse_json)]
+    pub(super) args: Option<String>,
+
+    /// Wait for the verdicts, at most so long.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "60", value_parser = parse_seconds)]
+    pub(super) wait: Option<std::time::Duration>,
+
+    /// Do not ask when many apps are meant.
+    #[arg(long, short)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) which: SelectorsArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HistoryArgs {
+    /// A path, prefix (croatia/fina), glob (*/fina/*), or all.
+    pub(super) selector: Selector,
+
+    /// At most so many runs.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogsArgs {
+    /// GROUP/PARENT/APP.
+    pub(super) path: AppPath,
+
+    /// Go on with what is written.
+    #[arg(long, short)]
+    pub(super) follow: bool,
+
+    /// The last so many lines.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
+    pub(super) lines: usize,
+
+    /// Of this run instead of the latest.
+    #[arg(long, value_name = "ID")]
+    pub(super) run: Option<crate::model::RunId>,
+
+    /// Show when each line arrived.
+    #[arg(long, short)]
+    pub(super) timestamps: bool,
+
+    /// Pass control characters on to the terminal.
+    #[arg(long)]
+    pub(super) raw: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhyArgs {
+    /// GROUP/PARENT/APP.
+    pub(super) path: AppPath,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NextArgs {
+    /// A path, prefix (croatia/fina), glob (*/fina/*), or all.
+    pub(super) selector: Option<Selector>,
+
+    /// So many times of each app.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(super) count: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunAppArgs {
+    /// GROUP/PARENT/APP.
+    pub(super) path: AppPath,
+
+    /// Arguments for the app, as JSON.
+    #[arg(long, value_name = "JSON", value_parser = parse_json)]
+    pub(super) args: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// Items of this run.
+    #[arg(long, value_name = "N")]
+    pub(super) task_size: Option<u64>,
+
+    /// Items done.
+    #[arg(long, value_name = "N")]
+    pub(super) solved: Option<u64>,
+
+    /// Items given up.
+    #[arg(long, value_name = "N")]
+    pub(super) failed: Option<u64>,
+
+    /// 0 to 100.
+    #[arg(long, value_name = "P")]
+    pub(super) progress: Option<u8>,
+
+    /// When the run will be done.
+    #[arg(long, value_name = "T", value_parser = parse_time)]
+    pub(super) eta: Option<crate::model::Timestamp>,
+
+    /// When the app wants to run next.
+    #[arg(long, value_name = "T", value_parser = parse_time)]
+    pub(super) next_run: Option<crate::model::Timestamp>,
+
+    /// Exceptions so far.
+    #[arg(long, value_name = "N")]
+    pub(super) except_cnt: Option<u64>,
+
+    /// A word for the operator.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) message: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StopAppsArgs {
+    /// Seconds between TERM and KILL.
+    #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds)]
+    pub(super) grace: std::time::Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DbCommand {
+    /// Create the database, or bring it to the version of this program.
+    Migrate,
+    /// Look for damage.
+    Check,
+    /// Write a consistent copy while others go on writing.
+    Backup {
+        /// The new file.
+        target: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Only prepare the fleet, and say where it is.
+    #[arg(long)]
+    pub(super) prepare: bool,
+
+    /// Run it without a console.
+    #[arg(long)]
+    pub(super) without_console: bool,
+}
+
+fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {
+    text.parse().map_err(|_| format!("unknown time zone {text:?}; expected for example Europe/Zagreb"))
+}
+
+fn parse_time(text: &str) -> Result<crate::model::Timestamp, String> {
+    crate::model::parse_timestamp(text).map_err(|error| error.to_string())
+}
+
+fn parse_seconds(text: &str) -> Result<std::time::Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(std::time::Duration::from_secs_f64(seconds)),
+        _ => Err("expected 0 to 86400 seconds".to_owned()),
+    }
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn parse_json(text: &str) -> Result<String, String> {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| format!("not valid JSON: {error}"))?;
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

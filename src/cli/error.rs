@@ -1,0 +1,119 @@
+//! Errors of commands: what happened, what to do next, and the exit code.
+
+use std::fmt;
+
+use crate::config::ConfigError;
+use crate::process::OpenError;
+use crate::runtime::RunError;
+use crate::store::StoreError;
+
+/// Why a command failed. The kind decides the exit code.
+#[derive(Debug)]
+pub(super) struct Error {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+/// The documented exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It was tried and did not work, or a command was not executed.
+    Failed,
+    /// Wrong use or configuration.
+    Usage,
+    /// No app is meant by the selector.
+    NoSuchApp,
+    /// It may work later: already running, disabled, locked.
+    RefusedForNow,
+    /// No answer in time.
+    TimedOut,
+}
+
+impl Kind {
+    pub(super) const fn code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NoSuchApp => 4,
+            Self::RefusedForNow => 75,
+            Self::TimedOut => 124,
+        }
+    }
+}
+
+impl Error {
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// Adds what the person can do about it.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    pub(super) fn code(&self) -> u8 {
+        self.kind.code()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let kind = match &error {
+            StoreError::Unavailable(_) | StoreError::Served(_) => Kind::RefusedForNow,
+            StoreError::Schema { .. } | StoreError::Corrupt(_) | StoreError::Missing(_) => Kind::Usage,
+            StoreError::Refused(_) => Kind::Failed,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        let kind = match &error {
+            OpenError::Locked { .. } => Kind::RefusedForNow,
+            OpenError::Io { .. } => Kind::Failed,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<RunError> for Error {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::State(error) => error.into(),
+            RunError::Store(error) => error.into(),
+            error @ RunError::Part(_) => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}

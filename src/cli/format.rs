@@ -1,0 +1,94 @@
+//! Times, durations and counts for people.
+
+use std::time::Duration;
+
+use chrono::{Local, TimeDelta};
+
+use crate::model::{AppRow, CmdFlag, FatalFlag, RunStatus, Timestamp};
+
+/// A time of the local day, with the date when it is another day.
+pub(super) fn time(time: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(time) = time else { return "-".to_owned() };
+    let (time, now) = (time.with_timezone(&Local), now.with_timezone(&Local));
+    let form = if time.date_naive() == now.date_naive() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    time.format(form).to_string()
+}
+
+/// `3h05m`, `2m10s`, `4.2s`.
+pub(super) fn duration(length: TimeDelta) -> String {
+    let length = length.to_std().unwrap_or(Duration::ZERO);
+    let seconds = length.as_secs();
+    match seconds {
+        0..10 => format!("{:.1}s", length.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// `in 5m10s` or `2m00s ago`.
+pub(super) fn relative(time: Timestamp, now: Timestamp) -> String {
+    if time >= now { format!("in {}", duration(time - now)) } else { format!("{} ago", duration(now - time)) }
+}
+
+/// The flags of an app in one short word.
+pub(super) fn flags(row: &AppRow) -> String {
+    let mut flags = Vec::new();
+    if let Some(fatal) = &row.state.fatal {
+        flags.push(match fatal.flag {
+            FatalFlag::FailedToStart => "F1",
+            FatalFlag::AlertSent => "F2",
+            FatalFlag::UnexpectedBehavior => "F3",
+        });
+    }
+    if row.app.disabled {
+        flags.push("disabled");
+    }
+    if row.state.waiting_for.is_some() {
+        flags.push("waiting");
+    }
+    match row.command.as_ref().map(|command| command.flag) {
+        Some(CmdFlag::Pending) => flags.push("command"),
+        Some(CmdFlag::Executed | CmdFlag::NotExecuted) | None => {}
+    }
+    flags.join(",")
+}
+
+/// `12 of 100`, or what of it is known.
+pub(super) fn counts(row: &AppRow) -> String {
+    let progress = &row.progress;
+    match (progress.task_size, progress.solved) {
+        (None, 0) => "-".to_owned(),
+        (None, solved) => solved.to_string(),
+        (Some(size), solved) => format!("{solved}/{size}"),
+    }
+}
+
+/// The word for a status, as the contract spells it.
+pub(super) fn status(row: &AppRow) -> &'static str {
+    match (row.state.status, &row.state.fatal) {
+        (RunStatus::Running, _) | (_, None) => row.state.status.word(),
+        (RunStatus::NotRunning | RunStatus::Stopped, Some(_)) => "FATAL",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        for (millis, text) in [
+            (0, "0.0s"),
+            (4_200, "4.2s"),
+            (59_000, "59s"),
+            (130_000, "2m10s"),
+            (11_100_000, "3h05m"),
+            (200_000_000, "2d07h"),
+            (-5, "0.0s"),
+        ] {
+            assert_eq!(duration(TimeDelta::milliseconds(millis)), text);
+        }
+    }
+}

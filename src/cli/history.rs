@@ -1,0 +1,50 @@
+//! `dcm history`: the runs of apps.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::args::HistoryArgs;
+use super::error::Error;
+use super::session::{Fleet, Session, block_on};
+use super::{format, json, output};
+use crate::model::Run;
+use crate::store::{HistoryQuery, OpenMode, OperatorStore as _};
+
+pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error> {
+    let store = session.store(OpenMode::Existing)?;
+    block_on(async {
+        let apps = Fleet::read(store.as_ref()).await?.select(std::slice::from_ref(&args.selector))?;
+        let paths: BTreeMap<_, _> = apps.iter().map(|row| (row.app.id, row.app.path.to_string())).collect();
+        let query = HistoryQuery { apps: paths.keys().copied().collect(), limit: args.limit, ..HistoryQuery::default() };
+        let runs = store.history(query).await?;
+        let path = |run: &Run| paths.get(&run.app).map(String::as_str);
+        if session.json {
+            let rows: Vec<_> = runs.iter().map(|run| json::run(run, path(run))).collect();
+            output::json(&json!(rows));
+            return Ok(());
+        }
+        let now = store.time().await?;
+        let rows: Vec<_> = runs
+            .iter()
+            .map(|run| {
+                vec![
+                    path(run).unwrap_or_default().to_owned(),
+                    format::time(Some(run.start), now),
+                    format::duration(run.end.unwrap_or(now) - run.start),
+                    run.outcome.clone().unwrap_or_else(|| "running".to_owned()),
+                    run.exit_code.map_or_else(|| "-".to_owned(), |code| code.to_string()),
+                    run.trigger.clone(),
+                    run.attempt.to_string(),
+                    run.progress.solved.to_string(),
+                    run.progress.failed.to_string(),
+                    run.run.to_string(),
+                    run.message.clone().unwrap_or_default(),
+                ]
+            })
+            .collect();
+        let head = ["APP", "BEGAN", "TOOK", "OUTCOME", "EXIT", "TRIGGER", "TRY", "SOLVED", "FAILED", "RUN", "MESSAGE"];
+        output::table(&head, &rows);
+        Ok(())
+    })
+}

@@ -1,0 +1,56 @@
+//! What dcm logs about itself: text on a terminal, JSON elsewhere, and a file a day.
+
+use std::io::IsTerminal as _;
+use std::str::FromStr as _;
+
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::error::Error;
+use crate::config::{Settings, env};
+
+/// Whether the log may also go to standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stderr {
+    Used,
+    /// A console draws there.
+    Untouched,
+}
+
+/// Begins to log. What is logged is written until the guard is dropped.
+///
+/// # Errors
+/// When the filter or the folder of the log is wrong.
+pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, Error> {
+    let filter = Targets::from_str(&settings.log_level)
+        .map_err(|error| Error::usage(format!("{} or log.level: {error}", env::LOG)))?;
+    let folder = settings.state.own_log();
+    std::fs::create_dir_all(&folder).map_err(|error| Error::failed(format!("{}: {error}", folder.display())))?;
+    let appender = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("dcm")
+        .filename_suffix("log")
+        .max_log_files(usize::try_from(settings.log_keep_days).unwrap_or(usize::MAX))
+        .build(&folder)
+        .map_err(|error| Error::failed(format!("{}: {error}", folder.display())))?;
+    let (file, guard) = tracing_appender::non_blocking(appender);
+    let file = tracing_subscriber::fmt::layer().json().with_writer(file).with_filter(filter.clone());
+    let is_terminal = std::io::stderr().is_terminal();
+    let text = (stderr == Stderr::Used && is_terminal).then(|| {
+        let ansi = env::get(env::NO_COLOR).is_none();
+        tracing_subscriber::fmt::layer().with_ansi(ansi).with_target(false).with_writer(std::io::stderr).with_filter(filter.clone())
+    });
+    let json = (stderr == Stderr::Used && !is_terminal)
+        .then(|| tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).with_filter(filter));
+    tracing_subscriber::registry()
+        .with(file)
+        .with(text)
+        .with(json)
+        .try_init()
+        .map_err(|error| Error::failed(error.to_string()))?;
+    Ok(guard)
+}

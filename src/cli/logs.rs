@@ -1,0 +1,130 @@
+//! `dcm logs`: the output of an app on this host.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::args::LogsArgs;
+use super::error::Error;
+use super::session::{Fleet, Session, block_on};
+use super::{json, output};
+use crate::model::{AppId, Printable, RunId};
+use crate::process::{LogRecord, LogTail, Stream, logs_of};
+use crate::store::OpenMode;
+
+/// How long a follower sleeps before it looks for more.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub(super) fn logs(session: &Session, args: &LogsArgs) -> Result<(), Error> {
+    let app = AppId::of(&args.path);
+    if logs_of(&session.settings.state, app).is_empty() {
+        // Either there is no output yet, or no such app.
+        let store = session.store(OpenMode::Existing)?;
+        block_on(async { Fleet::read(store.as_ref()).await?.find(&args.path).map(drop) })?;
+    }
+    match newest(session, args, app)? {
+        Some((run, path)) => show(session, args, app, run, path),
+        None if args.follow => block_on(async {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                if let Some((run, path)) = newest(session, args, app)? {
+                    return show(session, args, app, run, path);
+                }
+            }
+        }),
+        None => {
+            output::message("no run of it has left any output on this host");
+            Ok(())
+        }
+    }
+}
+
+fn newest(session: &Session, args: &LogsArgs, app: AppId) -> Result<Option<(RunId, PathBuf)>, Error> {
+    let logs = logs_of(&session.settings.state, app);
+    match args.run {
+        None => Ok(logs.into_iter().next()),
+        Some(run) => logs.into_iter().find(|(other, _)| *other == run).map(Some).ok_or_else(|| {
+            Error::failed(format!("there is no output of run {run} of {} on this host", args.path))
+        }),
+    }
+}
+
+fn show(session: &Session, args: &LogsArgs, app: AppId, run: RunId, path: PathBuf) -> Result<(), Error> {
+    let (mut tail, records) = LogTail::open(&path, args.lines)?;
+    let mut printer = Printer { session, args, run };
+    if !printer.print(&records) || !args.follow {
+        return Ok(());
+    }
+    block_on(async {
+        loop {
+            let records = tail.more()?;
+            if !printer.print(&records) {
+                return Ok(());
+            }
+            if !records.is_empty() {
+                continue;
+            }
+            // A new run goes on in a file of its own.
+            if args.run.is_none()
+                && let Some((newer, path)) = newest(session, args, app)?.filter(|(newer, _)| *newer != printer.run)
+            {
+                output::message(&format!("run {newer}"));
+                printer.run = newer;
+                tail = LogTail::from_start(&path);
+                continue;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    })
+}
+
+struct Printer<'a> {
+    session: &'a Session,
+    args: &'a LogsArgs,
+    run: RunId,
+}
+
+impl Printer<'_> {
+    /// `false` when nobody reads any more.
+    fn print(&self, records: &[LogRecord]) -> bool {
+        let mut bytes = Vec::new();
+        for record in records {
+            self.format(record, &mut bytes);
+        }
+        bytes.is_empty() || output::bytes(&bytes)
+    }
+
+    fn format(&self, record: &LogRecord, out: &mut Vec<u8>) {
+        let text = String::from_utf8_lossy(&record.text);
+        if self.session.json {
+            let value = json!({
+                "time": json::time(record.time),
+                "runtime": self.run.to_string(),
+                "stream": match record.stream { Stream::Out => "stdout", Stream::Err => "stderr", Stream::Dcm => "dcm" },
+                "complete": record.is_complete,
+                "text": text,
+            });
+            out.extend(value.to_string().into_bytes());
+            out.push(b'\n');
+            return;
+        }
+        if self.args.timestamps
+            && let Some(time) = record.time
+        {
+            out.extend(crate::model::format_timestamp(time).into_bytes());
+            out.push(b' ');
+        }
+        if record.stream == Stream::Dcm {
+            out.extend_from_slice(b"[dcm] ");
+        }
+        if output::is_terminal() && !self.args.raw {
+            out.extend(Printable(&text).to_string().into_bytes());
+        } else {
+            out.extend_from_slice(&record.text);
+        }
+        if record.is_complete || record.stream == Stream::Dcm {
+            out.push(b'\n');
+        }
+    }
+}

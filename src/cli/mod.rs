@@ -1,0 +1,77 @@
+//! The command line: one file a command. The only part that prints.
+
+mod app;
+mod args;
+mod db;
+mod error;
+mod format;
+mod headless;
+mod history;
+mod issue;
+mod json;
+mod logging;
+mod logs;
+mod next;
+mod output;
+mod report;
+mod run_app;
+mod session;
+mod status;
+mod stop_apps;
+mod why;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::{Cli, Command};
+use error::Error;
+use session::Session;
+
+use crate::model::CmdName;
+
+/// Does what the arguments of the program say.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::message(&error.to_string());
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8, Error> {
+    let Cli { global, client: _, headless, command } = cli;
+    if let Some(Command::Completions { shell }) = command {
+        clap_complete::generate(shell, &mut Cli::command(), "dcm", &mut std::io::stdout());
+        return Ok(0);
+    }
+    let session = Session::new(global)?;
+    let done = |result: Result<(), Error>| result.map(|()| 0);
+    match command {
+        None if headless => done(headless::headless(&session)),
+        None | Some(Command::Console(_)) => Err(Error::failed("no console yet")),
+        Some(_) if headless => Err(Error::usage("--headless stands alone")),
+        Some(Command::App(command)) => done(app::app(&session, command)),
+        Some(Command::Start(args)) => done(issue::issue(&session, CmdName::Start, args)),
+        Some(Command::Stop(args)) => done(issue::issue(&session, CmdName::Stop, args)),
+        Some(Command::Restart(args)) => done(issue::issue(&session, CmdName::Restart, args)),
+        Some(Command::Enable(args)) => done(issue::issue(&session, CmdName::Enable, args)),
+        Some(Command::Disable(args)) => done(issue::issue(&session, CmdName::Disable, args)),
+        Some(Command::Status(args)) => done(status::status(&session, &args)),
+        Some(Command::History(args)) => done(history::history(&session, &args)),
+        Some(Command::Logs(args)) => done(logs::logs(&session, &args)),
+        Some(Command::Why(args)) => done(why::why(&session, &args)),
+        Some(Command::Next(args)) => done(next::next(&session, &args)),
+        Some(Command::RunApp(args)) => run_app::run_app(&session, args),
+        Some(Command::Report(args)) => done(report::report(&args)),
+        Some(Command::StopApps(args)) => done(stop_apps::stop_apps(&session, &args)),
+        Some(Command::Db(command)) => done(db::db(&session, command)),
+        Some(Command::Demo(_)) => Err(Error::failed("no demo yet")),
+        // Done above, without settings.
+        Some(Command::Completions { .. }) => Ok(0),
+    }
+}

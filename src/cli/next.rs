@@ -1,0 +1,77 @@
+//! `dcm next`: when apps are due.
+
+use serde_json::json;
+
+use super::args::NextArgs;
+use super::error::Error;
+use super::session::{Fleet, Session, block_on};
+use super::{format, json, output};
+use crate::manager::schedule;
+use crate::model::{AppRow, Timestamp};
+use crate::store::{OpenMode, OperatorStore as _};
+
+pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
+    let store = session.store(OpenMode::Existing)?;
+    block_on(async {
+        let selectors: Vec<_> = args.selector.iter().cloned().collect();
+        let apps = Fleet::read(store.as_ref()).await?.select(&selectors)?;
+        let now = store.time().await?;
+        let mut times: Vec<_> = apps.iter().flat_map(|row| due(row, args.count).map(move |time| (time, row))).collect();
+        times.sort_by(|(a, row_a), (b, row_b)| a.cmp(b).then_with(|| row_a.app.path.cmp(&row_b.app.path)));
+        if session.json {
+            let rows: Vec<_> = times
+                .iter()
+                .map(|(time, row)| {
+                    json!({ "path": row.app.path.to_string(), "next_run": json::time(Some(*time)), "disable": row.app.disabled })
+                })
+                .collect();
+            output::json(&json!(rows));
+            return Ok(());
+        }
+        let rows: Vec<_> = times
+            .iter()
+            .map(|(time, row)| {
+                let relative = if *time < now { "due".to_owned() } else { format::relative(*time, now) };
+                vec![format::time(Some(*time), now), relative, row.app.path.to_string(), describe(row)]
+            })
+            .collect();
+        output::table(&["TIME", "IN", "APP", "SCHEDULE"], &rows);
+        Ok(())
+    })
+}
+
+/// The next time, and for calendar schedules those after it.
+fn due(row: &AppRow, count: u32) -> impl Iterator<Item = Timestamp> {
+    let mut times = Vec::new();
+    let barred = row.app.disabled || row.state.fatal.is_some() || row.state.stopped_by.is_some();
+    if let Some(first) = row.next_run.filter(|_| !barred) {
+        times.push(first);
+        if let Some(cron) = &row.app.schedule.cron {
+            let jitter = schedule::jitter(&row.app.schedule, row.app.id);
+            let mut slot = first - jitter;
+            while times.len() < count as usize {
+                match schedule::next_slot(cron, row.app.schedule.time_zone, slot) {
+                    Some(following) => slot = following,
+                    None => break,
+                }
+                times.push(slot + jitter);
+            }
+        }
+    }
+    times.into_iter()
+}
+
+/// The schedule of an app in words.
+pub(super) fn describe(row: &AppRow) -> String {
+    let schedule = &row.app.schedule;
+    let mut parts = Vec::new();
+    if let Some(cron) = &schedule.cron {
+        parts.push(format!("{cron} {}", schedule.time_zone));
+    } else if let Some(interval) = schedule.interval {
+        parts.push(format!("{interval} min after each run"));
+    }
+    if let Some(retry) = schedule.retry_interval {
+        parts.push(format!("retry after {retry} min"));
+    }
+    if parts.is_empty() { "on command".to_owned() } else { parts.join(", ") }
+}

@@ -1,0 +1,39 @@
+//! `dcm report`: an app tells of its progress.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::args::ReportArgs;
+use super::error::{Error, Kind};
+use super::json;
+use crate::config::env;
+use crate::process::reporting::{self, SendError};
+
+pub(super) fn report(args: &ReportArgs) -> Result<(), Error> {
+    let fields = json::compact(vec![
+        ("task_size", json!(args.task_size)),
+        ("solved", json!(args.solved)),
+        ("failed", json!(args.failed)),
+        ("progress", json!(args.progress)),
+        ("eta", json::time(args.eta)),
+        ("next_run", json::time(args.next_run)),
+        ("except_cnt", json!(args.except_cnt)),
+        ("message", json!(args.message)),
+    ]);
+    if fields.is_empty() {
+        return Err(Error::usage("nothing to report").hint("dcm report --help shows what can be told"));
+    }
+    let Some(run_dir) = env::get(env::RUN_DIR) else {
+        return Err(Error::usage(format!("{} is not set", env::RUN_DIR))
+            .hint("dcm report works inside an app that dcm has started"));
+    };
+    reporting::send(Path::new(&run_dir), fields).map_err(|error| {
+        let kind = match &error {
+            SendError::Invalid(_) => Kind::Usage,
+            SendError::NotHeard(_) => Kind::RefusedForNow,
+            SendError::Io(_) => Kind::Failed,
+        };
+        Error::new(kind, error.to_string())
+    })
+}

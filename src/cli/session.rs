@@ -1,0 +1,130 @@
+//! What commands have in common: the settings, the database, and the apps that selectors mean.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::args::Global;
+use super::error::{Error, Kind};
+use super::output;
+use crate::config::{Database, Flags, Settings, env};
+use crate::model::{AppPath, AppRow, FaultyRow, ManagerRow, Registered, Selector, Timestamp};
+use crate::process::LaunchSettings;
+use crate::store::{OpenMode, OperatorStore, SqliteStore, Store, read_fleet};
+
+/// A manager whose heartbeat is older than this has ended without saying so.
+const HEARTBEAT_MAX: TimeDelta = TimeDelta::seconds(15);
+
+/// One call of the program.
+pub(super) struct Session {
+    pub(super) settings: Settings,
+    pub(super) json: bool,
+}
+
+impl Session {
+    pub(super) fn new(global: Global) -> Result<Self, Error> {
+        let Global { database, state_dir, config, json } = global;
+        let flags = Flags { database, state_dir, config };
+        let settings = Settings::load(flags, env::get, &mut |warning| output::message(&warning))?;
+        Ok(Self { settings, json })
+    }
+
+    /// Opens the database.
+    pub(super) fn store(&self, mode: OpenMode) -> Result<Arc<SqliteStore>, Error> {
+        match &self.settings.database {
+            Database::Sqlite { path, .. } => Ok(Arc::new(SqliteStore::open(path, mode)?)),
+            database @ Database::Postgres(_) => Err(Error::usage(format!(
+                "this version of dcm has no driver for {database}; use sqlite:PATH"
+            ))),
+        }
+    }
+
+    /// How apps are started on this host.
+    pub(super) fn launch(&self) -> LaunchSettings {
+        LaunchSettings {
+            state: self.settings.state.clone(),
+            python: self.settings.python.clone(),
+            database_url: self.settings.database.url(),
+            cwd: std::env::current_dir().unwrap_or_else(|_| "/".into()),
+        }
+    }
+}
+
+/// Runs the async part of a command on this thread.
+pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::failed(format!("no event loop: {error}")))?
+        .block_on(future)
+}
+
+/// The apps table, sorted by path.
+pub(super) struct Fleet {
+    pub(super) apps: Vec<AppRow>,
+    pub(super) set_aside: Vec<FaultyRow>,
+}
+
+impl Fleet {
+    pub(super) async fn read(store: &dyn OperatorStore) -> Result<Self, Error> {
+        let (rows, _) = read_fleet(store).await?;
+        let mut fleet = Self { apps: Vec::with_capacity(rows.len()), set_aside: Vec::new() };
+        for row in rows {
+            match row {
+                Registered::App(row) => fleet.apps.push(*row),
+                Registered::Faulty(row) => fleet.set_aside.push(row),
+            }
+        }
+        fleet.apps.sort_by(|a, b| a.app.path.cmp(&b.app.path));
+        fleet.set_aside.sort_by(|a, b| a.names.cmp(&b.names));
+        Ok(fleet)
+    }
+
+    /// The apps that selectors mean, all of them if there is no selector.
+    ///
+    /// # Errors
+    /// With exit code 4 when a selector means none.
+    pub(super) fn select(self, selectors: &[Selector]) -> Result<Vec<AppRow>, Error> {
+        for selector in selectors {
+            if !self.apps.iter().any(|row| selector.matches(&row.app.path)) {
+                return Err(self.none_for(&selector.to_string()));
+            }
+        }
+        let is_meant = |row: &AppRow| selectors.is_empty() || selectors.iter().any(|selector| selector.matches(&row.app.path));
+        Ok(self.apps.into_iter().filter(is_meant).collect())
+    }
+
+    /// One app.
+    pub(super) fn find(self, path: &AppPath) -> Result<AppRow, Error> {
+        match self.apps.iter().position(|row| row.app.path == *path) {
+            Some(at) => Ok(self.apps.into_iter().nth(at).unwrap_or_else(|| unreachable!("it was found there"))),
+            None => Err(self.none_for(&path.to_string())),
+        }
+    }
+
+    fn none_for(&self, text: &str) -> Error {
+        let error = Error::new(Kind::NoSuchApp, format!("no such app: {text}"));
+        if let Some(row) = self.set_aside.iter().find(|row| row.names.starts_with(text)) {
+            return error.hint(format!("{} is registered, but set aside: {}", row.names, row.fault));
+        }
+        match self.nearest(text) {
+            Some(path) => error.hint(format!("did you mean {path}?")),
+            None => error.hint("dcm app list shows what is registered"),
+        }
+    }
+
+    /// A path that ends alike: the group or parent was forgotten or misspelt.
+    fn nearest(&self, text: &str) -> Option<&AppPath> {
+        let name = text.rsplit('/').next()?;
+        self.apps.iter().map(|row| &row.app.path).find(|path| path.name.as_str() == name)
+    }
+}
+
+/// The managers that live, by the database's clock.
+pub(super) async fn live_managers(store: &dyn Store) -> Result<(Vec<ManagerRow>, Timestamp), Error> {
+    let now = store.time().await?;
+    let managers = store.managers().await?;
+    let live = managers.into_iter().filter(|row| row.stopped.is_none() && now - row.heartbeat < HEARTBEAT_MAX).collect();
+    Ok((live, now))
+}

@@ -1,0 +1,125 @@
+//! `dcm why`: why an app is or is not running, and what would change that.
+
+use serde_json::json;
+
+use super::args::WhyArgs;
+use super::error::Error;
+use super::session::{Fleet, Session, block_on, live_managers};
+use super::{format, output};
+use crate::model::{AppRow, CmdFlag, ManagerRow, Run, RunStatus, Skip, Timestamp};
+use crate::store::{HistoryQuery, OpenMode, OperatorStore as _};
+
+pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
+    let store = session.store(OpenMode::Existing)?;
+    block_on(async {
+        let fleet = Fleet::read(store.as_ref()).await?;
+        let row = fleet.find(&args.path)?;
+        let (managers, now) = live_managers(store.as_ref()).await?;
+        let query = HistoryQuery { apps: vec![row.app.id], limit: 1, ..HistoryQuery::default() };
+        let last = store.history(query).await?.into_iter().next();
+        let skip = store.skips(row.app.id, 1).await?.into_iter().next();
+        let reasons = explain(&Facts { row: &row, managers: &managers, last: last.as_ref(), skip: skip.as_ref(), now });
+        if session.json {
+            output::json(&json!({ "path": row.app.path.to_string(), "status": row.state.status.word(), "reasons": reasons }));
+        } else {
+            output::data(&format!("{}\n", reasons.join("\n")));
+        }
+        Ok(())
+    })
+}
+
+/// What is known when the question is asked.
+struct Facts<'a> {
+    row: &'a AppRow,
+    managers: &'a [ManagerRow],
+    last: Option<&'a Run>,
+    skip: Option<&'a Skip>,
+    now: Timestamp,
+}
+
+/// The reasons, the strongest first.
+fn explain(facts: &Facts<'_>) -> Vec<String> {
+    let Facts { row, managers, last, skip, now } = facts;
+    let mut reasons = Vec::new();
+    if managers.is_empty() {
+        reasons.push("no manager is running, so nothing is started or stopped: dcm or dcm --headless starts one".to_owned());
+    }
+    match row.state.status {
+        RunStatus::Running => reasons.push(running(row, *last, *now)),
+        RunStatus::NotRunning | RunStatus::Stopped => reasons.extend(not_running(row, *now)),
+    }
+    if let Some(command) = row.command.as_ref().filter(|command| command.flag == CmdFlag::Pending) {
+        let by = command.by.as_deref().unwrap_or("somebody");
+        let since = command.time.map(|time| format!(", issued {}", format::relative(time, *now))).unwrap_or_default();
+        reasons.push(format!("{} by {by} is under way{since}", command.name));
+    }
+    if let Some(run) = last.filter(|run| run.end.is_some()) {
+        reasons.push(last_run(run, *now));
+    }
+    if let Some(skip) = skip {
+        let count = skip.slots.map_or("many times".to_owned(), |count| match count {
+            1 => "one time".to_owned(),
+            count => format!("{count} times"),
+        });
+        reasons.push(format!(
+            "{count} from {} on did not become runs: {}",
+            format::time(Some(skip.first), *now),
+            skip.reason.word().replace('_', " ")
+        ));
+    }
+    reasons
+}
+
+fn running(row: &AppRow, last: Option<&Run>, now: Timestamp) -> String {
+    let since = row.state.last_run.map(|time| format!(" since {}", format::duration(now - time))).unwrap_or_default();
+    let trigger = last.filter(|run| run.end.is_none()).map(|run| match run.trigger.as_str() {
+        "schedule" => format!(", started by its schedule (due {})", format::time(run.due, now)),
+        "catch-up" => format!(", started late for a time that was missed ({})", format::time(run.due, now)),
+        "command" => ", started by a command".to_owned(),
+        other => format!(", started by {other}"),
+    });
+    let pid = row.state.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    let disabled = if row.app.disabled { "; it is disabled and will not be started again" } else { "" };
+    format!("it is running{since}{pid}{}{disabled}", trigger.unwrap_or_default())
+}
+
+fn not_running(row: &AppRow, now: Timestamp) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let path = &row.app.path;
+    if let Some(fatal) = &row.state.fatal {
+        reasons.push(format!(
+            "it is fatal ({}) since {}: {}; mend the cause, then dcm enable {path}",
+            fatal.flag,
+            format::time(Some(fatal.time), now),
+            fatal.message
+        ));
+    } else if row.app.disabled {
+        reasons.push(format!("it is disabled; dcm enable {path} lets it run"));
+    }
+    if let Some(by) = &row.state.stopped_by {
+        reasons.push(format!("{by} stopped it; it stays stopped until dcm start, restart or enable {path}"));
+    } else if row.state.status == RunStatus::Stopped && reasons.is_empty() {
+        reasons.push("its last run crashed; it is started again after a pause".to_owned());
+    }
+    if let Some(limit) = &row.state.waiting_for {
+        reasons.push(format!("it is due and waits for room ({limit})"));
+    }
+    if reasons.is_empty() || row.state.status == RunStatus::Stopped && row.state.stopped_by.is_none() {
+        reasons.push(match row.next_run {
+            Some(time) => format!("it is due {} ({})", format::relative(time, now), format::time(Some(time), now)),
+            None => format!("it has no schedule and runs on command only: dcm start {path}"),
+        });
+    }
+    reasons
+}
+
+fn last_run(run: &Run, now: Timestamp) -> String {
+    let exit = run.exit_code.map(|code| format!(", exit {code}")).unwrap_or_default();
+    let message = run.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    let took = run.end.map(|end| format::duration(end - run.start)).unwrap_or_default();
+    format!(
+        "the last run began {} and took {took}: {}{exit}{message}",
+        format::relative(run.start, now),
+        run.outcome.as_deref().unwrap_or("running").replace('_', " ")
+    )
+}

@@ -1,0 +1,84 @@
+//! The environment variables of dcm, each in one place. Nothing else reads the environment for
+//! settings.
+
+/// The database: `sqlite:PATH` or `postgres://...`.
+pub const DATABASE_URL: &str = "DC_DATABASE_URL";
+
+/// The state directory: logs, run directories, the embedded database.
+pub const STATE_DIR: &str = "DC_STATE_DIR";
+
+/// The configuration file.
+pub const CONFIG: &str = "DC_CONFIG";
+
+/// The host of a PostgreSQL database, where no URL is given.
+pub const DB_MAIN_IP: &str = "DC_DB_MAIN_IP";
+
+/// Its port.
+pub const DB_MAIN_PORT: &str = "DC_DB_MAIN_PORT";
+
+/// The name of the database there.
+pub const DB_MAIN_DATABASENAME: &str = "DC_DB_MAIN_DATABASENAME";
+
+/// The user.
+pub const DB_MAIN_USERNAME: &str = "DC_DB_MAIN_USERNAME";
+
+/// The password of the user; never shown.
+pub const DB_MAIN_PASSWORD: &str = "DC_DB_MAIN_PASSWORD";
+
+/// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or filters of tracing.
+pub const LOG: &str = "DC_LOG";
+
+/// The run directory, set by dcm for the apps that it starts; `dcm report` needs it.
+pub const RUN_DIR: &str = "DC_RUN_DIR";
+
+/// Set to anything: no colours (<https://no-color.org>).
+pub const NO_COLOR: &str = "NO_COLOR";
+
+/// The Python environment that is active; its interpreter runs apps without a command.
+pub const VIRTUAL_ENV: &str = "VIRTUAL_ENV";
+
+/// Which glyphs the console draws: `unicode`, `safe` or `ascii`.
+pub const GLYPHS: &str = "DC_GLYPHS";
+
+/// Where the state of a user's programs belongs.
+const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+
+/// Where the configuration of a user's programs belongs.
+const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+
+/// The user's home directory.
+const HOME: &str = "HOME";
+
+/// Where the data of all users' programs belongs on Windows.
+const PROGRAM_DATA: &str = "PROGRAMDATA";
+
+/// The value of a variable; an empty one counts as not set, a value that is no text is left out.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads variables")]
+pub fn get(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where the state belongs when nobody says: `/var/lib/dcm` for root, else the user's state
+/// directory.
+pub(super) fn default_state_dir() -> std::path::PathBuf {
+    if cfg!(windows) {
+        return std::path::PathBuf::from(get(PROGRAM_DATA).unwrap_or_else(|| "C:\\ProgramData".to_owned())).join("dcm");
+    }
+    match (crate::process::user_name().as_str(), get(XDG_STATE_HOME), get(HOME)) {
+        ("root", _, _) => "/var/lib/dcm".into(),
+        (_, Some(state), _) => std::path::PathBuf::from(state).join("dcm"),
+        (_, None, Some(home)) => std::path::PathBuf::from(home).join(".local/state/dcm"),
+        (_, None, None) => "/var/lib/dcm".into(),
+    }
+}
+
+/// Where the configuration is looked for when nobody says, in this order.
+pub(super) fn default_config_files() -> Vec<std::path::PathBuf> {
+    let user = get(XDG_CONFIG_HOME)
+        .map(std::path::PathBuf::from)
+        .or_else(|| get(HOME).map(|home| std::path::PathBuf::from(home).join(".config")));
+    let of_user = user.map(|folder| folder.join("dcm/dcm.toml"));
+    let of_host = if cfg!(windows) { default_state_dir().join("dcm.toml") } else { "/etc/dcm/dcm.toml".into() };
+    of_user.into_iter().chain([of_host]).collect()
+}

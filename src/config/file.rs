@@ -1,0 +1,187 @@
+//! The configuration file: TOML, every key documented in `defaults.toml`.
+
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::ConfigError;
+
+/// The largest file that is read.
+const SIZE_MAX: u64 = 1024 * 1024;
+
+/// What a file says. Everything may be missing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct File {
+    pub(super) database: Option<String>,
+    pub(super) state_dir: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) python: Option<String>,
+    pub(super) running_max: Option<u32>,
+    pub(super) logs_max: Option<u64>,
+    pub(super) log_level: Option<String>,
+    pub(super) log_keep_days: Option<u32>,
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// [`ConfigError`] with file and line. Keys that dcm does not know are warned of and left alone.
+pub(super) fn read(path: &Path, warn: &mut dyn FnMut(String)) -> Result<File, ConfigError> {
+    let failed = |why: String| ConfigError { origin: path.display().to_string(), why };
+    let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
+    if size > SIZE_MAX {
+        return Err(failed(format!("larger than {SIZE_MAX} bytes")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    parse(path.to_owned(), text.strip_prefix('\u{feff}').unwrap_or(&text), warn)
+}
+
+fn parse(path: PathBuf, text: &str, warn: &mut dyn FnMut(String)) -> Result<File, ConfigError> {
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_of(text, span.start));
+        ConfigError { origin: format!("{}:{line}", path.display()), why: error.message().to_owned() }
+    })?;
+    let mut reader = Reader { path, text, warn, file: File::default() };
+    reader.table("", table.get_ref())?;
+    Ok(reader.file)
+}
+
+struct Reader<'a> {
+    path: PathBuf,
+    text: &'a str,
+    warn: &'a mut dyn FnMut(String),
+    file: File,
+}
+
+impl Reader<'_> {
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) -> Result<(), ConfigError> {
+        for (key, value) in table {
+            let name = format!("{prefix}{}", key.get_ref());
+            match (name.as_str(), value.get_ref()) {
+                ("limits" | "logs" | "log", DeValue::Table(inner)) => self.table(&format!("{name}."), inner)?,
+                ("database", _) => self.file.database = Some(self.text(&name, value)?),
+                ("state_dir", _) => self.file.state_dir = Some(self.text(&name, value)?),
+                ("name", _) => self.file.name = Some(self.text(&name, value)?),
+                ("python", _) => self.file.python = Some(self.text(&name, value)?),
+                ("limits.running", _) => self.file.running_max = Some(self.number(&name, value)?),
+                ("logs.max_total", _) => {
+                    let text = self.text(&name, value)?;
+                    let size = parse_size(&text);
+                    self.file.logs_max = Some(size.ok_or_else(|| self.wrong(value, format!("{name} is no size such as \"20GiB\"")))?);
+                }
+                ("log.level", _) => {
+                    let level = self.text(&name, value)?;
+                    if !["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) {
+                        return Err(self.wrong(value, format!("{name} must be error, warn, info, debug or trace")));
+                    }
+                    self.file.log_level = Some(level);
+                }
+                ("log.keep_days", _) => self.file.log_keep_days = Some(self.number(&name, value)?),
+                _ => {
+                    let place = self.place(key.span().start);
+                    (self.warn)(format!("{place}: unknown setting {name}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {
+        value
+            .get_ref()
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+            .ok_or_else(|| self.wrong(value, format!("{name} must be a text")))
+    }
+
+    fn number(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<u32, ConfigError> {
+        value
+            .get_ref()
+            .as_integer()
+            .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok())
+            .filter(|number| *number > 0)
+            .ok_or_else(|| self.wrong(value, format!("{name} must be a whole number of 1 or more")))
+    }
+
+    fn wrong(&self, value: &Spanned<DeValue<'_>>, why: String) -> ConfigError {
+        ConfigError { origin: self.place(value.span().start), why }
+    }
+
+    fn place(&self, at: usize) -> String {
+        format!("{}:{}", self.path.display(), line_of(self.text, at))
+    }
+}
+
+/// The number of the line that holds a byte, from 1.
+pub(crate) fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// `20GiB`, `512 MiB`, or a number of bytes.
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let shift = match text[digits..].trim() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> (Result<File, ConfigError>, Vec<String>) {
+        let mut warnings = Vec::new();
+        let file = parse("dcm.toml".into(), text, &mut |warning| warnings.push(warning));
+        (file, warnings)
+    }
+
+    #[test]
+    fn the_defaults_are_a_valid_file() {
+        let (file, warnings) = check(include_str!("defaults.toml"));
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(file.unwrap().logs_max, Some(20 << 30));
+    }
+
+    #[test]
+    fn every_key_of_the_documentation_is_known() {
+        // What is commented out is documentation as well: it must be readable as it stands.
+        let all: String = include_str!("defaults.toml")
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ") && !rest.contains(". ")).unwrap_or(line))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let (file, warnings) = check(&all);
+        assert_eq!(warnings, Vec::<String>::new());
+        let file = file.unwrap();
+        assert_eq!(file.running_max, Some(200));
+        assert_eq!(file.name.as_deref(), Some("zg-01"));
+        assert!(file.database.is_some() && file.state_dir.is_some() && file.python.is_some());
+    }
+
+    #[test]
+    fn unknown_keys_are_warned_of_and_wrong_values_refused_with_their_line() {
+        let (file, warnings) = check("name = 'a'\ncolour = 1\n[limits]\nrunnning = 3\n");
+        assert!(file.is_ok());
+        assert_eq!(warnings, ["dcm.toml:2: unknown setting colour", "dcm.toml:4: unknown setting limits.runnning"]);
+        for (text, expected) in [
+            ("\nname = 3", "dcm.toml:2: name must be a text"),
+            ("[limits]\nrunning = 0", "dcm.toml:2: limits.running must be a whole number of 1 or more"),
+            ("[logs]\nmax_total = '5 apples'", "dcm.toml:2: logs.max_total is no size"),
+            ("[log]\nlevel = 'loud'", "dcm.toml:2: log.level must be"),
+            ("name = 'a'\nname = 'b'", "dcm.toml:2: duplicate key"),
+            ("= 1", "dcm.toml:1: "),
+        ] {
+            let message = check(text).0.unwrap_err().to_string();
+            assert!(message.starts_with(expected), "{text}: {message}");
+        }
+    }
+}

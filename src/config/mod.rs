@@ -1,0 +1,269 @@
+//! Settings: flags come before the environment, that before the file, that before the defaults.
+
+pub mod env;
+mod file;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub(crate) use file::line_of;
+
+use crate::process::StateDir;
+
+/// Every setting with its default and what it means.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// A setting is missing or wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}: {why}")]
+pub struct ConfigError {
+    /// Where the value comes from: a flag, a variable, or file and line.
+    origin: String,
+    why: String,
+}
+
+/// What the flags of the command line say.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--database`
+    pub database: Option<String>,
+    /// `--state-dir`
+    pub state_dir: Option<PathBuf>,
+    /// `--config`
+    pub config: Option<PathBuf>,
+}
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the fleet is kept.
+    pub database: Database,
+    /// Where the host's files are.
+    pub state: StateDir,
+    /// The manager's name.
+    pub name: String,
+    /// The interpreter of apps without a command.
+    pub python: String,
+    /// At most so many apps run at once on this host.
+    pub running_max: Option<u32>,
+    /// The output of all apps takes at most so many bytes.
+    pub logs_max: u64,
+    /// What is logged.
+    pub log_level: String,
+    /// So many days of the manager's log are kept.
+    pub log_keep_days: u32,
+}
+
+/// Where the fleet is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A file on this host. `is_default`: nobody has named it.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Whether it is the one in the state directory.
+        is_default: bool,
+    },
+    /// A server; the URL may hold a password.
+    Postgres(String),
+}
+
+impl Database {
+    fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() || path.contains(['\0', '?']) {
+                return Err(ConfigError { origin: origin.to_owned(), why: "sqlite: must be followed by the path of a file".to_owned() });
+            }
+            return Ok(Self::Sqlite { path: path.into(), is_default: false });
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        // The value may hold a password: only its beginning is shown.
+        let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+        Err(ConfigError {
+            origin: origin.to_owned(),
+            why: format!("unknown kind of database {scheme:?}: expected sqlite:PATH or postgres://..."),
+        })
+    }
+
+    /// The URL as apps may get it; it may hold a password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite { path, .. } => {
+                format!("sqlite:{}", std::path::absolute(path).unwrap_or_else(|_| path.clone()).display())
+            }
+            Self::Postgres(url) => url.clone(),
+        }
+    }
+}
+
+/// The URL without its password.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path, .. } => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
+                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+                // Parameters may hold a password as well.
+                write!(f, "{scheme}://{}", place.split('?').next().unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Settings {
+    /// Puts the settings together. `get` reads a variable of the environment; `warn` hears of keys
+    /// in the file that nobody knows.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the place of the first wrong value.
+    pub fn load(
+        flags: Flags,
+        get: impl Fn(&str) -> Option<String>,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<Self, ConfigError> {
+        let file = match config_file(&flags, &get) {
+            Some(path) => file::read(&path, warn)?,
+            None => file::File::default(),
+        };
+        let state_dir = flags
+            .state_dir
+            .or_else(|| get(env::STATE_DIR).map(PathBuf::from))
+            .or_else(|| file.state_dir.map(PathBuf::from))
+            .unwrap_or_else(env::default_state_dir);
+        let state = StateDir::new(std::path::absolute(&state_dir).unwrap_or(state_dir));
+        let named = [
+            (flags.database, "--database"),
+            (get(env::DATABASE_URL), env::DATABASE_URL),
+            (postgres_of_parts(&get), env::DB_MAIN_IP),
+            (file.database, "database"),
+        ];
+        let named = named.into_iter().find_map(|(text, origin)| text.map(|text| (text, origin)));
+        let database = match named {
+            Some((text, origin)) => Database::parse(&text, origin)?,
+            None => Database::Sqlite { path: state.database(), is_default: true },
+        };
+        let log_level = get(env::LOG).or(file.log_level).unwrap_or_else(|| "info".to_owned());
+        Ok(Self {
+            database,
+            state,
+            name: file.name.unwrap_or_else(crate::process::host_name),
+            python: file.python.unwrap_or_else(|| python(&get)),
+            running_max: file.running_max,
+            logs_max: file.logs_max.unwrap_or(20 << 30),
+            log_level,
+            log_keep_days: file.log_keep_days.unwrap_or(14),
+        })
+    }
+}
+
+fn config_file(flags: &Flags, get: &impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    flags
+        .config
+        .clone()
+        .or_else(|| get(env::CONFIG).map(PathBuf::from))
+        .or_else(|| env::default_config_files().into_iter().find(|path| path.is_file()))
+}
+
+fn postgres_of_parts(get: &impl Fn(&str) -> Option<String>) -> Option<String> {
+    let host = get(env::DB_MAIN_IP)?;
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let port = get(env::DB_MAIN_PORT).map(|port| format!(":{port}")).unwrap_or_default();
+    let database = get(env::DB_MAIN_DATABASENAME).unwrap_or_default();
+    let user = get(env::DB_MAIN_USERNAME).map(|user| percent_encode(&user));
+    let password = get(env::DB_MAIN_PASSWORD).map(|password| format!(":{}", percent_encode(&password)));
+    let login = user.map(|user| format!("{user}{}@", password.unwrap_or_default())).unwrap_or_default();
+    Some(format!("postgres://{login}{host}{port}/{}", percent_encode(&database)))
+}
+
+fn percent_encode(text: &str) -> String {
+    use fmt::Write as _;
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+fn python(get: &impl Fn(&str) -> Option<String>) -> String {
+    let of_environment = get(env::VIRTUAL_ENV).map(|folder| {
+        let folder = Path::new(&folder);
+        if cfg!(windows) { folder.join("Scripts").join("python.exe") } else { folder.join("bin").join("python") }
+    });
+    match of_environment {
+        Some(python) => python.to_string_lossy().into_owned(),
+        None if cfg!(windows) => "python".to_owned(),
+        None => "python3".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn load(flags: Flags, variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+        let flags = Flags { state_dir: flags.state_dir.or(Some("/state".into())), ..flags };
+        Settings::load(flags, |name| variables.get(name).map(|value| (*value).to_owned()), &mut |_| {})
+    }
+
+    #[test]
+    fn flags_come_before_the_environment_and_that_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dcm.toml");
+        std::fs::write(&file, "database = 'sqlite:/file.db'\nname = 'zg'\n").unwrap();
+        let config = Some(file);
+        let from_file = load(Flags { config: config.clone(), ..Flags::default() }, &[]).unwrap();
+        assert_eq!(from_file.database.to_string(), "sqlite:/file.db");
+        assert_eq!(from_file.name, "zg");
+        let environment = [(env::DATABASE_URL, "sqlite:/env.db")];
+        let from_environment = load(Flags { config: config.clone(), ..Flags::default() }, &environment).unwrap();
+        assert_eq!(from_environment.database.to_string(), "sqlite:/env.db");
+        let flags = Flags { config, database: Some("sqlite:/flag.db".to_owned()), ..Flags::default() };
+        assert_eq!(load(flags, &environment).unwrap().database.to_string(), "sqlite:/flag.db");
+        let default = load(Flags::default(), &[(env::CONFIG, "/dev/null")]).unwrap();
+        assert_eq!(default.database, Database::Sqlite { path: "/state/dcm.db".into(), is_default: true });
+    }
+
+    #[test]
+    fn passwords_are_never_shown() {
+        let variables = [
+            (env::CONFIG, "/dev/null"),
+            (env::DB_MAIN_IP, "10.0.3.7"),
+            (env::DB_MAIN_PORT, "5433"),
+            (env::DB_MAIN_DATABASENAME, "dcm"),
+            (env::DB_MAIN_USERNAME, "ana"),
+            (env::DB_MAIN_PASSWORD, "hun/ter2@"),
+        ];
+        let settings = load(Flags::default(), &variables).unwrap();
+        assert_eq!(settings.database.url(), "postgres://ana:hun%2Fter2%40@10.0.3.7:5433/dcm");
+        assert_eq!(settings.database.to_string(), "postgres://10.0.3.7:5433/dcm");
+        assert!(!format!("{settings:?}").contains("hun"));
+        let wrong = Flags { database: Some("mysql://ana:hunter2@h/d".to_owned()), ..Flags::default() };
+        let message = load(wrong, &[(env::CONFIG, "/dev/null")]).unwrap_err().to_string();
+        assert!(message.contains("mysql") && !message.contains("hunter2"), "{message}");
+    }
+
+    #[test]
+    fn the_interpreter_is_that_of_the_environment() {
+        let settings = load(Flags::default(), &[(env::CONFIG, "/dev/null"), (env::VIRTUAL_ENV, "/venv")]).unwrap();
+        assert_eq!(settings.python, "/venv/bin/python");
+        assert_eq!(load(Flags::default(), &[(env::CONFIG, "/dev/null")]).unwrap().python, "python3");
+    }
+}

@@ -1,0 +1,9 @@
+//! dcm, the Data Collector Manager.
+
+pub mod cli;
+pub mod config;
+pub mod manager;
+pub mod model;
+pub mod process;
+pub mod runtime;
+pub mod store;

@@ -1,0 +1,220 @@
+//! The table of verdicts: what START, STOP, RESTART, ENABLE and DISABLE do in which state.
+
+use super::core::Manager;
+use super::desk::Desk;
+use super::entry::{Cause, Entry, Phase, Purpose, QUEUE_MAX, Rest, Starting, Stopping, Waiting};
+use super::event::Step;
+use super::runs::settle;
+use crate::model::{Change, CmdName, Command, StopCause, Trigger, Verdict};
+
+/// The longest `--args` that are passed on, in bytes: well under what one argument of a Linux
+/// process may have (128 KiB).
+const ARGS_MAX: usize = 64 * 1024;
+
+/// What became of the command at the head of the queue.
+enum Progress {
+    /// It has its verdict.
+    Settled(Verdict),
+    /// The app's phase holds it until it is done.
+    UnderWay,
+    /// Something else must be over first.
+    NotYet,
+}
+
+impl Manager {
+    /// Takes a command from the ledger.
+    pub(super) fn command(&mut self, command: Command, step: &mut Step) {
+        if let Some(reason) = self.refusal(&command) {
+            settle(&command, Verdict::NotExecuted(reason), &self.desk, step);
+            return;
+        }
+        let Some(app) = command.app else { return };
+        self.work(app, step, |entry, desk, step| entry.enqueue(command, desk, step));
+    }
+
+    /// Why a command is not even tried.
+    fn refusal(&self, command: &Command) -> Option<String> {
+        let Some(entry) = command.app.and_then(|app| self.apps.get(&app)) else {
+            return Some("no such app, or its row is set aside as invalid".to_owned());
+        };
+        if command.expires.is_some_and(|expires| expires < self.desk.now.wall) {
+            return Some("expired".to_owned());
+        }
+        if let Some(args) = &command.args {
+            if args.len() > ARGS_MAX {
+                return Some(format!("cmd_args have {} bytes, the limit is {ARGS_MAX}", args.len()));
+            }
+            if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(args) {
+                return Some(format!("cmd_args are not valid JSON: {error}"));
+            }
+            if args.contains('\0') {
+                return Some("cmd_args hold a NUL character".to_owned());
+            }
+        }
+        (entry.queue.len() >= QUEUE_MAX).then(|| format!("{QUEUE_MAX} commands are waiting already"))
+    }
+}
+
+impl Entry {
+    fn enqueue(&mut self, command: Command, desk: &mut Desk, step: &mut Step) {
+        if !self.knows(&command) {
+            self.supersede(&command, desk, step);
+            self.queue.push_back(command);
+        }
+    }
+
+    /// Whether the command is being dealt with already.
+    fn knows(&self, command: &Command) -> bool {
+        let under_way = match &self.phase {
+            Phase::Waiting(Waiting { cause, .. }) | Phase::Starting(Starting { cause, .. }) => {
+                cause.command.as_ref()
+            }
+            Phase::Stopping(Stopping { purpose: Purpose::Command(command), .. }) => Some(command),
+            Phase::Stopping(_) | Phase::Resting(_) | Phase::Running(_) => None,
+        };
+        under_way.into_iter().chain(&self.queue).any(|known| known.id == command.id)
+    }
+
+    /// STOP and DISABLE do not wait for a RESTART that is still stopping the run: it is their stop
+    /// now, and nothing starts after it.
+    fn supersede(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) {
+        if !matches!(command.name, CmdName::Stop | CmdName::Disable) || !self.queue.is_empty() {
+            return;
+        }
+        if let Phase::Stopping(Stopping { purpose, .. }) = &mut self.phase
+            && matches!(purpose, Purpose::Command(Command { name: CmdName::Restart, .. }))
+            && let Purpose::Command(restart) = std::mem::replace(purpose, Purpose::Other)
+        {
+            settle(&restart, superseded_by(command), desk, step);
+        }
+    }
+
+    /// Carries out what waits, oldest first, as far as the state of the app allows.
+    pub(super) fn carry_out_commands(&mut self, desk: &mut Desk, step: &mut Step) {
+        while let Some(command) = self.queue.pop_front() {
+            match self.carry_out(&command, desk, step) {
+                Progress::Settled(verdict) => settle(&command, verdict, desk, step),
+                Progress::UnderWay => {}
+                Progress::NotYet => {
+                    self.queue.push_front(command);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) -> Progress {
+        match &self.phase {
+            Phase::Resting(_) => self.while_resting(command, desk, step),
+            Phase::Waiting(_) => self.while_waiting(command, desk, step),
+            Phase::Starting(_) => Progress::NotYet,
+            Phase::Running(_) => self.while_running(command, desk, step),
+            Phase::Stopping(_) => self.while_stopping(command, desk, step),
+        }
+    }
+
+    fn while_resting(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) -> Progress {
+        match command.name {
+            CmdName::Start | CmdName::Restart if self.is_barred() => refused("disabled"),
+            CmdName::Start | CmdName::Restart => {
+                let command = Some(command.clone());
+                self.begin(Cause { due: None, trigger: Trigger::Command, command }, desk, step);
+                Progress::UnderWay
+            }
+            CmdName::Stop => {
+                self.rest_stopped(&command.by);
+                refused("not running")
+            }
+            CmdName::Enable => {
+                self.enable(desk, step);
+                self.phase = Phase::Resting(Rest::Ready);
+                self.plan.begin(&self.app, desk.now.wall);
+                Progress::Settled(Verdict::Executed)
+            }
+            CmdName::Disable => {
+                self.app.disabled = true;
+                self.plan.clear();
+                Progress::Settled(Verdict::Executed)
+            }
+        }
+    }
+
+    fn while_waiting(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) -> Progress {
+        match command.name {
+            CmdName::Start | CmdName::Restart => {
+                if let Phase::Waiting(Waiting { cause, .. }) = &mut self.phase
+                    && cause.command.is_none()
+                {
+                    cause.command = Some(command.clone());
+                    cause.trigger = Trigger::Command;
+                    return Progress::UnderWay;
+                }
+                refused("already waiting to start")
+            }
+            CmdName::Stop | CmdName::Disable => {
+                self.leave_line(command, desk, step);
+                self.while_resting(command, desk, step)
+            }
+            CmdName::Enable => {
+                self.enable(desk, step);
+                Progress::Settled(Verdict::Executed)
+            }
+        }
+    }
+
+    fn leave_line(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) {
+        if let Phase::Waiting(waiting) = &mut self.phase {
+            let rest = waiting.rest.clone();
+            if let Some(waiting) = waiting.cause.command.take() {
+                settle(&waiting, superseded_by(command), desk, step);
+            }
+            self.phase = Phase::Resting(rest);
+        }
+    }
+
+    fn while_running(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) -> Progress {
+        match command.name {
+            CmdName::Start => refused("already running"),
+            CmdName::Restart if self.is_barred() => refused("disabled"),
+            CmdName::Stop | CmdName::Restart | CmdName::Disable => {
+                let cause = StopCause::Command(command.id);
+                self.stop(Purpose::Command(command.clone()), cause, desk, step);
+                Progress::UnderWay
+            }
+            CmdName::Enable => {
+                self.enable(desk, step);
+                Progress::Settled(Verdict::Executed)
+            }
+        }
+    }
+
+    fn while_stopping(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) -> Progress {
+        let has_other_purpose =
+            matches!(self.phase, Phase::Stopping(Stopping { purpose: Purpose::Other, .. }));
+        match command.name {
+            CmdName::Stop | CmdName::Restart | CmdName::Disable if has_other_purpose => {
+                self.while_running(command, desk, step)
+            }
+            CmdName::Start | CmdName::Stop | CmdName::Restart | CmdName::Enable | CmdName::Disable => {
+                Progress::NotYet
+            }
+        }
+    }
+
+    /// What ENABLE does in every state.
+    fn enable(&mut self, desk: &Desk, step: &mut Step) {
+        if self.fatal.take().is_some() || self.failures > 0 {
+            step.changes.push(Change::AlertsCleared { app: self.app.id, at: desk.now.wall });
+        }
+        self.app.disabled = false;
+        self.failures = 0;
+    }
+}
+
+fn refused(reason: &str) -> Progress {
+    Progress::Settled(Verdict::NotExecuted(reason.to_owned()))
+}
+
+fn superseded_by(command: &Command) -> Verdict {
+    Verdict::NotExecuted(format!("superseded by {} {}", command.name, command.id))
+}

@@ -1,0 +1,125 @@
+//! The manager itself: takes events, works on the apps they concern, and says what follows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::desk::Desk;
+use super::entry::{Entry, Phase};
+use super::event::{Event, Step};
+use crate::model::{AppId, Change, Now};
+
+/// The wall clock runs apart from the other by less than this for natural reasons; more is a step
+/// by hand or by NTP.
+const CLOCK_STEP: TimeDelta = TimeDelta::seconds(2);
+
+/// Decides for all apps of one host. See the module's documentation for the rules.
+#[derive(Debug)]
+pub struct Manager {
+    pub(super) apps: BTreeMap<AppId, Entry>,
+    pub(super) desk: Desk,
+}
+
+impl Manager {
+    /// Takes in one event and everything that is due by now.
+    pub fn step(&mut self, now: Now, event: Event) -> Step {
+        let mut step = Step::default();
+        self.read_clock(now, &mut step);
+        match event {
+            Event::Tick => {}
+            Event::Command(command) => self.command(command, &mut step),
+            Event::Started { run, pid, at } => {
+                self.work_on_run(run, &mut step, |entry, desk, step| entry.started(run, pid, at, desk, step));
+            }
+            Event::Ended { run, closing } => {
+                self.work_on_run(run, &mut step, |entry, desk, step| entry.ended(run, closing, desk, step));
+            }
+            Event::Reported { run, report } => {
+                self.work_on_run(run, &mut step, |entry, _, step| entry.reported(run, report, step));
+            }
+            Event::RunRefused { run, refusal } => {
+                self.work_on_run(run, &mut step, |entry, desk, step| entry.refused(refusal, desk, step));
+            }
+            Event::AppsChanged(rows) => self.apps_changed(rows, &mut step),
+            Event::AppsRemoved(apps) => self.apps_removed(&apps, &mut step),
+            Event::LimitsChanged(limits) => self.desk.index.set_limits(limits),
+        }
+        self.serve(&mut step);
+        step
+    }
+
+    /// When `step` is to be called at the latest, as a reading of the clock of [`Now::mono`];
+    /// `None` while nothing is planned.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let Now { mono, wall } = self.desk.now;
+        let (due, timeout) = self.desk.index.next();
+        let due = due.map(|due| mono + (due - wall).to_std().unwrap_or(Duration::ZERO));
+        match (due, timeout) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Starts what waits for room, what is due, and ends what takes too long.
+    pub(super) fn serve(&mut self, step: &mut Step) {
+        let now = self.desk.now;
+        for app in self.desk.index.take_timeouts(now.mono) {
+            self.work(app, step, Entry::timed_out);
+        }
+        for app in self.desk.index.take_line() {
+            self.work(app, step, Entry::try_again);
+        }
+        for app in self.desk.index.take_due(now.wall) {
+            self.work(app, step, Entry::fall_due);
+        }
+    }
+
+    /// Works on one app, then carries out the commands that waited for that, notes what changed
+    /// for the database, and puts the app back on the right lists.
+    pub(super) fn work(
+        &mut self,
+        app: AppId,
+        step: &mut Step,
+        work: impl FnOnce(&mut Entry, &mut Desk, &mut Step),
+    ) {
+        let Some(entry) = self.apps.get_mut(&app) else { return };
+        self.desk.index.unlist(entry);
+        work(entry, &mut self.desk, step);
+        entry.carry_out_commands(&mut self.desk, step);
+        step.changes.extend(entry.publish(&self.desk.manager).map(Change::App));
+        if entry.set_aside && matches!(entry.phase, Phase::Resting(_)) && entry.queue.is_empty() {
+            self.apps.remove(&app);
+        } else {
+            self.desk.index.list(entry);
+        }
+    }
+
+    /// Works on the app that a run belongs to. Late word of a run that is over is ignored here and
+    /// nowhere else.
+    fn work_on_run(
+        &mut self,
+        run: crate::model::RunId,
+        step: &mut Step,
+        work: impl FnOnce(&mut Entry, &mut Desk, &mut Step),
+    ) {
+        if let Some(app) = self.desk.index.app_of(run) {
+            self.work(app, step, work);
+        }
+    }
+
+    /// Notices steps of the wall clock: pauses that are under way keep their length.
+    fn read_clock(&mut self, now: Now, step: &mut Step) {
+        let before = std::mem::replace(&mut self.desk.now, now);
+        let elapsed = TimeDelta::from_std(now.mono.saturating_sub(before.mono)).unwrap_or(TimeDelta::zero());
+        let by = now.wall - before.wall - elapsed;
+        if by.abs() < CLOCK_STEP {
+            return;
+        }
+        let apps: Vec<_> = self.apps.keys().copied().collect();
+        for app in apps {
+            self.work(app, step, |entry, _, _| entry.plan.shift(by));
+        }
+    }
+}

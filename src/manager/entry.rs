@@ -1,0 +1,300 @@
+//! What the manager knows of one app.
+//!
+//! ```text
+//!              due / START                started
+//!   Resting ───────────────► Starting ─────────────► Running ──┐
+//!   ▲  ▲ │ no slot    ▲          │                      │      │ STOP, RESTART,
+//!   │  │ └──► Waiting ┘          │ could not start      │      │ DISABLE, max_runtime
+//!   │  └────────────────────────-┘            ended     │      ▼
+//!   └───────────────────────────────────────────────────┴── Stopping
+//! ```
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::event::Launch;
+use super::plan::Plan;
+use crate::model::{
+    App, AppRow, AppState, AppUpdate, Command, Fatal, Report, RunId, RunStatus, Timestamp, Trigger,
+};
+
+/// At most so many commands of one app wait behind the one that is being carried out; a person
+/// does not send more, and a program that does is told so.
+pub(super) const QUEUE_MAX: usize = 16;
+
+/// One app: its definition, what it is doing, and what the database was told last.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) app: App,
+    pub(super) phase: Phase,
+    pub(super) plan: Plan,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    pub(super) fatal: Option<Fatal>,
+    pub(super) last_run: Option<(RunId, Timestamp)>,
+    /// Commands behind the one that is being carried out, oldest first.
+    pub(super) queue: VecDeque<Command>,
+    /// A `next_run` that the app or a person wrote into the row while a run went on.
+    pub(super) asked: Option<Timestamp>,
+    /// The row is gone or invalid by now: what goes on may end, nothing new begins.
+    pub(super) set_aside: bool,
+    written: Written,
+}
+
+/// What the database was told last.
+#[derive(Debug)]
+struct Written {
+    state: AppState,
+    next_run: Option<Timestamp>,
+    asked: Option<Timestamp>,
+    disabled: bool,
+    sequence: u64,
+}
+
+/// What an app is doing. Each variant holds what that needs, timeouts included.
+#[derive(Debug)]
+pub(super) enum Phase {
+    Resting(Rest),
+    Waiting(Waiting),
+    Starting(Starting),
+    Running(Running),
+    Stopping(Stopping),
+}
+
+/// Why no run is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// The last run ended by itself, or there was none.
+    Ready,
+    /// The last run crashed; the next one is planned after a back-off.
+    Crashed,
+    /// A person stopped it.
+    Stopped { by: String },
+}
+
+/// A run that is due, but a limit leaves no room for it.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) cause: Cause,
+    pub(super) rest: Rest,
+    /// Which limit, for people.
+    pub(super) limit: String,
+}
+
+/// A run on record whose process is not known yet.
+#[derive(Debug)]
+pub(super) struct Starting {
+    pub(super) run: RunId,
+    pub(super) cause: Cause,
+    /// The run before, in case this one is refused.
+    pub(super) previous: Option<(RunId, Timestamp)>,
+}
+
+/// A run with a process.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) run: RunId,
+    pub(super) pid: u32,
+    pub(super) trigger: Trigger,
+    /// When `max_runtime` is over.
+    pub(super) ends_by: Option<Duration>,
+    /// All that it reported so far.
+    pub(super) told: Report,
+}
+
+/// A run that is being ended.
+#[derive(Debug)]
+pub(super) struct Stopping {
+    pub(super) running: Running,
+    pub(super) purpose: Purpose,
+    /// When the run has outlived its grace time and more must be done.
+    pub(super) overdue_at: Duration,
+}
+
+/// Why a run is being ended, and so what follows.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// STOP, RESTART or DISABLE.
+    Command(Command),
+    /// It took longer than `max_runtime`, or somebody else is ending it.
+    Other,
+}
+
+/// Why a run is begun.
+#[derive(Debug, Clone)]
+pub(super) struct Cause {
+    pub(super) due: Option<Timestamp>,
+    pub(super) trigger: Trigger,
+    /// The START or RESTART that asked for it.
+    pub(super) command: Option<Command>,
+}
+
+impl Entry {
+    /// Takes up a row. What the row says of runs is settled by `restore`.
+    pub(super) fn new(row: AppRow, now: Timestamp) -> Self {
+        let AppRow { app, next_run, state, asked_next_run, sequence, .. } = row;
+        let rest = match (state.status, &state.stopped_by) {
+            (_, Some(by)) => Rest::Stopped { by: by.clone() },
+            (RunStatus::Stopped, None) => Rest::Crashed,
+            (RunStatus::NotRunning | RunStatus::Running, None) => Rest::Ready,
+        };
+        Self {
+            plan: Plan::restored(&app, next_run, now),
+            phase: Phase::Resting(rest),
+            failures: state.failures,
+            fatal: state.fatal.clone(),
+            last_run: state.run.zip(state.last_run),
+            queue: VecDeque::new(),
+            asked: asked_next_run,
+            set_aside: false,
+            written: Written { next_run, asked: asked_next_run, disabled: app.disabled, sequence, state },
+            app,
+        }
+    }
+
+    /// The run under way.
+    pub(super) fn run(&self) -> Option<RunId> {
+        match &self.phase {
+            Phase::Resting(_) | Phase::Waiting(_) => None,
+            Phase::Starting(starting) => Some(starting.run),
+            Phase::Running(running) => Some(running.run),
+            Phase::Stopping(stopping) => Some(stopping.running.run),
+        }
+    }
+
+    /// Whether START and the schedule must leave the app alone.
+    pub(super) fn is_barred(&self) -> bool {
+        self.app.disabled || self.fatal.is_some() || self.set_aside
+    }
+
+    /// When the schedule wants the app to be looked at; `None` while it must not or cannot start.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        match &self.phase {
+            Phase::Resting(Rest::Ready | Rest::Crashed) if !self.is_barred() => self.plan.wake(),
+            Phase::Resting(_)
+            | Phase::Waiting(_)
+            | Phase::Starting(_)
+            | Phase::Running(_)
+            | Phase::Stopping(_) => None,
+        }
+    }
+
+    /// When something of the run under way times out.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::Resting(_) | Phase::Waiting(_) | Phase::Starting(_) => None,
+            Phase::Running(running) => running.ends_by,
+            Phase::Stopping(stopping) => Some(stopping.overdue_at),
+        }
+    }
+
+    /// Whether a read of the row with this number shows all that was written so far.
+    pub(super) fn is_current(&self, sequence: u64) -> bool {
+        sequence >= self.written.sequence
+    }
+
+    /// A row that was read shows this time in `next_run`; nothing of ours is on the way.
+    pub(super) fn shown_next_run(&self) -> Option<Timestamp> {
+        self.written.next_run
+    }
+
+    /// Takes note of a value in the row that somebody else wrote.
+    pub(super) fn note_foreign(
+        &mut self,
+        next_run: Option<Timestamp>,
+        asked: Option<Timestamp>,
+        disabled: bool,
+    ) {
+        self.written.next_run = next_run;
+        self.written.asked = asked;
+        self.written.disabled = disabled;
+    }
+
+    /// What the row is to show.
+    fn state(&self, manager: &str) -> AppState {
+        let (status, pid, stopped_by, waiting_for) = match &self.phase {
+            Phase::Resting(rest) => (rest.status(), None, rest.by(), None),
+            Phase::Waiting(waiting) => {
+                (waiting.rest.status(), None, waiting.rest.by(), Some(waiting.limit.clone()))
+            }
+            Phase::Starting(_) => (RunStatus::Running, None, None, None),
+            Phase::Running(running) => (RunStatus::Running, Some(running.pid), None, None),
+            Phase::Stopping(stopping) => (RunStatus::Running, Some(stopping.running.pid), None, None),
+        };
+        AppState {
+            status,
+            run: self.last_run.map(|(run, _)| run),
+            pid,
+            last_run: self.last_run.map(|(_, at)| at),
+            stopped_by,
+            failures: self.failures,
+            fatal: self.fatal.clone(),
+            waiting_for,
+            manager: Some(manager.to_owned()),
+        }
+    }
+
+    /// The update that brings the row up to date; `None` when it is.
+    pub(super) fn publish(&mut self, manager: &str) -> Option<AppUpdate> {
+        let mut state = self.state(manager);
+        let next_run = self.plan.shown();
+        let asked_taken = self.written.asked.filter(|_| self.asked.is_none());
+        let disabled = (self.app.disabled != self.written.disabled).then_some(self.app.disabled);
+        let is_new_to_all = self.written.state.manager.is_none();
+        if is_new_to_all && state.run.is_none() {
+            // An app that never ran here belongs to nobody yet.
+            state.manager = None;
+        }
+        if state == self.written.state
+            && next_run == self.written.next_run
+            && disabled.is_none()
+            && asked_taken.is_none()
+        {
+            return None;
+        }
+        self.written.sequence += 1;
+        self.written.state = state.clone();
+        self.written.next_run = next_run;
+        self.written.asked = self.asked;
+        self.written.disabled = self.app.disabled;
+        Some(AppUpdate {
+            app: self.app.id,
+            sequence: self.written.sequence,
+            state,
+            next_run,
+            asked_taken,
+            disabled,
+        })
+    }
+
+    /// How a process for this app is started.
+    pub(super) fn launch(&self, cause: &Cause, attempt: u32) -> Box<Launch> {
+        Box::new(Launch {
+            app: self.app.id,
+            path: self.app.path.clone(),
+            program: self.app.program.clone(),
+            args: cause.command.as_ref().and_then(|command| command.args.clone()),
+            due: cause.due,
+            trigger: cause.trigger,
+            attempt,
+            stop_grace: self.app.policy.stop_grace,
+            log_limit: self.app.policy.log_limit,
+        })
+    }
+}
+
+impl Rest {
+    fn status(&self) -> RunStatus {
+        match self {
+            Self::Ready => RunStatus::NotRunning,
+            Self::Crashed | Self::Stopped { .. } => RunStatus::Stopped,
+        }
+    }
+
+    fn by(&self) -> Option<String> {
+        match self {
+            Self::Ready | Self::Crashed => None,
+            Self::Stopped { by } => Some(by.clone()),
+        }
+    }
+}

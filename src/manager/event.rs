@@ -1,0 +1,147 @@
+//! The manager's ports: what it is told and what it wants done.
+
+use std::time::Duration;
+
+use crate::model::{
+    AppId, AppPath, Change, Closing, Command, Limits, Program, Refusal, Registered, Report, RunId, StopCause,
+    Timestamp, Trigger,
+};
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Time passed.
+    Tick,
+    /// A command without a verdict was found in the ledger. Repeating one that is known is
+    /// harmless.
+    Command(Command),
+    /// The process of a run exists.
+    Started {
+        /// Which run.
+        run: RunId,
+        /// Its main process.
+        pid: u32,
+        /// When it began.
+        at: Timestamp,
+    },
+    /// A run is over, or never came to be.
+    Ended {
+        /// Which run.
+        run: RunId,
+        /// How.
+        closing: Closing,
+    },
+    /// An app told of its progress.
+    Reported {
+        /// Which run.
+        run: RunId,
+        /// All that it reported so far.
+        report: Report,
+    },
+    /// The store refused to open a run.
+    RunRefused {
+        /// Which run.
+        run: RunId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Rows of the apps table were added or changed, by whomever.
+    AppsChanged(Vec<Registered>),
+    /// Rows of the apps table were deleted.
+    AppsRemoved(Vec<AppId>),
+    /// The concurrency limits were changed.
+    LimitsChanged(Limits),
+}
+
+/// Something that is to be done outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Start the process of a run.
+    Start {
+        /// Which run.
+        run: RunId,
+        /// What and how.
+        launch: Box<Launch>,
+    },
+    /// Ask the run's processes to end, and kill them after the grace time.
+    Stop {
+        /// Which run.
+        run: RunId,
+        /// Who wants it.
+        cause: StopCause,
+        /// Time between TERM and KILL.
+        grace: Duration,
+    },
+    /// The run outlived its grace time and its shim does not seem to act: kill its processes.
+    Kill {
+        /// Which run.
+        run: RunId,
+    },
+    /// Watch a run that somebody else started on this host.
+    Adopt {
+        /// Which run.
+        run: RunId,
+    },
+    /// The end of the run is on record: its run directory is not needed any more.
+    Forget {
+        /// Which run.
+        run: RunId,
+        /// Whose.
+        app: AppId,
+        /// The logs of so many runs of the app are kept.
+        log_keep: u32,
+    },
+}
+
+impl Effect {
+    /// Whether it must not happen before the changes of its step are on record. A signal must not
+    /// wait for a database.
+    #[must_use]
+    pub fn waits_for_commit(&self) -> bool {
+        match self {
+            Self::Start { .. } | Self::Forget { .. } => true,
+            Self::Stop { .. } | Self::Kill { .. } | Self::Adopt { .. } => false,
+        }
+    }
+}
+
+/// How a process is to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The app.
+    pub app: AppId,
+    /// Its names.
+    pub path: AppPath,
+    /// The program, its directory and environment.
+    pub program: Program,
+    /// Arguments of the command that asked for the run, as JSON.
+    pub args: Option<String>,
+    /// When the run was due.
+    pub due: Option<Timestamp>,
+    /// Why it was begun.
+    pub trigger: Trigger,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// Time between TERM and KILL.
+    pub stop_grace: Duration,
+    /// The output takes at most so many bytes on disk.
+    pub log_limit: u64,
+}
+
+/// What follows from an event. The changes are one transaction.
+#[must_use]
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Step {
+    /// What is to be written.
+    pub changes: Vec<Change>,
+    /// What is to be done, in this order.
+    pub effects: Vec<Effect>,
+}
+
+impl Step {
+    /// Whether nothing follows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.effects.is_empty()
+    }
+}

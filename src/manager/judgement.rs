@@ -1,0 +1,183 @@
+//! What the end of a run means for the app: back-off, failures in a row, fatal flags, alerts.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::desk::Desk;
+use super::entry::{Entry, Phase, Rest};
+use super::event::Step;
+use super::plan::Went;
+use crate::model::{Alert, AlertKind, Change, Ending, Exit, Fatal, FatalFlag, Obstacle, RunId, StopCause, Timestamp};
+
+/// The first pause after a crash; it doubles with each further failure.
+const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest pause after a crash.
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// A process that is killed by a signal within this time died while starting.
+const STARTING_TAKES: TimeDelta = TimeDelta::seconds(1);
+
+/// What the end of a run counts as.
+enum Judgement {
+    Good,
+    /// It ended by itself with a failure, or was ended because it took too long.
+    Failed,
+    /// It was killed by a signal, or vanished.
+    Crashed,
+    /// Not its fault: the host went down, or somebody ended it without a command.
+    Interrupted,
+    /// Ended by `dcm stop-apps`, or never begun: the schedule goes on.
+    Excused,
+    /// There was no process, and the next try would fail as well.
+    CannotStart(String),
+    /// There was no process for want of room on the host.
+    HostExhausted(String),
+}
+
+impl Entry {
+    /// Plans what comes after a run that ended without a command.
+    pub(super) fn judge(
+        &mut self,
+        run: RunId,
+        ending: &Ending,
+        lifetime: Option<TimeDelta>,
+        asked: Option<Timestamp>,
+        desk: &mut Desk,
+        step: &mut Step,
+    ) {
+        let judgement = Judgement::of(ending);
+        self.count(&judgement, desk, step);
+        let (rest, went) = match &judgement {
+            Judgement::Good | Judgement::Excused => (Rest::Ready, Went::Well),
+            Judgement::Failed | Judgement::CannotStart(_) => (Rest::Ready, Went::Badly),
+            Judgement::Crashed | Judgement::Interrupted => {
+                (Rest::Crashed, Went::Crashed(back_off(self.failures)))
+            }
+            Judgement::HostExhausted(_) => (Rest::Ready, Went::Crashed(back_off(self.failures))),
+        };
+        // A crashed app is started again after its back-off, whatever time it asked for.
+        let asked = asked.filter(|_| !matches!(went, Went::Crashed(_)));
+        let mut skips = Vec::new();
+        self.plan.follow_run(&self.app, desk.now.wall, went, asked, &mut skips);
+        step.changes.extend(skips.into_iter().map(Change::Skipped));
+        self.phase = Phase::Resting(rest);
+        self.consider_fatal(run, ending, &judgement, lifetime, desk, step);
+    }
+
+    fn count(&mut self, judgement: &Judgement, desk: &Desk, step: &mut Step) {
+        match judgement {
+            Judgement::Good => {
+                if self.app.policy.max_failures > 0 && self.failures >= self.app.policy.max_failures {
+                    step.changes.push(Change::AlertsCleared { app: self.app.id, at: desk.now.wall });
+                }
+                self.failures = 0;
+            }
+            Judgement::Failed
+            | Judgement::Crashed
+            | Judgement::CannotStart(_)
+            | Judgement::HostExhausted(_) => {
+                self.failures = self.failures.saturating_add(1);
+            }
+            Judgement::Interrupted | Judgement::Excused => {}
+        }
+    }
+
+    fn consider_fatal(
+        &mut self,
+        run: RunId,
+        ending: &Ending,
+        judgement: &Judgement,
+        lifetime: Option<TimeDelta>,
+        desk: &Desk,
+        step: &mut Step,
+    ) {
+        let limit = self.app.policy.max_failures;
+        let too_many = limit > 0 && self.failures >= limit;
+        let in_a_row = |what: &str| format!("{} failures in a row, the last: {what}", self.failures);
+        let (kind, message) = match judgement {
+            Judgement::CannotStart(why) => (AlertKind::FailedToStart, why.clone()),
+            Judgement::HostExhausted(why) if self.failures == limit => {
+                (AlertKind::HostExhausted, format!("{}; it is tried again", in_a_row(why)))
+            }
+            Judgement::Crashed if too_many && lifetime.is_none_or(|time| time < STARTING_TAKES) => {
+                (AlertKind::FailedToStart, in_a_row(&format!("{} while starting", describe(ending))))
+            }
+            Judgement::Crashed | Judgement::Failed if too_many => {
+                (AlertKind::UnexpectedBehavior, in_a_row(&describe(ending)))
+            }
+            Judgement::Good
+            | Judgement::Failed
+            | Judgement::Crashed
+            | Judgement::Interrupted
+            | Judgement::Excused
+            | Judgement::HostExhausted(_) => return,
+        };
+        let time = desk.now.wall;
+        step.changes.push(Change::AlertRaised(Alert {
+            app: self.app.id,
+            kind,
+            run,
+            message: message.clone(),
+            raised: time,
+        }));
+        let flag = match kind {
+            AlertKind::FailedToStart => FatalFlag::FailedToStart,
+            AlertKind::UnexpectedBehavior => FatalFlag::UnexpectedBehavior,
+            AlertKind::HostExhausted => return,
+        };
+        if flag == FatalFlag::FailedToStart {
+            self.app.disabled = true;
+        }
+        self.fatal = Some(Fatal { flag, message, time });
+        self.plan.clear();
+    }
+}
+
+impl Judgement {
+    fn of(ending: &Ending) -> Self {
+        match ending {
+            Ending::Exited(Exit::Code(0)) => Self::Good,
+            Ending::Exited(Exit::Code(_)) | Ending::Stopped { cause: StopCause::Timeout, .. } => Self::Failed,
+            Ending::Exited(Exit::Signal { .. }) | Ending::Unknown => Self::Crashed,
+            Ending::HostRebooted
+            | Ending::Stopped { cause: StopCause::Signal(_) | StopCause::Command(_), .. } => {
+                Self::Interrupted
+            }
+            Ending::NeverStarted | Ending::Stopped { cause: StopCause::StopApps(_), .. } => Self::Excused,
+            Ending::StartFailed(failure) if failure.obstacle == Obstacle::HostExhausted => Self::HostExhausted(failure.message.clone()),
+            Ending::StartFailed(failure) => Self::CannotStart(failure.message.clone()),
+        }
+    }
+}
+
+/// 1, 2, 4 ... 60 seconds.
+fn back_off(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    BACK_OFF_FIRST.saturating_mul(1 << doublings).min(BACK_OFF_MAX)
+}
+
+fn describe(ending: &Ending) -> String {
+    match ending {
+        Ending::Exited(exit) => exit.to_string(),
+        Ending::Stopped { cause: StopCause::Timeout, .. } => "it took longer than max_runtime".to_owned(),
+        Ending::Stopped { cause, .. } => format!("stopped by {cause}"),
+        Ending::StartFailed(failure) => failure.message.clone(),
+        Ending::NeverStarted => "it was never begun".to_owned(),
+        Ending::Unknown => "the process vanished".to_owned(),
+        Ending::HostRebooted => "the host went down".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_doubles_up_to_a_minute() {
+        let seconds: Vec<_> = (0..9).map(|failures| back_off(failures).as_secs()).collect();
+        assert_eq!(seconds, [1, 1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(back_off(u32::MAX).as_secs(), 60);
+    }
+}

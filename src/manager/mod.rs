@@ -1,0 +1,22 @@
+//! Decides what is to be done: `(state, event, now) -> step`.
+//!
+//! Pure: no clock, no random numbers, no locks, no IO, no log. The runtime feeds it events and
+//! carries out its steps; a simulation does the same with a made-up world.
+
+mod commands;
+mod core;
+mod desk;
+mod entry;
+mod event;
+mod ids;
+mod judgement;
+mod plan;
+mod registry;
+mod restore;
+mod runs;
+pub mod schedule;
+mod told;
+
+pub use core::Manager;
+pub use event::{Effect, Event, Launch, Step};
+pub use restore::Identity;

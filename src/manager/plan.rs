@@ -1,0 +1,280 @@
+//! When one app is due next, and which of its times were passed over.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::schedule::{self, Slots};
+use crate::model::{App, CatchUp, Cron, Skip, SkipReason, Timestamp, Trigger};
+
+/// A time that is seen later than this was missed: no manager was there, or the clock was set.
+/// A restart of the manager takes less, so that it delays runs and skips none.
+const MISSED_AFTER: TimeDelta = TimeDelta::seconds(60);
+
+/// The times of one app. What the schedule asks for is accounted for exactly once: it becomes a
+/// run or part of a [`Skip`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// When the app is due; `None` while nothing is planned.
+    next_run: Option<Timestamp>,
+    /// Whether `next_run` is the end of a pause: it then follows the steps of the wall clock.
+    is_pause: bool,
+    /// The first calendar time that is not accounted for, before jitter; cron only.
+    slot: Option<Timestamp>,
+    /// Missed times that are still to be run, oldest first.
+    backlog: VecDeque<Timestamp>,
+    /// When the first of the backlog may run.
+    backlog_from: Option<Timestamp>,
+}
+
+/// What a due app is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Run for this time.
+    Run { due: Timestamp, trigger: Trigger },
+    /// Nothing: the time was missed and is left out.
+    Nothing,
+}
+
+/// How the run before went, as far as planning is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Went {
+    Well,
+    Badly,
+    /// It crashed and is started again after this back-off.
+    Crashed(Duration),
+}
+
+impl Plan {
+    /// Takes up what the row of the app says.
+    pub(super) fn restored(app: &App, next_run: Option<Timestamp>, now: Timestamp) -> Self {
+        let mut plan = Self { next_run, ..Self::default() };
+        if let Some(cron) = &app.schedule.cron {
+            let jitter = schedule::jitter(&app.schedule, app.id);
+            let as_slot = next_run.map(|time| time - jitter).filter(|time| is_slot(cron, app, *time));
+            plan.slot = as_slot.or_else(|| schedule::next_slot(cron, app.schedule.time_zone, now));
+        }
+        plan
+    }
+
+    /// When the app is to be looked at.
+    pub(super) fn wake(&self) -> Option<Timestamp> {
+        self.backlog_from.or(self.next_run)
+    }
+
+    /// What the row shows. While there is a backlog it is the first time of it, so that a manager
+    /// that comes after this one knows of it.
+    pub(super) fn shown(&self) -> Option<Timestamp> {
+        self.backlog.front().copied().or(self.next_run)
+    }
+
+    /// Nothing is planned any more.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Somebody else decided when the app runs next.
+    pub(super) fn give(&mut self, time: Option<Timestamp>) {
+        self.next_run = time;
+        self.is_pause = false;
+        self.backlog.clear();
+        self.backlog_from = None;
+    }
+
+    /// Plans from now on, as for an app that is new or was enabled.
+    pub(super) fn begin(&mut self, app: &App, now: Timestamp) {
+        self.clear();
+        if let Some(cron) = &app.schedule.cron {
+            self.slot = schedule::next_slot(cron, app.schedule.time_zone, now);
+        }
+        self.follow(app, now, Went::Well);
+    }
+
+    /// Decides what a due app does, and moves on to the time after it.
+    pub(super) fn take(&mut self, app: &App, now: Timestamp, skips: &mut Vec<Skip>) -> Due {
+        if let Some(due) = self.backlog.pop_front() {
+            self.backlog_from = None;
+            return Due::Run { due, trigger: Trigger::CatchUp };
+        }
+        let Some(due) = self.next_run else { return Due::Nothing };
+        let missed = now - due > MISSED_AFTER;
+        let jitter = schedule::jitter(&app.schedule, app.id);
+        match (&app.schedule.cron, self.slot) {
+            (Some(cron), Some(slot)) if slot + jitter == due => {
+                if missed {
+                    return self.take_missed_slots(app, cron, slot, now, skips);
+                }
+                self.slot = schedule::next_slot(cron, app.schedule.time_zone, slot);
+                self.expect_slot(app);
+                Due::Run { due, trigger: Trigger::Schedule }
+            }
+            _ => {
+                self.pass_over(app, now, SkipReason::Superseded, skips);
+                if missed && app.policy.catch_up == CatchUp::None {
+                    skips.push(Skip {
+                        app: app.id,
+                        first: due,
+                        last: due,
+                        slots: Some(1),
+                        reason: SkipReason::Missed,
+                        at: now,
+                    });
+                    self.follow(app, now, Went::Well);
+                    return Due::Nothing;
+                }
+                self.expect_slot(app);
+                Due::Run { due, trigger: if missed { Trigger::CatchUp } else { Trigger::Schedule } }
+            }
+        }
+    }
+
+    fn take_missed_slots(
+        &mut self,
+        app: &App,
+        cron: &Cron,
+        slot: Timestamp,
+        now: Timestamp,
+        skips: &mut Vec<Skip>,
+    ) -> Due {
+        let jitter = schedule::jitter(&app.schedule, app.id);
+        let zone = app.schedule.time_zone;
+        let slots = schedule::slots_until(cron, zone, slot, now - jitter);
+        let mut skip = |last: Timestamp, count: Option<u32>, reason| {
+            skips.push(Skip {
+                app: app.id,
+                first: slot + jitter,
+                last: last + jitter,
+                slots: count,
+                reason,
+                at: now,
+            });
+        };
+        self.slot = slots.following;
+        match app.policy.catch_up {
+            CatchUp::Latest => {
+                if let Some(before) = slots.before_last {
+                    skip(before, slots.count.map(|count| count - 1), SkipReason::Missed);
+                }
+                self.expect_slot(app);
+                Due::Run { due: slots.last + jitter, trigger: Trigger::CatchUp }
+            }
+            CatchUp::None => {
+                skip(slots.last, slots.count, SkipReason::Missed);
+                self.expect_slot(app);
+                Due::Nothing
+            }
+            CatchUp::All => {
+                let kept =
+                    schedule::latest_slots(cron, zone, slot, slots.last, app.policy.catch_up_limit.max(1));
+                if let Some(first) = kept.first().filter(|first| **first > slot) {
+                    let left_out =
+                        schedule::slots_until(cron, zone, slot, *first - TimeDelta::milliseconds(1));
+                    skip(left_out.last, left_out.count, SkipReason::CatchUpLimit);
+                }
+                self.expect_slot(app);
+                self.backlog = kept.into_iter().map(|slot| slot + jitter).collect();
+                let due = self.backlog.pop_front().unwrap_or(slot + jitter);
+                Due::Run { due, trigger: Trigger::CatchUp }
+            }
+        }
+    }
+
+    /// A run ended: accounts for what came while it went on, and plans the next one. A time that
+    /// the app asked for wins if it is still to come.
+    pub(super) fn follow_run(
+        &mut self,
+        app: &App,
+        now: Timestamp,
+        went: Went,
+        asked: Option<Timestamp>,
+        skips: &mut Vec<Skip>,
+    ) {
+        self.pass_over(app, now, SkipReason::Overlap, skips);
+        if let Some(time) = asked.filter(|time| *time > now) {
+            if let (Some(first), Some(last)) = (self.backlog.front(), self.backlog.back()) {
+                let slots = u32::try_from(self.backlog.len()).ok();
+                skips.push(Skip {
+                    app: app.id,
+                    first: *first,
+                    last: *last,
+                    slots,
+                    reason: SkipReason::Superseded,
+                    at: now,
+                });
+            }
+            self.give(Some(time));
+        } else {
+            self.follow(app, now, went);
+        }
+    }
+
+    /// A foreground run ended; the schedule goes on as if it had not been.
+    pub(super) fn follow_foreign_run(&mut self, now: Timestamp, asked: Option<Timestamp>) {
+        if let Some(time) = asked.filter(|time| *time > now) {
+            self.give(Some(time));
+        }
+    }
+
+    /// The wall clock was set: what counts elapsed time moves along.
+    pub(super) fn shift(&mut self, by: TimeDelta) {
+        let shifted = |time: Timestamp| time.checked_add_signed(by).unwrap_or(time);
+        if self.is_pause {
+            self.next_run = self.next_run.map(shifted);
+        }
+        self.backlog_from = self.backlog_from.map(shifted);
+    }
+
+    fn follow(&mut self, app: &App, now: Timestamp, went: Went) {
+        let schedule = &app.schedule;
+        let pause = match went {
+            Went::Well if schedule.cron.is_some() => None,
+            Went::Well => schedule.interval.map(|pause| pause.duration()),
+            Went::Badly => schedule.retry_interval.or(schedule.interval).map(|pause| pause.duration()),
+            Went::Crashed(back_off) => Some(back_off),
+        };
+        let jitter = match went {
+            Went::Well => schedule::jitter(schedule, app.id),
+            Went::Badly | Went::Crashed(_) => TimeDelta::zero(),
+        };
+        match pause {
+            Some(pause) => {
+                self.next_run = Some(schedule::after_pause(now, pause) + jitter);
+                self.is_pause = true;
+            }
+            None => self.expect_slot(app),
+        }
+        if !self.backlog.is_empty() {
+            self.backlog_from = Some(pause.map_or(now, |pause| schedule::after_pause(now, pause)));
+        }
+    }
+
+    fn expect_slot(&mut self, app: &App) {
+        self.next_run = self.slot.map(|slot| slot + schedule::jitter(&app.schedule, app.id));
+        self.is_pause = false;
+    }
+
+    /// Records the calendar times up to now that will not become runs.
+    pub(super) fn pass_over(&mut self, app: &App, now: Timestamp, reason: SkipReason, skips: &mut Vec<Skip>) {
+        let (Some(cron), Some(slot)) = (&app.schedule.cron, self.slot) else { return };
+        let jitter = schedule::jitter(&app.schedule, app.id);
+        if slot + jitter > now {
+            return;
+        }
+        let Slots { last, count, following, .. } =
+            schedule::slots_until(cron, app.schedule.time_zone, slot, now - jitter);
+        skips.push(Skip {
+            app: app.id,
+            first: slot + jitter,
+            last: last + jitter,
+            slots: count,
+            reason,
+            at: now,
+        });
+        self.slot = following;
+    }
+}
+
+fn is_slot(cron: &Cron, app: &App, time: Timestamp) -> bool {
+    schedule::next_slot(cron, app.schedule.time_zone, time - TimeDelta::milliseconds(1)) == Some(time)
+}

@@ -1,0 +1,236 @@
+//! The beginning: puts together what the database says and what the host still knows of.
+
+use std::collections::BTreeMap;
+
+use super::core::Manager;
+use super::desk::{Desk, Index};
+use super::entry::{Cause, Entry, Phase, Purpose, Rest, Starting, Stopping};
+use super::event::{Effect, Step};
+use super::ids::RunIds;
+use crate::model::{
+    AppId, Change, Closing, Command, CommandId, Ending, Now, OpenRun, Registered, RunId, RunOpening,
+    Snapshot, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
+};
+
+/// What a manager is told about itself.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its name in the database.
+    pub name: String,
+    /// 128 bits from the system's random source, for the ids of its runs.
+    pub seed: u128,
+}
+
+impl Manager {
+    /// Takes up a fleet: adopts runs that live, closes those that ended, begins again those that
+    /// were on record but never started, and deals with the commands that wait.
+    ///
+    /// Adopting sends no signal and changes no app: doing it twice is doing it once.
+    #[must_use]
+    pub fn restore(
+        identity: Identity,
+        snapshot: Snapshot,
+        survivors: Vec<Survivor>,
+        now: Now,
+    ) -> (Self, Step) {
+        let desk = Desk {
+            manager: identity.name,
+            now,
+            ids: RunIds::new(identity.seed),
+            index: Index::new(snapshot.limits),
+        };
+        let mut manager = Self { apps: BTreeMap::new(), desk };
+        let mut step = Step::default();
+        let mut restore = Restore {
+            commands: snapshot.commands.into_iter().map(|command| (command.id, command)).collect(),
+            survivors: survivors.into_iter().map(|survivor| (survivor.run, survivor)).collect(),
+        };
+        for row in snapshot.apps {
+            match row {
+                // Nothing is written about an app before its run is known.
+                Registered::App(row) if row.shown_fault.is_none() && row.is_named => {
+                    manager.add(*row);
+                }
+                row @ (Registered::App(_) | Registered::Faulty(_)) => manager.apps_changed(vec![row], &mut step),
+            }
+        }
+        for open in snapshot.open_runs {
+            restore.open_run(&mut manager, open, &mut step);
+        }
+        for survivor in std::mem::take(&mut restore.survivors).into_values() {
+            survivor_without_row(&mut manager, survivor, &mut step);
+        }
+        let apps: Vec<_> = manager.apps.keys().copied().collect();
+        for app in apps {
+            manager.work(app, &mut step, |entry, desk, _| entry.settle_plan(desk));
+        }
+        for command in restore.commands.into_values() {
+            manager.command(command, &mut step);
+        }
+        manager.serve(&mut step);
+        (manager, step)
+    }
+}
+
+struct Restore {
+    /// Commands without a verdict that no run accounts for yet, oldest first.
+    commands: BTreeMap<CommandId, Command>,
+    /// What was found on the host and is not matched with a row yet.
+    survivors: BTreeMap<RunId, Survivor>,
+}
+
+impl Restore {
+    /// A run that the database believes to go on.
+    fn open_run(&mut self, manager: &mut Manager, open: OpenRun, step: &mut Step) {
+        let survivor = self.survivors.remove(&open.run);
+        let at = manager.desk.now.wall;
+        let Some(entry) = manager.apps.get(&open.app) else {
+            // Its app is gone or invalid. A run that lives is left alone until it ends.
+            if let Some(closing) = over(survivor, at) {
+                close_without_app(open.run, open.app, closing, step);
+            }
+            return;
+        };
+        debug_assert!(entry.run().is_none(), "the table allows one open run an app");
+        let command = open.command.and_then(|id| self.commands.remove(&id));
+        let cause = Cause { due: open.due, trigger: open.trigger, command };
+        match survivor.map(|survivor| survivor.state) {
+            Some(SurvivorState::Running { pid, started, stop }) => {
+                let stopper = self.stopper(stop.as_ref());
+                let is_stopping = stop.is_some();
+                take_up(manager, &open, cause, step);
+                manager.work(open.app, step, |entry, desk, step| {
+                    entry.started(open.run, pid, started, desk, step);
+                    if is_stopping {
+                        entry.resume_stop(stopper, desk);
+                    }
+                });
+            }
+            Some(SurvivorState::Over(Closing { ending: Ending::NeverStarted, .. })) | None
+                if open.trigger != Trigger::RunApp && !entry.is_barred() =>
+            {
+                // On record, and proven to have no process: this is still the same run.
+                let launch = entry.launch(&cause, open.attempt);
+                take_up(manager, &open, cause, step);
+                step.effects.push(Effect::Start { run: open.run, launch });
+            }
+            Some(SurvivorState::Over(closing)) => {
+                let stopper = self.stopper(stop_cause(&closing.ending));
+                take_up(manager, &open, cause, step);
+                manager.work(open.app, step, |entry, desk, step| {
+                    if let (Some(command), Some(started)) = (stopper, closing.started) {
+                        entry.started(open.run, open.pid.unwrap_or(0), started, desk, step);
+                        entry.resume_stop(Some(command), desk);
+                    }
+                    entry.ended(open.run, closing, desk, step);
+                });
+            }
+            None => {
+                take_up(manager, &open, cause, step);
+                let ending =
+                    if open.trigger == Trigger::RunApp { Ending::Unknown } else { Ending::NeverStarted };
+                let closing =
+                    Closing::unseen(ending, at);
+                manager.work(open.app, step, |entry, desk, step| entry.ended(open.run, closing, desk, step));
+            }
+        }
+    }
+
+    /// The command that is ending a run, if it has no verdict yet.
+    fn stopper(&mut self, cause: Option<&StopCause>) -> Option<Command> {
+        match cause {
+            Some(StopCause::Command(id)) => self.commands.remove(id),
+            Some(StopCause::Timeout | StopCause::StopApps(_) | StopCause::Signal(_)) | None => None,
+        }
+    }
+}
+
+/// Puts the app into the state in which its run is on record and nothing more is known.
+fn take_up(manager: &mut Manager, open: &OpenRun, cause: Cause, step: &mut Step) {
+    let (run, start) = (open.run, open.start);
+    manager.work(open.app, step, |entry, _, _| {
+        let previous = entry.last_run.replace((run, start));
+        entry.phase = Phase::Starting(Starting { run, cause, previous });
+    });
+}
+
+/// A run that the host knows of, while the database has no open row for it.
+fn survivor_without_row(manager: &mut Manager, survivor: Survivor, step: &mut Step) {
+    let Survivor { run, app, state } = survivor;
+    match state {
+        SurvivorState::Over(Closing { ending: Ending::NeverStarted, .. }) => {
+            step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX });
+        }
+        // Closed before, and only its directory is left; or the database lost the row.
+        SurvivorState::Over(closing) => close_without_app(run, app, closing, step),
+        SurvivorState::Running { pid, started, .. } => {
+            let is_free = manager.apps.get(&app).is_some_and(|entry| entry.run().is_none());
+            if is_free {
+                let name = manager.desk.manager.clone();
+                step.changes.push(Change::RunOpened(RunOpening {
+                    run,
+                    app,
+                    at: started,
+                    due: None,
+                    trigger: Trigger::Schedule,
+                    attempt: 1,
+                    command: None,
+                    manager: name,
+                }));
+                let open = OpenRun {
+                    run,
+                    app,
+                    start: started,
+                    due: None,
+                    trigger: Trigger::Schedule,
+                    attempt: 1,
+                    command: None,
+                    pid: Some(pid),
+                };
+                let cause = Cause { due: None, trigger: Trigger::Schedule, command: None };
+                take_up(manager, &open, cause, step);
+                manager.work(app, step, |entry, desk, step| entry.started(run, pid, started, desk, step));
+            }
+        }
+    }
+}
+
+fn close_without_app(run: RunId, app: AppId, closing: Closing, step: &mut Step) {
+    step.changes.push(Change::RunClosed { run, app, closing });
+    step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX });
+}
+
+fn over(survivor: Option<Survivor>, at: Timestamp) -> Option<Closing> {
+    match survivor.map(|survivor| survivor.state) {
+        Some(SurvivorState::Running { .. }) => None,
+        Some(SurvivorState::Over(closing)) => Some(closing),
+        None => Some(Closing::unseen(Ending::Unknown, at)),
+    }
+}
+
+fn stop_cause(ending: &Ending) -> Option<&StopCause> {
+    match ending {
+        Ending::Stopped { cause, .. } => Some(cause),
+        Ending::Exited(_)
+        | Ending::StartFailed(_)
+        | Ending::NeverStarted
+        | Ending::Unknown
+        | Ending::HostRebooted => None,
+    }
+}
+
+impl Entry {
+    /// Somebody, perhaps the manager before this one, is ending the run already.
+    fn resume_stop(&mut self, command: Option<Command>, desk: &Desk) {
+        let purpose = command.map_or(Purpose::Other, Purpose::Command);
+        match std::mem::replace(&mut self.phase, Phase::Resting(Rest::Ready)) {
+            Phase::Running(running) => {
+                let overdue_at = desk.now.mono + self.app.policy.stop_grace;
+                self.phase = Phase::Stopping(Stopping { running, purpose, overdue_at });
+            }
+            phase @ (Phase::Resting(_) | Phase::Waiting(_) | Phase::Starting(_) | Phase::Stopping(_)) => {
+                self.phase = phase
+            }
+        }
+    }
+}

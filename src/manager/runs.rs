@@ -1,0 +1,256 @@
+//! The life of a run: due, waiting for room, opened, started, ended.
+
+use std::time::Duration;
+
+use super::desk::Desk;
+use super::entry::{Cause, Entry, Phase, Purpose, Rest, Running, Starting, Stopping, Waiting};
+use super::event::{Effect, Step};
+use super::plan::Due;
+use crate::model::{
+    Change, Closing, CmdName, Command, Ending, Refusal, Report, RunId, RunOpening, Skip, SkipReason,
+    StopCause, Timestamp, Trigger, Verdict,
+};
+
+/// How long after its grace time a run that is being ended is left to its shim.
+const KILL_SLACK: Duration = Duration::from_secs(5);
+
+/// How often the manager then tries to kill it.
+const KILL_EVERY: Duration = Duration::from_secs(10);
+
+impl Entry {
+    /// The time of the schedule has come.
+    pub(super) fn fall_due(&mut self, desk: &mut Desk, step: &mut Step) {
+        let mut skips = Vec::new();
+        let due = self.plan.take(&self.app, desk.now.wall, &mut skips);
+        step.changes.extend(skips.into_iter().map(Change::Skipped));
+        if let Due::Run { due, trigger } = due {
+            self.begin(Cause { due: Some(due), trigger, command: None }, desk, step);
+        }
+    }
+
+    /// Begins a run, or waits for room. Only a resting app can begin.
+    pub(super) fn begin(&mut self, cause: Cause, desk: &mut Desk, step: &mut Step) {
+        let Phase::Resting(rest) = &self.phase else { return };
+        match desk.index.full(&self.app.path) {
+            Some(limit) => self.phase = Phase::Waiting(Waiting { cause, rest: rest.clone(), limit }),
+            None => self.open(cause, desk, step),
+        }
+    }
+
+    /// Room was made somewhere.
+    pub(super) fn try_again(&mut self, desk: &mut Desk, step: &mut Step) {
+        if let Phase::Waiting(waiting) = &mut self.phase {
+            match desk.index.full(&self.app.path) {
+                Some(limit) => waiting.limit = limit,
+                None => {
+                    let cause = waiting.cause.clone();
+                    self.open(cause, desk, step);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, cause: Cause, desk: &mut Desk, step: &mut Step) {
+        let run = desk.ids.next();
+        let now = desk.now.wall;
+        let attempt = self.failures.saturating_add(1);
+        step.changes.push(Change::RunOpened(RunOpening {
+            run,
+            app: self.app.id,
+            at: now,
+            due: cause.due,
+            trigger: cause.trigger,
+            attempt,
+            command: cause.command.as_ref().map(|command| command.id),
+            manager: desk.manager.clone(),
+        }));
+        step.effects.push(Effect::Start { run, launch: self.launch(&cause, attempt) });
+        let previous = self.last_run.replace((run, now));
+        self.asked = None;
+        self.phase = Phase::Starting(Starting { run, cause, previous });
+    }
+
+    /// The process of the run exists.
+    pub(super) fn started(&mut self, run: RunId, pid: u32, at: Timestamp, desk: &mut Desk, step: &mut Step) {
+        let Phase::Starting(starting) = &mut self.phase else { return };
+        debug_assert_eq!(starting.run, run, "runs are looked up by their id");
+        let trigger = starting.cause.trigger;
+        if let Some(command) = starting.cause.command.take() {
+            settle(&command, Verdict::Executed, desk, step);
+        }
+        step.changes.push(Change::RunStarted { run, pid, at });
+        self.last_run = Some((run, at));
+        self.phase = Phase::Running(self.running(run, pid, at, trigger, desk));
+    }
+
+    pub(super) fn running(
+        &self,
+        run: RunId,
+        pid: u32,
+        started: Timestamp,
+        trigger: Trigger,
+        desk: &Desk,
+    ) -> Running {
+        let gone = (desk.now.wall - started).to_std().unwrap_or(Duration::ZERO);
+        let ends_by = self.app.policy.max_runtime.filter(|_| trigger != Trigger::RunApp);
+        let ends_by = ends_by.map(|limit| desk.now.mono + limit.saturating_sub(gone));
+        Running { run, pid, trigger, ends_by, told: Report::default() }
+    }
+
+    /// The store would not open the run.
+    pub(super) fn refused(&mut self, refusal: Refusal, desk: &mut Desk, step: &mut Step) {
+        let Phase::Starting(Starting { cause: Cause { due, command, .. }, previous, .. }) = &mut self.phase
+        else {
+            return;
+        };
+        let (due, command, previous) = (*due, command.take(), previous.take());
+        self.last_run = previous;
+        self.phase = Phase::Resting(Rest::Ready);
+        let reason = match refusal {
+            Refusal::AlreadyOpen(other) => {
+                let cause = Cause { due: None, trigger: Trigger::RunApp, command: None };
+                self.last_run = Some((other, desk.now.wall));
+                self.phase = Phase::Starting(Starting { run: other, cause, previous });
+                step.effects.push(Effect::Adopt { run: other });
+                step.changes.extend(due.map(|due| Change::Skipped(self.overlap(due, desk))));
+                "already running"
+            }
+            Refusal::Disabled => {
+                self.app.disabled = true;
+                self.plan.clear();
+                "disabled"
+            }
+            Refusal::NoSuchApp => {
+                self.set_aside = true;
+                "no such app"
+            }
+        };
+        if let Some(command) = command {
+            settle(&command, Verdict::NotExecuted(reason.to_owned()), desk, step);
+        }
+    }
+
+    fn overlap(&self, due: Timestamp, desk: &Desk) -> Skip {
+        Skip {
+            app: self.app.id,
+            first: due,
+            last: due,
+            slots: Some(1),
+            reason: SkipReason::Overlap,
+            at: desk.now.wall,
+        }
+    }
+
+    /// Asks a run to end. What follows when it has ended is the purpose.
+    pub(super) fn stop(&mut self, purpose: Purpose, cause: StopCause, desk: &mut Desk, step: &mut Step) {
+        let running = match std::mem::replace(&mut self.phase, Phase::Resting(Rest::Ready)) {
+            Phase::Running(running) | Phase::Stopping(Stopping { running, .. }) => running,
+            phase @ (Phase::Resting(_) | Phase::Waiting(_) | Phase::Starting(_)) => {
+                self.phase = phase;
+                return;
+            }
+        };
+        let grace = self.app.policy.stop_grace;
+        step.effects.push(Effect::Stop { run: running.run, cause, grace });
+        self.phase =
+            Phase::Stopping(Stopping { running, purpose, overdue_at: desk.now.mono + grace + KILL_SLACK });
+    }
+
+    /// `max_runtime` is over, or a run does not end though it should.
+    pub(super) fn timed_out(&mut self, desk: &mut Desk, step: &mut Step) {
+        match &mut self.phase {
+            Phase::Running(_) => self.stop(Purpose::Other, StopCause::Timeout, desk, step),
+            Phase::Stopping(stopping) => {
+                stopping.overdue_at = desk.now.mono + KILL_EVERY;
+                step.effects.push(Effect::Kill { run: stopping.running.run });
+            }
+            Phase::Resting(_) | Phase::Waiting(_) | Phase::Starting(_) => {}
+        }
+    }
+
+    /// The run is over, or never came to be.
+    pub(super) fn ended(&mut self, run: RunId, closing: Closing, desk: &mut Desk, step: &mut Step) {
+        let ending = closing.ending.clone();
+        let asked = self.asked.take().or(closing.report.next_run);
+        let lifetime = closing.started.map(|started| closing.ended - started);
+        step.changes.push(Change::RunClosed { run, app: self.app.id, closing });
+        step.effects.push(Effect::Forget { run, app: self.app.id, log_keep: self.app.policy.log_keep });
+        let (trigger, purpose) = match std::mem::replace(&mut self.phase, Phase::Resting(Rest::Ready)) {
+            Phase::Starting(Starting { cause, .. }) => {
+                if let Some(command) = cause.command {
+                    settle(&command, verdict_of_start(&ending), desk, step);
+                }
+                (cause.trigger, Purpose::Other)
+            }
+            Phase::Running(running) => (running.trigger, Purpose::Other),
+            Phase::Stopping(stopping) => (stopping.running.trigger, stopping.purpose),
+            phase @ (Phase::Resting(_) | Phase::Waiting(_)) => {
+                self.phase = phase;
+                return;
+            }
+        };
+        match purpose {
+            Purpose::Command(command) => self.ended_by(command, desk, step),
+            Purpose::Other if trigger == Trigger::RunApp => {
+                self.plan.follow_foreign_run(desk.now.wall, asked)
+            }
+            Purpose::Other => self.judge(run, &ending, lifetime, asked, desk, step),
+        }
+    }
+
+    /// The run ended because of this command.
+    fn ended_by(&mut self, command: Command, desk: &mut Desk, step: &mut Step) {
+        self.account_for_overlap(desk, step);
+        match command.name {
+            CmdName::Restart if self.is_barred() => {
+                self.rest_stopped(&command.by);
+                settle(&command, Verdict::NotExecuted("disabled".to_owned()), desk, step);
+            }
+            CmdName::Restart => {
+                self.begin(
+                    Cause { due: None, trigger: Trigger::Command, command: Some(command) },
+                    desk,
+                    step,
+                );
+            }
+            CmdName::Disable => {
+                self.app.disabled = true;
+                self.rest_stopped(&command.by);
+                settle(&command, Verdict::Executed, desk, step);
+            }
+            CmdName::Stop | CmdName::Start | CmdName::Enable => {
+                self.rest_stopped(&command.by);
+                settle(&command, Verdict::Executed, desk, step);
+            }
+        }
+    }
+
+    /// A person stopped the app: nothing is planned until START, RESTART or ENABLE.
+    pub(super) fn rest_stopped(&mut self, by: &str) {
+        self.plan.clear();
+        self.phase = Phase::Resting(Rest::Stopped { by: by.to_owned() });
+    }
+
+    fn account_for_overlap(&mut self, desk: &mut Desk, step: &mut Step) {
+        let mut skips = Vec::new();
+        self.plan.pass_over(&self.app, desk.now.wall, SkipReason::Overlap, &mut skips);
+        step.changes.extend(skips.into_iter().map(Change::Skipped));
+    }
+}
+
+fn verdict_of_start(ending: &Ending) -> Verdict {
+    match ending {
+        Ending::StartFailed(failure) => Verdict::NotExecuted(format!("failed to start: {}", failure.message)),
+        Ending::NeverStarted => {
+            Verdict::NotExecuted("failed to start: the process was never begun".to_owned())
+        }
+        Ending::Exited(_) | Ending::Stopped { .. } | Ending::Unknown | Ending::HostRebooted => {
+            Verdict::Executed
+        }
+    }
+}
+
+/// Notes the verdict on a command.
+pub(super) fn settle(command: &Command, verdict: Verdict, desk: &Desk, step: &mut Step) {
+    step.changes.push(Change::CommandSettled { id: command.id, verdict, at: desk.now.wall });
+}

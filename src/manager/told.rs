@@ -1,0 +1,22 @@
+//! Progress: what apps report. The percentage and ETA that they leave out are worked out where the
+//! counters are stored, so that they are right for every writer and reader.
+
+use super::entry::{Entry, Phase, Stopping};
+use super::event::Step;
+use crate::model::{Change, Report, RunId};
+
+impl Entry {
+    /// The app reported by a line of output or by `dcm report`.
+    pub(super) fn reported(&mut self, run: RunId, report: Report, step: &mut Step) {
+        let running = match &mut self.phase {
+            Phase::Running(running) | Phase::Stopping(Stopping { running, .. }) => running,
+            Phase::Resting(_) | Phase::Waiting(_) | Phase::Starting(_) => return,
+        };
+        if running.told == report {
+            return;
+        }
+        running.told.clone_from(&report);
+        self.asked = report.next_run.or(self.asked);
+        step.changes.push(Change::Progress { app: self.app.id, run, report });
+    }
+}

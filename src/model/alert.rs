@@ -1,0 +1,69 @@
+//! Alerts: one row per episode, delivered by the channels of `notify`.
+
+use std::fmt;
+
+use super::{AlertId, AppId, RunId, Timestamp};
+
+/// What an alert is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertKind {
+    /// Fatal flag 1.
+    FailedToStart,
+    /// Fatal flag 3.
+    UnexpectedBehavior,
+    /// The host has no room for another process; the app is tried again.
+    HostExhausted,
+}
+
+impl AlertKind {
+    /// The word that the database stores.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::FailedToStart => "failed_to_start",
+            Self::UnexpectedBehavior => "unexpected_behavior",
+            Self::HostExhausted => "host_exhausted",
+        }
+    }
+}
+
+impl fmt::Display for AlertKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// An alert that is to be raised. One app, kind and run make one episode, however often it is
+/// written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// About which app.
+    pub app: AppId,
+    /// What it is about.
+    pub kind: AlertKind,
+    /// The run that brought it about.
+    pub run: RunId,
+    /// What happened, for people.
+    pub message: String,
+    /// When.
+    pub raised: Timestamp,
+}
+
+/// A row of the alerts table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertRow {
+    /// Its number.
+    pub id: AlertId,
+    /// About which app.
+    pub app: String,
+    /// What it is about.
+    pub kind: String,
+    /// What happened.
+    pub message: String,
+    /// When it was raised.
+    pub raised: Timestamp,
+    /// When a channel took it.
+    pub delivered: Option<Timestamp>,
+    /// When it was over: the app was enabled again.
+    pub cleared: Option<Timestamp>,
+}

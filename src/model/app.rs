@@ -1,0 +1,241 @@
+//! An app: what its row defines, and what the manager writes into it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{
+    AppId, AppPath, CmdFlag, CmdName, CommandId, FatalFlag, Progress, Revision, RunId, RunStatus, Schedule,
+    Timestamp, UnknownCode,
+};
+
+/// What the row of an app defines: people and programs write it, the manager obeys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct App {
+    /// The key, made of the path.
+    pub id: AppId,
+    /// The three names.
+    pub path: AppPath,
+    /// What is to be run.
+    pub program: Program,
+    /// When.
+    pub schedule: Schedule,
+    /// Under which rules.
+    pub policy: Policy,
+    /// Whether the schedule and START must leave it alone.
+    pub disabled: bool,
+}
+
+/// What is to be run.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Program {
+    /// The argument vector; `None` for the default module command `PYTHON -m apps.GROUP.PARENT.APP.main`.
+    pub command: Option<Vec<String>>,
+    /// The working directory; `None` for that of the manager.
+    pub cwd: Option<String>,
+    /// Variables on top of the environment of the manager.
+    pub env: BTreeMap<String, String>,
+    /// Whether the app may see `DC_DATABASE_URL`.
+    pub pass_database: bool,
+}
+
+/// Environments hold secrets: only the names are shown.
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("command", &self.command)
+            .field("cwd", &self.cwd)
+            .field("env", &self.env.keys())
+            .field("pass_database", &self.pass_database)
+            .finish()
+    }
+}
+
+/// The rules of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// What becomes of times that passed while no manager could start the app.
+    pub catch_up: CatchUp,
+    /// At most so many runs are caught up with [`CatchUp::All`]; the oldest are skipped.
+    pub catch_up_limit: u32,
+    /// So many failures in a row make the app fatal; 0: never.
+    pub max_failures: u32,
+    /// Time between TERM and KILL.
+    pub stop_grace: Duration,
+    /// A run that takes longer is ended and counts as failed.
+    pub max_runtime: Option<Duration>,
+    /// The output of one run takes at most so many bytes on disk.
+    pub log_limit: u64,
+    /// The output of so many runs is kept.
+    pub log_keep: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            catch_up: CatchUp::Latest,
+            catch_up_limit: 10,
+            max_failures: 3,
+            stop_grace: Duration::from_secs(10),
+            max_runtime: None,
+            log_limit: 10 * 1024 * 1024,
+            log_keep: 20,
+        }
+    }
+}
+
+/// What becomes of times that passed while no manager could start the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CatchUp {
+    /// One run, for the latest of them.
+    Latest,
+    /// They are skipped.
+    None,
+    /// One run for each, up to a limit.
+    All,
+}
+
+impl CatchUp {
+    /// The word that the database stores.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Latest => "latest",
+            Self::None => "none",
+            Self::All => "all",
+        }
+    }
+}
+
+impl FromStr for CatchUp {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        [Self::Latest, Self::None, Self::All]
+            .into_iter()
+            .find(|value| value.word() == text)
+            .ok_or_else(|| UnknownCode::new("catch_up", text))
+    }
+}
+
+/// The columns of an app's row that only the manager writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppState {
+    /// What it is doing.
+    pub status: RunStatus,
+    /// The current or last run.
+    pub run: Option<RunId>,
+    /// The main process of the current run.
+    pub pid: Option<u32>,
+    /// When the last run began.
+    pub last_run: Option<Timestamp>,
+    /// Who stopped it; it stays stopped until START, RESTART or ENABLE.
+    pub stopped_by: Option<String>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Why it waits for a person.
+    pub fatal: Option<Fatal>,
+    /// Which limit keeps a due run waiting.
+    pub waiting_for: Option<String>,
+    /// Who runs it.
+    pub manager: Option<String>,
+}
+
+impl Default for AppState {
+    fn default() -> Self {
+        Self {
+            status: RunStatus::NotRunning,
+            run: None,
+            pid: None,
+            last_run: None,
+            stopped_by: None,
+            failures: 0,
+            fatal: None,
+            waiting_for: None,
+            manager: None,
+        }
+    }
+}
+
+/// Why an app waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fatal {
+    /// The code.
+    pub flag: FatalFlag,
+    /// What happened.
+    pub message: String,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// The latest command of an app, as its row shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastCommand {
+    /// Its number in the ledger.
+    pub id: Option<CommandId>,
+    /// What was asked.
+    pub name: CmdName,
+    /// What became of it.
+    pub flag: CmdFlag,
+    /// Who asked.
+    pub by: Option<String>,
+    /// When.
+    pub time: Option<Timestamp>,
+    /// When the verdict fell.
+    pub executed: Option<Timestamp>,
+}
+
+/// A valid row of the apps table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppRow {
+    /// What it defines.
+    pub app: App,
+    /// When it is due next; written by the manager, by the app itself and by others.
+    pub next_run: Option<Timestamp>,
+    /// What the manager wrote.
+    pub state: AppState,
+    /// What the app reported.
+    pub progress: Progress,
+    /// The latest command.
+    pub command: Option<LastCommand>,
+    /// A `next_run` that the app itself or another program wrote, until the manager has dealt
+    /// with it.
+    pub asked_next_run: Option<Timestamp>,
+    /// How many times the manager has written the row.
+    pub sequence: u64,
+    /// Whether the row has its key; the manager fills it in where it is missing.
+    pub is_named: bool,
+    /// Why the row was set aside before; `None` for a good row.
+    pub shown_fault: Option<String>,
+    /// The number of the row in its table.
+    pub row: i64,
+    /// When the row changed.
+    pub revision: Revision,
+}
+
+/// A row that cannot be obeyed. It is set aside with a message and stops nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultyRow {
+    /// The number of the row in its table.
+    pub row: i64,
+    /// The key, where the row has a valid one.
+    pub id: Option<AppId>,
+    /// The three names as they are written, however odd.
+    pub names: String,
+    /// What is wrong.
+    pub fault: String,
+    /// The fault that the row shows now; differs from `fault` until the manager has written it.
+    pub shown_fault: Option<String>,
+    /// When the row changed.
+    pub revision: Revision,
+}
+
+/// A row of the apps table, valid or not.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Registered {
+    /// It can be obeyed.
+    App(Box<AppRow>),
+    /// It cannot.
+    Faulty(FaultyRow),
+}

@@ -1,0 +1,168 @@
+//! What the manager wants written. A step's changes are one transaction, and each change may be
+//! written twice with the effect of once: a commit whose answer was lost is simply repeated.
+
+use super::{Alert, AppId, AppState, Closing, CommandId, Report, RunId, Timestamp, Trigger, Verdict};
+
+/// One thing to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A run begins: its row, and RUNNING with fresh counters in the app's row. The store refuses
+    /// it when the app has an open run already, is disabled or gone.
+    RunOpened(RunOpening),
+    /// The process of a run exists.
+    RunStarted {
+        /// Which run.
+        run: RunId,
+        /// Its main process.
+        pid: u32,
+        /// When it began.
+        at: Timestamp,
+    },
+    /// A run is over. What is closed once is never changed again.
+    RunClosed {
+        /// Which run.
+        run: RunId,
+        /// Whose.
+        app: AppId,
+        /// How.
+        closing: Closing,
+    },
+    /// The columns of an app that belong to the manager.
+    App(AppUpdate),
+    /// What a running app reported, or what was worked out from its counters.
+    Progress {
+        /// Whose.
+        app: AppId,
+        /// Of which run: a late report of an older run changes nothing.
+        run: RunId,
+        /// The columns to write; `None` leaves a column as it is.
+        report: Report,
+    },
+    /// The verdict on a command.
+    CommandSettled {
+        /// Which.
+        id: CommandId,
+        /// The verdict; the first one stays.
+        verdict: Verdict,
+        /// When it fell.
+        at: Timestamp,
+    },
+    /// Somebody must be told.
+    AlertRaised(Alert),
+    /// The alerts of an app are over.
+    AlertsCleared {
+        /// Which app.
+        app: AppId,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Times that were due and did not become runs.
+    Skipped(Skip),
+    /// Fills in the key of a row that was inserted without one.
+    AppNamed {
+        /// The number of the row.
+        row: i64,
+        /// Its key.
+        id: AppId,
+    },
+    /// Shows in the row itself why it is set aside.
+    AppFault {
+        /// The number of the row.
+        row: i64,
+        /// What is wrong; `None` once it is mended.
+        fault: Option<String>,
+    },
+}
+
+/// A run that is to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunOpening {
+    /// Its id.
+    pub run: RunId,
+    /// Whose.
+    pub app: AppId,
+    /// When it was opened; the process begins a moment later.
+    pub at: Timestamp,
+    /// When it was due; `None` for runs by command.
+    pub due: Option<Timestamp>,
+    /// Why.
+    pub trigger: Trigger,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// The command that asked for it.
+    pub command: Option<CommandId>,
+    /// Who runs it.
+    pub manager: String,
+}
+
+/// Why the store did not open a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The app has this open run already: `run-app` was faster.
+    AlreadyOpen(RunId),
+    /// Its row says `disable` by now.
+    Disabled,
+    /// Its row is gone.
+    NoSuchApp,
+}
+
+/// The columns of an app's row that belong to the manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppUpdate {
+    /// Which app.
+    pub app: AppId,
+    /// How many times the manager has written this row. A row that is read with a smaller number
+    /// does not show this update yet.
+    pub sequence: u64,
+    /// All of its state; with a run in it, it is written only if that run's row exists.
+    pub state: AppState,
+    /// When it is due next.
+    pub next_run: Option<Timestamp>,
+    /// The time asked for by the app or a person that is herewith dealt with.
+    pub asked_taken: Option<Timestamp>,
+    /// A new value of `disable`.
+    pub disabled: Option<bool>,
+}
+
+/// Times that were due and did not become runs, as one range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    /// Whose.
+    pub app: AppId,
+    /// The first of them.
+    pub first: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
+    /// How many; `None` when there are more than anybody counts.
+    pub slots: Option<u32>,
+    /// Why.
+    pub reason: SkipReason,
+    /// When that was noticed.
+    pub at: Timestamp,
+}
+
+/// Why a due time did not become a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkipReason {
+    /// The run before was still under way.
+    Overlap,
+    /// The app set itself another time, or was waiting for a retry.
+    Superseded,
+    /// No manager could start it at the time, and the app's `catch_up` leaves it out.
+    Missed,
+    /// More was missed than `catch_up_limit` allows.
+    CatchUpLimit,
+}
+
+impl SkipReason {
+    /// The word that the database stores.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Overlap => "overlap",
+            Self::Superseded => "superseded",
+            Self::Missed => "missed",
+            Self::CatchUpLimit => "catch_up_limit",
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Commands: what people and programs ask of apps, and the verdicts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{AppId, CmdFlag, CmdName, CommandId, Timestamp, UnknownCode};
+
+/// The way by which a command came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandSource {
+    /// An UPDATE of the apps table.
+    Apps,
+    /// The command line.
+    Cli,
+    /// The console.
+    Console,
+    /// RabbitMQ.
+    Rabbitmq,
+}
+
+impl CommandSource {
+    /// The word that the database stores.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Apps => "apps",
+            Self::Cli => "cli",
+            Self::Console => "console",
+            Self::Rabbitmq => "rabbitmq",
+        }
+    }
+}
+
+impl fmt::Display for CommandSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for CommandSource {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        [Self::Apps, Self::Cli, Self::Console, Self::Rabbitmq]
+            .into_iter()
+            .find(|source| source.word() == text)
+            .ok_or_else(|| UnknownCode::new("command source", text))
+    }
+}
+
+/// A command that is to be entered into the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCommand {
+    /// For which app.
+    pub app: AppId,
+    /// What is asked.
+    pub name: CmdName,
+    /// Arguments for the app, as JSON; START and RESTART only.
+    pub args: Option<String>,
+    /// Who asks.
+    pub by: String,
+    /// By which way.
+    pub source: CommandSource,
+    /// When it was issued.
+    pub time: Timestamp,
+    /// After this moment it is not carried out any more.
+    pub expires: Option<Timestamp>,
+}
+
+/// A command without a verdict, as the manager takes it from the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Its number in the ledger.
+    pub id: CommandId,
+    /// For which app; `None` when the row names none.
+    pub app: Option<AppId>,
+    /// What is asked.
+    pub name: CmdName,
+    /// Arguments for the app, as JSON.
+    pub args: Option<String>,
+    /// Who asks.
+    pub by: String,
+    /// When it was issued.
+    pub time: Timestamp,
+    /// After this moment it is not carried out any more.
+    pub expires: Option<Timestamp>,
+}
+
+/// What became of a command: exactly one for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done.
+    Executed,
+    /// Refused or failed, and why.
+    NotExecuted(String),
+}
+
+impl Verdict {
+    /// The code for the database.
+    #[must_use]
+    pub fn flag(&self) -> CmdFlag {
+        match self {
+            Self::Executed => CmdFlag::Executed,
+            Self::NotExecuted(_) => CmdFlag::NotExecuted,
+        }
+    }
+
+    /// Why it was not executed.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Executed => None,
+            Self::NotExecuted(reason) => Some(reason),
+        }
+    }
+}
+
+/// A row of the ledger, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandRow {
+    /// Its number.
+    pub id: CommandId,
+    /// The hash (or the path, where the hash was not known yet) of the app.
+    pub app: String,
+    /// What was asked.
+    pub name: CmdName,
+    /// Whether it is pending, executed or not.
+    pub flag: CmdFlag,
+    /// Who asked.
+    pub by: String,
+    /// By which way.
+    pub source: String,
+    /// When it was issued.
+    pub time: Timestamp,
+    /// When the verdict fell.
+    pub executed: Option<Timestamp>,
+    /// Why it was not executed.
+    pub reason: Option<String>,
+}

@@ -1,0 +1,172 @@
+//! Newtypes for every identity, so that one is never taken for another.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha3::{Digest, Sha3_256};
+
+use super::AppPath;
+
+/// The key of an app: SHA3-256 of `GROUP|PARENT|APP`, written as 64 lower-case hex characters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppId([u8; 32]);
+
+impl AppId {
+    /// The key of the app that has this path.
+    #[must_use]
+    pub fn of(path: &AppPath) -> Self {
+        let mut hasher = Sha3_256::new();
+        hasher.update(path.group.as_str());
+        hasher.update(b"|");
+        hasher.update(path.parent.as_str());
+        hasher.update(b"|");
+        hasher.update(path.name.as_str());
+        Self(hasher.finalize().into())
+    }
+
+    /// The first eight bytes as a number: a stable, evenly spread value for jitter.
+    #[must_use]
+    pub fn spread(&self) -> u64 {
+        let mut bytes = [0_u8; 8];
+        bytes.copy_from_slice(&self.0[..8]);
+        u64::from_be_bytes(bytes)
+    }
+}
+
+impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..4].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for AppId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let wrong = || ParseIdError { what: "app hash", expected: "64 lower-case hex characters" };
+        let mut bytes = [0_u8; 32];
+        if text.len() != 64 || !text.bytes().all(is_lower_hex) {
+            return Err(wrong());
+        }
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let digits = std::str::from_utf8(pair).map_err(|_| wrong())?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// One execution of an app: a version-4 UUID, written as 32 lower-case hex characters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(u128);
+
+impl RunId {
+    /// Makes a well-formed id of 128 bits that the caller took from a source of its own.
+    ///
+    /// The manager reads no random source, so the bits are an argument.
+    #[must_use]
+    pub fn from_random_bits(bits: u128) -> Self {
+        Self(
+            uuid::Builder::from_u128(bits)
+                .with_version(uuid::Version::Random)
+                .with_variant(uuid::Variant::RFC4122)
+                .into_uuid()
+                .as_u128(),
+        )
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0 >> 96)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let wrong = || ParseIdError { what: "run id", expected: "32 lower-case hex characters" };
+        if text.len() != 32 || !text.bytes().all(is_lower_hex) {
+            return Err(wrong());
+        }
+        u128::from_str_radix(text, 16).map(Self).map_err(|_| wrong())
+    }
+}
+
+/// A row of the commands ledger. Later commands have greater numbers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CommandId(pub i64);
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// A row of the alerts table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AlertId(pub i64);
+
+/// A point in the history of the apps table; it grows with every change of any row.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Revision(pub i64);
+
+/// The text is not an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {what}: expected {expected}")]
+pub struct ParseIdError {
+    what: &'static str,
+    expected: &'static str,
+}
+
+fn is_lower_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_id_is_the_sha3_of_its_names() {
+        // Reference: python3 -c "hashlib.sha3_256(b'croatia|fina|companies').hexdigest()"
+        let path: AppPath = "croatia/fina/companies".parse().unwrap();
+        let id = AppId::of(&path);
+        assert_eq!(id.to_string(), "b8afa297ca6672915ea21ea998033700922a363e999f4c12d8edaf0e4fe75410");
+        assert_eq!(id.to_string().parse::<AppId>().unwrap(), id);
+    }
+
+    #[test]
+    fn a_run_id_is_a_version_4_uuid_in_hex() {
+        for bits in [0, u128::MAX, 0x1234_5678_9abc_def0_1234_5678_9abc_def0] {
+            let text = RunId::from_random_bits(bits).to_string();
+            assert_eq!(text.len(), 32);
+            assert_eq!(&text[12..13], "4");
+            assert!(matches!(&text[16..17], "8" | "9" | "a" | "b"));
+            assert_eq!(text.parse::<RunId>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn upper_case_and_wrong_lengths_are_not_ids() {
+        for text in ["", "ab", &"A".repeat(64), &"g".repeat(64), &"a".repeat(63)] {
+            assert!(text.parse::<AppId>().is_err(), "{text}");
+        }
+        for text in ["", &"A".repeat(32), &"a".repeat(31), "+1111111111111111111111111111111"] {
+            assert!(text.parse::<RunId>().is_err(), "{text}");
+        }
+    }
+}

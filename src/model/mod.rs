@@ -1,0 +1,35 @@
+//! The plain data that every other module speaks: ids, apps, runs, commands, changes.
+//!
+//! Nothing here reads a clock, a file or a socket, and nothing here decides.
+
+mod alert;
+mod app;
+mod change;
+mod command;
+mod cron;
+mod id;
+mod path;
+mod printable;
+mod progress;
+mod run;
+mod schedule;
+mod selector;
+mod snapshot;
+mod status;
+mod time;
+
+pub use alert::{Alert, AlertKind, AlertRow};
+pub use app::{App, AppRow, AppState, CatchUp, Fatal, FaultyRow, LastCommand, Policy, Program, Registered};
+pub use change::{AppUpdate, Change, Refusal, RunOpening, Skip, SkipReason};
+pub use command::{Command, CommandRow, CommandSource, NewCommand, Verdict};
+pub use cron::{Cron, CronError, Pattern};
+pub use id::{AlertId, AppId, CommandId, ParseIdError, Revision, RunId};
+pub use path::{AppPath, Part, PathError};
+pub use printable::Printable;
+pub use progress::{Progress, Report, ReportError};
+pub use run::{Closing, Ending, Exit, Obstacle, Run, StartFailure, StopCause, Trigger};
+pub use schedule::{Minutes, MinutesError, Schedule};
+pub use selector::{Selector, SelectorError};
+pub use snapshot::{Delta, Limits, ManagerRow, OpenRun, Snapshot, Survivor, SurvivorState};
+pub use status::{CmdFlag, CmdName, FatalFlag, RunStatus, UnknownCode};
+pub use time::{Now, Timestamp, TimestampError, format_timestamp, parse_timestamp};

@@ -1,0 +1,153 @@
+//! The name of an app as people write it: `GROUP/PARENT/APP`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// One part of a path: 1 to 64 of `A-Z a-z 0-9 _ - .`, not starting with `-` or `.`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Part(Arc<str>);
+
+impl Part {
+    /// The longest part that is accepted, in characters.
+    pub const LENGTH_MAX: usize = 64;
+
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`PathError`] says which rule the name breaks.
+    pub fn new(text: &str) -> Result<Self, PathError> {
+        let wrong = |why| Err(PathError { text: shorten(text), why });
+        match text.chars().next() {
+            None => return wrong("a part is empty"),
+            Some('-' | '.') => return wrong("a part must not start with '-' or '.'"),
+            Some(_) => {}
+        }
+        if !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+            return wrong("only A-Z a-z 0-9 _ - . are allowed");
+        }
+        if text.len() > Self::LENGTH_MAX {
+            return wrong("a part has more than 64 characters");
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The three names of an app. Ordered as the console shows them: by group, parent, name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppPath {
+    /// For example a country.
+    pub group: Part,
+    /// For example an agency.
+    pub parent: Part,
+    /// The app itself.
+    pub name: Part,
+}
+
+impl AppPath {
+    /// Checks three names.
+    ///
+    /// # Errors
+    /// The first name that breaks a rule.
+    pub fn new(group: &str, parent: &str, name: &str) -> Result<Self, PathError> {
+        Ok(Self { group: Part::new(group)?, parent: Part::new(parent)?, name: Part::new(name)? })
+    }
+}
+
+impl FromStr for AppPath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        let mut parts = text.split('/');
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(group), Some(parent), Some(name), None) => Self::new(group, parent, name),
+            _ => Err(PathError { text: shorten(text), why: "expected GROUP/PARENT/APP" }),
+        }
+    }
+}
+
+impl fmt::Display for AppPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.group, self.parent, self.name)
+    }
+}
+
+impl fmt::Debug for AppPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A name that is not accepted, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid app path {text:?}: {why}")]
+pub struct PathError {
+    text: String,
+    why: &'static str,
+}
+
+/// A hostile name may be long; a message shows its beginning.
+fn shorten(text: &str) -> String {
+    const SHOWN_MAX: usize = 80;
+    if text.chars().count() <= SHOWN_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(SHOWN_MAX).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_paths_come_back_as_they_were() {
+        for text in ["croatia/fina/companies", "a/b/c", "A-1/b_2/c.d", "x/y/9"] {
+            assert_eq!(text.parse::<AppPath>().unwrap().to_string(), text);
+        }
+        let longest = "x".repeat(64);
+        assert!(AppPath::new(&longest, &longest, &longest).is_ok());
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_a_reason() {
+        let cases = [
+            ("", "GROUP/PARENT/APP"),
+            ("a/b", "GROUP/PARENT/APP"),
+            ("a/b/c/d", "GROUP/PARENT/APP"),
+            ("a//c", "empty"),
+            ("../b/c", "start"),
+            ("a/../c", "start"),
+            ("-a/b/c", "start"),
+            ("a/.b/c", "start"),
+            ("a b/b/c", "allowed"),
+            ("a;b/b/c", "allowed"),
+            ("a/b/č", "allowed"),
+            ("a/b/c\n", "allowed"),
+            ("a|b/b/c", "allowed"),
+            ("a\\b/b/c", "allowed"),
+        ];
+        for (text, why) in cases {
+            let message = text.parse::<AppPath>().unwrap_err().to_string();
+            assert!(message.contains(why), "{text:?}: {message}");
+        }
+        assert!(Part::new(&"x".repeat(65)).unwrap_err().to_string().contains("64"));
+    }
+}

@@ -1,0 +1,238 @@
+//! One execution of an app: why it began and how it ended.
+
+use std::fmt;
+
+use super::{AppId, CommandId, Progress, Report, RunId, Timestamp};
+
+/// Why a run was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trigger {
+    /// Its `next_run` came, be it by cron, interval, retry, back-off or set by the app itself.
+    Schedule,
+    /// START or RESTART.
+    Command,
+    /// `dcm run-app`, in the foreground of some terminal or program.
+    RunApp,
+    /// Its time passed while no manager could start it.
+    CatchUp,
+}
+
+impl Trigger {
+    /// All values.
+    pub const ALL: [Self; 4] = [Self::Schedule, Self::Command, Self::RunApp, Self::CatchUp];
+
+    /// The word that the database stores.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Command => "command",
+            Self::RunApp => "run-app",
+            Self::CatchUp => "catch-up",
+        }
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// How the main process of a run ended, as the kernel told its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It called exit with this code, 0 to 255 (Windows: any 32-bit value).
+    Code(i64),
+    /// It was killed by this signal.
+    Signal {
+        /// The number of the signal.
+        signal: i32,
+        /// Whether a core was dumped.
+        core: bool,
+    },
+}
+
+impl Exit {
+    /// The code that a shell would show: that of the process, or 128 + signal.
+    #[must_use]
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal { signal, .. } => 128 + i64::from(signal),
+        }
+    }
+
+    /// Whether it ended by itself with exit code 0.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit {code}"),
+            Self::Signal { signal, core: false } => write!(f, "killed by signal {signal}"),
+            Self::Signal { signal, core: true } => write!(f, "killed by signal {signal}, core dumped"),
+        }
+    }
+}
+
+/// Who ended a run before it ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopCause {
+    /// A command of the ledger: STOP, RESTART or DISABLE.
+    Command(CommandId),
+    /// The run took longer than the app's `max_runtime`.
+    Timeout,
+    /// `dcm stop-apps`, by this person.
+    StopApps(String),
+    /// The shim was told by this signal: the host is going down, or `run-app` was interrupted.
+    Signal(i32),
+}
+
+impl fmt::Display for StopCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(id) => write!(f, "command {id}"),
+            Self::Timeout => f.write_str("max_runtime"),
+            Self::StopApps(by) => write!(f, "stop-apps by {by}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+/// Why a process could not be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartFailure {
+    /// What is to be done about it.
+    pub obstacle: Obstacle,
+    /// What failed and why, for people.
+    pub message: String,
+}
+
+/// What stands in the way of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// There is no such program; a shell would say 127.
+    NotFound,
+    /// The program is there and cannot be executed, or not in that directory or with these
+    /// arguments; a shell would say 126.
+    NotExecutable,
+    /// The host is out of processes, memory, file handles or disk: the same start may work a
+    /// little later. Everything else needs a person.
+    HostExhausted,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself.
+    Exited(Exit),
+    /// Somebody ended it.
+    Stopped {
+        /// Who.
+        cause: StopCause,
+        /// How the main process ended; `None` when nobody saw it.
+        exit: Option<Exit>,
+        /// Whether it outlived the grace time and had to be killed.
+        killed: bool,
+    },
+    /// There was never a process.
+    StartFailed(StartFailure),
+    /// The row was written, but the manager was gone before it started the process.
+    NeverStarted,
+    /// The process vanished and nobody saw how.
+    Unknown,
+    /// The host went down with the run under way.
+    HostRebooted,
+}
+
+impl Ending {
+    /// The word that the database stores.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Exited(Exit::Code(0)) => "ok",
+            Self::Exited(Exit::Code(_)) => "failed",
+            Self::Exited(Exit::Signal { .. }) => "crashed",
+            Self::Stopped { cause: StopCause::Timeout, .. } => "timed_out",
+            Self::Stopped { killed: true, .. } => "killed_after_grace",
+            Self::Stopped { killed: false, .. } => "stopped",
+            Self::StartFailed(_) => "failed_to_start",
+            Self::NeverStarted => "never_started",
+            Self::Unknown => "unknown",
+            Self::HostRebooted => "host_rebooted",
+        }
+    }
+
+    /// How the main process ended, where that is known.
+    #[must_use]
+    pub fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Exited(exit) => Some(*exit),
+            Self::Stopped { exit, .. } => *exit,
+            Self::StartFailed(_) | Self::NeverStarted | Self::Unknown | Self::HostRebooted => None,
+        }
+    }
+}
+
+/// Everything that is known when a run is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// How it ended.
+    pub ending: Ending,
+    /// When the process began, where it did.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// The last values that the app reported, over all of its run.
+    pub report: Report,
+    /// How many processes of the run outlived its main process and were killed.
+    pub leftovers: u32,
+}
+
+impl Closing {
+    /// The end of a run that nobody saw: all that is known is what it must have been.
+    #[must_use]
+    pub fn unseen(ending: Ending, ended: Timestamp) -> Self {
+        Self { ending, started: None, ended, report: Report::default(), leftovers: 0 }
+    }
+}
+
+/// A row of the `runtime` table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its id.
+    pub run: RunId,
+    /// Whose run.
+    pub app: AppId,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended; `None` while it goes on.
+    pub end: Option<Timestamp>,
+    /// The word of [`Ending::outcome`]; `None` while it goes on.
+    pub outcome: Option<String>,
+    /// The exit code where it is known.
+    pub exit_code: Option<i64>,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
+    /// Exceptions that the app counted.
+    pub except_cnt: u64,
+    /// The counters at its end.
+    pub progress: Progress,
+    /// Why it was begun.
+    pub trigger: String,
+    /// When it was due; `None` for runs by command.
+    pub due: Option<Timestamp>,
+    /// 1 for the first try, then counted up for each try after a failure.
+    pub attempt: u32,
+    /// Which manager ran it.
+    pub manager: String,
+    /// The id of its main process on that manager's host.
+    pub pid: Option<u32>,
+    /// What went wrong, or the app's last message.
+    pub message: Option<String>,
+}

@@ -1,0 +1,141 @@
+//! How the command line names apps: a path, a prefix, a glob, or `all`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::AppPath;
+
+/// Names zero or more apps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector {
+    /// One pattern for each leading part of the path; none stands for `all`.
+    parts: Vec<String>,
+}
+
+impl Selector {
+    /// Every app.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { parts: Vec::new() }
+    }
+
+    /// Whether this app is meant.
+    #[must_use]
+    pub fn matches(&self, path: &AppPath) -> bool {
+        let names = [&path.group, &path.parent, &path.name];
+        self.parts
+            .iter()
+            .zip(names)
+            .all(|(pattern, name)| matches_glob(pattern.as_bytes(), name.as_str().as_bytes()))
+    }
+
+    /// The one app that is meant, when the selector is a whole path without wildcards.
+    #[must_use]
+    pub fn exact(&self) -> Option<AppPath> {
+        match self.parts.as_slice() {
+            [group, parent, name] => AppPath::new(group, parent, name).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for Selector {
+    type Err = SelectorError;
+
+    fn from_str(text: &str) -> Result<Self, SelectorError> {
+        if text == "all" {
+            return Ok(Self::all());
+        }
+        let wrong = |why| Err(SelectorError { text: text.chars().take(80).collect(), why });
+        let parts: Vec<_> = text.strip_suffix('/').unwrap_or(text).split('/').map(str::to_owned).collect();
+        if parts.len() > 3 {
+            return wrong("more than GROUP/PARENT/APP");
+        }
+        if parts.iter().any(|part| part.is_empty() || part.len() > 128) {
+            return wrong("a part is empty or too long");
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*' | '?');
+        if !parts.iter().all(|part| part.chars().all(allowed) && !part.starts_with(['-', '.'])) {
+            return wrong("only A-Z a-z 0-9 _ - . and the wildcards * ? are allowed");
+        }
+        Ok(Self { parts })
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.parts.is_empty() { f.write_str("all") } else { f.write_str(&self.parts.join("/")) }
+    }
+}
+
+/// The text selects nothing that could exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "invalid selector {text:?}: {why}; expected a path, a prefix such as croatia/fina, a glob such as */fina/*, or all"
+)]
+pub struct SelectorError {
+    text: String,
+    why: &'static str,
+}
+
+/// `*` stands for any run of characters, `?` for one. Linear in practice: it keeps one fallback.
+fn matches_glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut fallback = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                fallback = Some((p, t));
+                p += 1;
+            }
+            Some(&c) if c == b'?' || c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => match fallback {
+                Some((star, start)) => {
+                    fallback = Some((star, start + 1));
+                    p = star + 1;
+                    t = start + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_prefixes_globs_and_all() {
+        let path: AppPath = "croatia/fina/companies".parse().unwrap();
+        for text in [
+            "all",
+            "croatia",
+            "croatia/",
+            "croatia/fina",
+            "croatia/fina/companies",
+            "*/fina/*",
+            "cro*",
+            "*/*/comp?nies",
+            "c*a/f*/*s",
+        ] {
+            assert!(text.parse::<Selector>().unwrap().matches(&path), "{text}");
+        }
+        for text in ["croat", "italy", "croatia/fin", "croatia/fina/companie", "*/*/x*", "?"] {
+            assert!(!text.parse::<Selector>().unwrap().matches(&path), "{text}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "/", "a//b", "a/b/c/d", "../x", "a b", "a;b", "-x"] {
+            assert!(text.parse::<Selector>().is_err(), "{text}");
+        }
+        assert_eq!("a/b/c".parse::<Selector>().unwrap().exact().unwrap().to_string(), "a/b/c");
+        assert_eq!("a/b/*".parse::<Selector>().unwrap().exact(), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! What is known when a manager or a console begins.
+
+use std::collections::BTreeMap;
+
+use super::{
+    AppId, Closing, Command, CommandId, Part, Registered, Revision, RunId, StopCause, Timestamp, Trigger,
+};
+
+/// All that a manager needs from the database to begin.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// Every row of the apps table.
+    pub apps: Vec<Registered>,
+    /// Every run without an end.
+    pub open_runs: Vec<OpenRun>,
+    /// Every command without a verdict, oldest first.
+    pub commands: Vec<Command>,
+    /// How many apps may run at once.
+    pub limits: Limits,
+    /// The state of the apps table that this is.
+    pub revision: Revision,
+}
+
+/// A run without an end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRun {
+    /// Its id.
+    pub run: RunId,
+    /// Whose.
+    pub app: AppId,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it was due.
+    pub due: Option<Timestamp>,
+    /// Why it was begun.
+    pub trigger: Trigger,
+    /// Which try it is.
+    pub attempt: u32,
+    /// The command that asked for it.
+    pub command: Option<CommandId>,
+    /// Its main process, where that was entered.
+    pub pid: Option<u32>,
+}
+
+/// A run that the host still knows of, found by its run directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survivor {
+    /// Its id.
+    pub run: RunId,
+    /// Whose.
+    pub app: AppId,
+    /// How it is.
+    pub state: SurvivorState,
+}
+
+/// How a run is that was found on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SurvivorState {
+    /// Its process lives.
+    Running {
+        /// The main process.
+        pid: u32,
+        /// When it began.
+        started: Timestamp,
+        /// Who is ending it right now.
+        stop: Option<StopCause>,
+    },
+    /// It ended, was lost, or never began.
+    Over(Closing),
+}
+
+/// How many apps may run at once; what is not in it is not limited.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// On this host.
+    pub host: Option<u32>,
+    /// In a group.
+    pub groups: BTreeMap<Part, u32>,
+    /// In a parent of a group.
+    pub parents: BTreeMap<(Part, Part), u32>,
+}
+
+/// What changed in the apps table since some revision.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Delta {
+    /// Rows that are new or changed, in the order of their changes.
+    pub rows: Vec<Registered>,
+    /// Rows that are gone.
+    pub removed: Vec<AppId>,
+    /// The state of the table after it.
+    pub revision: Revision,
+    /// Whether more follows right away: pages keep one answer small.
+    pub more: bool,
+}
+
+/// A row of the managers table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagerRow {
+    /// Its name.
+    pub name: String,
+    /// The host that it runs on.
+    pub host: String,
+    /// Its process.
+    pub pid: u32,
+    /// The version of the program.
+    pub version: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it last said that it lives.
+    pub heartbeat: Timestamp,
+    /// When it ended in order; `None` while it lives, and after a crash.
+    pub stopped: Option<Timestamp>,
+}

@@ -1,0 +1,123 @@
+//! Moments: two clocks in one argument, and the text forms of a timestamp.
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, SubsecRound, Utc};
+
+/// A moment in UTC, kept to the millisecond as the database stores it.
+pub type Timestamp = DateTime<Utc>;
+
+/// One reading of both clocks.
+///
+/// Delays and timeouts are measured on `mono`; schedules and rows use `wall`. A step of the wall
+/// clock therefore moves no timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Time since the host was booted, suspension included; it never goes back.
+    pub mono: Duration,
+    /// The calendar time, to the millisecond; it may be stepped by people and by NTP.
+    pub wall: Timestamp,
+}
+
+impl Now {
+    /// The wall time that `mono` will show after `delay`, if nobody steps the clock.
+    #[must_use]
+    pub fn wall_after(&self, delay: Duration) -> Timestamp {
+        chrono::TimeDelta::from_std(delay)
+            .ok()
+            .and_then(|delay| self.wall.checked_add_signed(delay))
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+            .trunc_subsecs(3)
+    }
+}
+
+/// The form of the database and of JSON: `2026-11-23T14:02:11.123Z`.
+#[must_use]
+pub fn format_timestamp(time: Timestamp) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// The text is not a moment in time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid time {text:?}: expected for example 2026-11-23T14:02:11Z")]
+pub struct TimestampError {
+    text: String,
+}
+
+/// Reads the forms of ISO 8601 that other programs write: with or without a zone (then UTC),
+/// `T` or a blank in the middle, any number of decimals, seconds or the whole time left out.
+///
+/// # Errors
+/// [`TimestampError`] for anything else, and for years outside 1970 to 9999.
+pub fn parse_timestamp(text: &str) -> Result<Timestamp, TimestampError> {
+    let wrong = || TimestampError { text: text.chars().take(64).collect() };
+    let trimmed = text.trim();
+    let time = with_zone(trimmed)
+        .or_else(|| without_zone(trimmed).map(|naive| naive.and_utc()))
+        .ok_or_else(wrong)?
+        .trunc_subsecs(3);
+    let year = chrono::Datelike::year(&time);
+    if (1970..=9999).contains(&year) { Ok(time) } else { Err(wrong()) }
+}
+
+fn with_zone(text: &str) -> Option<Timestamp> {
+    const FORMS: [&str; 5] = [
+        "%Y-%m-%dT%H:%M:%S%.f%#z",
+        "%Y-%m-%d %H:%M:%S%.f%#z",
+        "%Y-%m-%dT%H:%M%#z",
+        "%Y-%m-%d %H:%M%#z",
+        "%Y%m%dT%H%M%S%#z",
+    ];
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.to_utc());
+    }
+    let spelled = text.strip_suffix(['Z', 'z']).map(|rest| format!("{rest}+00:00"));
+    let text = spelled.as_deref().unwrap_or(text);
+    FORMS.iter().find_map(|form| DateTime::parse_from_str(text, form).ok()).map(|t| t.to_utc())
+}
+
+fn without_zone(text: &str) -> Option<NaiveDateTime> {
+    const FORMS: [&str; 5] =
+        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y%m%dT%H%M%S"];
+    FORMS
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+        .or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iso_8601_in_the_forms_of_other_programs() {
+        let same = "2026-11-23T14:02:11.123Z";
+        for text in [
+            same,
+            "2026-11-23T14:02:11.123456Z",
+            "2026-11-23T15:02:11.123456+01:00",
+            "2026-11-23 14:02:11.123",
+            "2026-11-23 14:02:11.123+00",
+            "2026-11-23 09:02:11.123-0500",
+            " 2026-11-23T14:02:11.123 ",
+        ] {
+            assert_eq!(format_timestamp(parse_timestamp(text).unwrap()), same, "{text}");
+        }
+        for (text, expected) in [
+            ("2026-11-23T14:02", "2026-11-23T14:02:00.000Z"),
+            ("2026-11-23T14:02Z", "2026-11-23T14:02:00.000Z"),
+            ("2026-11-23", "2026-11-23T00:00:00.000Z"),
+            ("20261123T140211Z", "2026-11-23T14:02:11.000Z"),
+            ("20261123T140211", "2026-11-23T14:02:11.000Z"),
+        ] {
+            assert_eq!(format_timestamp(parse_timestamp(text).unwrap()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", "now", "1764000000", "tomorrow", "2026-13-01T00:00:00Z", "0001-01-01"] {
+            assert!(parse_timestamp(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Turns what the manager wants started into what a shim needs to start it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::layout::StateDir;
+use super::record::Spec;
+use crate::manager::Launch;
+use crate::model::{RunId, Timestamp, format_timestamp};
+
+/// Variables of systemd that concern the manager alone; the credentials are secrets.
+const OF_THE_SERVICE: [&str; 8] = [
+    "NOTIFY_SOCKET",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "CREDENTIALS_DIRECTORY",
+    "INVOCATION_ID",
+];
+
+/// What all runs of a host have in common.
+#[derive(Clone)]
+pub struct LaunchSettings {
+    /// The state directory.
+    pub state: StateDir,
+    /// The interpreter of apps without a command.
+    pub python: String,
+    /// For apps that may see it; holds a password.
+    pub database_url: String,
+    /// The working directory of apps that name none.
+    pub cwd: PathBuf,
+}
+
+impl LaunchSettings {
+    /// What the shim of this run is to start. `begun` is the time at which the run was opened.
+    pub(super) fn spec(&self, run: RunId, launch: &Launch, begun: Timestamp, open_files: Option<u64>) -> Spec {
+        Spec {
+            run: run.to_string(),
+            app: launch.app.to_string(),
+            argv: self.argv(launch),
+            cwd: launch.program.cwd.clone().unwrap_or_else(|| self.cwd.to_string_lossy().into_owned()),
+            env: self.env(run, launch, begun),
+            grace_ms: u64::try_from(launch.stop_grace.as_millis()).unwrap_or(u64::MAX),
+            log: self.state.log(launch.app, run, begun),
+            log_limit: launch.log_limit,
+            doorbell: self.state.doorbell(),
+            open_files,
+        }
+    }
+
+    fn argv(&self, launch: &Launch) -> Vec<String> {
+        let mut argv = launch.program.command.clone().unwrap_or_else(|| {
+            let path = &launch.path;
+            let module = format!("apps.{}.{}.{}.main", path.group, path.parent, path.name);
+            vec![self.python.clone(), "-m".to_owned(), module]
+        });
+        if let Some(args) = &launch.args {
+            argv.extend(["--args".to_owned(), args.clone()]);
+        }
+        argv
+    }
+
+    fn env(&self, run: RunId, launch: &Launch, begun: Timestamp) -> BTreeMap<String, String> {
+        let mut env = launch.program.env.clone();
+        // Otherwise what a Python app prints arrives with its end.
+        env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());
+        let path = &launch.path;
+        env.extend(
+            [
+                ("DC_APP_ID", launch.app.to_string()),
+                ("DC_APP_GROUP", path.group.to_string()),
+                ("DC_APP_PARENT", path.parent.to_string()),
+                ("DC_APP_NAME", path.name.to_string()),
+                ("DC_RUNTIME", run.to_string()),
+                ("DC_ATTEMPT", launch.attempt.to_string()),
+                ("DC_DUE_TIME", format_timestamp(launch.due.unwrap_or(begun))),
+                ("DC_TRIGGER", launch.trigger.word().to_owned()),
+                // With one manager the owner never changes: its epoch stays 0.
+                ("DC_FENCE", format!("0:{}:0", launch.app)),
+                ("DC_RUN_DIR", self.state.run(run).path().to_string_lossy().into_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        if launch.program.pass_database {
+            env.insert("DC_DATABASE_URL".to_owned(), self.database_url.clone());
+        }
+        env
+    }
+}
+
+/// The variables of this process that an app must not see: the settings and secrets of dcm.
+pub(super) fn withheld_variables() -> Vec<OsString> {
+    std::env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("DC_") || OF_THE_SERVICE.contains(&name.as_ref())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{AppId, AppPath, Program, Trigger, parse_timestamp};
+
+    fn launch(program: Program, args: Option<&str>) -> Launch {
+        let path: AppPath = "croatia/fina/companies".parse().unwrap();
+        Launch {
+            app: AppId::of(&path),
+            path,
+            program,
+            args: args.map(str::to_owned),
+            due: None,
+            trigger: Trigger::Command,
+            attempt: 2,
+            stop_grace: Duration::from_secs(10),
+            log_limit: 4096,
+        }
+    }
+
+    fn settings() -> LaunchSettings {
+        LaunchSettings {
+            state: StateDir::new(PathBuf::from("/state")),
+            python: "/venv/bin/python".to_owned(),
+            database_url: "postgres://u:secret@h/d".to_owned(),
+            cwd: PathBuf::from("/srv"),
+        }
+    }
+
+    fn spec(program: Program, args: Option<&str>) -> Spec {
+        let begun = parse_timestamp("2026-11-23T14:02:11Z").unwrap();
+        settings().spec(RunId::from_random_bits(7), &launch(program, args), begun, None)
+    }
+
+    #[test]
+    fn the_default_command_is_the_module_of_the_path() {
+        let spec = spec(Program::default(), Some("{\"year\": 2026}"));
+        assert_eq!(
+            spec.argv,
+            ["/venv/bin/python", "-m", "apps.croatia.fina.companies.main", "--args", "{\"year\": 2026}"]
+        );
+        assert_eq!(spec.env["DC_ATTEMPT"], "2");
+        assert_eq!(spec.env["DC_TRIGGER"], "command");
+        assert_eq!(spec.env["DC_DUE_TIME"], "2026-11-23T14:02:11.000Z");
+        assert!(spec.log.ends_with(format!("20261123T140211-{}.log", spec.run)));
+    }
+
+    #[test]
+    fn only_who_may_sees_the_database() {
+        let command = Some(vec!["true".to_owned()]);
+        let without = spec(Program { command: command.clone(), ..Program::default() }, None);
+        assert_eq!(without.argv, ["true"]);
+        assert!(!without.env.contains_key("DC_DATABASE_URL"));
+        let with = spec(Program { command, pass_database: true, ..Program::default() }, None);
+        assert_eq!(with.env["DC_DATABASE_URL"], "postgres://u:secret@h/d");
+    }
+}

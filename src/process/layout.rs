@@ -1,0 +1,128 @@
+//! Where things are below the state directory. Paths are made of ids alone, never of names.
+//!
+//! ```text
+//! STATE/
+//!   dcm.db                      the embedded database
+//!   manager.lock                held by the manager of this directory
+//!   doorbell                    by which shims say that there is something to look at
+//!   runs/RUN/                   one directory a run under way, mode 0700
+//!     spec.json                 what is to be run
+//!     lock                      held while any process of the run lives
+//!     pid                       who runs it
+//!     control                   by which the shim is told to stop, and told of progress
+//!     out, err                  the output of the app on its way to the shim
+//!     stop.json                 a stop that a killed shim did not hear of
+//!     progress.json             all that the app reported
+//!     exit.json                 how it ended, until that is on record
+//!   logs/APP/TIME-RUN.log       the output of runs
+//!   log/                        the log of the manager itself
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::model::{AppId, RunId, Timestamp};
+
+/// The state directory of a host.
+#[derive(Debug, Clone)]
+pub struct StateDir(PathBuf);
+
+impl StateDir {
+    /// Names a state directory; nothing is created.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The embedded database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.0.join("dcm.db")
+    }
+
+    /// Held by the manager that works in this directory.
+    #[must_use]
+    pub fn manager_lock(&self) -> PathBuf {
+        self.0.join("manager.lock")
+    }
+
+    /// The log of the manager itself.
+    #[must_use]
+    pub fn own_log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
+    pub(super) fn doorbell(&self) -> PathBuf {
+        self.0.join("doorbell")
+    }
+
+    pub(super) fn runs(&self) -> PathBuf {
+        self.0.join("runs")
+    }
+
+    pub(super) fn run(&self, run: RunId) -> RunDir {
+        RunDir(self.runs().join(run.to_string()))
+    }
+
+    /// The logs of an app.
+    #[must_use]
+    pub fn logs(&self, app: AppId) -> PathBuf {
+        self.0.join("logs").join(app.to_string())
+    }
+
+    pub(super) fn all_logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
+    pub(super) fn log(&self, app: AppId, run: RunId, begun: Timestamp) -> PathBuf {
+        // The time comes first, so that the order of names is the order of runs.
+        self.logs(app).join(format!("{}-{run}.log", begun.format("%Y%m%dT%H%M%S")))
+    }
+}
+
+/// The directory of a run under way.
+#[derive(Debug, Clone)]
+pub(super) struct RunDir(PathBuf);
+
+impl RunDir {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn spec(&self) -> PathBuf {
+        self.0.join("spec.json")
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    pub(super) fn pid(&self) -> PathBuf {
+        self.0.join("pid")
+    }
+
+    pub(super) fn control(&self) -> PathBuf {
+        self.0.join("control")
+    }
+
+    pub(super) fn stop(&self) -> PathBuf {
+        self.0.join("stop.json")
+    }
+
+    pub(super) fn progress(&self) -> PathBuf {
+        self.0.join("progress.json")
+    }
+
+    pub(super) fn exit(&self) -> PathBuf {
+        self.0.join("exit.json")
+    }
+}

@@ -1,0 +1,80 @@
+//! Processes of a host: the shim that supervises one run, and the manager's side of it. All code
+//! that depends on the platform is here.
+//!
+//! No async runtime: a shim has one thread and next to no memory.
+
+mod atomic_file;
+pub mod clock;
+pub mod foreground;
+mod inspection;
+mod launch;
+mod layout;
+mod lines;
+mod log_reader;
+mod log_writer;
+mod record;
+mod report;
+pub mod reporting;
+mod stop_all;
+mod supervisor;
+mod survey;
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "calls of the kernel that no library wraps")]
+mod unix;
+#[cfg(windows)]
+#[expect(unsafe_code, reason = "calls of the system")]
+mod windows;
+
+#[cfg(unix)]
+use unix as sys;
+#[cfg(windows)]
+use windows as sys;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+pub use launch::LaunchSettings;
+pub use layout::StateDir;
+pub use log_reader::{LogRecord, LogTail, logs_of};
+pub use log_writer::Stream;
+pub use stop_all::{Stopped, stop_all};
+pub use supervisor::{OpenError, Sink, Supervisor};
+
+/// The name of this host.
+#[must_use]
+pub fn host_name() -> String {
+    sys::host_name()
+}
+
+/// The name of the user that runs this process.
+#[must_use]
+pub fn user_name() -> String {
+    sys::user_name()
+}
+
+/// Calls `act` when this process is asked to end; asked twice, it ends at once. To be called before
+/// there are other threads.
+///
+/// # Errors
+/// When the system does not allow it.
+pub fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> std::io::Result<()> {
+    sys::on_termination(act)
+}
+
+/// Becomes a shim if the program was called as one: `dcm shim DIR --gated|--adopt`. To be asked
+/// first of all, before anything takes memory or makes threads.
+#[must_use]
+pub fn become_shim() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != "shim" {
+        return None;
+    }
+    let dir: PathBuf = arguments.next()?.into();
+    let mode: OsString = arguments.next()?;
+    match mode.to_str() {
+        Some("--gated") => Some(sys::shim::main(&dir, false)),
+        Some("--adopt") => Some(sys::shim::main(&dir, true)),
+        Some(_) | None => None,
+    }
+}

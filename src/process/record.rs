@@ -1,0 +1,303 @@
+//! The records of a run directory. Versions of the program may differ between the shim that writes
+//! and the manager that reads: fields may be added and must then have a default.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    AppId, Closing, CommandId, Ending, Exit, Obstacle, Report, StartFailure, StopCause, Timestamp, format_timestamp,
+    parse_timestamp,
+};
+
+/// What a shim is to run. Written by the manager before the shim exists.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Spec {
+    pub(super) run: String,
+    pub(super) app: String,
+    pub(super) argv: Vec<String>,
+    pub(super) cwd: String,
+    /// On top of the environment of the manager. It may hold secrets, as the directory's mode says.
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) grace_ms: u64,
+    pub(super) log: PathBuf,
+    pub(super) log_limit: u64,
+    pub(super) doorbell: PathBuf,
+    /// The limit of open files that the manager was started with; it raises its own.
+    #[serde(default)]
+    pub(super) open_files: Option<u64>,
+}
+
+impl Spec {
+    pub(super) fn app_id(&self) -> Option<AppId> {
+        self.app.parse().ok()
+    }
+}
+
+/// Who runs a run. First written when the shim was told to go, then with the app's process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Pids {
+    pub(super) boot: String,
+    pub(super) shim: Identity,
+    pub(super) app: Option<Identity>,
+    /// When the app's process began.
+    #[serde(with = "timestamp")]
+    pub(super) started: Timestamp,
+    /// Who is ending it.
+    #[serde(default)]
+    pub(super) stop: Option<Cause>,
+}
+
+/// A process: its number may be used again, together with its start it may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    pub(super) pid: u32,
+    /// In clock ticks since boot (Linux), or the creation time (Windows).
+    pub(super) start: u64,
+}
+
+/// A message to the shim, one line of JSON.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Message {
+    Stop(StopRequest),
+    /// From `dcm report`: the object that a `::dcm` line would hold.
+    Report(serde_json::Value),
+}
+
+/// Asks the shim to end the run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct StopRequest {
+    pub(super) cause: Cause,
+    pub(super) grace_ms: u64,
+}
+
+/// [`StopCause`] on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Cause {
+    Command(i64),
+    Timeout,
+    StopApps(String),
+    Signal(i32),
+}
+
+impl From<&StopCause> for Cause {
+    fn from(cause: &StopCause) -> Self {
+        match cause {
+            StopCause::Command(id) => Self::Command(id.0),
+            StopCause::Timeout => Self::Timeout,
+            StopCause::StopApps(by) => Self::StopApps(by.clone()),
+            StopCause::Signal(signal) => Self::Signal(*signal),
+        }
+    }
+}
+
+impl From<&Cause> for StopCause {
+    fn from(cause: &Cause) -> Self {
+        match cause {
+            Cause::Command(id) => Self::Command(CommandId(*id)),
+            Cause::Timeout => Self::Timeout,
+            Cause::StopApps(by) => Self::StopApps(by.clone()),
+            Cause::Signal(signal) => Self::Signal(*signal),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ExitRecord {
+    pub(super) ending: EndingRecord,
+    #[serde(default, with = "optional_timestamp")]
+    pub(super) started: Option<Timestamp>,
+    #[serde(with = "timestamp")]
+    pub(super) ended: Timestamp,
+    #[serde(default)]
+    pub(super) report: ReportRecord,
+    #[serde(default)]
+    pub(super) leftovers: u32,
+}
+
+/// [`Ending`] on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum EndingRecord {
+    Exited(ExitStatus),
+    Stopped { cause: Cause, exit: Option<ExitStatus>, killed: bool },
+    StartFailed { obstacle: ObstacleRecord, message: String },
+    Unknown,
+}
+
+/// [`Obstacle`] on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ObstacleRecord {
+    NotFound,
+    NotExecutable,
+    HostExhausted,
+}
+
+impl From<Obstacle> for ObstacleRecord {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::NotFound => Self::NotFound,
+            Obstacle::NotExecutable => Self::NotExecutable,
+            Obstacle::HostExhausted => Self::HostExhausted,
+        }
+    }
+}
+
+impl From<ObstacleRecord> for Obstacle {
+    fn from(record: ObstacleRecord) -> Self {
+        match record {
+            ObstacleRecord::NotFound => Self::NotFound,
+            ObstacleRecord::NotExecutable => Self::NotExecutable,
+            ObstacleRecord::HostExhausted => Self::HostExhausted,
+        }
+    }
+}
+
+/// [`Exit`] on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ExitStatus {
+    Code(i64),
+    Signal { signal: i32, core: bool },
+}
+
+impl From<Exit> for ExitStatus {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Code(code) => Self::Code(code),
+            Exit::Signal { signal, core } => Self::Signal { signal, core },
+        }
+    }
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(exit: ExitStatus) -> Self {
+        match exit {
+            ExitStatus::Code(code) => Self::Code(code),
+            ExitStatus::Signal { signal, core } => Self::Signal { signal, core },
+        }
+    }
+}
+
+impl From<ExitRecord> for Closing {
+    fn from(record: ExitRecord) -> Self {
+        let ending = match record.ending {
+            EndingRecord::Exited(exit) => Ending::Exited(exit.into()),
+            EndingRecord::Stopped { cause, exit, killed } => {
+                Ending::Stopped { cause: (&cause).into(), exit: exit.map(Into::into), killed }
+            }
+            EndingRecord::StartFailed { obstacle, message } => {
+                Ending::StartFailed(StartFailure { obstacle: obstacle.into(), message })
+            }
+            EndingRecord::Unknown => Ending::Unknown,
+        };
+        Self {
+            ending,
+            started: record.started,
+            ended: record.ended,
+            report: record.report.into(),
+            leftovers: record.leftovers,
+        }
+    }
+}
+
+/// [`Report`] on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ReportRecord {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    solved: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "optional_timestamp")]
+    eta: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "optional_timestamp")]
+    next_run: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    except_cnt: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl From<Report> for ReportRecord {
+    fn from(report: Report) -> Self {
+        let Report { task_size, percent, solved, failed, eta, next_run, except_cnt, message } = report;
+        Self { task_size, progress: percent, solved, failed, eta, next_run, except_cnt, message }
+    }
+}
+
+impl From<ReportRecord> for Report {
+    fn from(record: ReportRecord) -> Self {
+        let ReportRecord { task_size, progress, solved, failed, eta, next_run, except_cnt, message } = record;
+        Self { task_size, percent: progress, solved, failed, eta, next_run, except_cnt, message }
+    }
+}
+
+mod timestamp {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use super::{Timestamp, format_timestamp, parse_timestamp};
+
+    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format_timestamp(*time))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        parse_timestamp(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+mod optional_timestamp {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use super::{Timestamp, format_timestamp, parse_timestamp};
+
+    #[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => serializer.serialize_str(&format_timestamp(*time)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Option::<String>::deserialize(deserializer)?
+            .map(|text| parse_timestamp(&text).map_err(de::Error::custom))
+            .transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_as_they_were() {
+        let ended = parse_timestamp("2026-11-23T14:02:11.123Z").unwrap();
+        let report = Report { solved: Some(3), eta: Some(ended), message: Some("m".into()), ..Report::default() };
+        for ending in [
+            EndingRecord::Exited(ExitStatus::Code(3)),
+            EndingRecord::Exited(ExitStatus::Signal { signal: 11, core: true }),
+            EndingRecord::Stopped { cause: Cause::Command(7), exit: Some(ExitStatus::Code(0)), killed: true },
+            EndingRecord::Stopped { cause: Cause::StopApps("ana".into()), exit: None, killed: false },
+            EndingRecord::StartFailed { obstacle: ObstacleRecord::NotFound, message: "no such file".into() },
+            EndingRecord::Unknown,
+        ] {
+            let record = ExitRecord { ending, started: None, ended, report: report.clone().into(), leftovers: 2 };
+            let text = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<ExitRecord>(&text).unwrap(), record, "{text}");
+        }
+        let of_an_older_shim = r#"{"ending":{"exited":{"code":3}},"ended":"2026-11-23T14:02:11.123Z","new":1}"#;
+        let closing = Closing::from(serde_json::from_str::<ExitRecord>(of_an_older_shim).unwrap());
+        assert_eq!(closing.ending, Ending::Exited(Exit::Code(3)));
+    }
+}

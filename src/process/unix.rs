@@ -1,0 +1,266 @@
+//! Linux: processes, signals and files as the kernel offers them. All `unsafe` of this platform is
+//! in this file.
+
+mod program;
+pub(super) mod shim;
+mod termination;
+mod tree;
+mod watcher;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
+
+use super::launch::withheld_variables;
+use super::layout::RunDir;
+use super::record::{Identity, Message};
+
+pub(super) use nix::sys::signalfd::SignalFd as Signals;
+pub(super) use shim::{Notice, block_signals, foreground};
+pub(super) use termination::on_termination;
+pub(super) use tree::kill_tagged;
+pub(super) use watcher::Watcher;
+
+/// Time since boot, suspension included: fences and timeouts must not stand still with the CPU.
+pub(super) fn boot_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}
+
+/// Differs after each boot.
+pub(super) fn boot_id() -> String {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.trim().to_owned()
+}
+
+/// The name of this host.
+pub(super) fn host_name() -> String {
+    nix::unistd::gethostname().map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The name of the user that runs this process.
+pub(super) fn user_name() -> String {
+    let uid = nix::unistd::getuid();
+    nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// Allows this process as many open files as it may have; gives back what it had before.
+pub(super) fn raise_open_files() -> Option<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
+    Some(soft)
+}
+
+/// Gives the app the limit that the manager was started with: programs that use `select` cannot
+/// live with more.
+fn restore_open_files(soft: Option<u64>) {
+    if let (Some(soft), Ok((_, hard))) = (soft, getrlimit(Resource::RLIMIT_NOFILE)) {
+        // An app with a higher limit is no reason not to start it.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard);
+    }
+}
+
+/// Makes a directory that only its owner can enter.
+pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+/// This process.
+pub(super) fn own_identity() -> Identity {
+    identity_of(std::process::id())
+}
+
+/// A process that was just started by this one.
+pub(super) fn identity_of(pid: u32) -> Identity {
+    Identity { pid, start: start_of(pid).unwrap_or(0) }
+}
+
+/// Whether any process says by its environment that it belongs to this run.
+pub(super) fn has_processes(run: &str) -> bool {
+    !tree::tagged(run).is_empty()
+}
+
+/// Whether the process lives, and is the one that was meant. A zombie does not live.
+pub(super) fn is_alive(identity: Identity) -> bool {
+    start_of(identity.pid) == Some(identity.start)
+}
+
+/// When a living process began, in clock ticks since boot.
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program comes second, in brackets, and may hold anything.
+    let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
+    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
+    let state = fields.next()?;
+    let start = fields.nth(18)?.parse().ok()?;
+    (!matches!(state, "Z" | "X" | "x")).then_some(start)
+}
+
+/// A handle to a process that its number cannot be mistaken for.
+struct ProcessHandle(OwnedFd);
+
+impl ProcessHandle {
+    /// Opens a process and makes sure that it is the one that is meant.
+    fn open(identity: Identity) -> Option<Self> {
+        let pid = i32::try_from(identity.pid).ok().filter(|pid| *pid > 1)?;
+        // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+        // SAFETY: the kernel has just made this descriptor, and nobody else owns it.
+        let handle = Self(unsafe { OwnedFd::from_raw_fd(fd) });
+        // The number was right at some time after the handle was there, so the handle is right.
+        (start_of(identity.pid) == Some(identity.start)).then_some(handle)
+    }
+
+    /// Sends a signal; a process that is gone needs none.
+    fn signal(&self, signal: Signal) {
+        // SAFETY: pidfd_send_signal reads no memory when its third argument is null.
+        unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.0.as_raw_fd(),
+                signal as libc::c_int,
+                std::ptr::null::<libc::siginfo_t>(),
+                0,
+            );
+        }
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Sends a signal to one process, if it is the one that is meant.
+fn signal_process(identity: Identity, signal: Signal) {
+    if let Some(handle) = ProcessHandle::open(identity) {
+        handle.signal(signal);
+    }
+}
+
+/// Lets a shim that was stopped by a signal go on.
+pub(super) fn wake(identity: Identity) {
+    signal_process(identity, Signal::SIGCONT);
+}
+
+/// Starts a shim for a run directory. The lock goes with it, and with everything that it starts:
+/// it was taken before, so there is no moment in which the run has processes and no lock.
+pub(super) fn spawn_shim(dir: &RunDir, lock: File) -> io::Result<Gate> {
+    let mut child = shim_command(dir)?
+        .arg("--gated")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::from(lock))
+        .stderr(Stdio::null())
+        .spawn()?;
+    let pipe = child.stdin.take();
+    Ok(Gate { shim: child.id(), pipe: pipe.map(OwnedFd::from).map(File::from) })
+}
+
+/// Starts a shim for a run whose shim was killed.
+pub(super) fn spawn_adopter(dir: &RunDir) -> io::Result<u32> {
+    let child = shim_command(dir)?
+        .arg("--adopt")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    Ok(child.id())
+}
+
+fn shim_command(dir: &RunDir) -> io::Result<Command> {
+    // The program that runs now, even if its file was replaced by an upgrade.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("dcm").arg("shim").arg(fs::canonicalize(dir.path())?);
+    for name in withheld_variables() {
+        command.env_remove(name);
+    }
+    Ok(command)
+}
+
+/// The gate in front of a run: without "go" the shim ends and leaves nothing behind.
+pub(super) struct Gate {
+    /// The shim's process.
+    pub(super) shim: u32,
+    pipe: Option<File>,
+}
+
+impl Gate {
+    /// Lets the shim start the app.
+    pub(super) fn go(mut self) -> io::Result<()> {
+        match self.pipe.take() {
+            Some(mut pipe) => pipe.write_all(b"g"),
+            None => Err(io::Error::other("the shim has no gate")),
+        }
+    }
+}
+
+/// Sends a message to the shim of a run. `false`: there is no shim to hear it.
+pub(super) fn send(dir: &RunDir, message: &Message) -> io::Result<bool> {
+    let mut line = serde_json::to_vec(message).map_err(io::Error::other)?;
+    line.push(b'\n');
+    // Up to this length a line cannot be mixed with another (`man 7 pipe`).
+    if line.len() > libc::PIPE_BUF {
+        return Err(io::Error::other(format!("the message is longer than {} bytes", libc::PIPE_BUF)));
+    }
+    match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(dir.control()) {
+        Ok(mut control) => control.write_all(&line).map(|()| true),
+        Err(error) if is_without_reader(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Says to the manager that there is something to look at in a run directory. Without a manager, or
+/// with one that is busy, nothing is lost: it looks by itself.
+fn ring(doorbell: &Path, run: &str) {
+    if let Ok(mut bell) = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(doorbell) {
+        let _ = bell.write_all(format!("{run}\n").as_bytes());
+    }
+}
+
+fn is_without_reader(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENXIO)
+}
+
+/// Makes a named pipe, unless there is one.
+fn make_pipe(path: &Path) -> io::Result<()> {
+    match nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o600)) {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens a named pipe for reading without ever seeing its end: this process writes to it as well.
+fn open_pipe(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path)
+}
+
+/// Takes note of the end of a child, so that it is no zombie. `None`: no child of ours has ended.
+fn reap(pid: Option<Pid>) -> Option<WaitStatus> {
+    loop {
+        return match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => None,
+            Ok(status) => Some(status),
+            Err(Errno::EINTR) => continue,
+            Err(_) => None,
+        };
+    }
+}
+
+/// Lets a descriptor pass on to the programs that this process starts.
+fn let_pass(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // Above the three standard ones, and without the flag that closes it.
+    let copy = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD(3))?;
+    // SAFETY: fcntl has just made this descriptor, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}

@@ -1,0 +1,413 @@
+//! The shim: the small supervisor of one run. It starts the app, keeps its output and its reports,
+//! ends its processes when told, and writes down how it ended. The manager may come and go.
+//!
+//! One thread, no runtime, almost no memory.
+
+mod ending;
+mod output;
+mod start;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::WaitStatus;
+use nix::unistd::Pid;
+
+use self::ending::Ended;
+use self::output::Output;
+use super::{ProcessHandle, boot_time, make_pipe, open_pipe, own_identity, reap, ring, signal_process, tree};
+use crate::model::{Closing, Exit, Report, Timestamp};
+use crate::process::layout::RunDir;
+use crate::process::record::{Cause, Identity, Message, Pids, ReportRecord, Spec, StopRequest};
+use crate::process::{atomic_file, clock, lines, report};
+
+/// Reports are handed on at most this often; what comes in between is merged.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// How long processes that outlive the main process have between TERM and KILL.
+const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+
+/// How often processes that are not our children are looked at while they are being killed.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The kernel needs a moment for a killed process; after this KILL is sent again.
+const KILL_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a foreground run tells its caller.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::process) enum Notice {
+    Started { pid: u32, at: Timestamp },
+    Reported(Report),
+    Ended(Closing),
+}
+
+/// Who listens besides the doorbell.
+struct Foreground {
+    notice: Box<dyn FnMut(Notice)>,
+}
+
+/// Runs the shim of a run directory: `dcm shim DIR --gated` or `--adopt`.
+pub(in crate::process) fn main(dir: &Path, adopt: bool) -> ExitCode {
+    // Its own session: a signal for the terminal or the group of the manager is not for it.
+    let _ = nix::unistd::setsid();
+    match run_at(dir, adopt) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Nobody reads what a shim prints; the manager sees that it ended without a record.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run_at(path: &Path, adopt: bool) -> io::Result<()> {
+    // From here on by short names: the directory may be moved or its parents removed.
+    std::env::set_current_dir(path)?;
+    let dir = RunDir::new(PathBuf::from("."));
+    let spec: Spec = atomic_file::read(&dir.spec()).ok_or_else(|| io::Error::other("no spec"))?;
+    let signals = block_signals()?;
+    if adopt {
+        return Shim::adopt(dir, spec, signals)?.supervise().map(drop);
+    }
+    super::restore_open_files(spec.open_files);
+    // The lock came in the place of standard output.
+    let lock = io::stdout().as_fd().try_clone_to_owned()?;
+    if !wait_for_go() {
+        return std::fs::remove_dir_all(path);
+    }
+    match Shim::start(dir, spec, signals, lock, None)? {
+        Some(shim) => shim.supervise().map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Runs a run directory from the process that called, which takes the place of the shim.
+pub(in crate::process) fn foreground(
+    dir: &RunDir,
+    signals: SignalFd,
+    lock: File,
+    notice: Box<dyn FnMut(Notice)>,
+) -> io::Result<()> {
+    let dir = RunDir::new(std::fs::canonicalize(dir.path())?);
+    let spec: Spec = atomic_file::read(&dir.spec()).ok_or_else(|| io::Error::other("no spec"))?;
+    match Shim::start(dir, spec, signals, OwnedFd::from(lock), Some(Foreground { notice }))? {
+        Some(shim) => shim.supervise().map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Turns signals into something to be read. To be called before there are other threads.
+pub(in crate::process) fn block_signals() -> io::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2] {
+        set.add(signal);
+    }
+    set.thread_block()?;
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}
+
+fn wait_for_go() -> bool {
+    let mut byte = [0];
+    matches!(io::stdin().read(&mut byte), Ok(1) if byte[0] == b'g')
+}
+
+/// The main process of the run.
+enum Main {
+    /// A child: the kernel tells how it ended.
+    Child(Identity),
+    /// The child of a shim that was killed: only that it ended can be seen.
+    Adopted(Identity, Option<ProcessHandle>),
+}
+
+impl Main {
+    fn identity(&self) -> Identity {
+        match self {
+            Self::Child(identity) | Self::Adopted(identity, _) => *identity,
+        }
+    }
+}
+
+/// A stop that was asked for.
+struct Stop {
+    cause: Cause,
+    /// `None`: the app decides how long it takes.
+    kill_at: Option<Duration>,
+    killed: bool,
+}
+
+/// What the app reported.
+#[derive(Default)]
+struct Reports {
+    all: Report,
+    is_new: bool,
+    told_at: Option<Duration>,
+}
+
+struct Shim {
+    dir: RunDir,
+    spec: Spec,
+    pids: Pids,
+    signals: SignalFd,
+    control: File,
+    control_line: lines::Splitter,
+    output: Output,
+    reports: Reports,
+    main: Main,
+    stop: Option<Stop>,
+    ended: Option<Ended>,
+    foreground: Option<Foreground>,
+}
+
+impl Shim {
+    /// Goes on until the run is over and on record.
+    fn supervise(mut self) -> io::Result<Closing> {
+        self.take_over_stop();
+        loop {
+            self.wait()?;
+            self.read_signals();
+            self.read_control();
+            let now = boot_time();
+            self.output.pump(&mut self.reports, clock::wall());
+            self.tell_reports(now);
+            self.enforce(now);
+            if self.ended.is_some() && self.is_over(now) {
+                return Ok(self.conclude());
+            }
+        }
+    }
+
+    /// Sleeps until something happens or is due.
+    fn wait(&self) -> io::Result<()> {
+        let timeout = self.deadline().map(|at| at.saturating_sub(boot_time()));
+        let timeout = match timeout {
+            // Rounded up: a poll that returns too early would turn in circles.
+            Some(timeout) => PollTimeout::try_from(timeout.as_millis() + 1).unwrap_or(PollTimeout::MAX),
+            None => PollTimeout::NONE,
+        };
+        let mut fds = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.control.as_fd(), PollFlags::POLLIN),
+        ];
+        fds.extend(self.output.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        if let (Main::Adopted(_, Some(handle)), None) = (&self.main, &self.ended) {
+            fds.push(PollFd::new(handle.fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        let report = self.reports.is_new.then(|| self.reports.told_at.map_or(Duration::ZERO, |at| at + REPORT_EVERY));
+        let kill = self.stop.as_ref().filter(|_| self.ended.is_none()).and_then(|stop| stop.kill_at);
+        let look = self.ended.as_ref().map(|ended| ended.look_at);
+        // A handle could not be had: the process must be looked at.
+        let poll = match (&self.main, &self.ended) {
+            (Main::Adopted(_, None), None) => Some(boot_time() + KILL_AGAIN),
+            _ => None,
+        };
+        [report, kill, look, poll].into_iter().flatten().min()
+    }
+
+    fn read_signals(&mut self) {
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            let number = i32::try_from(info.ssi_signo).unwrap_or(0);
+            match Signal::try_from(number) {
+                Ok(Signal::SIGCHLD) | Err(_) => {}
+                Ok(signal) => self.take_signal(signal),
+            }
+        }
+        self.reap_all();
+    }
+
+    /// A signal to a shim means that the host goes down: the app is given its time to end. A
+    /// signal to `run-app` is passed on as it is; when it comes again, the run is killed.
+    fn take_signal(&mut self, signal: Signal) {
+        let is_request_to_end = matches!(signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT);
+        let cause = Cause::Signal(signal as i32);
+        match (&self.foreground, is_request_to_end) {
+            (None, true) => self.begin_stop(StopRequest { cause, grace_ms: self.spec.grace_ms }),
+            (None, false) => {}
+            (Some(_), true) if self.stop.is_some() => self.kill_now(),
+            (Some(_), true) => {
+                self.signal_group(signal);
+                // Whoever sent the signal can send another.
+                self.stop = Some(Stop { cause, kill_at: None, killed: false });
+            }
+            (Some(_), false) => self.signal_group(signal),
+        }
+    }
+
+    fn reap_all(&mut self) {
+        while let Some(status) = reap(None) {
+            if let (Main::Child(main), Some(pid)) = (&self.main, status.pid())
+                && pid == pid_of(*main)
+            {
+                self.main_ended(exit_of(status));
+            }
+        }
+        if let Main::Adopted(main, _) = &self.main
+            && self.ended.is_none()
+            && !super::is_alive(*main)
+        {
+            self.main_ended(None);
+        }
+    }
+
+    fn read_control(&mut self) {
+        let mut bytes = [0; 4096];
+        while let Ok(length @ 1..) = self.control.read(&mut bytes) {
+            let mut messages = Vec::new();
+            self.control_line.push(&bytes[..length], |line| {
+                messages.extend(serde_json::from_slice::<Message>(line.text).ok());
+            });
+            for message in messages {
+                match message {
+                    Message::Stop(request) => self.begin_stop(request),
+                    Message::Report(value) => {
+                        if let Ok(report) = report::from_value(&value) {
+                            self.reports.merge(report);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A stop that the shim before this one did not hear of.
+    fn take_over_stop(&mut self) {
+        if let Some(request) = atomic_file::read::<StopRequest>(&self.dir.stop()) {
+            self.begin_stop(request);
+        }
+    }
+
+    /// TERM now, KILL when the grace time is over. A second request may shorten the time and
+    /// takes over as the cause, but does not begin anew.
+    fn begin_stop(&mut self, request: StopRequest) {
+        if self.ended.is_some() {
+            return;
+        }
+        let kill_at = boot_time() + Duration::from_millis(request.grace_ms);
+        let is_first = self.stop.is_none();
+        let earlier = self.stop.as_ref().and_then(|stop| stop.kill_at);
+        let killed = self.stop.as_ref().is_some_and(|stop| stop.killed);
+        self.pids.stop = Some(request.cause.clone());
+        self.stop = Some(Stop { cause: request.cause, kill_at: Some(earlier.unwrap_or(kill_at).min(kill_at)), killed });
+        // For a manager that comes later; if it cannot be written, the cause is in the exit record.
+        let _ = self.write_pids();
+        if is_first {
+            self.signal_group(Signal::SIGTERM);
+            // A stopped process takes TERM only when it goes on.
+            self.signal_group(Signal::SIGCONT);
+            let group = pid_of(self.main.identity());
+            let others: Vec<_> = self
+                .processes()
+                .into_iter()
+                .filter(|process| nix::unistd::getpgid(Some(pid_of(*process))).is_ok_and(|other| other != group))
+                .collect();
+            tree::signal_all(&others, Signal::SIGTERM);
+            tree::signal_all(&others, Signal::SIGCONT);
+        }
+    }
+
+    /// Signals the process group of the app. Its number is in use as long as the main process is
+    /// not reaped, so it cannot be another's.
+    fn signal_group(&self, signal: Signal) {
+        match &self.main {
+            Main::Child(main) if self.ended.is_none() => {
+                let _ = nix::sys::signal::killpg(pid_of(*main), signal);
+            }
+            Main::Child(main) | Main::Adopted(main, _) => {
+                signal_process(*main, signal);
+                tree::signal_all(&self.processes(), signal);
+            }
+        }
+    }
+
+    /// All processes of the run but this one.
+    fn processes(&self) -> Vec<Identity> {
+        match &self.main {
+            Main::Child(_) => tree::descendants(std::process::id()),
+            Main::Adopted(..) => tree::tagged(&self.spec.run),
+        }
+    }
+
+    fn kill_now(&mut self) {
+        if let Some(stop) = &mut self.stop {
+            stop.kill_at = Some(boot_time());
+        }
+    }
+
+    /// Kills what has outlived its grace time.
+    fn enforce(&mut self, now: Duration) {
+        if self.ended.is_some() {
+            return;
+        }
+        let is_due = |stop: &&mut Stop| stop.kill_at.is_some_and(|at| at <= now);
+        let Some(stop) = self.stop.as_mut().filter(is_due) else { return };
+        stop.killed = true;
+        stop.kill_at = Some(now + KILL_AGAIN);
+        self.kill_all();
+    }
+
+    /// Stops everything first, so that nothing starts anything while the rest is killed.
+    fn kill_all(&self) {
+        tree::signal_all(&self.processes(), Signal::SIGSTOP);
+        tree::signal_all(&self.processes(), Signal::SIGKILL);
+    }
+
+    fn tell_reports(&mut self, now: Duration) {
+        let is_due = self.reports.told_at.is_none_or(|at| at + REPORT_EVERY <= now);
+        if !self.reports.is_new || !is_due {
+            return;
+        }
+        self.reports.is_new = false;
+        self.reports.told_at = Some(now);
+        let record = ReportRecord::from(self.reports.all.clone());
+        // If it cannot be written, the next one or the exit record holds it all.
+        if atomic_file::write(&self.dir.progress(), &record, atomic_file::Durability::UntilReboot).is_ok() {
+            self.ring();
+        }
+        let all = self.reports.all.clone();
+        self.notify(Notice::Reported(all));
+    }
+
+    fn write_pids(&self) -> io::Result<()> {
+        atomic_file::write(&self.dir.pid(), &self.pids, atomic_file::Durability::UntilReboot)
+    }
+
+    fn ring(&self) {
+        ring(&self.spec.doorbell, &self.spec.run);
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        if let Some(foreground) = &mut self.foreground {
+            (foreground.notice)(notice);
+        }
+    }
+}
+
+impl Reports {
+    fn merge(&mut self, report: Report) {
+        let before = self.all.clone();
+        self.all.merge(report);
+        self.is_new |= self.all != before;
+    }
+}
+
+fn pid_of(identity: Identity) -> Pid {
+    Pid::from_raw(i32::try_from(identity.pid).unwrap_or(i32::MAX))
+}
+
+fn exit_of(status: WaitStatus) -> Option<Exit> {
+    match status {
+        WaitStatus::Exited(_, code) => Some(Exit::Code(code.into())),
+        WaitStatus::Signaled(_, signal, core) => Some(Exit::Signal { signal: signal as i32, core }),
+        _ => None,
+    }
+}

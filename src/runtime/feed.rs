@@ -1,0 +1,87 @@
+//! What others write into the database, as events: commands, new and changed rows, limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::manager::Event;
+use crate::model::{CommandId, Limits, Revision};
+use crate::store::{Store, StoreError};
+
+/// How often the database is looked at without a hint.
+const POLL: Duration = Duration::from_secs(1);
+
+pub(super) struct Feed {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) events: UnboundedSender<Event>,
+    /// Everything up to here was seen.
+    pub(super) revision: Revision,
+    pub(super) last_command: CommandId,
+    pub(super) limits: Limits,
+}
+
+impl Feed {
+    /// Goes on until nobody listens.
+    pub(super) async fn run(mut self) {
+        let mut changed = self.store.changed();
+        let mut poll = interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_away = false;
+        loop {
+            let thorough = tokio::select! {
+                result = changed.changed() => {
+                    if result.is_err() {
+                        // The store gives no hints any more; polling is enough.
+                        poll.tick().await;
+                    }
+                    result.is_err()
+                }
+                _ = poll.tick() => true,
+            };
+            match self.look(thorough).await {
+                Ok(true) => is_away = false,
+                Ok(false) => return,
+                Err(error) => {
+                    if !std::mem::replace(&mut is_away, true) {
+                        tracing::warn!(%error, "cannot read the database; it is tried again");
+                    }
+                }
+            }
+        }
+    }
+
+    /// `false` when nobody listens.
+    async fn look(&mut self, thorough: bool) -> Result<bool, StoreError> {
+        // Read first and told last: a command may be for an app that was registered just before it.
+        let commands = self.store.pending_commands(self.last_command).await?;
+        loop {
+            let delta = self.store.foreign_changes(self.revision, thorough || !commands.is_empty()).await?;
+            if !delta.removed.is_empty() && self.events.send(Event::AppsRemoved(delta.removed)).is_err() {
+                return Ok(false);
+            }
+            if !delta.rows.is_empty() && self.events.send(Event::AppsChanged(delta.rows)).is_err() {
+                return Ok(false);
+            }
+            self.revision = delta.revision;
+            if !delta.more {
+                break;
+            }
+        }
+        for command in commands {
+            self.last_command = self.last_command.max(command.id);
+            if self.events.send(Event::Command(command)).is_err() {
+                return Ok(false);
+            }
+        }
+        if thorough {
+            let limits = Limits { host: self.limits.host, ..self.store.limits().await? };
+            if limits != self.limits {
+                self.limits = limits.clone();
+                return Ok(self.events.send(Event::LimitsChanged(limits)).is_ok());
+            }
+        }
+        Ok(!self.events.is_closed())
+    }
+}

@@ -1,0 +1,8 @@
+//! The tokio shell around the manager: reads the clock, feeds it what happens, commits what it
+//! decides, and then does it.
+
+mod driver;
+mod feed;
+mod outbox;
+
+pub use driver::{Options, RunError, Stop, run};

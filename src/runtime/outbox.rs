@@ -1,0 +1,155 @@
+//! Commit, then act: writes the manager's changes in the order of its steps, and carries out what
+//! waited for that. While the database is away the steps wait here. What runs goes on, and since
+//! nothing new is started, what waits is bounded by what runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::manager::{Effect, Event, Step};
+use crate::model::{AppId, Change, Refusal, Report, RunId};
+use crate::process::Supervisor;
+use crate::store::{Store, StoreError};
+
+/// Progress waits this long for more of it: 10,000 reports a second become a few commits.
+const PROGRESS_WAITS: Duration = Duration::from_millis(200);
+
+/// At most so many changes are written in one transaction, so that a person's command does not
+/// wait for a long one.
+const CHANGES_MAX: usize = 4000;
+
+/// Pauses between tries to reach a database that is away.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+pub(super) struct Outbox {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) supervisor: Arc<Supervisor>,
+    pub(super) steps: UnboundedReceiver<Step>,
+    pub(super) events: UnboundedSender<Event>,
+}
+
+/// Steps that are written together.
+#[derive(Default)]
+struct Batch {
+    changes: Vec<Change>,
+    effects: Vec<Effect>,
+    progress: BTreeMap<RunId, (AppId, Report)>,
+}
+
+impl Outbox {
+    /// Goes on until there are no more steps to come and all of them are written.
+    pub(super) async fn run(mut self) {
+        let mut batch = Batch::default();
+        while let Some(step) = self.steps.recv().await {
+            batch.add(step);
+            self.collect(&mut batch).await;
+            self.commit(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    /// Takes what else is there. If it is only progress, waits for more.
+    async fn collect(&mut self, batch: &mut Batch) {
+        let until = Instant::now() + PROGRESS_WAITS;
+        loop {
+            while batch.changes.len() < CHANGES_MAX
+                && let Ok(step) = self.steps.try_recv()
+            {
+                batch.add(step);
+            }
+            if !batch.changes.is_empty() || !batch.effects.is_empty() {
+                return;
+            }
+            match timeout_at(until, self.steps.recv()).await {
+                Ok(Some(step)) => batch.add(step),
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    async fn commit(&self, batch: Batch) {
+        let Batch { changes, effects, progress } = batch;
+        let progress = progress.into_iter().map(|(run, (app, report))| Change::Progress { app, run, report });
+        let changes: Vec<_> = progress.chain(changes).collect();
+        let refused = if changes.is_empty() { Vec::new() } else { self.write(changes).await };
+        for effect in effects {
+            match &effect {
+                Effect::Start { run, .. } if refused.iter().any(|(other, _)| other == run) => {}
+                _ => self.supervisor.carry_out(effect),
+            }
+        }
+        for (run, refusal) in refused {
+            // The driver has gone only if everything ends.
+            let _ = self.events.send(Event::RunRefused { run, refusal });
+        }
+    }
+
+    /// Writes until it is written.
+    async fn write(&self, changes: Vec<Change>) -> Vec<(RunId, Refusal)> {
+        let mut pause = RETRY_FIRST;
+        let mut since = None;
+        loop {
+            match self.store.commit(changes.clone()).await {
+                Ok(committed) => {
+                    if let Some(since) = since {
+                        tracing::info!(changes = changes.len(), away = ?Instant::now().duration_since(since), "the database is back, what happened meanwhile is entered");
+                    }
+                    return committed.refused;
+                }
+                Err(StoreError::Refused(why)) if changes.len() == 1 => {
+                    tracing::error!(change = ?changes[0], why, "the database refuses a change; it is left out");
+                    return given_up(&changes[0]);
+                }
+                Err(StoreError::Refused(_)) => {
+                    // One of them is impossible: the others must not suffer for it.
+                    let mut refused = Vec::new();
+                    for change in changes {
+                        refused.extend(Box::pin(self.write(vec![change])).await);
+                    }
+                    return refused;
+                }
+                Err(error) => {
+                    if since.is_none() {
+                        since = Some(Instant::now());
+                        tracing::warn!(%error, changes = changes.len(), "cannot write; apps go on, and it is tried again");
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_MAX);
+                }
+            }
+        }
+    }
+}
+
+/// A run whose row cannot be written must not be started.
+fn given_up(change: &Change) -> Vec<(RunId, Refusal)> {
+    match change {
+        Change::RunOpened(opening) => vec![(opening.run, Refusal::NoSuchApp)],
+        _ => Vec::new(),
+    }
+}
+
+impl Batch {
+    fn add(&mut self, step: Step) {
+        for change in step.changes {
+            match change {
+                Change::Progress { app, run, report } => {
+                    self.progress.entry(run).or_insert_with(|| (app, Report::default())).1.merge(report);
+                }
+                change => self.changes.push(change),
+            }
+        }
+        self.effects.extend(step.effects);
+    }
+}
+
+/// Waits until a moment of tokio's clock, or for ever.
+pub(super) async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

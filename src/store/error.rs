@@ -1,0 +1,41 @@
+//! What can go wrong with a database, by what the caller does about it.
+
+use std::path::PathBuf;
+
+/// A database did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Try again later: it is locked, full, away, or does not answer.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Stop: the database is of another version of the program.
+    #[error("{}", schema_message(*.found, *.expected))]
+    Schema {
+        /// The version of the database.
+        found: i64,
+        /// The version that this program knows.
+        expected: i64,
+    },
+    /// Stop: the file is no database of dcm, or it is damaged.
+    #[error("{0}")]
+    Corrupt(String),
+    /// There is no database.
+    #[error("there is no database at {}; dcm db migrate creates one", .0.display())]
+    Missing(PathBuf),
+    /// Another manager serves it.
+    #[error("a manager is already serving this database: {0}")]
+    Served(String),
+    /// The request goes against what is stored: the app exists, is missing or is running.
+    #[error("{0}")]
+    Refused(String),
+}
+
+fn schema_message(found: i64, expected: i64) -> String {
+    if found > expected {
+        format!("the database has schema {found}, newer than the {expected} of this program; use a newer dcm")
+    } else {
+        format!(
+            "the database has schema {found}, older than the {expected} of this program; run dcm db migrate"
+        )
+    }
+}

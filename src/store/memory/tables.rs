@@ -1,0 +1,501 @@
+//! The tables as plain maps, with the rules of the real ones.
+
+use std::collections::BTreeMap;
+
+use chrono::{SubsecRound as _, TimeDelta};
+
+use crate::model::{
+    AlertId, AlertRow, App, AppId, AppRow, AppState, AppUpdate, Change, Closing, CmdFlag, Command, CommandId,
+    CommandRow, Delta, Ending, Exit, LastCommand, Limits, ManagerRow, NewCommand, OpenRun, Progress,
+    Refusal, Registered, Report, Revision, Run, RunId, RunOpening, RunStatus, Skip, Snapshot, Timestamp,
+    Verdict,
+};
+use crate::store::{Committed, Existing, PAGE, Registration, StoreError, exists};
+
+/// The tables themselves, without a lock or a task.
+#[derive(Debug, Clone, Default)]
+pub struct Tables {
+    /// The clock of the database.
+    pub time: Timestamp,
+    pub(super) apps: BTreeMap<AppId, AppRow>,
+    removed: BTreeMap<AppId, Revision>,
+    pub(super) runs: BTreeMap<RunId, RunRow>,
+    opened: i64,
+    pub(super) commands: Vec<LedgerRow>,
+    pub(super) alerts: Vec<AlertRow>,
+    alert_keys: Vec<(AppId, &'static str, RunId)>,
+    pub(super) skips: BTreeMap<(AppId, Timestamp, &'static str), Skip>,
+    pub(super) managers: BTreeMap<String, ManagerRow>,
+    pub(super) limits: Limits,
+    revision: Revision,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct RunRow {
+    pub(super) run: Run,
+    pub(super) order: i64,
+    command: Option<CommandId>,
+    trigger: crate::model::Trigger,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct LedgerRow {
+    pub(super) command: Command,
+    source: &'static str,
+    verdict: Option<(Verdict, Timestamp)>,
+}
+
+impl Tables {
+    /// Empty tables whose clock stands at `time`.
+    #[must_use]
+    pub fn at(time: Timestamp) -> Self {
+        Self { time, ..Self::default() }
+    }
+
+    /// Writes changes; the counterpart of [`Store::commit`].
+    pub fn commit(&mut self, changes: &[Change]) -> Committed {
+        let mut committed = Committed::default();
+        for change in changes {
+            match change {
+                Change::RunOpened(opening) => {
+                    let refusal = self.open_run(opening);
+                    committed.refused.extend(refusal.map(|refusal| (opening.run, refusal)));
+                }
+                Change::RunStarted { run, pid, at } => self.start_run(*run, *pid, *at),
+                Change::RunClosed { run, app, closing } => self.close_run(*run, *app, closing),
+                Change::App(update) => self.update_app(update),
+                Change::Progress { app, run, report } => self.note_progress(*app, *run, report),
+                Change::CommandSettled { id, verdict, at } => self.settle(*id, verdict, *at),
+                Change::AlertRaised(alert) => {
+                    let key = (alert.app, alert.kind.word(), alert.run);
+                    if !self.alert_keys.contains(&key) {
+                        self.alert_keys.push(key);
+                        self.alerts.push(AlertRow {
+                            id: AlertId(i64::try_from(self.alerts.len()).unwrap_or(0) + 1),
+                            app: alert.app.to_string(),
+                            kind: alert.kind.word().to_owned(),
+                            message: alert.message.clone(),
+                            raised: alert.raised,
+                            delivered: None,
+                            cleared: None,
+                        });
+                    }
+                }
+                Change::AlertsCleared { app, at } => {
+                    let app = app.to_string();
+                    for alert in
+                        self.alerts.iter_mut().filter(|alert| alert.app == app && alert.cleared.is_none())
+                    {
+                        alert.cleared = Some(*at);
+                    }
+                }
+                Change::Skipped(skip) => {
+                    self.skips
+                        .entry((skip.app, skip.first, skip.reason.word()))
+                        .or_insert_with(|| skip.clone());
+                }
+                // These concern rows that only a database with other writers can hold.
+                Change::AppNamed { .. } | Change::AppFault { .. } => {}
+            }
+        }
+        committed
+    }
+
+    fn touch(&mut self, app: AppId) {
+        self.revision.0 += 1;
+        if let Some(row) = self.apps.get_mut(&app) {
+            row.revision = self.revision;
+        }
+    }
+
+    fn open_of(&self, app: AppId) -> Option<RunId> {
+        self.runs.values().find(|row| row.run.app == app && row.run.end.is_none()).map(|row| row.run.run)
+    }
+
+    fn open_run(&mut self, opening: &RunOpening) -> Option<Refusal> {
+        if self.runs.contains_key(&opening.run) {
+            return None;
+        }
+        let open = self.open_of(opening.app);
+        let Some(row) = self.apps.get_mut(&opening.app) else { return Some(Refusal::NoSuchApp) };
+        if row.app.disabled {
+            return Some(Refusal::Disabled);
+        }
+        if let Some(other) = open {
+            return Some(Refusal::AlreadyOpen(other));
+        }
+        row.state.status = RunStatus::Running;
+        row.state.run = Some(opening.run);
+        row.state.last_run = Some(opening.at);
+        row.state.pid = None;
+        row.state.manager = Some(opening.manager.clone());
+        row.progress = Progress { percent: Some(0), ..Progress::default() };
+        let run = Run {
+            run: opening.run,
+            app: opening.app,
+            start: opening.at,
+            end: None,
+            outcome: None,
+            exit_code: None,
+            signal: None,
+            except_cnt: 0,
+            progress: Progress::default(),
+            trigger: opening.trigger.word().to_owned(),
+            due: opening.due,
+            attempt: opening.attempt,
+            manager: opening.manager.clone(),
+            pid: None,
+            message: None,
+        };
+        self.opened += 1;
+        let row = RunRow { run, order: self.opened, command: opening.command, trigger: opening.trigger };
+        self.runs.insert(opening.run, row);
+        self.touch(opening.app);
+        None
+    }
+
+    fn start_run(&mut self, run: RunId, pid: u32, at: Timestamp) {
+        let Some(row) = self.runs.get_mut(&run).filter(|row| row.run.end.is_none()) else { return };
+        row.run.pid = Some(pid);
+        row.run.start = at;
+        let app = row.run.app;
+        if let Some(row) = self.running(app, run) {
+            row.state.pid = Some(pid);
+            row.state.last_run = Some(at);
+            self.touch(app);
+        }
+    }
+
+    fn close_run(&mut self, run: RunId, app: AppId, closing: &Closing) {
+        if !self.runs.contains_key(&run) && self.open_of(app).is_none() {
+            self.opened += 1;
+            let row = unknown_run(run, app, closing, self.opened);
+            self.runs.insert(run, row);
+        }
+        let counters =
+            self.apps.get(&app).filter(|row| row.state.run == Some(run)).map(|row| row.progress.clone());
+        let Some(row) = self.runs.get_mut(&run).filter(|row| row.run.end.is_none()) else { return };
+        let report = &closing.report;
+        let counters = counters.unwrap_or_default();
+        row.run.start = closing.started.unwrap_or(row.run.start);
+        row.run.end = Some(closing.ended.max(closing.started.unwrap_or(closing.ended)));
+        row.run.outcome = Some(closing.ending.outcome().to_owned());
+        row.run.exit_code = closing.ending.exit().map(Exit::code);
+        row.run.signal = closing.ending.exit().and_then(|exit| match exit {
+            Exit::Signal { signal, .. } => Some(signal),
+            Exit::Code(_) => None,
+        });
+        row.run.except_cnt = report.except_cnt.unwrap_or(row.run.except_cnt);
+        row.run.progress = Progress {
+            task_size: report.task_size.or(counters.task_size),
+            solved: report.solved.unwrap_or(counters.solved),
+            failed: report.failed.unwrap_or(counters.failed),
+            ..Progress::default()
+        };
+        row.run.message = match &closing.ending {
+            Ending::StartFailed(failure) => Some(failure.message.clone()),
+            _ => report.message.clone().or(counters.message),
+        };
+        self.note_counters(app, run, report);
+        if let Some(row) = self.running(app, run) {
+            row.progress.eta = None;
+            row.state.pid = None;
+            row.state.status = RunStatus::NotRunning;
+            self.touch(app);
+        }
+    }
+
+    fn running(&mut self, app: AppId, run: RunId) -> Option<&mut AppRow> {
+        self.apps
+            .get_mut(&app)
+            .filter(|row| row.state.run == Some(run) && row.state.status == RunStatus::Running)
+    }
+
+    fn update_app(&mut self, update: &AppUpdate) {
+        if update.state.run.is_some_and(|run| !self.runs.contains_key(&run)) {
+            return;
+        }
+        let Some(row) = self.apps.get_mut(&update.app).filter(|row| row.sequence < update.sequence) else {
+            return;
+        };
+        row.sequence = update.sequence;
+        row.state = update.state.clone();
+        row.next_run = update.next_run;
+        row.app.disabled = update.disabled.unwrap_or(row.app.disabled);
+        if row.asked_next_run == update.asked_taken {
+            row.asked_next_run = None;
+        }
+        self.touch(update.app);
+    }
+
+    fn note_progress(&mut self, app: AppId, run: RunId, report: &Report) {
+        if let Some(row) = self.runs.get_mut(&run).filter(|row| row.run.end.is_none()) {
+            row.run.except_cnt = report.except_cnt.unwrap_or(row.run.except_cnt);
+        }
+        self.note_counters(app, run, report);
+    }
+
+    fn note_counters(&mut self, app: AppId, run: RunId, report: &Report) {
+        let time = self.time;
+        let Some(row) = self.running(app, run) else { return };
+        let before = row.progress.clone();
+        let progress = &mut row.progress;
+        progress.task_size = report.task_size.or(progress.task_size);
+        progress.solved = report.solved.unwrap_or(progress.solved);
+        progress.failed = report.failed.unwrap_or(progress.failed);
+        progress.message = report.message.clone().or(progress.message.take());
+        if let Some(started) = row.state.last_run {
+            estimate(&before, progress, started, time);
+        }
+        progress.percent = report.percent.or(progress.percent);
+        progress.eta = report.eta.or(progress.eta);
+        if *progress != before {
+            self.touch(app);
+        }
+    }
+
+    fn settle(&mut self, id: CommandId, verdict: &Verdict, at: Timestamp) {
+        let Some(row) = usize::try_from(id.0 - 1).ok().and_then(|index| self.commands.get_mut(index)) else {
+            return;
+        };
+        if row.verdict.is_some() {
+            return;
+        }
+        row.verdict = Some((verdict.clone(), at));
+        let Some(app) = row.command.app else { return };
+        if let Some(command) = self
+            .apps
+            .get_mut(&app)
+            .and_then(|row| row.command.as_mut())
+            .filter(|command| command.id == Some(id))
+        {
+            command.flag = verdict.flag();
+            command.executed = Some(at);
+            self.touch(app);
+        }
+    }
+
+    /// Enters a command; the counterpart of [`OperatorStore::submit`].
+    pub fn submit(&mut self, new: &NewCommand) -> CommandId {
+        let id = CommandId(i64::try_from(self.commands.len()).unwrap_or(0) + 1);
+        self.commands.push(LedgerRow {
+            command: Command {
+                id,
+                app: Some(new.app),
+                name: new.name,
+                args: new.args.clone(),
+                by: new.by.clone(),
+                time: new.time,
+                expires: new.expires,
+            },
+            source: new.source.word(),
+            verdict: None,
+        });
+        if let Some(row) = self.apps.get_mut(&new.app) {
+            row.command = Some(LastCommand {
+                id: Some(id),
+                name: new.name,
+                flag: CmdFlag::Pending,
+                by: Some(new.by.clone()),
+                time: Some(new.time),
+                executed: None,
+            });
+            self.touch(new.app);
+        }
+        id
+    }
+
+    /// Registers an app or replaces its definition.
+    pub fn register(&mut self, registration: &Registration) -> Result<(), StoreError> {
+        let app = &registration.app;
+        match (self.apps.get_mut(&app.id), registration.existing) {
+            (Some(_), Existing::Refuse) => return Err(exists(&app.path)),
+            (Some(row), Existing::Replace) => row.app = app.clone(),
+            (None, _) => {
+                let row = new_row(app.clone(), i64::try_from(self.apps.len()).unwrap_or(0) + 1);
+                self.apps.insert(app.id, row);
+                self.removed.remove(&app.id);
+            }
+        }
+        self.touch(app.id);
+        if let Some(time) = registration.next_run {
+            self.ask_next_run(app.id, time);
+        }
+        Ok(())
+    }
+
+    /// Writes `next_run` as an app or a person does, not as the manager does.
+    pub fn ask_next_run(&mut self, app: AppId, time: Timestamp) {
+        if let Some(row) = self.apps.get_mut(&app) {
+            row.next_run = Some(time);
+            row.asked_next_run = Some(time);
+            self.touch(app);
+        }
+    }
+
+    /// Rows after a revision; the counterpart of [`OperatorStore::changes_since`].
+    #[must_use]
+    pub fn changes_since(&self, revision: Revision) -> Delta {
+        let mut rows: Vec<_> = self.apps.values().filter(|row| row.revision > revision).collect();
+        rows.sort_by_key(|row| row.revision);
+        let more = rows.len() > PAGE;
+        rows.truncate(PAGE);
+        Delta {
+            revision: rows.last().filter(|_| more).map_or(self.revision, |row| row.revision),
+            rows: rows.into_iter().map(|row| Registered::App(Box::new(row.clone()))).collect(),
+            removed: self.removed.iter().filter(|(_, at)| **at > revision).map(|(app, _)| *app).collect(),
+            more,
+        }
+    }
+
+    /// Commands without a verdict after `last`.
+    #[must_use]
+    pub fn pending(&self, last: CommandId) -> Vec<Command> {
+        self.commands
+            .iter()
+            .filter(|row| row.verdict.is_none() && row.command.id > last)
+            .map(|row| row.command.clone())
+            .collect()
+    }
+
+    /// Everything that a manager needs to begin.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let mut open: Vec<_> = self.runs.values().filter(|row| row.run.end.is_none()).collect();
+        open.sort_by_key(|row| row.run.start);
+        Snapshot {
+            apps: self.apps.values().map(|row| Registered::App(Box::new(row.clone()))).collect(),
+            open_runs: open
+                .into_iter()
+                .map(|row| OpenRun {
+                    run: row.run.run,
+                    app: row.run.app,
+                    start: row.run.start,
+                    due: row.run.due,
+                    trigger: row.trigger,
+                    attempt: row.run.attempt,
+                    command: row.command,
+                    pid: row.run.pid,
+                })
+                .collect(),
+            commands: self.pending(CommandId(0)),
+            limits: self.limits.clone(),
+            revision: self.revision,
+        }
+    }
+
+    /// The verdict on a command, once it has one.
+    #[must_use]
+    pub fn verdict(&self, id: CommandId) -> Option<&Verdict> {
+        let row = usize::try_from(id.0 - 1).ok().and_then(|index| self.commands.get(index))?;
+        row.verdict.as_ref().map(|(verdict, _)| verdict)
+    }
+
+    /// The row of an app.
+    #[must_use]
+    pub fn app(&self, app: AppId) -> Option<&AppRow> {
+        self.apps.get(&app)
+    }
+
+    /// All runs, in the order in which they were opened.
+    #[must_use]
+    pub fn runs(&self) -> Vec<&Run> {
+        let mut runs: Vec<_> = self.runs.values().collect();
+        runs.sort_by_key(|row| row.order);
+        runs.into_iter().map(|row| &row.run).collect()
+    }
+
+    /// All times that did not become runs.
+    pub fn skips(&self) -> impl Iterator<Item = &Skip> {
+        self.skips.values()
+    }
+
+    /// All alerts.
+    #[must_use]
+    pub fn alerts(&self) -> &[AlertRow] {
+        &self.alerts
+    }
+
+    pub(super) fn remove(&mut self, app: AppId) -> Result<(), StoreError> {
+        if self.open_of(app).is_some() {
+            return Err(StoreError::Refused("a run of it is under way; stop it first".to_owned()));
+        }
+        if self.apps.remove(&app).is_some() {
+            self.revision.0 += 1;
+            self.removed.insert(app, self.revision);
+        }
+        Ok(())
+    }
+
+    pub(super) fn command_row(row: &LedgerRow) -> CommandRow {
+        CommandRow {
+            id: row.command.id,
+            app: row.command.app.map(|app| app.to_string()).unwrap_or_default(),
+            name: row.command.name,
+            flag: row.verdict.as_ref().map_or(CmdFlag::Pending, |(verdict, _)| verdict.flag()),
+            by: row.command.by.clone(),
+            source: row.source.to_owned(),
+            time: row.command.time,
+            executed: row.verdict.as_ref().map(|(_, at)| *at),
+            reason: row.verdict.as_ref().and_then(|(verdict, _)| verdict.reason().map(str::to_owned)),
+        }
+    }
+}
+
+fn new_row(app: App, row: i64) -> AppRow {
+    AppRow {
+        app,
+        next_run: None,
+        state: AppState::default(),
+        progress: Progress::default(),
+        command: None,
+        asked_next_run: None,
+        sequence: 0,
+        is_named: true,
+        shown_fault: None,
+        row,
+        revision: Revision::default(),
+    }
+}
+
+fn unknown_run(run: RunId, app: AppId, closing: &Closing, order: i64) -> RunRow {
+    let trigger = crate::model::Trigger::Schedule;
+    let run = Run {
+        run,
+        app,
+        start: closing.started.unwrap_or(closing.ended),
+        end: None,
+        outcome: None,
+        exit_code: None,
+        signal: None,
+        except_cnt: 0,
+        progress: Progress::default(),
+        trigger: trigger.word().to_owned(),
+        due: None,
+        attempt: 1,
+        manager: String::new(),
+        pid: None,
+        message: None,
+    };
+    RunRow { run, order, command: None, trigger }
+}
+
+/// What the triggers of the real databases do: percentage and ETA follow from the counters.
+fn estimate(before: &Progress, progress: &mut Progress, started: Timestamp, now: Timestamp) {
+    let counters = |progress: &Progress| (progress.task_size, progress.solved, progress.failed);
+    let Some(size) = progress.task_size.filter(|size| *size > 0 && counters(before) != counters(progress))
+    else {
+        return;
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more")]
+    let (size, done) = (size as f64, progress.solved as f64 + progress.failed as f64);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=100")]
+    let percent = (done * 100.0 / size).clamp(0.0, 100.0) as u8;
+    progress.percent = Some(percent);
+    if done > 0.0 {
+        let left = (size - done).max(0.0) / done;
+        let elapsed = (now - started).to_std().unwrap_or_default();
+        let left = TimeDelta::from_std(elapsed.mul_f64(left.min(1e6))).unwrap_or(TimeDelta::MAX);
+        progress.eta = now.checked_add_signed(left).map(|eta| eta.trunc_subsecs(3));
+    }
+}

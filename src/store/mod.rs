@@ -1,0 +1,163 @@
+//! The only meeting place of manager, console and command line: the database.
+//!
+//! [`OperatorStore`] is all that a console or the command line can do, [`Store`] is what a manager
+//! needs besides. Every implementation passes the same contract tests (`tests/it/store_contract.rs`).
+
+mod definition;
+mod error;
+mod memory;
+
+mod sqlite;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+pub use error::StoreError;
+pub use memory::{MemoryStore, Tables};
+
+pub use sqlite::{OpenMode, SqliteStore};
+
+use crate::model::{
+    AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Limits, ManagerRow,
+    NewCommand, Part, Refusal, Registered, Revision, Run, RunId, Skip, Snapshot, Timestamp,
+};
+
+/// At most so many rows of the apps table come in one answer of [`OperatorStore::changes_since`].
+pub const PAGE: usize = 2000;
+
+/// What a console or the command line can do.
+#[async_trait]
+pub trait OperatorStore: Send + Sync {
+    /// Rows of the apps table that are newer than `revision`, at most [`PAGE`] at a time.
+    async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError>;
+
+    /// Grows when anything in the database changed, by whomever. A hint: it may be late or lost,
+    /// so callers look by themselves now and then.
+    fn changed(&self) -> watch::Receiver<u64>;
+
+    /// Enters commands into the ledger, all or none, in this order.
+    async fn submit(&self, commands: Vec<NewCommand>) -> Result<Vec<CommandId>, StoreError>;
+
+    /// These commands of the ledger; unknown ids are left out.
+    async fn commands(&self, ids: Vec<CommandId>) -> Result<Vec<CommandRow>, StoreError>;
+
+    /// The latest commands, newest first, of one app or of all.
+    async fn recent_commands(&self, app: Option<AppId>, limit: u32) -> Result<Vec<CommandRow>, StoreError>;
+
+    /// Runs, newest first.
+    async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError>;
+
+    /// Times that were due and did not become runs, newest first.
+    async fn skips(&self, app: AppId, limit: u32) -> Result<Vec<Skip>, StoreError>;
+
+    /// Alerts, newest first.
+    async fn alerts(&self, app: Option<AppId>, limit: u32) -> Result<Vec<AlertRow>, StoreError>;
+
+    /// The managers that serve or served this database.
+    async fn managers(&self) -> Result<Vec<ManagerRow>, StoreError>;
+
+    /// How many apps may run at once.
+    async fn limits(&self) -> Result<Limits, StoreError>;
+
+    /// Registers apps or replaces their definitions, all or none.
+    async fn register(&self, apps: Vec<Registration>) -> Result<(), StoreError>;
+
+    /// Deletes apps. Their history stays.
+    async fn remove(&self, apps: Vec<AppId>) -> Result<(), StoreError>;
+
+    /// Sets or lifts the limit of a group, or of a parent in it.
+    async fn set_limit(
+        &self,
+        group: Part,
+        parent: Option<Part>,
+        limit: Option<u32>,
+    ) -> Result<(), StoreError>;
+
+    /// The database's own clock: ages are told by it.
+    async fn time(&self) -> Result<Timestamp, StoreError>;
+}
+
+/// What a manager needs besides.
+#[async_trait]
+pub trait Store: OperatorStore {
+    /// Everything that a manager needs to begin.
+    async fn snapshot(&self) -> Result<Snapshot, StoreError>;
+
+    /// Writes changes, all or none. To write the same changes again has no further effect.
+    async fn commit(&self, changes: Vec<Change>) -> Result<Committed, StoreError>;
+
+    /// Rows of the apps table after `revision` that others may have changed. Answers quickly, and
+    /// with nothing, if only this store object wrote since the last call; `thorough` looks anyway.
+    async fn foreign_changes(&self, revision: Revision, thorough: bool) -> Result<Delta, StoreError>;
+
+    /// Commands without a verdict after `last`, oldest first.
+    async fn pending_commands(&self, last: CommandId) -> Result<Vec<Command>, StoreError>;
+
+    /// Makes this manager the one that serves the database.
+    ///
+    /// # Errors
+    /// [`StoreError::Served`] while another one does.
+    async fn take_over(&self, manager: ManagerRow) -> Result<(), StoreError>;
+
+    /// Says that a manager lives.
+    async fn heartbeat(&self, manager: ManagerRow) -> Result<(), StoreError>;
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Runs that were not opened, and why. Everything else was written.
+    pub refused: Vec<(RunId, Refusal)>,
+}
+
+/// Which runs are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryQuery {
+    /// Of these apps only; empty: of all.
+    pub apps: Vec<AppId>,
+    /// This run only.
+    pub run: Option<RunId>,
+    /// Begun before this moment.
+    pub before: Option<Timestamp>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// An app that is to be registered, or a new definition of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registration {
+    /// The definition.
+    pub app: App,
+    /// When it is to run next; `None`: as its schedule says.
+    pub next_run: Option<Timestamp>,
+    /// Whether the app may exist already.
+    pub existing: Existing,
+}
+
+/// Whether an app may be registered already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It must not.
+    Refuse,
+    /// Its definition is replaced.
+    Replace,
+}
+
+/// Reads the whole apps table.
+pub async fn read_fleet(store: &dyn OperatorStore) -> Result<(Vec<Registered>, Revision), StoreError> {
+    let mut rows = Vec::new();
+    let mut revision = Revision::default();
+    loop {
+        let delta = store.changes_since(revision).await?;
+        rows.extend(delta.rows);
+        revision = delta.revision;
+        if !delta.more {
+            return Ok((rows, revision));
+        }
+    }
+}
+
+/// The message for an app that exists already.
+fn exists(path: &AppPath) -> StoreError {
+    StoreError::Refused(format!("{path} is registered already; change it with dcm app set"))
+}

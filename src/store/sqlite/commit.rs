@@ -1,0 +1,339 @@
+//! Writes a manager's changes in one transaction. Every statement has the effect of once, however
+//! often it is repeated.
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, named_params, params};
+
+use crate::model::{
+    Alert, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId, RunOpening,
+    Skip, Timestamp, Verdict, format_timestamp,
+};
+use crate::store::Committed;
+
+/// Writes all changes, or none.
+pub(super) fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<Committed> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut committed = Committed::default();
+    for change in changes {
+        match change {
+            Change::RunOpened(opening) => {
+                if let Some(refusal) = open_run(&transaction, opening)? {
+                    committed.refused.push((opening.run, refusal));
+                }
+            }
+            Change::RunStarted { run, pid, at } => start_run(&transaction, *run, *pid, *at)?,
+            Change::RunClosed { run, app, closing } => close_run(&transaction, *run, *app, closing)?,
+            Change::App(update) => update_app(&transaction, update)?,
+            Change::Progress { app, run, report } => note_progress(&transaction, *app, *run, report)?,
+            Change::CommandSettled { id, verdict, at } => settle_command(&transaction, *id, verdict, *at)?,
+            Change::AlertRaised(alert) => raise_alert(&transaction, alert)?,
+            Change::AlertsCleared { app, at } => {
+                run_cached(
+                    &transaction,
+                    "UPDATE alerts SET cleared = ?2 WHERE app_id = ?1 AND cleared IS NULL",
+                    params![app.to_string(), format_timestamp(*at)],
+                )?;
+            }
+            Change::Skipped(skip) => note_skip(&transaction, skip)?,
+            Change::AppNamed { row, id } => name_app(&transaction, *row, *id)?,
+            Change::AppFault { row, fault } => {
+                run_cached(&transaction, "UPDATE apps SET fault = ?2 WHERE id = ?1", params![row, fault])?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(committed)
+}
+
+fn run_cached(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> rusqlite::Result<usize> {
+    transaction.prepare_cached(sql)?.execute(params)
+}
+
+/// Looks first and writes then, in two statements of one transaction that holds the write lock.
+fn open_run(transaction: &Transaction<'_>, opening: &RunOpening) -> rusqlite::Result<Option<Refusal>> {
+    let (app, run) = (opening.app.to_string(), opening.run.to_string());
+    let is_known = transaction.prepare_cached("SELECT 1 FROM runtime WHERE runtime = ?1")?.exists([&run])?;
+    if is_known {
+        // The answer to the first try was lost.
+        return Ok(None);
+    }
+    let disabled: Option<bool> = transaction
+        .prepare_cached("SELECT disable FROM apps WHERE app = ?1")?
+        .query_row([&app], |row| row.get(0))
+        .optional()?;
+    match disabled {
+        None => return Ok(Some(Refusal::NoSuchApp)),
+        Some(true) => return Ok(Some(Refusal::Disabled)),
+        Some(false) => {}
+    }
+    let open: Option<String> = transaction
+        .prepare_cached("SELECT runtime FROM runtime WHERE app_id = ?1 AND end_time IS NULL")?
+        .query_row([&app], |row| row.get(0))
+        .optional()?;
+    if let Some(other) = open.and_then(|other| other.parse().ok()) {
+        return Ok(Some(Refusal::AlreadyOpen(other)));
+    }
+    run_cached(
+        transaction,
+        "INSERT INTO runtime (runtime, app_id, start_time, trigger, due_time, attempt, command_id, manager) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            run,
+            app,
+            format_timestamp(opening.at),
+            opening.trigger.word(),
+            opening.due.map(format_timestamp),
+            opening.attempt,
+            opening.command.map(|id| id.0),
+            opening.manager,
+        ],
+    )?;
+    run_cached(
+        transaction,
+        "UPDATE apps SET run_status = 1, runtime = ?2, last_run = ?3, app_pids = NULL, manager = ?4, task_size = NULL, \
+         progress = 0, solved = 0, failed = 0, eta = NULL, message = NULL WHERE app = ?1",
+        params![app, run, format_timestamp(opening.at), opening.manager],
+    )?;
+    Ok(None)
+}
+
+fn start_run(transaction: &Transaction<'_>, run: RunId, pid: u32, at: Timestamp) -> rusqlite::Result<()> {
+    run_cached(
+        transaction,
+        "UPDATE runtime SET pid = ?2, start_time = ?3 WHERE runtime = ?1 AND end_time IS NULL",
+        params![run.to_string(), pid, format_timestamp(at)],
+    )?;
+    run_cached(
+        transaction,
+        "UPDATE apps SET app_pids = ?2, last_run = ?3 \
+         WHERE app = (SELECT app_id FROM runtime WHERE runtime = ?1) AND runtime = ?1 AND run_status = 1",
+        params![run.to_string(), pid.to_string(), format_timestamp(at)],
+    )?;
+    Ok(())
+}
+
+fn close_run(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    app: AppId,
+    closing: &Closing,
+) -> rusqlite::Result<()> {
+    let (run, app) = (run.to_string(), app.to_string());
+    let start = closing.started.unwrap_or(closing.ended);
+    // A run that the database does not know of any more (it was restored from a backup, say) is
+    // entered whole rather than lost.
+    run_cached(
+        transaction,
+        "INSERT OR IGNORE INTO runtime (runtime, app_id, start_time, trigger) SELECT ?1, ?2, ?3, 'schedule' \
+         WHERE NOT EXISTS (SELECT 1 FROM runtime WHERE app_id = ?2 AND end_time IS NULL)",
+        params![run, app, format_timestamp(start)],
+    )?;
+    let Report { task_size, solved, failed, except_cnt, message, .. } = &closing.report;
+    let failure = match &closing.ending {
+        Ending::StartFailed(failure) => Some(&failure.message),
+        Ending::Exited(_)
+        | Ending::Stopped { .. }
+        | Ending::NeverStarted
+        | Ending::Unknown
+        | Ending::HostRebooted => None,
+    };
+    let exit = closing.ending.exit();
+    let signal = exit.and_then(|exit| match exit {
+        Exit::Signal { signal, .. } => Some(signal),
+        Exit::Code(_) => None,
+    });
+    // What the app wrote into its own row counts where it did not report otherwise.
+    transaction
+        .prepare_cached(
+            "UPDATE runtime SET start_time = coalesce(:start, start_time), end_time = :end, outcome = :outcome, \
+             exit_code = :exit_code, signal = :signal, leftovers = :leftovers, \
+             except_cnt = coalesce(:except_cnt, except_cnt), \
+             task_size = coalesce(:task_size, (SELECT task_size FROM apps WHERE app = :app AND runtime = :run)), \
+             solved = coalesce(:solved, (SELECT solved FROM apps WHERE app = :app AND runtime = :run)), \
+             failed = coalesce(:failed, (SELECT failed FROM apps WHERE app = :app AND runtime = :run)), \
+             message = coalesce(:failure, :message, (SELECT message FROM apps WHERE app = :app AND runtime = :run)), \
+             totals = CAST((julianday(:end) - julianday(coalesce(:start, start_time))) * 86400.0 + 0.0005 AS INTEGER), \
+             totalm = CAST((julianday(:end) - julianday(coalesce(:start, start_time))) * 1440.0 + 0.00001 AS INTEGER), \
+             totalh = CAST((julianday(:end) - julianday(coalesce(:start, start_time))) * 24.0 + 0.0000002 AS INTEGER) \
+             WHERE runtime = :run AND end_time IS NULL",
+        )?
+        .execute(named_params! {
+            ":run": run,
+            ":app": app,
+            ":start": closing.started.map(format_timestamp),
+            ":end": format_timestamp(closing.ended.max(start)),
+            ":outcome": closing.ending.outcome(),
+            ":exit_code": exit.map(Exit::code),
+            ":signal": signal,
+            ":leftovers": closing.leftovers,
+            ":except_cnt": except_cnt.map(to_stored),
+            ":task_size": task_size.map(to_stored),
+            ":solved": solved.map(to_stored),
+            ":failed": failed.map(to_stored),
+            ":failure": failure,
+            ":message": message,
+        })?;
+    note_counters(transaction, &app, &run, &closing.report)?;
+    // The row of the app follows; its `next_run` and the rest come with the update of the app.
+    run_cached(
+        transaction,
+        "UPDATE apps SET eta = NULL, app_pids = NULL, run_status = 0 WHERE app = ?1 AND runtime = ?2 AND run_status = 1",
+        params![app, run],
+    )?;
+    Ok(())
+}
+
+fn note_progress(
+    transaction: &Transaction<'_>,
+    app: AppId,
+    run: RunId,
+    report: &Report,
+) -> rusqlite::Result<()> {
+    let (app, run) = (app.to_string(), run.to_string());
+    if let Some(count) = report.except_cnt {
+        run_cached(
+            transaction,
+            "UPDATE runtime SET except_cnt = ?2 WHERE runtime = ?1 AND end_time IS NULL",
+            params![run, to_stored(count)],
+        )?;
+    }
+    note_counters(transaction, &app, &run, report)
+}
+
+fn note_counters(
+    transaction: &Transaction<'_>,
+    app: &str,
+    run: &str,
+    report: &Report,
+) -> rusqlite::Result<()> {
+    let Report { task_size, percent, solved, failed, eta, message, .. } = report;
+    if task_size.is_some() || solved.is_some() || failed.is_some() || message.is_some() {
+        run_cached(
+            transaction,
+            "UPDATE apps SET task_size = coalesce(?3, task_size), solved = coalesce(?4, solved), \
+             failed = coalesce(?5, failed), message = coalesce(?6, message) \
+             WHERE app = ?1 AND runtime = ?2 AND run_status = 1",
+            params![
+                app,
+                run,
+                task_size.map(to_stored),
+                solved.map(to_stored),
+                failed.map(to_stored),
+                message
+            ],
+        )?;
+    }
+    // After the counters, from which a trigger works out both where the app does not give them.
+    if percent.is_some() || eta.is_some() {
+        run_cached(
+            transaction,
+            "UPDATE apps SET progress = coalesce(?3, progress), eta = coalesce(?4, eta) \
+             WHERE app = ?1 AND runtime = ?2 AND run_status = 1",
+            params![app, run, percent, eta.map(format_timestamp)],
+        )?;
+    }
+    Ok(())
+}
+
+fn update_app(transaction: &Transaction<'_>, update: &AppUpdate) -> rusqlite::Result<()> {
+    let AppUpdate { app, sequence, state, next_run, asked_taken, disabled } = update;
+    let run = state.run.map(|run| run.to_string());
+    transaction
+        .prepare_cached(
+            "UPDATE apps SET sequence = :sequence, next_run = :next_run, run_status = :status, app_pids = :pid, \
+             runtime = :run, last_run = :last_run, stopped_by = :stopped_by, failures = :failures, \
+             fatal_flag = :fatal_flag, fatal_msg = :fatal_msg, fatal_time = :fatal_time, waiting_for = :waiting_for, \
+             manager = :manager, disable = coalesce(:disabled, disable), \
+             asked_next_run = CASE WHEN asked_next_run = :asked_taken THEN NULL ELSE asked_next_run END \
+             WHERE app = :app AND sequence < :sequence \
+             AND (:run IS NULL OR EXISTS (SELECT 1 FROM runtime WHERE runtime = :run))",
+        )?
+        .execute(named_params! {
+            ":app": app.to_string(),
+            ":sequence": i64::try_from(*sequence).unwrap_or(i64::MAX),
+            ":next_run": next_run.map(format_timestamp),
+            ":status": state.status.code(),
+            ":pid": state.pid.map(|pid| pid.to_string()),
+            ":run": run,
+            ":last_run": state.last_run.map(format_timestamp),
+            ":stopped_by": state.stopped_by,
+            ":failures": state.failures,
+            ":fatal_flag": state.fatal.as_ref().map_or(0, |fatal| fatal.flag.code()),
+            ":fatal_msg": state.fatal.as_ref().map(|fatal| &fatal.message),
+            ":fatal_time": state.fatal.as_ref().map(|fatal| format_timestamp(fatal.time)),
+            ":waiting_for": state.waiting_for,
+            ":manager": state.manager,
+            ":disabled": disabled,
+            ":asked_taken": asked_taken.map(format_timestamp),
+        })?;
+    Ok(())
+}
+
+fn settle_command(
+    transaction: &Transaction<'_>,
+    id: CommandId,
+    verdict: &Verdict,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    run_cached(
+        transaction,
+        "UPDATE commands SET cmd_flag = ?2, cmd_exec = ?3, reason = ?4 WHERE id = ?1 AND cmd_flag = 0",
+        params![id.0, verdict.flag().code(), format_timestamp(at), verdict.reason()],
+    )?;
+    Ok(())
+}
+
+fn raise_alert(transaction: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
+    run_cached(
+        transaction,
+        "INSERT OR IGNORE INTO alerts (app_id, kind, runtime, message, raised) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            alert.app.to_string(),
+            alert.kind.word(),
+            alert.run.to_string(),
+            alert.message,
+            format_timestamp(alert.raised)
+        ],
+    )?;
+    Ok(())
+}
+
+fn note_skip(transaction: &Transaction<'_>, skip: &Skip) -> rusqlite::Result<()> {
+    run_cached(
+        transaction,
+        "INSERT OR IGNORE INTO skips (app_id, first_due, last_due, slots, reason, recorded) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            skip.app.to_string(),
+            format_timestamp(skip.first),
+            format_timestamp(skip.last),
+            skip.slots,
+            skip.reason.word(),
+            format_timestamp(skip.at)
+        ],
+    )?;
+    Ok(())
+}
+
+fn name_app(transaction: &Transaction<'_>, row: i64, id: AppId) -> rusqlite::Result<()> {
+    run_cached(
+        transaction,
+        "UPDATE apps SET app = ?2 WHERE id = ?1 AND app IS NULL",
+        params![row, id.to_string()],
+    )?;
+    // Commands that were issued before name the app by its path.
+    run_cached(
+        transaction,
+        "UPDATE commands SET app_id = ?2 WHERE app_id = \
+         (SELECT app_group || '/' || app_parent || '/' || app_name FROM apps WHERE id = ?1)",
+        params![row, id.to_string()],
+    )?;
+    Ok(())
+}
+
+/// SQLite has no unsigned numbers; a count beyond its range is as good as its largest.
+fn to_stored(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

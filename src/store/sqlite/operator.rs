@@ -1,0 +1,379 @@
+//! What consoles and the command line ask of the embedded database.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use rusqlite::{
+    Connection, OptionalExtension as _, TransactionBehavior, named_params, params, params_from_iter,
+};
+use tokio::sync::watch;
+
+use super::connection::translate;
+use super::{SqliteStore, collect, collect_valid, rows};
+use crate::model::{
+    AlertRow, AppId, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part, Revision,
+    Run, Skip, Timestamp, format_timestamp, parse_timestamp,
+};
+use crate::store::definition::Definition;
+use crate::store::{Existing, HistoryQuery, OperatorStore, PAGE, Registration, StoreError, exists};
+
+/// The columns of the ledger that are shown.
+const COMMAND_COLUMNS: &str =
+    "id, app_id, cmd_name, cmd_flag, cmd_by, cmd_source, cmd_time, cmd_exec, reason";
+
+/// Rows of the apps table after `revision`.
+pub(super) fn delta(connection: &mut Connection, revision: Revision) -> Result<Delta, StoreError> {
+    let transaction = connection.transaction().map_err(|error| translate(&error))?;
+    let sql =
+        format!("SELECT {} FROM apps WHERE revision > ?1 ORDER BY revision LIMIT {PAGE}", rows::APP_COLUMNS);
+    let rows = collect(&transaction, &sql, [revision.0], |row| {
+        Ok((row.get::<_, i64>("revision")?, rows::registered(row)?))
+    })?;
+    let more = rows.len() == PAGE;
+    // With more to come, only what was read counts as seen.
+    let seen = rows.last().filter(|_| more).map(|(revision, _)| Revision(*revision));
+    let removed = collect(
+        &transaction,
+        "SELECT app FROM removed_apps WHERE revision > ?1 ORDER BY revision",
+        [revision.0],
+        |row| row.get::<_, String>(0),
+    )?;
+    Ok(Delta {
+        rows: rows.into_iter().map(|(_, row)| row).collect(),
+        removed: removed.iter().filter_map(|app| app.parse().ok()).collect(),
+        revision: match seen {
+            Some(revision) => revision,
+            None => self::revision(&transaction)?,
+        },
+        more,
+    })
+}
+
+pub(super) fn revision(connection: &Connection) -> Result<Revision, StoreError> {
+    connection
+        .query_row("SELECT value FROM revision", [], |row| row.get(0).map(Revision))
+        .map_err(|error| translate(&error))
+}
+
+pub(super) fn pending(connection: &Connection, last: CommandId) -> Result<Vec<Command>, StoreError> {
+    collect_valid(
+        connection,
+        "SELECT id, app_id, cmd_name, cmd_args, cmd_by, cmd_time, expires FROM commands \
+         WHERE cmd_flag = 0 AND id > ?1 ORDER BY id",
+        [last.0],
+        rows::command,
+    )
+}
+
+pub(super) fn limits(connection: &Connection) -> Result<Limits, StoreError> {
+    let part = |text: String| Part::new(&text).ok();
+    let limit = |row: &rusqlite::Row<'_>, column| {
+        row.get::<_, i64>(column).map(|limit| u32::try_from(limit).unwrap_or(u32::MAX))
+    };
+    let groups = collect(
+        connection,
+        "SELECT app_group, max_running FROM app_groups WHERE max_running IS NOT NULL",
+        [],
+        |row| Ok((part(row.get(0)?), limit(row, 1)?)),
+    )?;
+    let parents = collect(
+        connection,
+        "SELECT app_group, app_parent, max_running FROM app_parents WHERE max_running IS NOT NULL",
+        [],
+        |row| Ok((part(row.get(0)?).zip(part(row.get(1)?)), limit(row, 2)?)),
+    )?;
+    Ok(Limits {
+        host: None,
+        groups: groups
+            .into_iter()
+            .filter_map(|(group, limit)| Some((group?, limit)))
+            .collect::<BTreeMap<_, _>>(),
+        parents: parents.into_iter().filter_map(|(parent, limit)| Some((parent?, limit))).collect(),
+    })
+}
+
+#[async_trait]
+impl OperatorStore for SqliteStore {
+    async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError> {
+        self.reader.call(move |connection| delta(connection, revision)).await
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.clone()
+    }
+
+    async fn submit(&self, commands: Vec<NewCommand>) -> Result<Vec<CommandId>, StoreError> {
+        self.writer
+            .call(move |connection| submit(connection, &commands).map_err(|error| translate(&error)))
+            .await
+    }
+
+    async fn commands(&self, ids: Vec<CommandId>) -> Result<Vec<CommandRow>, StoreError> {
+        self.reader
+            .call(move |connection| {
+                let mut found = Vec::with_capacity(ids.len());
+                let sql = format!("SELECT {COMMAND_COLUMNS} FROM commands WHERE id = ?1");
+                for id in ids {
+                    found.extend(collect_valid(connection, &sql, [id.0], rows::command_row)?);
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    async fn recent_commands(&self, app: Option<AppId>, limit: u32) -> Result<Vec<CommandRow>, StoreError> {
+        self.reader
+            .call(move |connection| match app {
+                Some(app) => collect_valid(
+                    connection,
+                    &format!(
+                        "SELECT {COMMAND_COLUMNS} FROM commands WHERE app_id = ?1 ORDER BY id DESC LIMIT ?2"
+                    ),
+                    params![app.to_string(), limit],
+                    rows::command_row,
+                ),
+                None => collect_valid(
+                    connection,
+                    &format!("SELECT {COMMAND_COLUMNS} FROM commands ORDER BY id DESC LIMIT ?1"),
+                    [limit],
+                    rows::command_row,
+                ),
+            })
+            .await
+    }
+
+    async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError> {
+        self.reader.call(move |connection| history(connection, &query)).await
+    }
+
+    async fn skips(&self, app: AppId, limit: u32) -> Result<Vec<Skip>, StoreError> {
+        self.reader
+            .call(move |connection| {
+                collect_valid(
+                    connection,
+                    "SELECT * FROM skips WHERE app_id = ?1 ORDER BY recorded DESC, first_due DESC LIMIT ?2",
+                    params![app.to_string(), limit],
+                    rows::skip,
+                )
+            })
+            .await
+    }
+
+    async fn alerts(&self, app: Option<AppId>, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
+        self.reader
+            .call(move |connection| {
+                collect_valid(
+                    connection,
+                    "SELECT * FROM alerts WHERE ?1 IS NULL OR app_id = ?1 ORDER BY id DESC LIMIT ?2",
+                    params![app.map(|app| app.to_string()), limit],
+                    rows::alert,
+                )
+            })
+            .await
+    }
+
+    async fn managers(&self) -> Result<Vec<ManagerRow>, StoreError> {
+        self.reader
+            .call(|connection| {
+                collect_valid(connection, "SELECT * FROM managers ORDER BY name", [], rows::manager)
+            })
+            .await
+    }
+
+    async fn limits(&self) -> Result<Limits, StoreError> {
+        self.reader.call(|connection| limits(connection)).await
+    }
+
+    async fn register(&self, apps: Vec<Registration>) -> Result<(), StoreError> {
+        self.writer.call(move |connection| register(connection, &apps)).await
+    }
+
+    async fn remove(&self, apps: Vec<AppId>) -> Result<(), StoreError> {
+        self.writer.call(move |connection| remove(connection, &apps)).await
+    }
+
+    async fn set_limit(
+        &self,
+        group: Part,
+        parent: Option<Part>,
+        limit: Option<u32>,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .call(move |connection| {
+                let (group, parent) = (group.as_str(), parent.as_ref().map(Part::as_str));
+                let changed = match parent {
+                    None => connection.execute(
+                        "UPDATE app_groups SET max_running = ?2 WHERE app_group = ?1",
+                        params![group, limit],
+                    ),
+                    Some(parent) => connection.execute(
+                        "UPDATE app_parents SET max_running = ?3 WHERE app_group = ?1 AND app_parent = ?2",
+                        params![group, parent, limit],
+                    ),
+                }
+                .map_err(|error| translate(&error))?;
+                if changed == 0 {
+                    return Err(StoreError::Refused("no app is registered there".to_owned()));
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        self.reader
+            .call(|connection| {
+                let text: String = connection
+                    .query_row("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')", [], |row| row.get(0))
+                    .map_err(|error| translate(&error))?;
+                parse_timestamp(&text).map_err(|error| StoreError::Unavailable(error.to_string()))
+            })
+            .await
+    }
+}
+
+fn submit(connection: &mut Connection, commands: &[NewCommand]) -> rusqlite::Result<Vec<CommandId>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut ids = Vec::with_capacity(commands.len());
+    for command in commands {
+        transaction
+            .prepare_cached(
+                "INSERT INTO commands (app_id, cmd_name, cmd_by, cmd_source, cmd_time, cmd_args, expires) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                command.app.to_string(),
+                command.name.code(),
+                command.by,
+                command.source.word(),
+                format_timestamp(command.time),
+                command.args,
+                command.expires.map(format_timestamp),
+            ])?;
+        ids.push(CommandId(transaction.last_insert_rowid()));
+    }
+    transaction.commit()?;
+    Ok(ids)
+}
+
+fn history(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Run>, StoreError> {
+    let mut sql = format!("SELECT {} FROM runtime WHERE 1", rows::RUN_COLUMNS);
+    let mut values = Vec::new();
+    if let Some(run) = query.run {
+        values.push(run.to_string());
+        sql.push_str(" AND runtime = ?");
+    }
+    if let Some(before) = query.before {
+        values.push(format_timestamp(before));
+        sql.push_str(" AND start_time < ?");
+    }
+    if !query.apps.is_empty() {
+        // A JSON array is one parameter, however many apps are asked for.
+        let apps = serde_json::Value::from_iter(query.apps.iter().map(ToString::to_string));
+        values.push(apps.to_string());
+        sql.push_str(" AND app_id IN (SELECT value FROM json_each(?))");
+    }
+    sql.push_str(" ORDER BY start_time DESC, rowid DESC LIMIT ");
+    sql.push_str(&query.limit.to_string());
+    collect_valid(connection, &sql, params_from_iter(values), rows::run)
+}
+
+fn register(connection: &mut Connection, apps: &[Registration]) -> Result<(), StoreError> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| translate(&error))?;
+    for registration in apps {
+        let app = &registration.app;
+        let id = app.id.to_string();
+        let known = transaction
+            .prepare_cached(
+                "SELECT id FROM apps WHERE app = ?1 OR (app_group = ?2 AND app_parent = ?3 AND app_name = ?4)",
+            )
+            .and_then(|mut statement| {
+                let path = &app.path;
+                let values = params![id, path.group.as_str(), path.parent.as_str(), path.name.as_str()];
+                statement.query_row(values, |row| row.get::<_, i64>(0)).optional()
+            })
+            .map_err(|error| translate(&error))?;
+        match (known, registration.existing) {
+            (Some(_), Existing::Refuse) => return Err(exists(&app.path)),
+            (Some(row), Existing::Replace) => define(&transaction, row, registration)?,
+            (None, _) => {
+                transaction
+                    .execute(
+                        "INSERT INTO apps (app, app_group, app_parent, app_name) VALUES (?1, ?2, ?3, ?4)",
+                        params![
+                            id,
+                            app.path.group.as_str(),
+                            app.path.parent.as_str(),
+                            app.path.name.as_str()
+                        ],
+                    )
+                    .map_err(|error| translate(&error))?;
+                define(&transaction, transaction.last_insert_rowid(), registration)?;
+            }
+        }
+    }
+    transaction.commit().map_err(|error| translate(&error))
+}
+
+fn define(connection: &Connection, row: i64, registration: &Registration) -> Result<(), StoreError> {
+    let app = &registration.app;
+    let definition = Definition::of(&app.path, &app.program, &app.schedule, &app.policy);
+    connection
+        .prepare_cached(
+            "UPDATE apps SET app = :app, command = :command, cwd = :cwd, env = :env, pass_database = :pass_database, \
+             interval = :interval, retry_interval = :retry_interval, cron_expression = :cron_expression, \
+             time_zone = :time_zone, jitter = :jitter, catch_up = :catch_up, catch_up_limit = :catch_up_limit, \
+             max_failures = :max_failures, stop_grace = :stop_grace, max_runtime = :max_runtime, \
+             log_limit = :log_limit, log_keep = :log_keep, disable = :disable WHERE id = :row",
+        )
+        .and_then(|mut statement| {
+            statement.execute(named_params! {
+                ":row": row,
+                ":app": app.id.to_string(),
+                ":command": definition.command,
+                ":cwd": definition.cwd,
+                ":env": definition.env,
+                ":pass_database": definition.pass_database,
+                ":interval": definition.interval,
+                ":retry_interval": definition.retry_interval,
+                ":cron_expression": definition.cron_expression,
+                ":time_zone": definition.time_zone,
+                ":jitter": definition.jitter,
+                ":catch_up": definition.catch_up,
+                ":catch_up_limit": definition.catch_up_limit,
+                ":max_failures": definition.max_failures,
+                ":stop_grace": definition.stop_grace,
+                ":max_runtime": definition.max_runtime,
+                ":log_limit": definition.log_limit,
+                ":log_keep": definition.log_keep,
+                ":disable": app.disabled,
+            })
+        })
+        .map_err(|error| translate(&error))?;
+    if let Some(next_run) = registration.next_run {
+        connection
+            .execute("UPDATE apps SET next_run = ?2 WHERE id = ?1", params![row, format_timestamp(next_run)])
+            .map_err(|error| translate(&error))?;
+    }
+    Ok(())
+}
+
+fn remove(connection: &mut Connection, apps: &[AppId]) -> Result<(), StoreError> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| translate(&error))?;
+    for app in apps {
+        let app = app.to_string();
+        let is_running = transaction
+            .prepare_cached("SELECT 1 FROM runtime WHERE app_id = ?1 AND end_time IS NULL")
+            .and_then(|mut statement| statement.exists([&app]))
+            .map_err(|error| translate(&error))?;
+        if is_running {
+            return Err(StoreError::Refused("a run of it is under way; stop it first".to_owned()));
+        }
+        transaction.execute("DELETE FROM apps WHERE app = ?1", [&app]).map_err(|error| translate(&error))?;
+    }
+    transaction.commit().map_err(|error| translate(&error))
+}

@@ -1,0 +1,133 @@
+//! Migrations of the embedded database, and the check that a file is one of ours.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+
+use super::connection::{prepare, translate};
+use crate::store::StoreError;
+
+/// Released migrations are never edited; a change of the schema is a new file.
+const STEPS: &[M<'static>] = &[M::up(include_str!("../../../migrations/sqlite/0001_fleet.sql"))];
+
+const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+
+/// The version of the schema that this program knows: the number of its migrations.
+const VERSION: i64 = 1;
+
+/// `application_id` of the first migration.
+const APPLICATION: i64 = 1_684_237_569;
+
+/// Older versions of SQLite can damage a database in WAL mode with two writers
+/// (<https://sqlite.org/wal.html>, "The WAL-reset bug").
+const SQLITE_MIN: i32 = 3_051_003;
+
+/// Creates the file if need be and brings it to the version of this program.
+///
+/// # Errors
+/// [`StoreError::Schema`] if it is newer, [`StoreError::Corrupt`] if it is something else.
+pub(super) fn migrate(path: &Path) -> Result<(), StoreError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| translate(&error))?;
+    prepare(&connection).map_err(|error| translate(&error))?;
+    match read(&connection)? {
+        State::Ours { version } if version > VERSION => {
+            return Err(StoreError::Schema { found: version, expected: VERSION });
+        }
+        State::Ours { version: VERSION } => return Ok(()),
+        State::Foreign => return Err(foreign()),
+        State::Ours { .. } | State::Empty => {}
+    }
+    connection.execute_batch("PRAGMA journal_mode = WAL;").map_err(|error| translate(&error))?;
+    // Another program may create it at the same moment; the loser of the race finds it done.
+    match MIGRATIONS.to_latest(&mut connection) {
+        Ok(()) => Ok(()),
+        Err(_) if matches!(read(&connection)?, State::Ours { version: VERSION }) => Ok(()),
+        Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(translate(&err)),
+        Err(error) => Err(StoreError::Corrupt(format!("the database cannot be migrated: {error}"))),
+    }
+}
+
+/// Checks that an open file is a database of this program's version.
+pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(StoreError::Corrupt(format!(
+            "SQLite {} can damage databases; build with a newer one",
+            rusqlite::version()
+        )));
+    }
+    match read(connection)? {
+        State::Ours { version: VERSION } => Ok(()),
+        State::Ours { version } => Err(StoreError::Schema { found: version, expected: VERSION }),
+        State::Empty => Err(StoreError::Schema { found: 0, expected: VERSION }),
+        State::Foreign => Err(foreign()),
+    }
+}
+
+enum State {
+    Empty,
+    Ours { version: i64 },
+    Foreign,
+}
+
+fn read(connection: &Connection) -> Result<State, StoreError> {
+    let pragma = |name: &str| {
+        connection
+            .query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
+            .map_err(|error| translate(&error))
+    };
+    let objects: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|error| translate(&error))?;
+    Ok(match (pragma("application_id")?, objects) {
+        (APPLICATION, _) => State::Ours { version: pragma("user_version")? },
+        (_, 0) => State::Empty,
+        _ => State::Foreign,
+    })
+}
+
+fn foreign() -> StoreError {
+    StoreError::Corrupt(
+        "the file is a database of another program; name another file with --database".to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_migrations_are_sound_and_counted() {
+        MIGRATIONS.validate().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dcm.db");
+        migrate(&path).unwrap();
+        migrate(&path).unwrap();
+        let connection = Connection::open(&path).unwrap();
+        check(&connection).unwrap();
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!(version, VERSION);
+        let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).unwrap();
+        assert_eq!(application, APPLICATION);
+    }
+
+    #[test]
+    fn newer_foreign_and_damaged_files_are_refused_with_a_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dcm.db");
+        migrate(&path).unwrap();
+        Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+        let message = migrate(&path).unwrap_err().to_string();
+        assert!(message.contains("schema 99") && message.contains("newer"), "{message}");
+
+        let other = folder.path().join("other.db");
+        Connection::open(&other).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
+        assert!(migrate(&other).unwrap_err().to_string().contains("another program"));
+
+        let broken = folder.path().join("broken.db");
+        std::fs::write(&broken, "this is no database, but it is long enough to look at ".repeat(40)).unwrap();
+        assert!(migrate(&broken).unwrap_err().to_string().contains("damaged"));
+    }
+}
