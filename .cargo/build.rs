@@ -3,9 +3,10 @@
 //! 2 ms. A static build (`-C target-feature=+crt-static -C relocation-model=static`) takes still less.
 
 fn main() {
+    #[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts by variables")]
+    let target = std::env::var("CARGO_CFG_TARGET_OS");
     println!("cargo::rerun-if-changed=.cargo/build.rs");
-    let is_linux = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
-    if is_linux {
+    if target.is_ok_and(|os| os == "linux") {
         println!("cargo::rustc-link-arg-bins=-no-pie");
     }
 }

@@ -465,7 +465,8 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
 }
 
 fn parse_json(text: &str) -> Result<String, String> {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| format!("not valid JSON: {error}"))?;
+    serde_json::from_str::<serde::de::IgnoredAny>(text)
+        .map_err(|error| format!("not valid JSON: {error}"))?;
     Ok(text.to_owned())
 }
 

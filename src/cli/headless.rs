@@ -20,7 +20,8 @@ pub(super) fn headless(session: &Session) -> Result<(), Error> {
     block_on(async {
         let options = options(session).await?;
         let database = session.settings.database.to_string();
-        let ready = || tracing::info!(version = env!("CARGO_PKG_VERSION"), database, "the manager is running");
+        let ready =
+            || tracing::info!(version = env!("CARGO_PKG_VERSION"), database, "the manager is running");
         runtime::run(options, stop, ready).await?;
         tracing::info!("the manager has stopped; apps run on (dcm stop-apps stops them)");
         Ok(())

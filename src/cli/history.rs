@@ -16,7 +16,11 @@ pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error
     block_on(async {
         let apps = Fleet::read(store.as_ref()).await?.select(std::slice::from_ref(&args.selector))?;
         let paths: BTreeMap<_, _> = apps.iter().map(|row| (row.app.id, row.app.path.to_string())).collect();
-        let query = HistoryQuery { apps: paths.keys().copied().collect(), limit: args.limit, ..HistoryQuery::default() };
+        let query = HistoryQuery {
+            apps: paths.keys().copied().collect(),
+            limit: args.limit,
+            ..HistoryQuery::default()
+        };
         let runs = store.history(query).await?;
         let path = |run: &Run| paths.get(&run.app).map(String::as_str);
         if session.json {
@@ -43,7 +47,9 @@ pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error
                 ]
             })
             .collect();
-        let head = ["APP", "BEGAN", "TOOK", "OUTCOME", "EXIT", "TRIGGER", "TRY", "SOLVED", "FAILED", "RUN", "MESSAGE"];
+        let head = [
+            "APP", "BEGAN", "TOOK", "OUTCOME", "EXIT", "TRIGGER", "TRY", "SOLVED", "FAILED", "RUN", "MESSAGE",
+        ];
         output::table(&head, &rows);
         Ok(())
     })

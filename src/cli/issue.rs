@@ -1,6 +1,7 @@
 //! `dcm start|stop|restart|enable|disable`: enters commands, and waits for the verdicts.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
@@ -46,10 +47,13 @@ pub(super) fn issue(session: &Session, name: CmdName, args: IssueArgs) -> Result
             expires: None,
         });
         let ids = store.submit(commands.collect()).await?;
-        let paths: BTreeMap<_, _> = ids.iter().copied().zip(apps.iter().map(|row| row.app.path.to_string())).collect();
+        let paths: BTreeMap<_, _> =
+            ids.iter().copied().zip(apps.iter().map(|row| row.app.path.to_string())).collect();
         let (live, _) = live_managers(store.as_ref()).await?;
         if live.is_empty() {
-            output::message("no manager is running: the commands wait for one (dcm starts one, or dcm --headless)");
+            output::message(
+                "no manager is running: the commands wait for one (dcm starts one, or dcm --headless)",
+            );
         }
         match args.wait {
             Some(wait) => {
@@ -67,7 +71,11 @@ pub(super) fn issue(session: &Session, name: CmdName, args: IssueArgs) -> Result
 }
 
 /// The rows of the ledger once each has its verdict, or the time is over.
-async fn wait_for_verdicts(store: &SqliteStore, ids: &[CommandId], wait: Duration) -> Result<Vec<CommandRow>, Error> {
+async fn wait_for_verdicts(
+    store: &SqliteStore,
+    ids: &[CommandId],
+    wait: Duration,
+) -> Result<Vec<CommandRow>, Error> {
     let deadline = Instant::now() + wait;
     let mut changed = store.changed();
     loop {
@@ -88,17 +96,17 @@ fn show(session: &Session, rows: &[CommandRow], paths: &BTreeMap<CommandId, Stri
         output::json(&json!(rows));
         return;
     }
-    let lines: String = rows
-        .iter()
-        .map(|row| {
-            let verdict = match (row.flag, &row.reason) {
-                (CmdFlag::Pending, _) => "pending".to_owned(),
-                (CmdFlag::Executed, _) => "executed".to_owned(),
-                (CmdFlag::NotExecuted, reason) => format!("not executed: {}", reason.as_deref().unwrap_or("unknown")),
-            };
-            format!("{} {} {}  {verdict}\n", row.id, row.name, path(row).unwrap_or(&row.app))
-        })
-        .collect();
+    let mut lines = String::new();
+    for row in rows {
+        let verdict = match (row.flag, &row.reason) {
+            (CmdFlag::Pending, _) => "pending".to_owned(),
+            (CmdFlag::Executed, _) => "executed".to_owned(),
+            (CmdFlag::NotExecuted, reason) => {
+                format!("not executed: {}", reason.as_deref().unwrap_or("unknown"))
+            }
+        };
+        let _ = writeln!(lines, "{} {} {}  {verdict}", row.id, row.name, path(row).unwrap_or(&row.app));
+    }
     output::data(&lines);
 }
 

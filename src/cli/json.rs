@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{AppRow, CommandRow, FaultyRow, ManagerRow, Run, Skip, Timestamp, format_timestamp};
+use crate::model::{AppRow, CommandRow, FaultyRow, Run, Timestamp, format_timestamp};
 
 /// An app with its definition and state.
 pub(super) fn app(row: &AppRow) -> Value {
@@ -121,29 +121,6 @@ pub(super) fn command(row: &CommandRow, path: Option<&str>) -> Value {
     })
 }
 
-/// A manager.
-pub(super) fn manager(row: &ManagerRow) -> Value {
-    json!({
-        "name": row.name,
-        "host": row.host,
-        "pid": row.pid,
-        "version": row.version,
-        "started": format_timestamp(row.started),
-        "heartbeat": format_timestamp(row.heartbeat),
-    })
-}
-
-/// Times that did not become runs.
-pub(super) fn skip(skip: &Skip) -> Value {
-    json!({
-        "first_due": format_timestamp(skip.first),
-        "last_due": format_timestamp(skip.last),
-        "slots": skip.slots,
-        "reason": skip.reason.word(),
-        "recorded": format_timestamp(skip.at),
-    })
-}
-
 /// A time, or null.
 pub(super) fn time(time: Option<Timestamp>) -> Value {
     time.map_or(Value::Null, |time| Value::String(format_timestamp(time)))
@@ -151,5 +128,9 @@ pub(super) fn time(time: Option<Timestamp>) -> Value {
 
 /// An object without its nulls.
 pub(super) fn compact(fields: Vec<(&str, Value)>) -> Map<String, Value> {
-    fields.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect()
+    fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }

@@ -29,7 +29,8 @@ pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, 
     let filter = Targets::from_str(&settings.log_level)
         .map_err(|error| Error::usage(format!("{} or log.level: {error}", env::LOG)))?;
     let folder = settings.state.own_log();
-    std::fs::create_dir_all(&folder).map_err(|error| Error::failed(format!("{}: {error}", folder.display())))?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Error::failed(format!("{}: {error}", folder.display())))?;
     let appender = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("dcm")
@@ -42,7 +43,11 @@ pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, 
     let is_terminal = std::io::stderr().is_terminal();
     let text = (stderr == Stderr::Used && is_terminal).then(|| {
         let ansi = env::get(env::NO_COLOR).is_none();
-        tracing_subscriber::fmt::layer().with_ansi(ansi).with_target(false).with_writer(std::io::stderr).with_filter(filter.clone())
+        tracing_subscriber::fmt::layer()
+            .with_ansi(ansi)
+            .with_target(false)
+            .with_writer(std::io::stderr)
+            .with_filter(filter.clone())
     });
     let json = (stderr == Stderr::Used && !is_terminal)
         .then(|| tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).with_filter(filter));

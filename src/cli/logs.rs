@@ -67,7 +67,8 @@ fn show(session: &Session, args: &LogsArgs, app: AppId, run: RunId, path: PathBu
             }
             // A new run goes on in a file of its own.
             if args.run.is_none()
-                && let Some((newer, path)) = newest(session, args, app)?.filter(|(newer, _)| *newer != printer.run)
+                && let Some((newer, path)) =
+                    newest(session, args, app)?.filter(|(newer, _)| *newer != printer.run)
             {
                 output::message(&format!("run {newer}"));
                 printer.run = newer;

@@ -16,7 +16,8 @@ pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
         let selectors: Vec<_> = args.selector.iter().cloned().collect();
         let apps = Fleet::read(store.as_ref()).await?.select(&selectors)?;
         let now = store.time().await?;
-        let mut times: Vec<_> = apps.iter().flat_map(|row| due(row, args.count).map(move |time| (time, row))).collect();
+        let mut times: Vec<_> =
+            apps.iter().flat_map(|row| due(row, args.count).map(move |time| (time, row))).collect();
         times.sort_by(|(a, row_a), (b, row_b)| a.cmp(b).then_with(|| row_a.app.path.cmp(&row_b.app.path)));
         if session.json {
             let rows: Vec<_> = times

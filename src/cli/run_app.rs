@@ -11,11 +11,8 @@ use super::error::{Error, Kind};
 use super::output;
 use super::session::{Fleet, Session, block_on};
 use crate::manager::{Event, Launch};
-use crate::model::{
-    AppRow, Change, Closing, Ending, Obstacle, Refusal, RunId, RunOpening, Trigger,
-};
-use crate::process::foreground::{self, Signals};
-use crate::process::{LaunchSettings, clock, host_name};
+use crate::model::{AppRow, Change, Closing, Ending, Obstacle, Refusal, RunId, RunOpening, Trigger};
+use crate::process::{LaunchSettings, clock, foreground, host_name};
 use crate::store::{OpenMode, SqliteStore, Store as _};
 
 /// How long the end of the run is tried to be entered. After that it waits in the run directory for
@@ -24,8 +21,6 @@ const ENTER_MAX: Duration = Duration::from_secs(10);
 
 /// Gives back the exit code of the app.
 pub(super) fn run_app(session: &Session, args: RunAppArgs) -> Result<u8, Error> {
-    // Before the threads of the database.
-    let signals = Signals::take()?;
     let store = session.store(OpenMode::Existing)?;
     let settings = session.launch();
     block_on(async {
@@ -33,8 +28,11 @@ pub(super) fn run_app(session: &Session, args: RunAppArgs) -> Result<u8, Error> 
         let run = RunId::from_random_bits(uuid::Uuid::new_v4().as_u128());
         let launch = launch(&row, args.args);
         open(&store, &row, run).await?;
-        let closing = supervise(&store, &settings, run, launch, signals).await?;
-        let entered = timeout(ENTER_MAX, enter(&store, Change::RunClosed { run, app: row.app.id, closing: closing.clone() }));
+        let closing = supervise(&store, &settings, run, launch).await?;
+        let entered = timeout(
+            ENTER_MAX,
+            enter(&store, Change::RunClosed { run, app: row.app.id, closing: closing.clone() }),
+        );
         if entered.await.is_ok() {
             foreground::forget(&settings, run);
         } else {
@@ -63,7 +61,8 @@ async fn open(store: &SqliteStore, row: &AppRow, run: RunId) -> Result<(), Error
     let path = &row.app.path;
     let refused = |why: String| Error::new(Kind::RefusedForNow, format!("{path} is {why}"));
     if let Some(fatal) = &row.state.fatal {
-        return Err(refused(format!("fatal: {}", fatal.message)).hint(format!("mend the cause, then dcm enable {path}")));
+        return Err(refused(format!("fatal: {}", fatal.message))
+            .hint(format!("mend the cause, then dcm enable {path}")));
     }
     let opening = Change::RunOpened(RunOpening {
         run,
@@ -78,7 +77,9 @@ async fn open(store: &SqliteStore, row: &AppRow, run: RunId) -> Result<(), Error
     match store.commit(vec![opening]).await?.refused.first() {
         None => Ok(()),
         Some((_, Refusal::AlreadyOpen(other))) => Err(refused(format!("already running (run {other})"))),
-        Some((_, Refusal::Disabled)) => Err(refused("disabled".to_owned()).hint(format!("dcm enable {path} lets it run"))),
+        Some((_, Refusal::Disabled)) => {
+            Err(refused("disabled".to_owned()).hint(format!("dcm enable {path} lets it run")))
+        }
         Some((_, Refusal::NoSuchApp)) => Err(Error::new(Kind::NoSuchApp, format!("no such app: {path}"))),
     }
 }
@@ -89,14 +90,13 @@ async fn supervise(
     settings: &LaunchSettings,
     run: RunId,
     launch: Launch,
-    signals: Signals,
 ) -> Result<Closing, Error> {
     let (events, mut told) = unbounded_channel();
     let app = launch.app;
     let thread = std::thread::Builder::new().name("dcm-run".to_owned()).spawn({
         let settings = settings.clone();
         move || {
-            foreground::run(&settings, run, &launch, signals, move |event| {
+            foreground::run(&settings, run, &launch, move |event| {
                 // The receiver is there until this thread has ended.
                 let _ = events.send(event);
             })
@@ -105,10 +105,18 @@ async fn supervise(
     let mut end = None;
     while let Some(event) = told.recv().await {
         match event {
-            Event::Started { run, pid, at } => enter_if_possible(store, Change::RunStarted { run, pid, at }).await,
-            Event::Reported { run, report } => enter_if_possible(store, Change::Progress { app, run, report }).await,
+            Event::Started { run, pid, at } => {
+                enter_if_possible(store, Change::RunStarted { run, pid, at }).await;
+            }
+            Event::Reported { run, report } => {
+                enter_if_possible(store, Change::Progress { app, run, report }).await;
+            }
             Event::Ended { closing, .. } => end = Some(closing),
-            Event::Tick | Event::Command(_) | Event::RunRefused { .. } | Event::AppsChanged(_) | Event::AppsRemoved(_)
+            Event::Tick
+            | Event::Command(_)
+            | Event::RunRefused { .. }
+            | Event::AppsChanged(_)
+            | Event::AppsRemoved(_)
             | Event::LimitsChanged(_) => {}
         }
     }
@@ -138,17 +146,17 @@ async fn enter(store: &SqliteStore, change: Change) {
 
 /// The app's own code, 128 + signal, or 126 or 127 when it could not be started.
 fn exit_code(closing: &Closing) -> Result<u8, Error> {
-    if let Some(exit) = closing.ending.exit() {
-        return Ok(u8::try_from(exit.code() & 0xff).unwrap_or(1));
-    }
-    match &closing.ending {
-        Ending::StartFailed(failure) => {
+    match (closing.ending.exit(), &closing.ending) {
+        (Some(exit), _) => Ok(u8::try_from(exit.code() & 0xff).unwrap_or(1)),
+        (None, Ending::StartFailed(failure)) => {
             output::message(&format!("failed to start: {}", failure.message));
             Ok(match failure.obstacle {
                 Obstacle::NotFound => 127,
                 Obstacle::NotExecutable | Obstacle::HostExhausted => 126,
             })
         }
-        other => Err(Error::failed(format!("how the app ended is not known ({})", other.outcome()))),
+        (None, ending) => {
+            Err(Error::failed(format!("how the app ended is not known ({})", ending.outcome())))
+        }
     }
 }

@@ -91,14 +91,18 @@ impl Fleet {
                 return Err(self.none_for(&selector.to_string()));
             }
         }
-        let is_meant = |row: &AppRow| selectors.is_empty() || selectors.iter().any(|selector| selector.matches(&row.app.path));
+        let is_meant = |row: &AppRow| {
+            selectors.is_empty() || selectors.iter().any(|selector| selector.matches(&row.app.path))
+        };
         Ok(self.apps.into_iter().filter(is_meant).collect())
     }
 
     /// One app.
     pub(super) fn find(self, path: &AppPath) -> Result<AppRow, Error> {
         match self.apps.iter().position(|row| row.app.path == *path) {
-            Some(at) => Ok(self.apps.into_iter().nth(at).unwrap_or_else(|| unreachable!("it was found there"))),
+            Some(at) => {
+                Ok(self.apps.into_iter().nth(at).unwrap_or_else(|| unreachable!("it was found there")))
+            }
             None => Err(self.none_for(&path.to_string())),
         }
     }
@@ -125,6 +129,9 @@ impl Fleet {
 pub(super) async fn live_managers(store: &dyn Store) -> Result<(Vec<ManagerRow>, Timestamp), Error> {
     let now = store.time().await?;
     let managers = store.managers().await?;
-    let live = managers.into_iter().filter(|row| row.stopped.is_none() && now - row.heartbeat < HEARTBEAT_MAX).collect();
+    let live = managers
+        .into_iter()
+        .filter(|row| row.stopped.is_none() && now - row.heartbeat < HEARTBEAT_MAX)
+        .collect();
     Ok((live, now))
 }

@@ -37,7 +37,10 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
                 ]
             })
             .collect();
-        output::table(&["APP", "STATUS", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID"], &rows);
+        output::table(
+            &["APP", "STATUS", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID"],
+            &rows,
+        );
         for row in &set_aside {
             output::message(&format!("{} is set aside: {}", row.names, row.fault));
         }
@@ -45,7 +48,9 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
             output::message("no apps are registered; dcm app add GROUP/PARENT/APP registers one");
         }
         if live.is_empty() {
-            output::message("no manager is running: what is shown may be old (dcm starts one, or dcm --headless)");
+            output::message(
+                "no manager is running: what is shown may be old (dcm starts one, or dcm --headless)",
+            );
         }
         Ok(())
     })

@@ -18,9 +18,12 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
         let query = HistoryQuery { apps: vec![row.app.id], limit: 1, ..HistoryQuery::default() };
         let last = store.history(query).await?.into_iter().next();
         let skip = store.skips(row.app.id, 1).await?.into_iter().next();
-        let reasons = explain(&Facts { row: &row, managers: &managers, last: last.as_ref(), skip: skip.as_ref(), now });
+        let reasons =
+            explain(&Facts { row: &row, managers: &managers, last: last.as_ref(), skip: skip.as_ref(), now });
         if session.json {
-            output::json(&json!({ "path": row.app.path.to_string(), "status": row.state.status.word(), "reasons": reasons }));
+            output::json(
+                &json!({ "path": row.app.path.to_string(), "status": row.state.status.word(), "reasons": reasons }),
+            );
         } else {
             output::data(&format!("{}\n", reasons.join("\n")));
         }
@@ -42,7 +45,10 @@ fn explain(facts: &Facts<'_>) -> Vec<String> {
     let Facts { row, managers, last, skip, now } = facts;
     let mut reasons = Vec::new();
     if managers.is_empty() {
-        reasons.push("no manager is running, so nothing is started or stopped: dcm or dcm --headless starts one".to_owned());
+        reasons.push(
+            "no manager is running, so nothing is started or stopped: dcm or dcm --headless starts one"
+                .to_owned(),
+        );
     }
     match row.state.status {
         RunStatus::Running => reasons.push(running(row, *last, *now)),
@@ -50,7 +56,8 @@ fn explain(facts: &Facts<'_>) -> Vec<String> {
     }
     if let Some(command) = row.command.as_ref().filter(|command| command.flag == CmdFlag::Pending) {
         let by = command.by.as_deref().unwrap_or("somebody");
-        let since = command.time.map(|time| format!(", issued {}", format::relative(time, *now))).unwrap_or_default();
+        let since =
+            command.time.map(|time| format!(", issued {}", format::relative(time, *now))).unwrap_or_default();
         reasons.push(format!("{} by {by} is under way{since}", command.name));
     }
     if let Some(run) = last.filter(|run| run.end.is_some()) {
@@ -71,7 +78,8 @@ fn explain(facts: &Facts<'_>) -> Vec<String> {
 }
 
 fn running(row: &AppRow, last: Option<&Run>, now: Timestamp) -> String {
-    let since = row.state.last_run.map(|time| format!(" since {}", format::duration(now - time))).unwrap_or_default();
+    let since =
+        row.state.last_run.map(|time| format!(" since {}", format::duration(now - time))).unwrap_or_default();
     let trigger = last.filter(|run| run.end.is_none()).map(|run| match run.trigger.as_str() {
         "schedule" => format!(", started by its schedule (due {})", format::time(run.due, now)),
         "catch-up" => format!(", started late for a time that was missed ({})", format::time(run.due, now)),
@@ -106,7 +114,9 @@ fn not_running(row: &AppRow, now: Timestamp) -> Vec<String> {
     }
     if reasons.is_empty() || row.state.status == RunStatus::Stopped && row.state.stopped_by.is_none() {
         reasons.push(match row.next_run {
-            Some(time) => format!("it is due {} ({})", format::relative(time, now), format::time(Some(time), now)),
+            Some(time) => {
+                format!("it is due {} ({})", format::relative(time, now), format::time(Some(time), now))
+            }
             None => format!("it has no schedule and runs on command only: dcm start {path}"),
         });
     }

@@ -63,13 +63,15 @@ pub fn get(name: &str) -> Option<String> {
 /// directory.
 pub(super) fn default_state_dir() -> std::path::PathBuf {
     if cfg!(windows) {
-        return std::path::PathBuf::from(get(PROGRAM_DATA).unwrap_or_else(|| "C:\\ProgramData".to_owned())).join("dcm");
+        return std::path::PathBuf::from(get(PROGRAM_DATA).unwrap_or_else(|| "C:\\ProgramData".to_owned()))
+            .join("dcm");
     }
-    match (crate::process::user_name().as_str(), get(XDG_STATE_HOME), get(HOME)) {
-        ("root", _, _) => "/var/lib/dcm".into(),
-        (_, Some(state), _) => std::path::PathBuf::from(state).join("dcm"),
-        (_, None, Some(home)) => std::path::PathBuf::from(home).join(".local/state/dcm"),
-        (_, None, None) => "/var/lib/dcm".into(),
+    let of_user = get(XDG_STATE_HOME)
+        .map(std::path::PathBuf::from)
+        .or_else(|| get(HOME).map(|home| std::path::PathBuf::from(home).join(".local/state")));
+    match of_user {
+        Some(folder) if crate::process::user_name() != "root" => folder.join("dcm"),
+        Some(_) | None => "/var/lib/dcm".into(),
     }
 }
 
@@ -79,6 +81,7 @@ pub(super) fn default_config_files() -> Vec<std::path::PathBuf> {
         .map(std::path::PathBuf::from)
         .or_else(|| get(HOME).map(|home| std::path::PathBuf::from(home).join(".config")));
     let of_user = user.map(|folder| folder.join("dcm/dcm.toml"));
-    let of_host = if cfg!(windows) { default_state_dir().join("dcm.toml") } else { "/etc/dcm/dcm.toml".into() };
+    let of_host =
+        if cfg!(windows) { default_state_dir().join("dcm.toml") } else { "/etc/dcm/dcm.toml".into() };
     of_user.into_iter().chain([of_host]).collect()
 }

@@ -59,7 +59,9 @@ impl Reader<'_> {
         for (key, value) in table {
             let name = format!("{prefix}{}", key.get_ref());
             match (name.as_str(), value.get_ref()) {
-                ("limits" | "logs" | "log", DeValue::Table(inner)) => self.table(&format!("{name}."), inner)?,
+                ("limits" | "logs" | "log", DeValue::Table(inner)) => {
+                    self.table(&format!("{name}."), inner)?;
+                }
                 ("database", _) => self.file.database = Some(self.text(&name, value)?),
                 ("state_dir", _) => self.file.state_dir = Some(self.text(&name, value)?),
                 ("name", _) => self.file.name = Some(self.text(&name, value)?),
@@ -68,12 +70,17 @@ impl Reader<'_> {
                 ("logs.max_total", _) => {
                     let text = self.text(&name, value)?;
                     let size = parse_size(&text);
-                    self.file.logs_max = Some(size.ok_or_else(|| self.wrong(value, format!("{name} is no size such as \"20GiB\"")))?);
+                    self.file.logs_max =
+                        Some(size.ok_or_else(|| {
+                            self.wrong(value, format!("{name} is no size such as \"20GiB\""))
+                        })?);
                 }
                 ("log.level", _) => {
                     let level = self.text(&name, value)?;
                     if !["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) {
-                        return Err(self.wrong(value, format!("{name} must be error, warn, info, debug or trace")));
+                        return Err(
+                            self.wrong(value, format!("{name} must be error, warn, info, debug or trace"))
+                        );
                     }
                     self.file.log_level = Some(level);
                 }
@@ -156,7 +163,11 @@ mod tests {
         // What is commented out is documentation as well: it must be readable as it stands.
         let all: String = include_str!("defaults.toml")
             .lines()
-            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ") && !rest.contains(". ")).unwrap_or(line))
+            .map(|line| {
+                line.strip_prefix("# ")
+                    .filter(|rest| rest.contains(" = ") && !rest.contains(". "))
+                    .unwrap_or(line)
+            })
             .collect::<Vec<_>>()
             .join("\n");
         let (file, warnings) = check(&all);
@@ -171,7 +182,10 @@ mod tests {
     fn unknown_keys_are_warned_of_and_wrong_values_refused_with_their_line() {
         let (file, warnings) = check("name = 'a'\ncolour = 1\n[limits]\nrunnning = 3\n");
         assert!(file.is_ok());
-        assert_eq!(warnings, ["dcm.toml:2: unknown setting colour", "dcm.toml:4: unknown setting limits.runnning"]);
+        assert_eq!(
+            warnings,
+            ["dcm.toml:2: unknown setting colour", "dcm.toml:4: unknown setting limits.runnning"]
+        );
         for (text, expected) in [
             ("\nname = 3", "dcm.toml:2: name must be a text"),
             ("[limits]\nrunning = 0", "dcm.toml:2: limits.running must be a whole number of 1 or more"),

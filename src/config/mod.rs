@@ -73,7 +73,10 @@ impl Database {
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             if path.is_empty() || path.contains(['\0', '?']) {
-                return Err(ConfigError { origin: origin.to_owned(), why: "sqlite: must be followed by the path of a file".to_owned() });
+                return Err(ConfigError {
+                    origin: origin.to_owned(),
+                    why: "sqlite: must be followed by the path of a file".to_owned(),
+                });
             }
             return Ok(Self::Sqlite { path: path.into(), is_default: false });
         }
@@ -202,7 +205,11 @@ fn percent_encode(text: &str) -> String {
 fn python(get: &impl Fn(&str) -> Option<String>) -> String {
     let of_environment = get(env::VIRTUAL_ENV).map(|folder| {
         let folder = Path::new(&folder);
-        if cfg!(windows) { folder.join("Scripts").join("python.exe") } else { folder.join("bin").join("python") }
+        if cfg!(windows) {
+            folder.join("Scripts").join("python.exe")
+        } else {
+            folder.join("bin").join("python")
+        }
     });
     match of_environment {
         Some(python) => python.to_string_lossy().into_owned(),
@@ -233,7 +240,8 @@ mod tests {
         assert_eq!(from_file.database.to_string(), "sqlite:/file.db");
         assert_eq!(from_file.name, "zg");
         let environment = [(env::DATABASE_URL, "sqlite:/env.db")];
-        let from_environment = load(Flags { config: config.clone(), ..Flags::default() }, &environment).unwrap();
+        let from_environment =
+            load(Flags { config: config.clone(), ..Flags::default() }, &environment).unwrap();
         assert_eq!(from_environment.database.to_string(), "sqlite:/env.db");
         let flags = Flags { config, database: Some("sqlite:/flag.db".to_owned()), ..Flags::default() };
         assert_eq!(load(flags, &environment).unwrap().database.to_string(), "sqlite:/flag.db");
@@ -262,7 +270,8 @@ mod tests {
 
     #[test]
     fn the_interpreter_is_that_of_the_environment() {
-        let settings = load(Flags::default(), &[(env::CONFIG, "/dev/null"), (env::VIRTUAL_ENV, "/venv")]).unwrap();
+        let settings =
+            load(Flags::default(), &[(env::CONFIG, "/dev/null"), (env::VIRTUAL_ENV, "/venv")]).unwrap();
         assert_eq!(settings.python, "/venv/bin/python");
         assert_eq!(load(Flags::default(), &[(env::CONFIG, "/dev/null")]).unwrap().python, "python3");
     }

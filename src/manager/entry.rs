@@ -210,6 +210,12 @@ impl Entry {
         self.written.disabled = disabled;
     }
 
+    /// The app reported when it wants to run next. The row shows that with the report.
+    pub(super) fn wish(&mut self, time: Timestamp) {
+        self.asked = Some(time);
+        self.written.asked = Some(time);
+    }
+
     /// What the row is to show.
     fn state(&self, manager: &str) -> AppState {
         let (status, pid, stopped_by, waiting_for) = match &self.phase {

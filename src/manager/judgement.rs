@@ -8,7 +8,9 @@ use super::desk::Desk;
 use super::entry::{Entry, Phase, Rest};
 use super::event::Step;
 use super::plan::Went;
-use crate::model::{Alert, AlertKind, Change, Ending, Exit, Fatal, FatalFlag, Obstacle, RunId, StopCause, Timestamp};
+use crate::model::{
+    Alert, AlertKind, Change, Ending, Exit, Fatal, FatalFlag, Obstacle, RunId, StopCause, Timestamp,
+};
 
 /// The first pause after a crash; it doubles with each further failure.
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
@@ -146,7 +148,9 @@ impl Judgement {
                 Self::Interrupted
             }
             Ending::NeverStarted | Ending::Stopped { cause: StopCause::StopApps(_), .. } => Self::Excused,
-            Ending::StartFailed(failure) if failure.obstacle == Obstacle::HostExhausted => Self::HostExhausted(failure.message.clone()),
+            Ending::StartFailed(failure) if failure.obstacle == Obstacle::HostExhausted => {
+                Self::HostExhausted(failure.message.clone())
+            }
             Ending::StartFailed(failure) => Self::CannotStart(failure.message.clone()),
         }
     }

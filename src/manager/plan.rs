@@ -229,8 +229,8 @@ impl Plan {
         let schedule = &app.schedule;
         let pause = match went {
             Went::Well if schedule.cron.is_some() => None,
-            Went::Well => schedule.interval.map(|pause| pause.duration()),
-            Went::Badly => schedule.retry_interval.or(schedule.interval).map(|pause| pause.duration()),
+            Went::Well => schedule.interval.map(crate::model::Minutes::duration),
+            Went::Badly => schedule.retry_interval.or(schedule.interval).map(crate::model::Minutes::duration),
             Went::Crashed(back_off) => Some(back_off),
         };
         let jitter = match went {

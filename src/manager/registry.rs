@@ -19,7 +19,7 @@ impl Manager {
                     }
                     if let Some(app) = row.id {
                         self.work(app, step, |entry, desk, step| {
-                            entry.set_aside("its row is set aside as invalid", desk, step)
+                            entry.set_aside("its row is set aside as invalid", desk, step);
                         });
                     }
                 }

@@ -26,7 +26,6 @@ impl Manager {
     /// were on record but never started, and deals with the commands that wait.
     ///
     /// Adopting sends no signal and changes no app: doing it twice is doing it once.
-    #[must_use]
     pub fn restore(
         identity: Identity,
         snapshot: Snapshot,
@@ -51,7 +50,9 @@ impl Manager {
                 Registered::App(row) if row.shown_fault.is_none() && row.is_named => {
                     manager.add(*row);
                 }
-                row @ (Registered::App(_) | Registered::Faulty(_)) => manager.apps_changed(vec![row], &mut step),
+                row @ (Registered::App(_) | Registered::Faulty(_)) => {
+                    manager.apps_changed(vec![row], &mut step);
+                }
             }
         }
         for open in snapshot.open_runs {
@@ -129,8 +130,7 @@ impl Restore {
                 take_up(manager, &open, cause, step);
                 let ending =
                     if open.trigger == Trigger::RunApp { Ending::Unknown } else { Ending::NeverStarted };
-                let closing =
-                    Closing::unseen(ending, at);
+                let closing = Closing::unseen(ending, at);
                 manager.work(open.app, step, |entry, desk, step| entry.ended(open.run, closing, desk, step));
             }
         }
@@ -229,7 +229,7 @@ impl Entry {
                 self.phase = Phase::Stopping(Stopping { running, purpose, overdue_at });
             }
             phase @ (Phase::Resting(_) | Phase::Waiting(_) | Phase::Starting(_) | Phase::Stopping(_)) => {
-                self.phase = phase
+                self.phase = phase;
             }
         }
     }

@@ -171,7 +171,10 @@ impl Entry {
     /// The run is over, or never came to be.
     pub(super) fn ended(&mut self, run: RunId, closing: Closing, desk: &mut Desk, step: &mut Step) {
         let ending = closing.ending.clone();
-        let asked = self.asked.take().or(closing.report.next_run);
+        if let Some(time) = closing.report.next_run {
+            self.wish(time);
+        }
+        let asked = self.asked.take();
         let lifetime = closing.started.map(|started| closing.ended - started);
         step.changes.push(Change::RunClosed { run, app: self.app.id, closing });
         step.effects.push(Effect::Forget { run, app: self.app.id, log_keep: self.app.policy.log_keep });
@@ -192,7 +195,7 @@ impl Entry {
         match purpose {
             Purpose::Command(command) => self.ended_by(command, desk, step),
             Purpose::Other if trigger == Trigger::RunApp => {
-                self.plan.follow_foreign_run(desk.now.wall, asked)
+                self.plan.follow_foreign_run(desk.now.wall, asked);
             }
             Purpose::Other => self.judge(run, &ending, lifetime, asked, desk, step),
         }

@@ -134,7 +134,7 @@ impl Calendar {
                 let turn = self.transition(after, second);
                 self.first_match(self.local(turn), true, turn - TimeDelta::milliseconds(1))
             }
-            _ => None,
+            Resolved::Once(_) | Resolved::Twice { .. } | Resolved::Skipped { .. } => None,
         };
         match (in_sequence, second_pass) {
             (Some(a), Some(b)) => Some(a.min(b)),

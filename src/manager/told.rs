@@ -16,7 +16,9 @@ impl Entry {
             return;
         }
         running.told.clone_from(&report);
-        self.asked = report.next_run.or(self.asked);
+        if let Some(time) = report.next_run {
+            self.wish(time);
+        }
         step.changes.push(Change::Progress { app: self.app.id, run, report });
     }
 }

@@ -7,18 +7,7 @@ use super::{supervisor, sys};
 use crate::manager::{Event, Launch};
 use crate::model::RunId;
 
-/// Signals that were turned into something to be read. Made first of all, while there is one thread:
-/// the others then leave them alone as well.
-pub struct Signals(pub(super) sys::Signals);
-
-impl Signals {
-    /// Keeps signals for the run: they are passed on to the app.
-    pub fn take() -> io::Result<Self> {
-        sys::block_signals().map(Self)
-    }
-}
-
-/// Runs one app to its end. Its output goes through, and is kept as that of any run; `tell` hears
+/// Runs one app to its end. Signals that this process gets from now on are passed on. Its output goes through, and is kept as that of any run; `tell` hears
 /// that it started, what it reports, and at last how it ended.
 ///
 /// # Errors
@@ -27,19 +16,22 @@ pub fn run(
     settings: &LaunchSettings,
     run: RunId,
     launch: &Launch,
-    signals: Signals,
     mut tell: impl FnMut(Event) + 'static,
 ) -> io::Result<()> {
     supervisor::make_state_dir(&settings.state)?;
     let lock = supervisor::prepare(settings, run, launch, None)?;
     let dir = settings.state.run(run);
-    sys::foreground(&dir, signals.0, lock, Box::new(move |notice| {
-        tell(match notice {
-            sys::Notice::Started { pid, at } => Event::Started { run, pid, at },
-            sys::Notice::Reported(report) => Event::Reported { run, report },
-            sys::Notice::Ended(closing) => Event::Ended { run, closing },
-        });
-    }))
+    sys::foreground(
+        &dir,
+        lock,
+        Box::new(move |notice| {
+            tell(match notice {
+                sys::Notice::Started { pid, at } => Event::Started { run, pid, at },
+                sys::Notice::Reported(report) => Event::Reported { run, report },
+                sys::Notice::Ended(closing) => Event::Ended { run, closing },
+            });
+        }),
+    )
 }
 
 /// Removes what a run left behind, once its end is on record.

@@ -36,7 +36,13 @@ pub struct LaunchSettings {
 
 impl LaunchSettings {
     /// What the shim of this run is to start. `begun` is the time at which the run was opened.
-    pub(super) fn spec(&self, run: RunId, launch: &Launch, begun: Timestamp, open_files: Option<u64>) -> Spec {
+    pub(super) fn spec(
+        &self,
+        run: RunId,
+        launch: &Launch,
+        begun: Timestamp,
+        open_files: Option<u64>,
+    ) -> Spec {
         Spec {
             run: run.to_string(),
             app: launch.app.to_string(),

@@ -6,14 +6,9 @@
 //!   manager.lock                held by the manager of this directory
 //!   doorbell                    by which shims say that there is something to look at
 //!   runs/RUN/                   one directory a run under way, mode 0700
-//!     spec.json                 what is to be run
-//!     lock                      held while any process of the run lives
-//!     pid                       who runs it
+//!     journal                   what is run, by whom, and how it ended; the lock of the run
 //!     control                   by which the shim is told to stop, and told of progress
 //!     out, err                  the output of the app on its way to the shim
-//!     stop.json                 a stop that a killed shim did not hear of
-//!     progress.json             all that the app reported
-//!     exit.json                 how it ended, until that is on record
 //!   logs/APP/TIME-RUN.log       the output of runs
 //!   log/                        the log of the manager itself
 //! ```
@@ -98,31 +93,11 @@ impl RunDir {
         &self.0
     }
 
-    pub(super) fn spec(&self) -> PathBuf {
-        self.0.join("spec.json")
-    }
-
-    pub(super) fn lock(&self) -> PathBuf {
-        self.0.join("lock")
-    }
-
-    pub(super) fn pid(&self) -> PathBuf {
-        self.0.join("pid")
+    pub(super) fn journal(&self) -> PathBuf {
+        self.0.join("journal")
     }
 
     pub(super) fn control(&self) -> PathBuf {
         self.0.join("control")
-    }
-
-    pub(super) fn stop(&self) -> PathBuf {
-        self.0.join("stop.json")
-    }
-
-    pub(super) fn progress(&self) -> PathBuf {
-        self.0.join("progress.json")
-    }
-
-    pub(super) fn exit(&self) -> PathBuf {
-        self.0.join("exit.json")
     }
 }

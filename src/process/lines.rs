@@ -80,12 +80,15 @@ mod tests {
 
     #[test]
     fn lines_are_put_together_and_pieces_add_up() {
-        assert_eq!(split(&[b"a\nb", b"c\n\n", b"d"]), [
-            (b"a".to_vec(), true, true),
-            (b"bc".to_vec(), true, true),
-            (b"".to_vec(), true, true),
-            (b"d".to_vec(), false, true),
-        ]);
+        assert_eq!(
+            split(&[b"a\nb", b"c\n\n", b"d"]),
+            [
+                (b"a".to_vec(), true, true),
+                (b"bc".to_vec(), true, true),
+                (b"".to_vec(), true, true),
+                (b"d".to_vec(), false, true),
+            ]
+        );
         assert_eq!(split(&[]), []);
     }
 

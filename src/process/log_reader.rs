@@ -27,8 +27,11 @@ impl LogRecord {
         const TIME: usize = 24;
         const TEXT: usize = TIME + 5;
         let strange = || Self { time: None, stream: Stream::Dcm, is_complete: true, text: line.to_vec() };
-        let [b' ', letter, b' ', flag, b' '] = *line.get(TIME..TEXT).unwrap_or_default() else { return strange() };
-        let stream = [Stream::Out, Stream::Err, Stream::Dcm].into_iter().find(|stream| stream.letter() == letter);
+        let [b' ', letter, b' ', flag, b' '] = *line.get(TIME..TEXT).unwrap_or_default() else {
+            return strange();
+        };
+        let stream =
+            [Stream::Out, Stream::Err, Stream::Dcm].into_iter().find(|stream| stream.letter() == letter);
         let time = std::str::from_utf8(&line[..TIME]).ok().and_then(|text| parse_timestamp(text).ok());
         match (stream, time) {
             (Some(stream), Some(time)) => {
@@ -48,7 +51,10 @@ pub(super) fn read_all(path: &Path) -> io::Result<Vec<LogRecord>> {
 }
 
 fn split(bytes: &[u8]) -> Vec<LogRecord> {
-    bytes.split_inclusive(|byte| *byte == b'\n').map(|line| LogRecord::parse(line.strip_suffix(b"\n").unwrap_or(line))).collect()
+    bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(|line| LogRecord::parse(line.strip_suffix(b"\n").unwrap_or(line)))
+        .collect()
 }
 
 /// The logs of an app that are on this host, newest run first.

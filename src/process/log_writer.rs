@@ -141,11 +141,12 @@ impl LogWriter {
 
     fn rotate(&mut self, now: Timestamp) -> io::Result<()> {
         self.file = None;
-        fs::rename(&self.path, older(&self.path)).or_else(|error| match error.kind() {
-            // Somebody cleaned up; there is nothing to keep.
-            io::ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })?;
+        if let Err(error) = fs::rename(&self.path, older(&self.path))
+            // Otherwise somebody cleaned up, and there is nothing to keep.
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
         let dropped = std::mem::replace(&mut self.older, std::mem::take(&mut self.newer));
         self.open()?;
         if dropped != Amount::default() {
@@ -292,7 +293,8 @@ mod tests {
         fs::remove_dir_all(folder.path().join("deep")).unwrap();
         log.line(Stream::Out, line(b"two"), now());
         log.flush(now());
-        let texts: Vec<_> = log_reader::read_all(&path).unwrap().into_iter().map(|record| record.text).collect();
+        let texts: Vec<_> =
+            log_reader::read_all(&path).unwrap().into_iter().map(|record| record.text).collect();
         assert_eq!(texts, [b"two"]);
     }
 

@@ -3,10 +3,10 @@
 //!
 //! No async runtime: a shim has one thread and next to no memory.
 
-mod atomic_file;
 pub mod clock;
 pub mod foreground;
 mod inspection;
+mod journal;
 mod launch;
 mod layout;
 mod lines;
@@ -30,7 +30,6 @@ use unix as sys;
 #[cfg(windows)]
 use windows as sys;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,8 +52,7 @@ pub fn user_name() -> String {
     sys::user_name()
 }
 
-/// Calls `act` when this process is asked to end; asked twice, it ends at once. To be called before
-/// there are other threads.
+/// Calls `act` when this process is asked to end; asked twice, it ends at once.
 ///
 /// # Errors
 /// When the system does not allow it.
@@ -62,19 +60,19 @@ pub fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> std::io::Result
     sys::on_termination(act)
 }
 
-/// Becomes a shim if the program was called as one: `dcm shim DIR --gated|--adopt`. To be asked
-/// first of all, before anything takes memory or makes threads.
+/// Becomes a shim, or the nursery that makes them, if the program was called as one: `dcm shim ...`.
+/// To be asked first of all, before anything takes memory or makes threads.
 #[must_use]
 pub fn become_shim() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != "shim" {
         return None;
     }
-    let dir: PathBuf = arguments.next()?.into();
-    let mode: OsString = arguments.next()?;
-    match mode.to_str() {
-        Some("--gated") => Some(sys::shim::main(&dir, false)),
-        Some("--adopt") => Some(sys::shim::main(&dir, true)),
-        Some(_) | None => None,
+    let mode = arguments.next()?;
+    let dir = arguments.next().map(PathBuf::from);
+    match (mode.to_str(), dir) {
+        (Some("--nursery"), None) => Some(sys::nursery::main()),
+        (Some("--adopt"), Some(dir)) => Some(sys::shim::main(&dir, None)),
+        (Some(_) | None, _) => None,
     }
 }

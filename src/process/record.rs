@@ -1,4 +1,4 @@
-//! The records of a run directory. Versions of the program may differ between the shim that writes
+//! What the journal of a run, and the messages to its shim, are made of. Versions of the program may differ between the shim that writes
 //! and the manager that reads: fields may be added and must then have a default.
 
 use std::collections::BTreeMap;
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AppId, Closing, CommandId, Ending, Exit, Obstacle, Report, StartFailure, StopCause, Timestamp, format_timestamp,
-    parse_timestamp,
+    AppId, Closing, CommandId, Ending, Exit, Obstacle, Report, StartFailure, StopCause, Timestamp,
+    format_timestamp, parse_timestamp,
 };
 
-/// What a shim is to run. Written by the manager before the shim exists.
+/// What a shim is to run.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Spec {
     pub(super) run: String,
@@ -35,18 +35,29 @@ impl Spec {
     }
 }
 
-/// Who runs a run. First written when the shim was told to go, then with the app's process.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Pids {
-    pub(super) boot: String,
-    pub(super) shim: Identity,
-    pub(super) app: Option<Identity>,
-    /// When the app's process began.
-    #[serde(with = "timestamp")]
-    pub(super) started: Timestamp,
-    /// Who is ending it.
-    #[serde(default)]
-    pub(super) stop: Option<Cause>,
+/// One line of a journal.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Fact {
+    /// What is to be run; the first line.
+    Spec(Spec),
+    /// The shim was told to go, or took over from one that was killed.
+    Begun {
+        boot: String,
+        shim: Identity,
+        #[serde(with = "timestamp")]
+        at: Timestamp,
+    },
+    /// The app's process exists.
+    App {
+        process: Identity,
+        #[serde(with = "timestamp")]
+        started: Timestamp,
+    },
+    /// The run is being ended.
+    Stop(StopRequest),
+    /// The run is over.
+    Exit(ExitRecord),
 }
 
 /// A process: its number may be used again, together with its start it may not.
@@ -64,6 +75,8 @@ pub(super) enum Message {
     Stop(StopRequest),
     /// From `dcm report`: the object that a `::dcm` line would hold.
     Report(serde_json::Value),
+    /// A manager has come: tell it what the app reported so far.
+    Tell,
 }
 
 /// Asks the shim to end the run.
@@ -262,14 +275,19 @@ mod optional_timestamp {
     use super::{Timestamp, format_timestamp, parse_timestamp};
 
     #[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
-    pub(super) fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match time {
             Some(time) => serializer.serialize_str(&format_timestamp(*time)),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
         Option::<String>::deserialize(deserializer)?
             .map(|text| parse_timestamp(&text).map_err(de::Error::custom))
             .transpose()
@@ -277,13 +295,30 @@ mod optional_timestamp {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::model::RunId;
+
+    pub(in crate::process) fn spec() -> Spec {
+        Spec {
+            run: RunId::from_random_bits(7).to_string(),
+            app: AppId::of(&"a/b/c".parse().unwrap()).to_string(),
+            argv: vec!["true".to_owned()],
+            cwd: "/".to_owned(),
+            env: BTreeMap::new(),
+            grace_ms: 1000,
+            log: PathBuf::from("/nowhere/log"),
+            log_limit: 4096,
+            doorbell: PathBuf::from("/nowhere/doorbell"),
+            open_files: None,
+        }
+    }
 
     #[test]
     fn records_come_back_as_they_were() {
         let ended = parse_timestamp("2026-11-23T14:02:11.123Z").unwrap();
-        let report = Report { solved: Some(3), eta: Some(ended), message: Some("m".into()), ..Report::default() };
+        let report =
+            Report { solved: Some(3), eta: Some(ended), message: Some("m".into()), ..Report::default() };
         for ending in [
             EndingRecord::Exited(ExitStatus::Code(3)),
             EndingRecord::Exited(ExitStatus::Signal { signal: 11, core: true }),
@@ -292,11 +327,13 @@ mod tests {
             EndingRecord::StartFailed { obstacle: ObstacleRecord::NotFound, message: "no such file".into() },
             EndingRecord::Unknown,
         ] {
-            let record = ExitRecord { ending, started: None, ended, report: report.clone().into(), leftovers: 2 };
+            let record =
+                ExitRecord { ending, started: None, ended, report: report.clone().into(), leftovers: 2 };
             let text = serde_json::to_string(&record).unwrap();
             assert_eq!(serde_json::from_str::<ExitRecord>(&text).unwrap(), record, "{text}");
         }
-        let of_an_older_shim = r#"{"ending":{"exited":{"code":3}},"ended":"2026-11-23T14:02:11.123Z","new":1}"#;
+        let of_an_older_shim =
+            r#"{"ending":{"exited":{"code":3}},"ended":"2026-11-23T14:02:11.123Z","new":1}"#;
         let closing = Closing::from(serde_json::from_str::<ExitRecord>(of_an_older_shim).unwrap());
         assert_eq!(closing.ending, Ending::Exited(Exit::Code(3)));
     }

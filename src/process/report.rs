@@ -62,8 +62,14 @@ fn present<'a>(fields: &'a Map<String, Value>, field: &str) -> Option<&'a Value>
     fields.get(field).filter(|value| !value.is_null())
 }
 
-fn number(fields: &Map<String, Value>, field: &'static str, expected: &'static str) -> Result<Option<f64>, ReportError> {
-    present(fields, field).map(|value| value.as_f64().ok_or(ReportError::Field { field, expected })).transpose()
+fn number(
+    fields: &Map<String, Value>,
+    field: &'static str,
+    expected: &'static str,
+) -> Result<Option<f64>, ReportError> {
+    present(fields, field)
+        .map(|value| value.as_f64().ok_or(ReportError::Field { field, expected }))
+        .transpose()
 }
 
 /// A whole number, also as `12.0`, which some languages write.
@@ -76,7 +82,9 @@ fn count(fields: &Map<String, Value>, field: &'static str) -> Result<Option<u64>
     }
     match value.as_f64() {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and not negative")]
-        Some(count) if count >= 0.0 && count.fract() == 0.0 => Ok(Some((count as u64).min(i64::MAX.unsigned_abs()))),
+        Some(count) if count >= 0.0 && count.fract() == 0.0 => {
+            Ok(Some((count as u64).min(i64::MAX.unsigned_abs())))
+        }
         _ => Err(wrong),
     }
 }
@@ -109,7 +117,10 @@ mod tests {
 
     #[test]
     fn good_reports() {
-        let report = parse(br#"{"task_size": 10, "solved": 3.0, "failed": 1, "progress": 40.7, "message": "x", "mine": []}"#).unwrap();
+        let report = parse(
+            br#"{"task_size": 10, "solved": 3.0, "failed": 1, "progress": 40.7, "message": "x", "mine": []}"#,
+        )
+        .unwrap();
         assert_eq!(report.task_size, Some(10));
         assert_eq!(report.solved, Some(3));
         assert_eq!(report.percent, Some(40));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::layout::StateDir;
-use super::{clock, supervisor, survey, sys};
+use super::{clock, journal, supervisor, survey, sys};
 use crate::model::{RunId, StopCause, SurvivorState};
 
 /// What became of the runs.
@@ -41,7 +41,7 @@ pub fn stop_all(state: &StateDir, by: &str, grace: Duration) -> Stopped {
     let deadline = clock::boot_time() + grace + SLACK;
     while !left.is_empty() && clock::boot_time() < deadline + SLACK {
         left.retain(|(run, dir)| {
-            let is_over = !dir.path().exists() || dir.exit().exists() && !survey::is_locked(&dir.lock());
+            let is_over = !dir.path().exists() || !journal::is_locked(dir);
             if is_over {
                 stopped.ended.push(*run);
             }

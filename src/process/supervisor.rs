@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use super::layout::{RunDir, StateDir};
-use super::record::{Cause, Identity, Message, StopRequest};
-use super::{LaunchSettings, atomic_file, clock, log_reader, log_writer, survey, sys};
+use super::record::{Cause, Fact, Message, StopRequest};
+use super::{LaunchSettings, clock, journal, log_reader, log_writer, survey, sys};
 use crate::manager::{Effect, Event, Launch};
 use crate::model::{AppId, Closing, Ending, Obstacle, RunId, StartFailure, StopCause, Survivor};
 
@@ -80,7 +80,8 @@ impl Supervisor {
             watcher.rest(Duration::from_millis(20));
             clock::boot_time() < begin + SURVEY_MAX
         });
-        let launcher = Launcher { settings, open_files, watcher: watcher.clone(), sink };
+        let nursery = sys::nursery::Nursery::new();
+        let launcher = Launcher { settings, open_files, nursery, watcher: watcher.clone(), sink };
         std::thread::Builder::new()
             .name("dcm-launch".to_owned())
             .spawn(move || launcher.serve(&inbox))
@@ -89,7 +90,9 @@ impl Supervisor {
             .into_iter()
             .map(|found| {
                 if let Some(shim) = found.shim {
-                    watcher.watch(found.survivor.run, found.dir, shim, true);
+                    // What it told while nobody listened.
+                    let _ = sys::send(&found.dir, &Message::Tell);
+                    watcher.watch(found.survivor.run, found.dir, Some(shim), true);
                 }
                 found.survivor
             })
@@ -135,20 +138,23 @@ pub(super) fn request_stop(dir: &RunDir, cause: &StopCause, grace: Duration) {
     let is_heard = sys::send(dir, &Message::Stop(request.clone())).unwrap_or(false);
     if !is_heard {
         // If this fails as well, the manager kills the run when its time is over.
-        let _ = atomic_file::write(&dir.stop(), &request, atomic_file::Durability::UntilReboot);
+        let _ = journal::append_to(dir, &Fact::Stop(request));
     }
 }
 
 /// Makes the state directory with what belongs in it.
 pub(super) fn make_state_dir(state: &StateDir) -> io::Result<()> {
-    [state.path().to_owned(), state.runs(), state.all_logs()].iter().try_for_each(|folder| make_folder(folder))
+    [state.path().to_owned(), state.runs(), state.all_logs()]
+        .iter()
+        .try_for_each(|folder| make_folder(folder))
 }
 
 fn lock_state_dir(state: &StateDir) -> Result<File, OpenError> {
     let io_error = |source| OpenError::Io { path: state.path().to_owned(), source };
     make_state_dir(state).map_err(io_error)?;
     let path = state.manager_lock();
-    let lock = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(io_error)?;
+    let lock =
+        File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(io_error)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => {
@@ -174,6 +180,7 @@ fn make_folder(path: &std::path::Path) -> io::Result<()> {
 struct Launcher {
     settings: LaunchSettings,
     open_files: Option<u64>,
+    nursery: sys::nursery::Nursery,
     watcher: sys::Watcher,
     sink: Sink,
 }
@@ -194,8 +201,9 @@ impl Launcher {
     fn start(&self, run: RunId, launch: &Launch) {
         let dir = self.settings.state.run(run);
         match self.try_start(run, launch, &dir) {
-            Ok(shim) => self.watcher.watch(run, dir, shim, false),
+            Ok(()) => {}
             Err(error) => {
+                self.watcher.forget(run);
                 let _ = fs::remove_dir_all(dir.path());
                 let message = format!("the host could not start a process: {error}");
                 let ending = Ending::StartFailed(StartFailure { obstacle: Obstacle::HostExhausted, message });
@@ -204,20 +212,20 @@ impl Launcher {
         }
     }
 
-    fn try_start(&self, run: RunId, launch: &Launch, dir: &RunDir) -> io::Result<Identity> {
-        let lock = prepare(&self.settings, run, launch, self.open_files)?;
-        let gate = sys::spawn_shim(dir, lock)?;
-        let shim = sys::identity_of(gate.shim);
-        // The row of the run is on record, or this order would not have come.
-        gate.go()?;
-        Ok(shim)
+    /// The gate: the row of the run is on record, or this order would not have come. Until the
+    /// journal is handed over nothing is started, and if this process ends before that, nothing is
+    /// left but a directory that says so.
+    fn try_start(&self, run: RunId, launch: &Launch, dir: &RunDir) -> io::Result<()> {
+        let journal = prepare(&self.settings, run, launch, self.open_files)?;
+        self.watcher.watch(run, dir.clone(), None, false);
+        self.nursery.start_shim(dir, &journal)
     }
 
     /// The shim of a run is gone and has left no record.
     fn adopt(&self, run: RunId) {
         let dir = self.settings.state.run(run);
         match sys::spawn_adopter(&dir) {
-            Ok(shim) => self.watcher.watch(run, dir, sys::identity_of(shim), true),
+            Ok(shim) => self.watcher.watch(run, dir, Some(shim), true),
             // Tried again with the next look at the run.
             Err(_) => self.watcher.look_later(run),
         }
@@ -226,8 +234,8 @@ impl Launcher {
     fn kill(&self, run: RunId) {
         sys::kill_tagged(&run.to_string());
         let dir = self.settings.state.run(run);
-        if let Some(pids) = atomic_file::read::<super::record::Pids>(&dir.pid()) {
-            sys::wake(pids.shim);
+        if let Some(begun) = journal::read(&dir).and_then(|journal| journal.begun) {
+            sys::wake(begun.shim);
         }
         self.watcher.look(run);
     }
@@ -245,8 +253,13 @@ impl Launcher {
     }
 }
 
-/// Makes the run directory and takes its lock.
-pub(super) fn prepare(settings: &LaunchSettings, run: RunId, launch: &Launch, open_files: Option<u64>) -> io::Result<File> {
+/// Makes the run directory; what comes back is its journal, which is its lock.
+pub(super) fn prepare(
+    settings: &LaunchSettings,
+    run: RunId,
+    launch: &Launch,
+    open_files: Option<u64>,
+) -> io::Result<File> {
     let dir = settings.state.run(run);
     match sys::create_private_dir(dir.path()) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -256,11 +269,7 @@ pub(super) fn prepare(settings: &LaunchSettings, run: RunId, launch: &Launch, op
         }
         result => result?,
     }
-    let spec = settings.spec(run, launch, clock::wall(), open_files);
-    atomic_file::write(&dir.spec(), &spec, atomic_file::Durability::UntilReboot)?;
-    let lock = File::create(dir.lock())?;
-    lock.try_lock().map_err(io::Error::from)?;
-    Ok(lock)
+    journal::create(&dir, settings.spec(run, launch, clock::wall(), open_files))
 }
 
 fn remove_log(path: &std::path::Path) {

@@ -1,11 +1,8 @@
 //! Finds out how the runs are that a manager before this one has left.
 
-use std::fs::{File, TryLockError};
-use std::path::Path;
-
 use super::layout::{RunDir, StateDir};
-use super::record::{ExitRecord, Identity, Pids, Spec};
-use super::{atomic_file, clock, sys};
+use super::record::Identity;
+use super::{clock, journal, sys};
 use crate::model::{Closing, Ending, RunId, Survivor, SurvivorState};
 
 /// A run directory and what its processes do.
@@ -64,53 +61,49 @@ fn run_dirs(state: &StateDir) -> Vec<(RunId, RunDir)> {
 }
 
 fn examine(run: RunId, dir: &RunDir) -> Condition {
-    let Some(app) = atomic_file::read::<Spec>(&dir.spec()).and_then(|spec| spec.app_id()) else {
+    // Looked at before the journal: a run that has ended by then has left its record.
+    let is_locked = journal::is_locked(dir);
+    let Some((journal, app)) =
+        journal::read(dir).and_then(|journal| journal.spec.app_id().map(|app| (journal, app)))
+    else {
         return Condition::Empty;
     };
     let decided = |state: SurvivorState, shim: Option<Identity>| {
         Condition::Decided(Box::new(Found { survivor: Survivor { run, app, state }, dir: dir.clone(), shim }))
     };
-    let is_locked = is_locked(&dir.lock());
-    let pids: Option<Pids> = atomic_file::read(&dir.pid());
-    // Read after the lock was looked at: a run that has ended by now has left its record before.
-    if let Some(record) = atomic_file::read::<ExitRecord>(&dir.exit()) {
+    if let Some(record) = journal.exit {
         return decided(SurvivorState::Over(record.into()), None);
     }
+    let Some(begun) = journal.begun else {
+        let never = Closing::unseen(Ending::NeverStarted, clock::wall());
+        return if is_locked { Condition::Undecided } else { decided(SurvivorState::Over(never), None) };
+    };
+    let started = journal.app.map_or(begun.at, |(_, started)| started);
     let over = |ending: Ending| {
-        let started = pids.as_ref().map(|pids| pids.started);
-        let closing = Closing { started, ..Closing::unseen(ending, clock::wall()) };
+        let closing = Closing { started: Some(started), ..Closing::unseen(ending, clock::wall()) };
         decided(SurvivorState::Over(closing), None)
     };
-    match &pids {
-        None if is_locked => Condition::Undecided,
-        None => over(Ending::NeverStarted),
-        Some(pids) if pids.boot != sys::boot_id() => over(Ending::HostRebooted),
-        Some(Pids { shim, app: Some(app), started, stop, .. })
-            if is_locked || sys::is_alive(*app) || sys::has_processes(&run.to_string()) =>
-        {
-            let stop = stop.as_ref().map(Into::into);
-            decided(SurvivorState::Running { pid: app.pid, started: *started, stop }, Some(*shim))
-        }
-        Some(Pids { shim, app: None, .. }) if sys::is_alive(*shim) => Condition::Undecided,
-        // The shim was killed in the moment in which it started the app.
-        Some(Pids { shim, app: None, started, .. }) if is_locked || sys::has_processes(&run.to_string()) => {
-            decided(SurvivorState::Running { pid: 0, started: *started, stop: None }, Some(*shim))
-        }
-        Some(_) => over(Ending::Unknown),
+    if begun.boot != sys::boot_id() {
+        return over(Ending::HostRebooted);
     }
+    if journal.app.is_none() && sys::is_alive(begun.shim) {
+        return Condition::Undecided;
+    }
+    let is_alive = is_locked
+        || journal.app.is_some_and(|(process, _)| sys::is_alive(process))
+        || sys::has_processes(&run.to_string());
+    if !is_alive {
+        return over(Ending::Unknown);
+    }
+    // Without a process on record the shim was killed in the moment in which it started it.
+    let pid = journal.app.map_or(0, |(process, _)| process.pid);
+    let stop = journal.stop.as_ref().map(|request| (&request.cause).into());
+    decided(SurvivorState::Running { pid, started, stop }, Some(begun.shim))
 }
 
 fn stuck(run: RunId, dir: RunDir) -> Option<Found> {
-    let app = atomic_file::read::<Spec>(&dir.spec())?.app_id()?;
-    let pids: Option<Pids> = atomic_file::read(&dir.pid());
+    let journal = journal::read(&dir)?;
+    let app = journal.spec.app_id()?;
     let state = SurvivorState::Running { pid: 0, started: clock::wall(), stop: None };
-    Some(Found { survivor: Survivor { run, app, state }, dir, shim: pids.map(|pids| pids.shim) })
-}
-
-/// Whether any process of the run lives that has not closed the lock.
-pub(super) fn is_locked(path: &Path) -> bool {
-    match File::open(path).map(|file| file.try_lock()) {
-        Ok(Err(TryLockError::WouldBlock)) => true,
-        Ok(Ok(()) | Err(TryLockError::Error(_))) | Err(_) => false,
-    }
+    Some(Found { survivor: Survivor { run, app, state }, dir, shim: journal.begun.map(|begun| begun.shim) })
 }

@@ -1,14 +1,16 @@
 //! Linux: processes, signals and files as the kernel offers them. All `unsafe` of this platform is
 //! in this file.
 
+pub(super) mod nursery;
 mod program;
 pub(super) mod shim;
+mod signals;
 mod termination;
 mod tree;
 mod watcher;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
@@ -27,8 +29,7 @@ use super::launch::withheld_variables;
 use super::layout::RunDir;
 use super::record::{Identity, Message};
 
-pub(super) use nix::sys::signalfd::SignalFd as Signals;
-pub(super) use shim::{Notice, block_signals, foreground};
+pub(super) use shim::{Notice, foreground};
 pub(super) use termination::on_termination;
 pub(super) use tree::kill_tagged;
 pub(super) use watcher::Watcher;
@@ -46,7 +47,8 @@ pub(super) fn boot_id() -> String {
 
 /// The name of this host.
 pub(super) fn host_name() -> String {
-    nix::unistd::gethostname().map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
+    nix::unistd::gethostname()
+        .map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// The name of the user that runs this process.
@@ -82,7 +84,7 @@ pub(super) fn own_identity() -> Identity {
 }
 
 /// A process that was just started by this one.
-pub(super) fn identity_of(pid: u32) -> Identity {
+fn identity_of(pid: u32) -> Identity {
     Identity { pid, start: start_of(pid).unwrap_or(0) }
 }
 
@@ -98,7 +100,9 @@ pub(super) fn is_alive(identity: Identity) -> bool {
 
 /// When a living process began, in clock ticks since boot.
 fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let mut stat = [0; 1024];
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
+    let stat = &stat[..length];
     // The name of the program comes second, in brackets, and may hold anything.
     let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
     let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
@@ -107,7 +111,7 @@ fn start_of(pid: u32) -> Option<u64> {
     (!matches!(state, "Z" | "X" | "x")).then_some(start)
 }
 
-/// A handle to a process that its number cannot be mistaken for.
+/// A handle to a process. Its number may be another's one day, the handle may not.
 struct ProcessHandle(OwnedFd);
 
 impl ProcessHandle {
@@ -154,55 +158,15 @@ pub(super) fn wake(identity: Identity) {
     signal_process(identity, Signal::SIGCONT);
 }
 
-/// Starts a shim for a run directory. The lock goes with it, and with everything that it starts:
-/// it was taken before, so there is no moment in which the run has processes and no lock.
-pub(super) fn spawn_shim(dir: &RunDir, lock: File) -> io::Result<Gate> {
-    let mut child = shim_command(dir)?
-        .arg("--gated")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::from(lock))
-        .stderr(Stdio::null())
-        .spawn()?;
-    let pipe = child.stdin.take();
-    Ok(Gate { shim: child.id(), pipe: pipe.map(OwnedFd::from).map(File::from) })
-}
-
 /// Starts a shim for a run whose shim was killed.
-pub(super) fn spawn_adopter(dir: &RunDir) -> io::Result<u32> {
-    let child = shim_command(dir)?
-        .arg("--adopt")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    Ok(child.id())
-}
-
-fn shim_command(dir: &RunDir) -> io::Result<Command> {
-    // The program that runs now, even if its file was replaced by an upgrade.
+pub(super) fn spawn_adopter(dir: &RunDir) -> io::Result<Identity> {
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("dcm").arg("shim").arg(fs::canonicalize(dir.path())?);
+    command.arg0("dcm").args(["shim", "--adopt"]).arg(fs::canonicalize(dir.path())?);
     for name in withheld_variables() {
         command.env_remove(name);
     }
-    Ok(command)
-}
-
-/// The gate in front of a run: without "go" the shim ends and leaves nothing behind.
-pub(super) struct Gate {
-    /// The shim's process.
-    pub(super) shim: u32,
-    pipe: Option<File>,
-}
-
-impl Gate {
-    /// Lets the shim start the app.
-    pub(super) fn go(mut self) -> io::Result<()> {
-        match self.pipe.take() {
-            Some(mut pipe) => pipe.write_all(b"g"),
-            None => Err(io::Error::other("the shim has no gate")),
-        }
-    }
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    Ok(identity_of(child.id()))
 }
 
 /// Sends a message to the shim of a run. `false`: there is no shim to hear it.
@@ -213,18 +177,31 @@ pub(super) fn send(dir: &RunDir, message: &Message) -> io::Result<bool> {
     if line.len() > libc::PIPE_BUF {
         return Err(io::Error::other(format!("the message is longer than {} bytes", libc::PIPE_BUF)));
     }
-    match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(dir.control()) {
+    match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(dir.control())
+    {
         Ok(mut control) => control.write_all(&line).map(|()| true),
         Err(error) if is_without_reader(&error) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Says to the manager that there is something to look at in a run directory. Without a manager, or
-/// with one that is busy, nothing is lost: it looks by itself.
-fn ring(doorbell: &Path, run: &str) {
-    if let Ok(mut bell) = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(doorbell) {
-        let _ = bell.write_all(format!("{run}\n").as_bytes());
+/// What became of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rung {
+    /// The manager hears it, or there is none, and the one that comes will ask.
+    Done,
+    /// The manager does not keep up.
+    Busy,
+}
+
+/// Says to the manager that there is something new in a run. Without a manager nothing is lost: the
+/// one that comes looks by itself.
+fn ring(doorbell: &Path, message: &str) -> Rung {
+    let bell =
+        OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(doorbell);
+    match bell.and_then(|mut bell| bell.write_all(format!("{message}\n").as_bytes())) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Rung::Busy,
+        Ok(()) | Err(_) => Rung::Done,
     }
 }
 
@@ -255,6 +232,13 @@ fn reap(pid: Option<Pid>) -> Option<WaitStatus> {
             Err(_) => None,
         };
     }
+}
+
+/// Keeps descriptors that this process got from its parent from the programs that it starts.
+fn keep_descriptors() {
+    // SAFETY: close_range takes three integers; with this flag nothing is closed now. Kernels before
+    // 5.11 refuse it, and the app then has a descriptor more than it needs.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
 /// Lets a descriptor pass on to the programs that this process starts.

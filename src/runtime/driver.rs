@@ -114,7 +114,12 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     let (mut manager, step) = Manager::restore(identity, snapshot, survivors, clock::now());
 
     let (steps, queue) = mpsc::unbounded_channel();
-    let outbox = Outbox { store: Arc::clone(&options.store), supervisor: Arc::clone(&supervisor), steps: queue, events };
+    let outbox = Outbox {
+        store: Arc::clone(&options.store),
+        supervisor: Arc::clone(&supervisor),
+        steps: queue,
+        events,
+    };
     let mut parts = JoinSet::new();
     let mut writer = JoinSet::new();
     writer.spawn(outbox.run());
@@ -125,7 +130,8 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     ready();
 
     let failure = loop {
-        let deadline = manager.next_deadline().map_or(NAP_MAX, |at| at.saturating_sub(clock::boot_time()).min(NAP_MAX));
+        let deadline =
+            manager.next_deadline().map_or(NAP_MAX, |at| at.saturating_sub(clock::boot_time()).min(NAP_MAX));
         let event = tokio::select! {
             () = stop.asked() => break None,
             Some(event) = inbox.recv() => event,
@@ -149,7 +155,8 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
 
 /// Does at once what must not wait for the database, and leaves the rest to the outbox.
 fn hand_out(mut step: Step, supervisor: &Supervisor, steps: &mpsc::UnboundedSender<Step>) {
-    let (later, now): (Vec<_>, Vec<_>) = step.effects.into_iter().partition(crate::manager::Effect::waits_for_commit);
+    let (later, now): (Vec<_>, Vec<_>) =
+        step.effects.into_iter().partition(crate::manager::Effect::waits_for_commit);
     for effect in now {
         supervisor.carry_out(effect);
     }
@@ -230,7 +237,9 @@ fn describe(ended: Result<(), tokio::task::JoinError>) -> String {
 
 fn log(event: &Event) {
     match event {
-        Event::Command(command) => tracing::info!(id = command.id.0, name = %command.name, by = command.by, "command"),
+        Event::Command(command) => {
+            tracing::info!(id = command.id.0, name = %command.name, by = command.by, "command");
+        }
         Event::Started { run, pid, .. } => tracing::debug!(%run, pid, "started"),
         Event::Ended { run, closing } => tracing::info!(%run, outcome = closing.ending.outcome(), "ended"),
         Event::RunRefused { run, refusal } => tracing::info!(%run, ?refusal, "not opened"),

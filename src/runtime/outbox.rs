@@ -76,9 +76,10 @@ impl Outbox {
         let changes: Vec<_> = progress.chain(changes).collect();
         let refused = if changes.is_empty() { Vec::new() } else { self.write(changes).await };
         for effect in effects {
-            match &effect {
-                Effect::Start { run, .. } if refused.iter().any(|(other, _)| other == run) => {}
-                _ => self.supervisor.carry_out(effect),
+            let is_refused =
+                matches!(&effect, Effect::Start { run, .. } if refused.iter().any(|(other, _)| other == run));
+            if !is_refused {
+                self.supervisor.carry_out(effect);
             }
         }
         for (run, refusal) in refused {
@@ -126,20 +127,16 @@ impl Outbox {
 
 /// A run whose row cannot be written must not be started.
 fn given_up(change: &Change) -> Vec<(RunId, Refusal)> {
-    match change {
-        Change::RunOpened(opening) => vec![(opening.run, Refusal::NoSuchApp)],
-        _ => Vec::new(),
-    }
+    if let Change::RunOpened(opening) = change { vec![(opening.run, Refusal::NoSuchApp)] } else { Vec::new() }
 }
 
 impl Batch {
     fn add(&mut self, step: Step) {
         for change in step.changes {
-            match change {
-                Change::Progress { app, run, report } => {
-                    self.progress.entry(run).or_insert_with(|| (app, Report::default())).1.merge(report);
-                }
-                change => self.changes.push(change),
+            if let Change::Progress { app, run, report } = change {
+                self.progress.entry(run).or_insert_with(|| (app, Report::default())).1.merge(report);
+            } else {
+                self.changes.push(change);
             }
         }
         self.effects.extend(step.effects);

@@ -2,8 +2,8 @@
 
 use crate::cli::args::AddArgs;
 use crate::cli::error::Error;
-use crate::cli::session::{Session, block_on};
 use crate::cli::output;
+use crate::cli::session::{Session, block_on};
 use crate::model::{App, AppId, Policy, Program, Schedule};
 use crate::store::{Existing, OpenMode, OperatorStore as _, Registration};
 

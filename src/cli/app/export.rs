@@ -55,7 +55,8 @@ fn table(app: &App) -> Table {
     }
     policies(&app.policy, &mut put);
     if !app.program.env.is_empty() {
-        let env: Table = app.program.env.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let env: Table =
+            app.program.env.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
         put("env", Value::Table(env));
     }
     table
@@ -94,4 +95,3 @@ fn number(value: f64) -> Value {
     let is_whole = value.abs() < 1e9 && whole as f64 == value;
     if is_whole { Value::Integer(whole) } else { Value::Float(value) }
 }
-

@@ -21,7 +21,8 @@ pub(super) fn import(session: &Session, path: &Path) -> Result<(), Error> {
     let name = path.display().to_string();
     let text = read(path).map_err(|error| Error::usage(format!("{name}: {error}")))?;
     let entries = parse(&text).map_err(|faults| {
-        let shown: Vec<_> = faults.iter().map(|fault| format!("{name}:{}: {}", fault.line, fault.what)).collect();
+        let shown: Vec<_> =
+            faults.iter().map(|fault| format!("{name}:{}: {}", fault.line, fault.what)).collect();
         for line in &shown {
             output::message(line);
         }
@@ -95,9 +96,13 @@ fn parse(text: &str) -> Result<Vec<Entry>, Vec<Fault>> {
     let mut entries = Vec::new();
     for (key, value) in document.get_ref() {
         match (key.get_ref().as_ref(), value.get_ref()) {
-            ("app", DeValue::Array(tables)) => entries.extend(tables.iter().filter_map(|table| parser.entry(table))),
+            ("app", DeValue::Array(tables)) => {
+                entries.extend(tables.iter().filter_map(|table| parser.entry(table)));
+            }
             ("app", _) => parser.fault(value.span().start, "app must be tables: [[app]]"),
-            (other, _) => parser.fault(key.span().start, &format!("unknown key {other:?}; apps are [[app]] tables")),
+            (other, _) => {
+                parser.fault(key.span().start, &format!("unknown key {other:?}; apps are [[app]] tables"));
+            }
         }
     }
     parser.faults.sort_by_key(|fault| fault.line);
@@ -125,7 +130,8 @@ impl Parser<'_> {
             return None;
         };
         let (mut path, mut enabled) = (None, None);
-        let (mut program, mut schedule, mut policy) = (Program::default(), Schedule::default(), Policy::default());
+        let (mut program, mut schedule, mut policy) =
+            (Program::default(), Schedule::default(), Policy::default());
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             match name {
@@ -145,7 +151,8 @@ impl Parser<'_> {
             }
             return None;
         };
-        let app = App { id: AppId::of(&path), path, program, schedule, policy, disabled: enabled != Some(true) };
+        let app =
+            App { id: AppId::of(&path), path, program, schedule, policy, disabled: enabled != Some(true) };
         Some(Entry { app, enabled })
     }
 
@@ -200,7 +207,10 @@ impl Parser<'_> {
 
     fn command(&mut self, value: &Value<'_>) -> Option<Vec<String>> {
         let arguments = value.get_ref().as_array().and_then(|array| {
-            array.iter().map(|argument| argument.get_ref().as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+            array
+                .iter()
+                .map(|argument| argument.get_ref().as_str().map(str::to_owned))
+                .collect::<Option<Vec<_>>>()
         });
         match arguments {
             Some(command) if command.first().is_some_and(|program| !program.is_empty()) => {
@@ -210,7 +220,10 @@ impl Parser<'_> {
                 Some(command)
             }
             Some(_) | None => {
-                self.fault(value.span().start, "command must be an array of texts, for example [\"python3\", \"app.py\"]");
+                self.fault(
+                    value.span().start,
+                    "command must be an array of texts, for example [\"python3\", \"app.py\"]",
+                );
                 None
             }
         }
@@ -228,7 +241,9 @@ impl Parser<'_> {
                 Some(text) if !name.is_empty() && !name.contains(['=', '\0']) && !text.contains('\0') => {
                     env.insert(name.to_owned(), text.to_owned());
                 }
-                Some(_) | None => self.fault(key.span().start, &format!("env.{name} is no variable with a text")),
+                Some(_) | None => {
+                    self.fault(key.span().start, &format!("env.{name} is no variable with a text"));
+                }
             }
         }
         env
@@ -260,9 +275,15 @@ impl Parser<'_> {
 
     fn number(&mut self, name: &str, value: &Value<'_>) -> Option<f64> {
         let found = match value.get_ref() {
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(as_float),
+            DeValue::Integer(number) => {
+                i64::from_str_radix(number.as_str(), number.radix()).ok().map(as_float)
+            }
             DeValue::Float(number) => number.as_str().parse().ok(),
-            _ => None,
+            DeValue::String(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => None,
         };
         if found.is_none() {
             self.fault(value.span().start, &format!("{name} must be a number"));

@@ -14,7 +14,9 @@ pub(super) fn limit(session: &Session, place: &str, limit: &str) -> Result<(), E
     };
     let limit = match limit {
         "none" => None,
-        number => Some(number.parse().map_err(|_| Error::usage("the limit must be a whole number, or none"))?),
+        number => {
+            Some(number.parse().map_err(|_| Error::usage("the limit must be a whole number, or none"))?)
+        }
     };
     let store = session.store(OpenMode::Existing)?;
     block_on(async { Ok(store.set_limit(group, parent, limit).await?) })?;

@@ -16,7 +16,8 @@ pub(super) fn list(session: &Session, args: &SelectorsArgs) -> Result<(), Error>
         let set_aside = if args.selectors.is_empty() { fleet.set_aside.clone() } else { Vec::new() };
         let apps = fleet.select(&args.selectors)?;
         if session.json {
-            let rows: Vec<_> = apps.iter().map(json::with_policies).chain(set_aside.iter().map(json::faulty)).collect();
+            let rows: Vec<_> =
+                apps.iter().map(json::with_policies).chain(set_aside.iter().map(json::faulty)).collect();
             output::json(&json!(rows));
             return Ok(());
         }
@@ -30,7 +31,8 @@ pub(super) fn list(session: &Session, args: &SelectorsArgs) -> Result<(), Error>
 }
 
 fn line(row: &AppRow) -> Vec<String> {
-    let command = row.app.program.command.as_ref().map_or_else(|| "(default)".to_owned(), |command| command.join(" "));
+    let command =
+        row.app.program.command.as_ref().map_or_else(|| "(default)".to_owned(), |command| command.join(" "));
     let enabled = if row.app.disabled { "no" } else { "yes" };
     vec![row.app.path.to_string(), enabled.to_owned(), next::describe(row), command]
 }

@@ -1,5 +1,7 @@
 //! `dcm app show`
 
+use std::fmt::Write as _;
+
 use crate::cli::error::Error;
 use crate::cli::session::{Fleet, Session, block_on};
 use crate::cli::{json, output};
@@ -15,13 +17,9 @@ pub(super) fn show(session: &Session, path: &AppPath) -> Result<(), Error> {
         return Ok(());
     }
     let mut text = String::new();
-    for (name, value) in value.as_object().into_iter().flatten() {
-        let shown = match value {
-            serde_json::Value::Null => continue,
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        text.push_str(&format!("{name:16} {}\n", Printable(&shown)));
+    for (name, value) in value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let _ = writeln!(text, "{name:16} {}", Printable(&shown));
     }
     output::data(&text);
     Ok(())

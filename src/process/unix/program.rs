@@ -34,7 +34,9 @@ pub(super) fn find(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf,
         let program = base.join(folder).join(name);
         match check(&program) {
             Ok(()) => return Ok(program),
-            Err(why) if program.exists() => found_but = found_but.or(Some(format!("{}: {why}", program.display()))),
+            Err(why) if program.exists() => {
+                found_but = found_but.or(Some(format!("{}: {why}", program.display())));
+            }
             Err(_) => {}
         }
     }
@@ -79,7 +81,13 @@ pub(super) fn explain(error: &io::Error, program: &Path, size: usize) -> StartFa
 pub(super) fn obstacle(error: &io::Error) -> Obstacle {
     match error.raw_os_error() {
         Some(
-            libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOSPC | libc::EDQUOT | libc::ETXTBSY
+            libc::EAGAIN
+            | libc::ENOMEM
+            | libc::EMFILE
+            | libc::ENFILE
+            | libc::ENOSPC
+            | libc::EDQUOT
+            | libc::ETXTBSY
             | libc::EIO,
         ) => Obstacle::HostExhausted,
         Some(_) | None => Obstacle::NotExecutable,

@@ -9,24 +9,25 @@ mod start;
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use self::ending::Ended;
 use self::output::Output;
-use super::{ProcessHandle, boot_time, make_pipe, open_pipe, own_identity, reap, ring, signal_process, tree};
+use super::{
+    ProcessHandle, Rung, boot_time, make_pipe, open_pipe, own_identity, reap, ring, signal_process, tree,
+};
 use crate::model::{Closing, Exit, Report, Timestamp};
 use crate::process::layout::RunDir;
-use crate::process::record::{Cause, Identity, Message, Pids, ReportRecord, Spec, StopRequest};
-use crate::process::{atomic_file, clock, lines, report};
+use crate::process::record::{Cause, Fact, Identity, Message, ReportRecord, Spec, StopRequest};
+use crate::process::{clock, journal, lines, report};
 
 /// Reports are handed on at most this often; what comes in between is merged.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
@@ -53,66 +54,60 @@ struct Foreground {
     notice: Box<dyn FnMut(Notice)>,
 }
 
-/// Runs the shim of a run directory: `dcm shim DIR --gated` or `--adopt`.
-pub(in crate::process) fn main(dir: &Path, adopt: bool) -> ExitCode {
+/// Runs the shim of a run directory. With its journal, which the nursery was given, it starts the
+/// app; without, it takes the place of a shim that was killed.
+pub(in crate::process) fn main(dir: &Path, journal: Option<File>) -> ExitCode {
     // Its own session: a signal for the terminal or the group of the manager is not for it.
     let _ = nix::unistd::setsid();
-    match run_at(dir, adopt) {
+    match run_at(dir, journal) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads what a shim prints; the manager sees that it ended without a record.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn run_at(path: &Path, adopt: bool) -> io::Result<()> {
+fn run_at(path: &Path, file: Option<File>) -> io::Result<()> {
     // From here on by short names: the directory may be moved or its parents removed.
     std::env::set_current_dir(path)?;
     let dir = RunDir::new(PathBuf::from("."));
-    let spec: Spec = atomic_file::read(&dir.spec()).ok_or_else(|| io::Error::other("no spec"))?;
-    let signals = block_signals()?;
-    if adopt {
-        return Shim::adopt(dir, spec, signals)?.supervise().map(drop);
-    }
-    super::restore_open_files(spec.open_files);
-    // The lock came in the place of standard output.
-    let lock = io::stdout().as_fd().try_clone_to_owned()?;
-    if !wait_for_go() {
-        return std::fs::remove_dir_all(path);
-    }
-    match Shim::start(dir, spec, signals, lock, None)? {
-        Some(shim) => shim.supervise().map(drop),
-        None => Ok(()),
-    }
+    let journal = journal::read(&dir).ok_or_else(|| io::Error::other("no journal"))?;
+    super::signals::reset();
+    let signals = catch_signals()?;
+    let shim = match file {
+        Some(file) => {
+            super::restore_open_files(journal.spec.open_files);
+            Shim::start(dir, journal.spec, signals, file, None)?
+        }
+        None => Some(Shim::adopt(dir, journal, signals)?),
+    };
+    shim.map_or(Ok(()), |shim| shim.supervise().map(drop))
 }
 
 /// Runs a run directory from the process that called, which takes the place of the shim.
 pub(in crate::process) fn foreground(
     dir: &RunDir,
-    signals: SignalFd,
-    lock: File,
+    journal: File,
     notice: Box<dyn FnMut(Notice)>,
 ) -> io::Result<()> {
     let dir = RunDir::new(std::fs::canonicalize(dir.path())?);
-    let spec: Spec = atomic_file::read(&dir.spec()).ok_or_else(|| io::Error::other("no spec"))?;
-    match Shim::start(dir, spec, signals, OwnedFd::from(lock), Some(Foreground { notice }))? {
+    let spec = journal::read(&dir).ok_or_else(|| io::Error::other("no journal"))?.spec;
+    let signals = catch_signals()?;
+    match Shim::start(dir, spec, signals, journal, Some(Foreground { notice }))? {
         Some(shim) => shim.supervise().map(drop),
         None => Ok(()),
     }
 }
 
-/// Turns signals into something to be read. To be called before there are other threads.
-pub(in crate::process) fn block_signals() -> io::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2] {
-        set.add(signal);
-    }
-    set.thread_block()?;
-    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
-}
-
-fn wait_for_go() -> bool {
-    let mut byte = [0];
-    matches!(io::stdin().read(&mut byte), Ok(1) if byte[0] == b'g')
+fn catch_signals() -> io::Result<File> {
+    super::signals::catch(&[
+        Signal::SIGCHLD,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+    ])
 }
 
 /// The main process of the run.
@@ -150,8 +145,10 @@ struct Reports {
 struct Shim {
     dir: RunDir,
     spec: Spec,
-    pids: Pids,
-    signals: SignalFd,
+    journal: File,
+    /// When the app's process began.
+    started: Timestamp,
+    signals: File,
     control: File,
     control_line: lines::Splitter,
     output: Output,
@@ -165,7 +162,6 @@ struct Shim {
 impl Shim {
     /// Goes on until the run is over and on record.
     fn supervise(mut self) -> io::Result<Closing> {
-        self.take_over_stop();
         loop {
             self.wait()?;
             self.read_signals();
@@ -203,7 +199,8 @@ impl Shim {
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let report = self.reports.is_new.then(|| self.reports.told_at.map_or(Duration::ZERO, |at| at + REPORT_EVERY));
+        let report =
+            self.reports.is_new.then(|| self.reports.told_at.map_or(Duration::ZERO, |at| at + REPORT_EVERY));
         let kill = self.stop.as_ref().filter(|_| self.ended.is_none()).and_then(|stop| stop.kill_at);
         let look = self.ended.as_ref().map(|ended| ended.look_at);
         // A handle could not be had: the process must be looked at.
@@ -215,11 +212,13 @@ impl Shim {
     }
 
     fn read_signals(&mut self) {
-        while let Ok(Some(info)) = self.signals.read_signal() {
-            let number = i32::try_from(info.ssi_signo).unwrap_or(0);
-            match Signal::try_from(number) {
-                Ok(Signal::SIGCHLD) | Err(_) => {}
-                Ok(signal) => self.take_signal(signal),
+        let mut numbers = [0; 64];
+        while let Ok(count @ 1..) = self.signals.read(&mut numbers) {
+            for number in &numbers[..count] {
+                match Signal::try_from(i32::from(*number)) {
+                    Ok(Signal::SIGCHLD) | Err(_) => {}
+                    Ok(signal) => self.take_signal(signal),
+                }
             }
         }
         self.reap_all();
@@ -269,6 +268,7 @@ impl Shim {
             for message in messages {
                 match message {
                     Message::Stop(request) => self.begin_stop(request),
+                    Message::Tell => self.reports.is_new = !self.reports.all.is_empty(),
                     Message::Report(value) => {
                         if let Ok(report) = report::from_value(&value) {
                             self.reports.merge(report);
@@ -276,13 +276,6 @@ impl Shim {
                     }
                 }
             }
-        }
-    }
-
-    /// A stop that the shim before this one did not hear of.
-    fn take_over_stop(&mut self) {
-        if let Some(request) = atomic_file::read::<StopRequest>(&self.dir.stop()) {
-            self.begin_stop(request);
         }
     }
 
@@ -296,10 +289,13 @@ impl Shim {
         let is_first = self.stop.is_none();
         let earlier = self.stop.as_ref().and_then(|stop| stop.kill_at);
         let killed = self.stop.as_ref().is_some_and(|stop| stop.killed);
-        self.pids.stop = Some(request.cause.clone());
-        self.stop = Some(Stop { cause: request.cause, kill_at: Some(earlier.unwrap_or(kill_at).min(kill_at)), killed });
         // For a manager that comes later; if it cannot be written, the cause is in the exit record.
-        let _ = self.write_pids();
+        let _ = journal::append(&mut self.journal, &Fact::Stop(request.clone()));
+        self.stop = Some(Stop {
+            cause: request.cause,
+            kill_at: Some(earlier.unwrap_or(kill_at).min(kill_at)),
+            killed,
+        });
         if is_first {
             self.signal_group(Signal::SIGTERM);
             // A stopped process takes TERM only when it goes on.
@@ -308,7 +304,9 @@ impl Shim {
             let others: Vec<_> = self
                 .processes()
                 .into_iter()
-                .filter(|process| nix::unistd::getpgid(Some(pid_of(*process))).is_ok_and(|other| other != group))
+                .filter(|process| {
+                    nix::unistd::getpgid(Some(pid_of(*process))).is_ok_and(|other| other != group)
+                })
                 .collect();
             tree::signal_all(&others, Signal::SIGTERM);
             tree::signal_all(&others, Signal::SIGCONT);
@@ -366,19 +364,12 @@ impl Shim {
         if !self.reports.is_new || !is_due {
             return;
         }
-        self.reports.is_new = false;
         self.reports.told_at = Some(now);
-        let record = ReportRecord::from(self.reports.all.clone());
-        // If it cannot be written, the next one or the exit record holds it all.
-        if atomic_file::write(&self.dir.progress(), &record, atomic_file::Durability::UntilReboot).is_ok() {
-            self.ring();
-        }
         let all = self.reports.all.clone();
+        let record = serde_json::to_string(&ReportRecord::from(all.clone())).unwrap_or_default();
+        // A manager that comes later asks for it.
+        self.reports.is_new = ring(&self.spec.doorbell, &format!("{} {record}", self.spec.run)) == Rung::Busy;
         self.notify(Notice::Reported(all));
-    }
-
-    fn write_pids(&self) -> io::Result<()> {
-        atomic_file::write(&self.dir.pid(), &self.pids, atomic_file::Durability::UntilReboot)
     }
 
     fn ring(&self) {
@@ -408,6 +399,10 @@ fn exit_of(status: WaitStatus) -> Option<Exit> {
     match status {
         WaitStatus::Exited(_, code) => Some(Exit::Code(code.into())),
         WaitStatus::Signaled(_, signal, core) => Some(Exit::Signal { signal: signal as i32, core }),
-        _ => None,
+        WaitStatus::Stopped(..)
+        | WaitStatus::PtraceEvent(..)
+        | WaitStatus::PtraceSyscall(_)
+        | WaitStatus::Continued(_)
+        | WaitStatus::StillAlive => None,
     }
 }

@@ -1,23 +1,31 @@
 //! Signals that ask this process to end.
 
-use std::io;
+use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+
+use super::signals;
 
 /// Calls `act` for the first TERM or INT. A second one ends the process at once, with the exit code
 /// that a shell shows for a signal. HUP is noted and nothing else: a manager outlives the terminal
-/// that it was started from. To be called before there are other threads.
+/// that it was started from.
 pub(in crate::process) fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
-    let mut set = SigSet::empty();
-    set.extend([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
-    set.thread_block()?;
+    let mut noted = signals::catch(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP])?;
     std::thread::Builder::new().name("dcm-signals".to_owned()).spawn(move || {
         let mut act = Some(act);
-        while let Ok(signal) = set.wait() {
-            match (signal, act.take()) {
-                (Signal::SIGHUP, waiting) => act = waiting,
-                (signal, Some(act)) => act(signal as i32),
-                (signal, None) => std::process::exit(128 + signal as i32),
+        let mut numbers = [0; 16];
+        loop {
+            let _ = poll(&mut [PollFd::new(noted.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+            let count = noted.read(&mut numbers).unwrap_or(0);
+            for number in
+                numbers[..count].iter().copied().map(i32::from).filter(|number| *number != libc::SIGHUP)
+            {
+                match act.take() {
+                    Some(act) => act(number),
+                    None => std::process::exit(128 + number),
+                }
             }
         }
     })?;

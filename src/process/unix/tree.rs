@@ -54,7 +54,9 @@ pub(super) fn tagged(run: &str) -> Vec<Identity> {
 fn all_processes() -> impl Iterator<Item = u32> {
     let own = std::process::id();
     let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(move |pid| *pid != own && *pid > 1)
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(move |pid| *pid != own && *pid > 1)
 }
 
 /// Sends a signal to each of these processes.

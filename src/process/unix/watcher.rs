@@ -11,17 +11,16 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::eventfd::EventFd;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::{ProcessHandle, make_pipe, open_pipe, reap};
 use crate::manager::Event;
 use crate::model::{Closing, Ending, Obstacle, RunId, StartFailure};
-use crate::process::inspection::Inspection;
 use crate::process::layout::RunDir;
 use crate::process::lines::Splitter;
-use crate::process::record::{Identity, Pids};
+use crate::process::record::{Identity, ReportRecord};
 use crate::process::supervisor::Sink;
-use crate::process::{atomic_file, clock};
+use crate::process::{clock, inspection, journal};
 
 /// How often runs are looked at that cannot announce themselves: their doorbell was lost, or there
 /// was no handle to be had for their shim.
@@ -43,7 +42,7 @@ pub(in crate::process) struct Watcher {
 }
 
 enum Request {
-    Watch { run: RunId, dir: RunDir, shim: Identity, is_announced: bool },
+    Watch { run: RunId, dir: RunDir, shim: Option<Identity>, is_announced: bool },
     TakeOver { run: RunId, dir: RunDir },
     Look { run: RunId },
     LookLater { run: RunId },
@@ -52,10 +51,14 @@ enum Request {
 
 impl Watcher {
     /// Begins to watch. `on_lost` is called for a run whose shim has gone without a record.
-    pub(in crate::process) fn new(doorbell: &Path, sink: Sink, on_lost: Box<dyn Fn(RunId) + Send>) -> io::Result<Self> {
+    pub(in crate::process) fn new(
+        doorbell: &Path,
+        sink: Sink,
+        on_lost: Box<dyn Fn(RunId) + Send>,
+    ) -> io::Result<Self> {
         make_pipe(doorbell)?;
         let doorbell = Arc::new(open_pipe(doorbell)?);
-        let wake = Arc::new(EventFd::new()?);
+        let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let (requests, inbox) = channel();
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(doorbell.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, DOORBELL))?;
@@ -77,8 +80,15 @@ impl Watcher {
         Ok(Self { requests: Arc::new(Mutex::new(requests)), wake, doorbell })
     }
 
-    /// Watches a run that was started or found.
-    pub(in crate::process) fn watch(&self, run: RunId, dir: RunDir, shim: Identity, is_announced: bool) {
+    /// Watches a run that is being started or was found. A shim that is not known yet will say who
+    /// it is.
+    pub(in crate::process) fn watch(
+        &self,
+        run: RunId,
+        dir: RunDir,
+        shim: Option<Identity>,
+        is_announced: bool,
+    ) {
         self.request(Request::Watch { run, dir, shim, is_announced });
     }
 
@@ -132,10 +142,12 @@ struct Watch {
 
 struct Watched {
     dir: RunDir,
-    shim: Identity,
-    /// `None` when there was none to be had, or the shim is gone: the run is looked at.
+    /// `None`: the shim has not said who it is.
+    shim: Option<Identity>,
+    /// `None` when the shim is not known or gone, or there was none to be had: the run is looked at.
     handle: Option<(ProcessHandle, u64)>,
-    inspection: Inspection,
+    /// The manager knows that the run has a process.
+    is_announced: bool,
     /// A successor for the shim was ordered.
     is_lost: bool,
     /// How many successors it had.
@@ -146,7 +158,8 @@ impl Watch {
     fn serve(mut self) {
         let mut events = vec![EpollEvent::empty(); 256];
         loop {
-            let timeout = if self.silent.is_empty() { EpollTimeout::NONE } else { EpollTimeout::from(LOOK_EVERY) };
+            let timeout =
+                if self.silent.is_empty() { EpollTimeout::NONE } else { EpollTimeout::from(LOOK_EVERY) };
             let count = match self.epoll.wait(&mut events, timeout) {
                 Ok(count) => count,
                 Err(nix::errno::Errno::EINTR) => continue,
@@ -178,11 +191,13 @@ impl Watch {
         let _ = self.wake.read();
         loop {
             match self.inbox.try_recv() {
-                Ok(Request::Watch { run, dir, shim, is_announced }) => self.watch(run, dir, shim, is_announced),
+                Ok(Request::Watch { run, dir, shim, is_announced }) => {
+                    self.watch(run, dir, shim, is_announced);
+                }
                 Ok(Request::TakeOver { run, dir }) => {
                     // Without a run directory here, the run is somebody else's to end.
-                    if let Some(pids) = atomic_file::read::<Pids>(&dir.pid()) {
-                        self.watch(run, dir, pids.shim, false);
+                    if dir.journal().exists() {
+                        self.watch(run, dir, None, false);
                     }
                 }
                 Ok(Request::Look { run }) => self.look(run),
@@ -198,34 +213,37 @@ impl Watch {
         }
     }
 
-    fn watch(&mut self, run: RunId, dir: RunDir, shim: Identity, is_announced: bool) {
+    fn watch(&mut self, run: RunId, dir: RunDir, shim: Option<Identity>, is_announced: bool) {
         let before = self.runs.remove(&run);
         self.forget_handle(before.as_ref());
-        let (inspection, successors) = match before {
-            Some(before) => (before.inspection, before.successors),
-            None if is_announced => (Inspection::announced(), 0),
-            None => (Inspection::default(), 0),
-        };
-        let handle = ProcessHandle::open(shim).and_then(|handle| {
-            self.last_token += 1;
-            let event = EpollEvent::new(EpollFlags::EPOLLIN, self.last_token);
-            self.epoll.add(handle.fd(), event).ok()?;
-            self.tokens.insert(self.last_token, run);
-            Some((handle, self.last_token))
-        });
-        self.runs.insert(run, Watched { dir, shim, handle, inspection, is_lost: false, successors });
+        let (is_announced, successors) =
+            before.map_or((is_announced, 0), |before| (before.is_announced, before.successors));
+        self.runs.insert(run, Watched { dir, shim, handle: None, is_announced, is_lost: false, successors });
         self.look(run);
+    }
+
+    /// Wakes this thread when the shim ends.
+    fn open_handle(&mut self, run: RunId, shim: Identity) -> Option<(ProcessHandle, u64)> {
+        let handle = ProcessHandle::open(shim)?;
+        self.last_token += 1;
+        self.epoll.add(handle.fd(), EpollEvent::new(EpollFlags::EPOLLIN, self.last_token)).ok()?;
+        self.tokens.insert(self.last_token, run);
+        Some((handle, self.last_token))
     }
 
     fn answer_doorbell(&mut self) {
         let mut bytes = [0; 16 * 1024];
         while let Ok(length @ 1..) = (&*self.doorbell).read(&mut bytes) {
-            let mut rung = Vec::new();
-            self.names.push(&bytes[..length], |line| {
-                rung.extend(std::str::from_utf8(line.text).ok().and_then(|name| name.parse::<RunId>().ok()));
-            });
-            for run in rung {
-                self.look(run);
+            let mut rings = Vec::new();
+            self.names.push(&bytes[..length], |line| rings.extend(parse_ring(line.text)));
+            for (run, report) in rings {
+                let is_announced = self.runs.get(&run).map(|watched| watched.is_announced);
+                if report.is_none() || is_announced == Some(false) {
+                    self.look(run);
+                }
+                if let Some(report) = report.filter(|_| self.runs.contains_key(&run)) {
+                    (self.sink)(Event::Reported { run, report: report.into() });
+                }
             }
         }
     }
@@ -238,40 +256,56 @@ impl Watch {
 
     fn look(&mut self, run: RunId) {
         let Some(watched) = self.runs.get_mut(&run) else { return };
-        let findings = watched.inspection.look(run, &watched.dir);
-        let is_gone = !findings.is_over && watched.handle.is_none() && !super::is_alive(watched.shim);
-        if watched.inspection.is_announced && watched.handle.is_some() {
-            self.silent.remove(&run);
-        } else {
-            self.silent.insert(run);
-        }
+        let findings = inspection::look(run, &watched.dir, watched.is_announced);
+        watched.is_announced = findings.is_announced;
+        watched.shim = findings.shim.or(watched.shim);
         for event in findings.events {
             (self.sink)(event);
         }
         if findings.is_over {
-            self.forget(run);
-        } else if is_gone {
+            return self.forget(run);
+        }
+        if let (None, Some(shim)) = (&watched.handle, watched.shim) {
+            let handle = self.open_handle(run, shim);
+            if let Some(watched) = self.runs.get_mut(&run) {
+                watched.handle = handle;
+            }
+        }
+        let Some(watched) = self.runs.get(&run) else { return };
+        let is_there = match (&watched.handle, watched.shim) {
+            (Some(_), _) => true,
+            (None, Some(shim)) => super::is_alive(shim),
+            // It has not begun; its lock says whether it will.
+            (None, None) => journal::is_locked(&watched.dir),
+        };
+        if watched.is_announced && watched.handle.is_some() {
+            self.silent.remove(&run);
+        } else {
+            self.silent.insert(run);
+        }
+        if !is_there {
             self.shim_is_lost(run);
         }
     }
 
     fn shim_ended(&mut self, run: RunId) {
         let Some(watched) = self.runs.get_mut(&run) else { return };
-        let handle = watched.handle.take();
         let shim = watched.shim;
-        if let Some((handle, token)) = handle {
+        if let Some((handle, token)) = watched.handle.take() {
             let _ = self.epoll.delete(handle.fd());
             self.tokens.remove(&token);
         }
-        // If it is a child of ours; one that was adopted is not.
-        let _ = reap(i32::try_from(shim.pid).ok().map(nix::unistd::Pid::from_raw));
+        // A successor is our own child; the others are the nursery's.
+        if let Some(pid) = shim.and_then(|shim| i32::try_from(shim.pid).ok()) {
+            let _ = reap(Some(nix::unistd::Pid::from_raw(pid)));
+        }
         self.look(run);
     }
 
     /// The shim was killed, or never came to start the app.
     fn shim_is_lost(&mut self, run: RunId) {
         let Some(watched) = self.runs.get_mut(&run).filter(|watched| !watched.is_lost) else { return };
-        let has_begun = watched.dir.pid().exists();
+        let has_begun = watched.shim.is_some();
         if has_begun && (watched.successors < SUCCESSORS_MAX || super::has_processes(&run.to_string())) {
             watched.is_lost = true;
             watched.successors += 1;
@@ -299,5 +333,14 @@ impl Watch {
             let _ = self.epoll.delete(handle.fd());
             self.tokens.remove(token);
         }
+    }
+}
+
+/// `RUN`, or `RUN REPORT`.
+fn parse_ring(line: &[u8]) -> Option<(RunId, Option<ReportRecord>)> {
+    let line = std::str::from_utf8(line).ok()?;
+    match line.split_once(' ') {
+        None => Some((line.parse().ok()?, None)),
+        Some((run, report)) => Some((run.parse().ok()?, serde_json::from_str(report).ok())),
     }
 }

@@ -6,9 +6,8 @@ use chrono::{SubsecRound as _, TimeDelta};
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppRow, AppState, AppUpdate, Change, Closing, CmdFlag, Command, CommandId,
-    CommandRow, Delta, Ending, Exit, LastCommand, Limits, ManagerRow, NewCommand, OpenRun, Progress,
-    Refusal, Registered, Report, Revision, Run, RunId, RunOpening, RunStatus, Skip, Snapshot, Timestamp,
-    Verdict,
+    CommandRow, Delta, Ending, Exit, LastCommand, Limits, ManagerRow, NewCommand, OpenRun, Progress, Refusal,
+    Registered, Report, Revision, Run, RunId, RunOpening, RunStatus, Skip, Snapshot, Timestamp, Verdict,
 };
 use crate::store::{Committed, Existing, PAGE, Registration, StoreError, exists};
 
@@ -192,9 +191,10 @@ impl Tables {
             failed: report.failed.unwrap_or(counters.failed),
             ..Progress::default()
         };
-        row.run.message = match &closing.ending {
-            Ending::StartFailed(failure) => Some(failure.message.clone()),
-            _ => report.message.clone().or(counters.message),
+        row.run.message = if let Ending::StartFailed(failure) = &closing.ending {
+            Some(failure.message.clone())
+        } else {
+            report.message.clone().or(counters.message)
         };
         self.note_counters(app, run, report);
         if let Some(row) = self.running(app, run) {
@@ -249,7 +249,9 @@ impl Tables {
         }
         progress.percent = report.percent.or(progress.percent);
         progress.eta = report.eta.or(progress.eta);
-        if *progress != before {
+        let asked = report.next_run.or(row.asked_next_run);
+        let is_asked_anew = std::mem::replace(&mut row.asked_next_run, asked) != asked;
+        if *progress != before || is_asked_anew {
             self.touch(app);
         }
     }

@@ -209,7 +209,7 @@ fn note_counters(
     run: &str,
     report: &Report,
 ) -> rusqlite::Result<()> {
-    let Report { task_size, percent, solved, failed, eta, message, .. } = report;
+    let Report { task_size, percent, solved, failed, eta, next_run, except_cnt: _, message } = report;
     if task_size.is_some() || solved.is_some() || failed.is_some() || message.is_some() {
         run_cached(
             transaction,
@@ -224,6 +224,14 @@ fn note_counters(
                 failed.map(to_stored),
                 message
             ],
+        )?;
+    }
+    // A wish that survives the manager and the shim.
+    if let Some(time) = next_run {
+        run_cached(
+            transaction,
+            "UPDATE apps SET asked_next_run = ?3 WHERE app = ?1 AND runtime = ?2 AND run_status = 1",
+            params![app, run, format_timestamp(*time)],
         )?;
     }
     // After the counters, from which a trigger works out both where the app does not give them.

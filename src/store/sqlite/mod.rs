@@ -70,7 +70,15 @@ impl SqliteStore {
         let reader = Worker::new("dcm-db-read", Link::open(path)?, Some(announce))?;
         let writer = Worker::new("dcm-db-write", Link::open(path)?, None)?;
         let watcher = watch_files(path, reader.clone());
-        Ok(Self { path: path.to_owned(), writer, reader, changed, seen: Arc::default(), serving: Mutex::default(), _watcher: watcher })
+        Ok(Self {
+            path: path.to_owned(),
+            writer,
+            reader,
+            changed,
+            seen: Arc::default(),
+            serving: Mutex::default(),
+            _watcher: watcher,
+        })
     }
 
     /// Where the database is.
@@ -114,8 +122,10 @@ impl SqliteStore {
 fn lock_for_manager(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push("-manager");
-    let failed = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", Path::new(&name).display()));
-    let file = File::options().create(true).truncate(false).read(true).write(true).open(&name).map_err(failed)?;
+    let failed =
+        |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", Path::new(&name).display()));
+    let file =
+        File::options().create(true).truncate(false).read(true).write(true).open(&name).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

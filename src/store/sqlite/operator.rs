@@ -269,7 +269,7 @@ fn history(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Run>, St
     }
     if !query.apps.is_empty() {
         // A JSON array is one parameter, however many apps are asked for.
-        let apps = serde_json::Value::from_iter(query.apps.iter().map(ToString::to_string));
+        let apps = query.apps.iter().map(ToString::to_string).collect::<serde_json::Value>();
         values.push(apps.to_string());
         sql.push_str(" AND app_id IN (SELECT value FROM json_each(?))");
     }

@@ -1,13 +1,16 @@
 //! The end of a run: what is left of it is killed, and how it ended is put on record.
 
+use std::fs::File;
 use std::time::Duration;
 
 use nix::poll::{PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::{KILL_AGAIN, LEFTOVER_GRACE, LOOK_EVERY, Main, Notice, RunDir, Shim, Spec, atomic_file, boot_time, clock, ring, tree};
+use super::{
+    KILL_AGAIN, LEFTOVER_GRACE, LOOK_EVERY, Notice, RunDir, Shim, Spec, boot_time, clock, journal, ring, tree,
+};
 use crate::model::{Closing, Exit, Timestamp};
-use crate::process::record::{EndingRecord, ExitRecord};
+use crate::process::record::{EndingRecord, ExitRecord, Fact};
 
 /// How long the last output is waited for when the app has ended: it is in the pipe already.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -85,18 +88,23 @@ impl Shim {
     /// Writes down how the run ended, and tells.
     pub(super) fn conclude(mut self) -> Closing {
         self.output.finish(&mut self.reports, clock::wall());
-        let (exit, ended, leftovers) =
-            self.ended.as_ref().map_or((None, clock::wall(), 0), |ended| (ended.exit, ended.at, ended.leftovers));
-        let ending = match (&self.stop, exit, &self.main) {
-            (Some(stop), exit, _) => {
-                EndingRecord::Stopped { cause: stop.cause.clone(), exit: exit.map(Into::into), killed: stop.killed }
-            }
-            (None, Some(exit), _) => EndingRecord::Exited(exit.into()),
-            (None, None, _) => EndingRecord::Unknown,
+        let (exit, ended, leftovers) = self
+            .ended
+            .as_ref()
+            .map_or((None, clock::wall(), 0), |ended| (ended.exit, ended.at, ended.leftovers));
+        let ending = match (&self.stop, exit) {
+            (Some(stop), exit) => EndingRecord::Stopped {
+                cause: stop.cause.clone(),
+                exit: exit.map(Into::into),
+                killed: stop.killed,
+            },
+            (None, Some(exit)) => EndingRecord::Exited(exit.into()),
+            (None, None) => EndingRecord::Unknown,
         };
         let report = self.reports.all.clone().into();
-        let record = ExitRecord { ending, started: Some(self.pids.started), ended, report, leftovers };
-        put_on_record(&self.dir, &self.spec, &record, self.foreground.is_some());
+        let record = ExitRecord { ending, started: Some(self.started), ended, report, leftovers };
+        let gives_up = self.foreground.is_some();
+        put_on_record(&self.dir, &self.spec, &mut self.journal, &record, gives_up);
         let closing = Closing::from(record);
         self.notify(Notice::Ended(closing.clone()));
         closing
@@ -105,8 +113,15 @@ impl Shim {
 
 /// Writes the exit record; on a full disk until there is room. Meanwhile the run counts as running,
 /// which is better than an end that nobody knows.
-pub(super) fn put_on_record(dir: &RunDir, spec: &Spec, record: &ExitRecord, gives_up: bool) {
-    while atomic_file::write(&dir.exit(), record, atomic_file::Durability::Forever).is_err() && !gives_up && dir.path().exists() {
+pub(super) fn put_on_record(
+    dir: &RunDir,
+    spec: &Spec,
+    journal: &mut File,
+    record: &ExitRecord,
+    gives_up: bool,
+) {
+    let fact = Fact::Exit(record.clone());
+    while journal::append_forever(journal, dir, &fact).is_err() && !gives_up && dir.path().exists() {
         let _ = poll(&mut [], PollTimeout::from(1000_u16));
     }
     ring(&spec.doorbell, &spec.run);

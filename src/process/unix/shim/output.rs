@@ -37,7 +37,11 @@ struct Source {
 impl Output {
     pub(super) fn open(dir: &RunDir, spec: &Spec, passes_through: bool) -> io::Result<Self> {
         let source = |name: &str, stream| {
-            Ok::<_, io::Error>(Source { pipe: open_pipe(&dir.path().join(name))?, splitter: Splitter::default(), stream })
+            Ok::<_, io::Error>(Source {
+                pipe: open_pipe(&dir.path().join(name))?,
+                splitter: Splitter::default(),
+                stream,
+            })
         };
         Ok(Self {
             out: source("out", Stream::Out)?,

@@ -2,116 +2,144 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use nix::sys::signalfd::SignalFd;
-
 use super::super::program;
+use super::ending::put_on_record;
 use super::{
-    Foreground, Main, Notice, Output, Pids, ProcessHandle, Reports, RunDir, Shim, Spec, atomic_file, clock, lines,
+    Foreground, Main, Notice, Output, ProcessHandle, Reports, RunDir, Shim, Spec, clock, journal, lines,
     make_pipe, open_pipe, own_identity, tree,
 };
-use crate::model::{Obstacle, StartFailure};
-use crate::process::record::{EndingRecord, ExitRecord, Identity};
-use crate::process::unix::{boot_id, let_pass, start_of};
+use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
+use crate::process::journal::Journal;
+use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity, ReportRecord};
+use crate::process::unix::{boot_id, keep_descriptors, let_pass, start_of};
 
 impl Shim {
     /// Starts the app. `None`: it could not be started, and that is on record.
     pub(super) fn start(
         dir: RunDir,
         spec: Spec,
-        signals: SignalFd,
-        lock: OwnedFd,
+        signals: File,
+        mut journal: File,
         mut foreground: Option<Foreground>,
     ) -> io::Result<Option<Self>> {
         // Orphans of the run become ours, not the init process's.
         nix::sys::prctl::set_child_subreaper(true)?;
+        keep_descriptors();
         let started = clock::wall();
-        let mut pids = Pids { boot: boot_id(), shim: own_identity(), app: None, started, stop: None };
-        atomic_file::write(&dir.pid(), &pids, atomic_file::Durability::UntilReboot)?;
-        for pipe in ["control", "out", "err"] {
-            make_pipe(&dir.path().join(pipe))?;
-        }
-        let control = open_pipe(&dir.control())?;
-        let output = Output::open(&dir, &spec, foreground.is_some())?;
-        match spawn(&dir, &spec, &lock) {
-            Ok(app) => {
-                pids.app = Some(app);
-                let mut shim = Self {
-                    dir,
-                    spec,
-                    pids,
-                    signals,
-                    control,
-                    control_line: lines::Splitter::default(),
-                    output,
-                    reports: Reports::default(),
-                    main: Main::Child(app),
-                    stop: None,
-                    ended: None,
-                    foreground,
-                };
-                shim.write_pids()?;
-                shim.ring();
-                shim.notify(Notice::Started { pid: app.pid, at: started });
-                Ok(Some(shim))
-            }
+        journal::append(&mut journal, &begun(started))?;
+        let (control, output) = open_pipes(&dir, &spec, foreground.is_some())?;
+        let app = match spawn(&dir, &spec, &journal) {
+            Ok(app) => app,
             Err(failure) => {
-                let StartFailure { obstacle, message } = failure;
-                let ending = EndingRecord::StartFailed { obstacle: obstacle.into(), message };
-                let ended = clock::wall();
-                let record = ExitRecord { ending, started: None, ended, report: Default::default(), leftovers: 0 };
-                super::ending::put_on_record(&dir, &spec, &record, foreground.is_some());
+                let closing = record_failure(&dir, &spec, &mut journal, failure, foreground.is_some());
                 if let Some(foreground) = &mut foreground {
-                    (foreground.notice)(Notice::Ended(record.into()));
+                    (foreground.notice)(Notice::Ended(closing));
                 }
-                Ok(None)
+                return Ok(None);
             }
-        }
-    }
-
-    /// Takes the place of a shim that was killed.
-    pub(super) fn adopt(dir: RunDir, spec: Spec, signals: SignalFd) -> io::Result<Self> {
-        nix::sys::prctl::set_child_subreaper(true)?;
-        let mut pids: Pids = atomic_file::read(&dir.pid()).ok_or_else(|| io::Error::other("no pids"))?;
-        let app = pids.app.or_else(|| tree::tagged(&spec.run).into_iter().min_by_key(|process| process.start));
-        // The shim was killed before it could say which process it had started, and that one is
-        // gone: an identity that no process has leads to the ending `unknown`.
-        let app = app.unwrap_or(Identity { pid: 0, start: 0 });
-        pids.shim = own_identity();
-        pids.app = Some(app);
-        for pipe in ["control", "out", "err"] {
-            make_pipe(&dir.path().join(pipe))?;
-        }
-        let control = open_pipe(&dir.control())?;
-        let output = Output::open(&dir, &spec, false)?;
-        let mut reports = Reports::default();
-        if let Some(record) = atomic_file::read::<crate::process::record::ReportRecord>(&dir.progress()) {
-            reports.all = record.into();
-        }
-        let shim = Self {
+        };
+        journal::append(&mut journal, &Fact::App { process: app, started })?;
+        let mut shim = Self {
             dir,
             spec,
-            pids,
+            journal,
+            started,
             signals,
             control,
             control_line: lines::Splitter::default(),
             output,
-            reports,
+            reports: Reports::default(),
+            main: Main::Child(app),
+            stop: None,
+            ended: None,
+            foreground,
+        };
+        shim.ring();
+        shim.notify(Notice::Started { pid: app.pid, at: started });
+        Ok(Some(shim))
+    }
+
+    /// Takes the place of a shim that was killed.
+    pub(super) fn adopt(dir: RunDir, journal: Journal, signals: File) -> io::Result<Self> {
+        let Journal { spec, begun: Some(before), app, stop, .. } = journal else {
+            return Err(io::Error::other("nothing was started"));
+        };
+        nix::sys::prctl::set_child_subreaper(true)?;
+        let mut file = File::options().append(true).open(dir.journal())?;
+        journal::append(&mut file, &begun(before.at))?;
+        let started = app.map_or(before.at, |(_, started)| started);
+        let app = match app {
+            Some((process, _)) => process,
+            // The shim was killed before it could say which process it had started. If that one is
+            // gone, an identity that no process has leads to the ending `unknown`.
+            None => {
+                let found = tree::tagged(&spec.run).into_iter().min_by_key(|process| process.start);
+                let process = found.unwrap_or(Identity { pid: 0, start: 0 });
+                journal::append(&mut file, &Fact::App { process, started })?;
+                process
+            }
+        };
+        let (control, output) = open_pipes(&dir, &spec, false)?;
+        let mut shim = Self {
+            dir,
+            spec,
+            journal: file,
+            started,
+            signals,
+            control,
+            control_line: lines::Splitter::default(),
+            output,
+            reports: Reports::default(),
             main: Main::Adopted(app, ProcessHandle::open(app)),
             stop: None,
             ended: None,
             foreground: None,
         };
-        shim.write_pids()?;
+        // One that the shim before this one was told, or did not hear of.
+        if let Some(request) = stop {
+            shim.begin_stop(request);
+        }
         shim.ring();
         Ok(shim)
     }
 }
 
-fn spawn(dir: &RunDir, spec: &Spec, lock: &OwnedFd) -> Result<Identity, StartFailure> {
+fn begun(at: Timestamp) -> Fact {
+    Fact::Begun { boot: boot_id(), shim: own_identity(), at }
+}
+
+fn open_pipes(dir: &RunDir, spec: &Spec, passes_through: bool) -> io::Result<(File, Output)> {
+    for pipe in ["control", "out", "err"] {
+        make_pipe(&dir.path().join(pipe))?;
+    }
+    Ok((open_pipe(&dir.control())?, Output::open(dir, spec, passes_through)?))
+}
+
+fn record_failure(
+    dir: &RunDir,
+    spec: &Spec,
+    journal: &mut File,
+    failure: StartFailure,
+    gives_up: bool,
+) -> Closing {
+    let StartFailure { obstacle, message } = failure;
+    let ending = EndingRecord::StartFailed { obstacle: obstacle.into(), message };
+    let record = ExitRecord {
+        ending,
+        started: None,
+        ended: clock::wall(),
+        report: ReportRecord::default(),
+        leftovers: 0,
+    };
+    put_on_record(dir, spec, journal, &record, gives_up);
+    record.into()
+}
+
+fn spawn(dir: &RunDir, spec: &Spec, lock: &File) -> Result<Identity, StartFailure> {
     let path = spec.env.get("PATH").cloned().or_else(inherited_path);
     let (name, arguments) = spec.argv.split_first().ok_or_else(|| StartFailure {
         obstacle: Obstacle::NotFound,

@@ -1,0 +1,174 @@
+//! The journal of a run: one file in its directory that says what is to be run, who runs it, who
+//! ends it and how it ended, each fact a line of JSON. The file is also the lock of the run.
+//!
+//! One file that grows, instead of several that are replaced: on ext4 an inode that was freed a
+//! moment ago is passed over when the next one is looked for, so that a host that starts a thousand
+//! apps a minute would spend most of its time looking for inodes.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::layout::RunDir;
+use super::record::{ExitRecord, Fact, Identity, Spec, StopRequest};
+use crate::model::Timestamp;
+
+/// The largest journal that is read: the arguments and the environment of a process are at most
+/// 2 MiB on Linux.
+const SIZE_MAX: u64 = 16 * 1024 * 1024;
+
+/// Everything that a journal says.
+#[derive(Clone)]
+pub(super) struct Journal {
+    pub(super) spec: Spec,
+    /// The shim was told to go: from here on there may be a process.
+    pub(super) begun: Option<Begun>,
+    /// The app's process.
+    pub(super) app: Option<(Identity, Timestamp)>,
+    /// Who is ending the run.
+    pub(super) stop: Option<StopRequest>,
+    pub(super) exit: Option<ExitRecord>,
+}
+
+/// Who supervises the run.
+#[derive(Debug, Clone)]
+pub(super) struct Begun {
+    pub(super) boot: String,
+    pub(super) shim: Identity,
+    pub(super) at: Timestamp,
+}
+
+/// Begins the journal of a run and takes its lock. The lock goes with the descriptor to the shim and
+/// to all processes of the run: while one of them lives, it is held.
+pub(super) fn create(dir: &RunDir, spec: Spec) -> io::Result<File> {
+    let mut file = open_private(&dir.journal())?;
+    file.try_lock().map_err(io::Error::from)?;
+    append(&mut file, &Fact::Spec(spec))?;
+    Ok(file)
+}
+
+/// Adds a fact. One write, so that nobody reads a part of it; what a full disk leaves behind is a
+/// line that nobody understands.
+pub(super) fn append(file: &mut File, fact: &Fact) -> io::Result<()> {
+    let mut line = serde_json::to_vec(fact).map_err(io::Error::other)?;
+    line.push(b'\n');
+    let result = file.write_all(&line);
+    if result.is_err() {
+        let _ = file.write_all(b"\n");
+    }
+    result
+}
+
+/// Adds a fact that must survive a power loss.
+pub(super) fn append_forever(file: &mut File, dir: &RunDir, fact: &Fact) -> io::Result<()> {
+    append(file, fact)?;
+    file.sync_all()?;
+    sync_folder(dir.path())?;
+    dir.path().parent().map_or(Ok(()), sync_folder)
+}
+
+/// Adds a fact to the journal of another process.
+pub(super) fn append_to(dir: &RunDir, fact: &Fact) -> io::Result<()> {
+    append(&mut File::options().append(true).open(dir.journal())?, fact)
+}
+
+/// Reads a journal; `None` when there is none, or not even what is to be run.
+pub(super) fn read(dir: &RunDir) -> Option<Journal> {
+    let path = dir.journal();
+    let size = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?.len();
+    if size > SIZE_MAX {
+        return None;
+    }
+    parse(&fs::read(&path).ok()?)
+}
+
+fn parse(bytes: &[u8]) -> Option<Journal> {
+    // What is not ended by a line feed is still being written.
+    let end = bytes.iter().rposition(|byte| *byte == b'\n')?;
+    let mut facts =
+        bytes[..end].split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let Some(Fact::Spec(spec)) = facts.next() else { return None };
+    let mut journal = Journal { spec, begun: None, app: None, stop: None, exit: None };
+    for fact in facts {
+        match fact {
+            Fact::Spec(_) => {}
+            Fact::Begun { boot, shim, at } => journal.begun = Some(Begun { boot, shim, at }),
+            Fact::App { process, started } => journal.app = Some((process, started)),
+            Fact::Stop(request) => journal.stop = Some(request),
+            Fact::Exit(record) => journal.exit = Some(record),
+        }
+    }
+    Some(journal)
+}
+
+/// Whether any process of the run lives that has not closed the lock.
+pub(super) fn is_locked(dir: &RunDir) -> bool {
+    match File::open(dir.journal()).map(|file| file.try_lock()) {
+        Ok(Err(TryLockError::WouldBlock)) => true,
+        Ok(Ok(()) | Err(TryLockError::Error(_))) | Err(_) => false,
+    }
+}
+
+#[cfg(unix)]
+fn open_private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().append(true).create_new(true).mode(0o600).open(path)
+}
+
+#[cfg(windows)]
+fn open_private(path: &Path) -> io::Result<File> {
+    File::options().append(true).create_new(true).open(path)
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new("..") } else { folder };
+    File::open(folder)?.sync_all()
+}
+
+/// Windows keeps the entries of a folder itself.
+#[cfg(windows)]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::tests::spec;
+    use super::super::record::{Cause, EndingRecord, ExitStatus, ReportRecord};
+    use super::*;
+    use crate::model::parse_timestamp;
+
+    #[test]
+    fn facts_add_up_and_torn_lines_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(folder.path().join("run"));
+        fs::create_dir(dir.path()).unwrap();
+        assert!(read(&dir).is_none());
+        let mut file = create(&dir, spec()).unwrap();
+        assert!(is_locked(&dir));
+        assert!(create(&dir, spec()).is_err());
+        let at = parse_timestamp("2026-11-23T14:02:11.123Z").unwrap();
+        let process = Identity { pid: 42, start: 7 };
+        append(&mut file, &Fact::Begun { boot: "b".into(), shim: process, at }).unwrap();
+        append_to(&dir, &Fact::Stop(StopRequest { cause: Cause::Timeout, grace_ms: 5 })).unwrap();
+        // A full disk, and a second try.
+        file.write_all(b"{\"exit\":{\"endi\n").unwrap();
+        let exit = ExitRecord {
+            ending: EndingRecord::Exited(ExitStatus::Code(3)),
+            started: Some(at),
+            ended: at,
+            report: ReportRecord::default(),
+            leftovers: 0,
+        };
+        append_forever(&mut file, &dir, &Fact::Exit(exit.clone())).unwrap();
+        file.write_all(b"{\"app\":{\"pro").unwrap();
+        let journal = read(&dir).unwrap();
+        assert_eq!(journal.begun.unwrap().shim, process);
+        assert_eq!(journal.exit, Some(exit));
+        assert!(journal.app.is_none());
+        assert_eq!(journal.stop.unwrap().grace_ms, 5);
+        drop(file);
+        assert!(!is_locked(&dir));
+    }
+}
