@@ -201,11 +201,11 @@ pub(super) struct SetArgs {
 #[derive(Debug, Args)]
 pub(super) struct DefinitionArgs {
     /// Minutes between the end of a good run and the next one.
-    #[arg(long, value_name = "M", value_parser = Setting::<Minutes>::parse)]
+    #[arg(long, value_name = "M", allow_negative_numbers = true, value_parser = Setting::<Minutes>::parse)]
     pub(super) interval: Option<Setting<Minutes>>,
 
     /// Minutes between a failed run and the next one.
-    #[arg(long, value_name = "M", value_parser = Setting::<Minutes>::parse)]
+    #[arg(long, value_name = "M", allow_negative_numbers = true, value_parser = Setting::<Minutes>::parse)]
     pub(super) retry_interval: Option<Setting<Minutes>>,
 
     /// Calendar times: 5 fields, or 6 with seconds first.
@@ -217,7 +217,7 @@ pub(super) struct DefinitionArgs {
     pub(super) time_zone: Option<chrono_tz::Tz>,
 
     /// Put each time off by a share of so many seconds that is fixed for the app.
-    #[arg(long, value_name = "S", value_parser = parse_seconds)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = parse_seconds)]
     pub(super) jitter: Option<std::time::Duration>,
 
     /// The working directory.
@@ -245,11 +245,11 @@ pub(super) struct DefinitionArgs {
     pub(super) max_failures: Option<u32>,
 
     /// Seconds between TERM and KILL.
-    #[arg(long, value_name = "S", value_parser = parse_seconds)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = parse_seconds)]
     pub(super) stop_grace: Option<std::time::Duration>,
 
     /// Minutes after which a run is ended and counts as failed.
-    #[arg(long, value_name = "M", value_parser = Setting::<Minutes>::parse)]
+    #[arg(long, value_name = "M", allow_negative_numbers = true, value_parser = Setting::<Minutes>::parse)]
     pub(super) max_runtime: Option<Setting<Minutes>>,
 
     /// The output of a run takes at most so many bytes on disk.

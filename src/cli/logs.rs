@@ -1,6 +1,6 @@
 //! `dcm logs`: the output of an app on this host.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
@@ -23,21 +23,21 @@ pub(super) fn logs(session: &Session, args: &LogsArgs) -> Result<(), Error> {
         let store = session.store(OpenMode::Existing)?;
         block_on(async { Fleet::read(store.as_ref()).await?.find(&args.path).map(drop) })?;
     }
-    match newest(session, args, app)? {
-        Some((run, path)) => show(session, args, app, run, path),
-        None if args.follow => block_on(async {
-            loop {
-                tokio::time::sleep(LOOK_EVERY).await;
-                if let Some((run, path)) = newest(session, args, app)? {
-                    return show(session, args, app, run, path);
-                }
+    loop {
+        match newest(session, args, app)? {
+            Some((run, path)) => return show(session, args, app, run, &path),
+            None if args.follow => pause(),
+            None => {
+                output::message("no run of it has left any output on this host");
+                return Ok(());
             }
-        }),
-        None => {
-            output::message("no run of it has left any output on this host");
-            Ok(())
         }
     }
+}
+
+/// A moment between two looks at files that others write.
+fn pause() {
+    std::thread::park_timeout(LOOK_EVERY);
 }
 
 fn newest(session: &Session, args: &LogsArgs, app: AppId) -> Result<Option<(RunId, PathBuf)>, Error> {
@@ -50,34 +50,31 @@ fn newest(session: &Session, args: &LogsArgs, app: AppId) -> Result<Option<(RunI
     }
 }
 
-fn show(session: &Session, args: &LogsArgs, app: AppId, run: RunId, path: PathBuf) -> Result<(), Error> {
-    let (mut tail, records) = LogTail::open(&path, args.lines)?;
+fn show(session: &Session, args: &LogsArgs, app: AppId, run: RunId, path: &Path) -> Result<(), Error> {
+    let (mut tail, records) = LogTail::open(path, args.lines)?;
     let mut printer = Printer { session, args, run };
     if !printer.print(&records) || !args.follow {
         return Ok(());
     }
-    block_on(async {
-        loop {
-            let records = tail.more()?;
-            if !printer.print(&records) {
-                return Ok(());
-            }
-            if !records.is_empty() {
-                continue;
-            }
-            // A new run goes on in a file of its own.
-            if args.run.is_none()
-                && let Some((newer, path)) =
-                    newest(session, args, app)?.filter(|(newer, _)| *newer != printer.run)
-            {
+    loop {
+        let records = tail.more()?;
+        if !printer.print(&records) {
+            return Ok(());
+        }
+        if !records.is_empty() {
+            continue;
+        }
+        // A new run goes on in a file of its own.
+        let newest = if args.run.is_none() { newest(session, args, app)? } else { None };
+        match newest.filter(|(newer, _)| *newer != printer.run) {
+            Some((newer, path)) => {
                 output::message(&format!("run {newer}"));
                 printer.run = newer;
                 tail = LogTail::from_start(&path);
-                continue;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            None => pause(),
         }
-    })
+    }
 }
 
 struct Printer<'a> {

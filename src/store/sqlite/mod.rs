@@ -92,8 +92,12 @@ impl SqliteStore {
         self.reader
             .call(move |connection| {
                 let pragma = if quick { "PRAGMA quick_check(20)" } else { "PRAGMA integrity_check(100)" };
-                let found = collect(connection, pragma, [], |row| row.get::<_, String>(0))?;
-                Ok(found.into_iter().filter(|line| line != "ok").collect())
+                match collect(connection, pragma, [], |row| row.get::<_, String>(0)) {
+                    Ok(found) => Ok(found.into_iter().filter(|line| line != "ok").collect()),
+                    // So much damage that the check itself cannot go on.
+                    Err(StoreError::Corrupt(fault)) => Ok(vec![fault]),
+                    Err(error) => Err(error),
+                }
             })
             .await
     }

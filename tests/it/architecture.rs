@@ -1,0 +1,145 @@
+//! Holds the source to the map of `src/ARCHITECTURE.md`: a module imports only from those before it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules in their order. A new edge is an edit of this list, alone in its commit.
+const MAP: [&str; 9] =
+    ["model", "manager", "store", "process", "runtime", "console", "config", "cli", "main"];
+
+/// What the pure modules must never mention.
+const IMPURE: [&str; 8] =
+    ["tokio", "rusqlite", "std::fs", "std::net", "std::process", "std::thread", "ratatui", "tracing"];
+
+#[test]
+fn modules_import_only_from_those_before_them() {
+    let mut faults = Vec::new();
+    for (path, text) in sources() {
+        let module = module_of(&path);
+        let own = MAP
+            .iter()
+            .position(|name| *name == module)
+            .unwrap_or_else(|| panic!("{module} is not on the map"));
+        for used in used_modules(&text) {
+            let place = MAP.iter().position(|name| *name == used);
+            if place.is_some_and(|place| place > own) {
+                faults.push(format!("{} imports {used}", path.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn only_one_place_of_console_and_cli_starts_a_manager() {
+    let users: BTreeSet<_> = sources()
+        .into_iter()
+        .filter(|(path, text)| {
+            matches!(module_of(path).as_str(), "console" | "cli") && used_modules(text).contains("runtime")
+        })
+        .map(|(path, _)| path.strip_prefix(root()).unwrap().display().to_string())
+        .collect();
+    // The service, the attached console, and the exit codes of both.
+    let allowed = ["src/cli/attached.rs", "src/cli/error.rs", "src/cli/headless.rs"];
+    let surplus: Vec<_> = users.iter().filter(|user| !allowed.contains(&user.as_str())).collect();
+    assert!(surplus.is_empty(), "{surplus:?}");
+}
+
+#[test]
+fn model_and_manager_are_pure() {
+    for (path, text) in sources() {
+        if matches!(module_of(&path).as_str(), "model" | "manager") {
+            for word in IMPURE {
+                assert!(!code_of(&text).contains(word), "{} mentions {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn platform_code_stays_in_process() {
+    for (path, text) in sources() {
+        let is_process = module_of(&path) == "process";
+        let code = code_of(&text);
+        assert!(
+            is_process || !code.contains("cfg(unix)") && !code.contains("cfg(windows)"),
+            "{}",
+            path.display()
+        );
+        assert!(is_process || !code.contains("std::os::"), "{}", path.display());
+        let is_platform = path.ends_with("process/unix.rs") || path.ends_with("process/windows.rs");
+        let has_unsafe = code.contains("unsafe {") || code.contains("unsafe fn");
+        // The nursery forks, the signals are caught: both are the platform's own files.
+        let is_below =
+            path.components().any(|part| matches!(part.as_os_str().to_str(), Some("unix" | "windows")));
+        assert!(!has_unsafe || is_platform || is_below, "{} uses unsafe", path.display());
+    }
+}
+
+#[test]
+fn sql_is_in_the_store_alone_and_files_can_be_read_in_one_sitting() {
+    for (path, text) in sources() {
+        let statements = ["SELECT ", "INSERT INTO", "UPDATE apps", "DELETE FROM"];
+        let has_sql = statements.iter().any(|statement| code_of(&text).contains(statement));
+        assert!(!has_sql || module_of(&path) == "store", "{} holds SQL", path.display());
+        let lines = code_of(&text).lines().count();
+        assert!(lines <= 500, "{} has {lines} lines of code", path.display());
+    }
+}
+
+#[test]
+fn the_map_of_the_documentation_is_the_map_of_the_test() {
+    let page = fs::read_to_string(root().join("src/ARCHITECTURE.md")).unwrap();
+    let rows: Vec<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name))
+        .map(|name| name.trim_end_matches('/').trim_end_matches(".rs").to_owned())
+        .filter(|name| MAP.contains(&name.as_str()))
+        .collect();
+    assert_eq!(rows, MAP);
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("src/lib.rs")
+            {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
+/// The first folder below `src`, or the name of a file there.
+fn module_of(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).unwrap();
+    below.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+/// Without the tests at the end of the file and without comments.
+fn code_of(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn used_modules(text: &str) -> BTreeSet<String> {
+    let code = code_of(text);
+    code.match_indices("crate::")
+        .map(|(at, found)| &code[at + found.len()..])
+        .chain(code.match_indices("dcm::").map(|(at, found)| &code[at + found.len()..]))
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect())
+        .collect()
+}

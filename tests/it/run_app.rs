@@ -1,0 +1,115 @@
+//! `dcm run-app`: one run in the foreground.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use dcm::model::RunStatus;
+
+use crate::fleet::{Fleet, send_signal, until_gone};
+
+#[test]
+fn output_and_exit_code_go_through_and_the_run_is_on_record() {
+    let fleet = Fleet::new();
+    fleet.add("a/b/c", &[], &["sh", "-c", "echo out; echo err >&2; echo '::dcm {\"solved\": 4}'; exit 3"]);
+    let called = fleet.dcm(&["run-app", "a/b/c"]);
+    assert_eq!((called.code, called.out.as_str(), called.err.as_str()), (3, "out\n", "err\n"));
+    let run = &fleet.runs("a/b/c")[0];
+    assert_eq!((run.exit_code, run.trigger.as_str(), run.progress.solved), (Some(3), "run-app", 4));
+    assert_eq!(fleet.app("a/b/c").state.status, RunStatus::NotRunning);
+    assert_eq!(fleet.log("a/b/c"), "out\nerr\n");
+}
+
+#[test]
+fn arguments_are_handed_on() {
+    let fleet = Fleet::new();
+    fleet.add("a/b/c", &[], &["sh", "-c", "echo \"$0 $1 $2\"", "x"]);
+    let called = fleet.dcm(&["run-app", "a/b/c", "--args", "{\"y\": [1, 2]}"]).ok();
+    assert_eq!(called.out, "x --args {\"y\": [1, 2]}\n");
+}
+
+#[test]
+fn what_cannot_be_started_has_the_codes_of_a_shell() {
+    let fleet = Fleet::new();
+    fleet.add("a/b/missing", &[], &["/no/such/program"]);
+    fleet.add("a/b/unusable", &[], &["/etc/passwd"]);
+    fleet.add("a/b/signal", &[], &["sh", "-c", "kill -TERM $$"]);
+    fleet.dcm(&["run-app", "a/b/missing"]).refused(127, &["failed to start", "no such file"]);
+    fleet.dcm(&["run-app", "a/b/unusable"]).refused(126, &["failed to start", "not executable"]);
+    assert_eq!(fleet.dcm(&["run-app", "a/b/signal"]).code, 143);
+    fleet.dcm(&["run-app", "a/b/nobody"]).refused(4, &["no such app"]);
+}
+
+#[test]
+fn disabled_running_and_fatal_apps_are_refused_for_now() {
+    let fleet = Fleet::with_manager();
+    fleet.add("a/b/c", &[], &["sleep", "600"]);
+    fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
+    fleet.dcm(&["run-app", "a/b/c"]).refused(75, &["already running"]);
+    fleet.dcm(&["disable", "a/b/c", "--wait"]).ok();
+    fleet.dcm(&["run-app", "a/b/c"]).refused(75, &["disabled"]);
+    fleet.add("a/b/fatal", &[], &["/no/such/program"]);
+    fleet.dcm(&["start", "a/b/fatal", "--wait"]).refused(1, &["failed to start"]);
+    fleet.dcm(&["run-app", "a/b/fatal"]).refused(75, &["fatal"]);
+}
+
+#[test]
+fn a_signal_is_passed_on() {
+    let fleet = Fleet::new();
+    fleet.add(
+        "a/b/c",
+        &[],
+        &["sh", "-c", "trap 'echo got it; exit 9' TERM; echo ready; while :; do sleep 0.05; done"],
+    );
+    let mut child = fleet.command().args(["run-app", "a/b/c"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    send_signal(child.id(), libc::SIGTERM);
+    assert_eq!(lines.next().unwrap().unwrap(), "got it");
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+    let run = &fleet.runs("a/b/c")[0];
+    assert_eq!((run.exit_code, run.outcome.as_deref()), (Some(9), Some("stopped")));
+}
+
+#[test]
+fn a_manager_sees_it_can_stop_it_and_takes_over_when_it_is_killed() {
+    let fleet = Fleet::with_manager();
+    fleet.add("a/b/c", &["--interval", "60"], &["sh", "-c", "echo ready; exec sleep 600"]);
+    let begin = || {
+        let mut child = fleet.command().args(["run-app", "a/b/c"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        child
+    };
+    let mut child = begin();
+    fleet.dcm(&["start", "a/b/c", "--wait"]).refused(75, &["already running"]);
+    fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    fleet.dcm(&["enable", "a/b/c", "--wait"]).ok();
+
+    let mut child = begin();
+    let row = fleet.until("a/b/c", "is watched", |row| row.state.pid.is_some());
+    let pid = row.state.pid.unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
+    until_gone(pid);
+    assert!(fleet.runs("a/b/c").iter().all(|run| run.end.is_some() && run.trigger == "run-app"));
+}
+
+#[test]
+fn what_a_killed_run_app_leaves_is_entered_by_the_next_manager() {
+    let mut fleet = Fleet::new();
+    let go = fleet.dir.path().join("go");
+    fleet.add("a/b/c", &[], &["python3", &Fleet::script("wait_for.py"), go.to_str().unwrap(), "6"]);
+    let mut child = fleet.command().args(["run-app", "a/b/c"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "waiting");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(fleet.app("a/b/c").state.status, RunStatus::Running);
+    fleet.start_manager();
+    fleet.dcm(&["start", "a/b/c", "--wait"]).refused(75, &["already running"]);
+    std::fs::write(go, "").unwrap();
+    let runs = fleet.until_runs("a/b/c", "is closed", |runs| runs[0].end.is_some());
+    assert_eq!(runs.len(), 1);
+}

@@ -1,0 +1,452 @@
+//! What every database must do, run against each of them.
+
+use std::time::Duration;
+
+use dcm::model::{
+    Alert, AlertKind, App, AppId, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
+    CommandSource, Ending, Exit, ManagerRow, NewCommand, Policy, Program, Refusal, Registered, Report,
+    Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict,
+    parse_timestamp,
+};
+use dcm::store::{
+    Existing, HistoryQuery, MemoryStore, OpenMode, Registration, SqliteStore, Store, StoreError,
+};
+
+/// Runs a test of the contract against each database.
+macro_rules! contract {
+    ($($name:ident)+) => {
+        mod memory { $(#[test] fn $name() { super::on_memory(super::$name); })+ }
+        mod sqlite { $(#[test] fn $name() { super::on_sqlite(super::$name); })+ }
+    };
+}
+
+contract! {
+    apps_are_registered_and_read_back
+    all_or_none_are_registered
+    a_run_goes_through_its_life
+    a_second_run_of_an_app_is_refused
+    disabled_and_missing_apps_are_not_opened
+    writing_twice_is_writing_once
+    a_closed_run_is_never_changed
+    commands_get_one_verdict
+    the_row_follows_its_latest_command
+    percentage_and_eta_follow_from_the_counters
+    a_wish_for_the_next_run_is_kept_until_it_is_dealt_with
+    an_update_without_its_run_is_not_written
+    late_progress_of_an_older_run_changes_nothing
+    changes_are_told_since_a_revision
+    skips_and_alerts_are_kept_once
+    limits_are_set_and_lifted
+    removed_apps_are_told_and_running_ones_stay
+    a_run_that_the_database_lost_is_entered_whole
+}
+
+fn on_memory(test: impl AsyncFnOnce(&dyn Store)) {
+    let store = MemoryStore::new(at("2026-11-23T14:00:00Z"));
+    block_on(test(&store));
+}
+
+fn on_sqlite(test: impl AsyncFnOnce(&dyn Store)) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("dcm.db"), OpenMode::Create).unwrap();
+    block_on(test(&store));
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn at(text: &str) -> Timestamp {
+    parse_timestamp(text).unwrap()
+}
+
+fn noon() -> Timestamp {
+    at("2026-11-23T12:00:00Z")
+}
+
+fn app(path: &str) -> App {
+    let path = path.parse().unwrap();
+    App {
+        id: AppId::of(&path),
+        path,
+        program: Program { command: Some(vec!["true".to_owned(), "a b".to_owned()]), ..Program::default() },
+        schedule: Schedule { interval: Some("0.5".parse().unwrap()), ..Schedule::default() },
+        policy: Policy { max_runtime: Some(Duration::from_secs(90)), ..Policy::default() },
+        disabled: false,
+    }
+}
+
+async fn register(store: &dyn Store, path: &str) -> AppId {
+    let app = app(path);
+    let id = app.id;
+    store.register(vec![Registration { app, next_run: None, existing: Existing::Refuse }]).await.unwrap();
+    id
+}
+
+async fn row(store: &dyn Store, id: AppId) -> dcm::model::AppRow {
+    let delta = store.changes_since(Revision::default()).await.unwrap();
+    let found = delta.rows.into_iter().find_map(|row| match row {
+        Registered::App(row) if row.app.id == id => Some(*row),
+        Registered::App(_) | Registered::Faulty(_) => None,
+    });
+    found.expect("the app is registered")
+}
+
+fn run(number: u128) -> RunId {
+    RunId::from_random_bits(number)
+}
+
+fn opening(app: AppId, run: RunId) -> Change {
+    Change::RunOpened(RunOpening {
+        run,
+        app,
+        at: noon(),
+        due: Some(noon()),
+        trigger: Trigger::Schedule,
+        attempt: 2,
+        command: Some(CommandId(7)),
+        manager: "zg".to_owned(),
+    })
+}
+
+fn closing(ending: Ending) -> Closing {
+    Closing {
+        ending,
+        started: Some(at("2026-11-23T12:00:01Z")),
+        ended: at("2026-11-23T13:02:03.500Z"),
+        report: Report { solved: Some(9), except_cnt: Some(2), ..Report::default() },
+        leftovers: 1,
+    }
+}
+
+async fn commit(store: &dyn Store, changes: Vec<Change>) {
+    assert_eq!(store.commit(changes).await.unwrap().refused, []);
+}
+
+async fn only_run(store: &dyn Store, app: AppId) -> dcm::model::Run {
+    let query = HistoryQuery { apps: vec![app], limit: 10, ..HistoryQuery::default() };
+    let mut runs = store.history(query).await.unwrap();
+    assert_eq!(runs.len(), 1);
+    runs.remove(0)
+}
+
+fn update(app: AppId, sequence: u64, state: AppState) -> AppUpdate {
+    AppUpdate { app, sequence, state, next_run: None, asked_taken: None, disabled: None }
+}
+
+async fn apps_are_registered_and_read_back(store: &dyn Store) {
+    let id = register(store, "croatia/fina/companies").await;
+    let row = row(store, id).await;
+    assert_eq!(row.app, app("croatia/fina/companies"));
+    assert_eq!(row.state, AppState::default());
+    assert!(row.is_named);
+    let mut changed = row.app.clone();
+    changed.schedule.cron = Some("*/5 * * * *".parse().unwrap());
+    changed.program.env.insert("A".to_owned(), "b=c".to_owned());
+    changed.disabled = true;
+    let registration =
+        Registration { app: changed.clone(), next_run: Some(noon()), existing: Existing::Replace };
+    store.register(vec![registration]).await.unwrap();
+    let row = self::row(store, id).await;
+    assert_eq!(row.app, changed);
+    assert_eq!(row.next_run, Some(noon()));
+}
+
+async fn all_or_none_are_registered(store: &dyn Store) {
+    register(store, "a/b/old").await;
+    let new = |path: &str| Registration { app: app(path), next_run: None, existing: Existing::Refuse };
+    let error = store.register(vec![new("a/b/new"), new("a/b/old")]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused(_)), "{error}");
+    assert_eq!(store.changes_since(Revision::default()).await.unwrap().rows.len(), 1);
+}
+
+async fn a_run_goes_through_its_life(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    commit(store, vec![opening(id, run(1))]).await;
+    let row = self::row(store, id).await;
+    assert_eq!((row.state.status, row.state.run, row.state.pid), (RunStatus::Running, Some(run(1)), None));
+    assert_eq!(row.state.manager.as_deref(), Some("zg"));
+    let snapshot = store.snapshot().await.unwrap();
+    assert_eq!(snapshot.open_runs.len(), 1);
+    let open = &snapshot.open_runs[0];
+    assert_eq!((open.run, open.app, open.due, open.attempt), (run(1), id, Some(noon()), 2));
+    assert_eq!((open.trigger, open.command), (Trigger::Schedule, Some(CommandId(7))));
+
+    commit(store, vec![Change::RunStarted { run: run(1), pid: 42, at: at("2026-11-23T12:00:01Z") }]).await;
+    assert_eq!(self::row(store, id).await.state.pid, Some(42));
+    let ending = Ending::Exited(Exit::Signal { signal: 9, core: false });
+    commit(store, vec![Change::RunClosed { run: run(1), app: id, closing: closing(ending) }]).await;
+    let closed = only_run(store, id).await;
+    assert_eq!((closed.exit_code, closed.signal), (Some(137), Some(9)));
+    assert_eq!(closed.outcome.as_deref(), Some("crashed"));
+    assert_eq!((closed.progress.solved, closed.except_cnt, closed.pid), (9, 2, Some(42)));
+    assert_eq!(closed.end, Some(at("2026-11-23T13:02:03.500Z")));
+    assert_eq!(self::row(store, id).await.state.status, RunStatus::NotRunning);
+    assert!(store.snapshot().await.unwrap().open_runs.is_empty());
+}
+
+async fn a_second_run_of_an_app_is_refused(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let other = register(store, "a/b/d").await;
+    commit(store, vec![opening(id, run(1))]).await;
+    let committed = store.commit(vec![opening(id, run(2)), opening(other, run(3))]).await.unwrap();
+    assert_eq!(committed.refused, [(run(2), Refusal::AlreadyOpen(run(1)))]);
+    assert_eq!(row(store, other).await.state.run, Some(run(3)));
+    assert_eq!(row(store, id).await.state.run, Some(run(1)));
+}
+
+async fn disabled_and_missing_apps_are_not_opened(store: &dyn Store) {
+    let mut disabled = app("a/b/c");
+    disabled.disabled = true;
+    let id = disabled.id;
+    store
+        .register(vec![Registration { app: disabled, next_run: None, existing: Existing::Refuse }])
+        .await
+        .unwrap();
+    let gone = AppId::of(&"x/y/z".parse().unwrap());
+    let committed = store.commit(vec![opening(id, run(1)), opening(gone, run(2))]).await.unwrap();
+    assert_eq!(committed.refused, [(run(1), Refusal::Disabled), (run(2), Refusal::NoSuchApp)]);
+    assert!(store.snapshot().await.unwrap().open_runs.is_empty());
+}
+
+async fn writing_twice_is_writing_once(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let command = submit(store, id, CmdName::Start).await;
+    let state =
+        AppState { status: RunStatus::Stopped, run: Some(run(1)), failures: 1, ..AppState::default() };
+    let changes = vec![
+        opening(id, run(1)),
+        Change::RunStarted { run: run(1), pid: 42, at: noon() },
+        Change::RunClosed { run: run(1), app: id, closing: closing(Ending::Unknown) },
+        Change::App(update(id, 1, state.clone())),
+        Change::CommandSettled { id: command, verdict: Verdict::Executed, at: noon() },
+    ];
+    commit(store, changes.clone()).await;
+    let before = (row(store, id).await, only_run(store, id).await);
+    commit(store, changes).await;
+    let after = (row(store, id).await, only_run(store, id).await);
+    assert_eq!(before.1, after.1);
+    assert_eq!((before.0.state, before.0.sequence), (after.0.state, after.0.sequence));
+}
+
+async fn a_closed_run_is_never_changed(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let close = |ending| Change::RunClosed { run: run(1), app: id, closing: closing(ending) };
+    commit(store, vec![opening(id, run(1)), close(Ending::Exited(Exit::Code(3)))]).await;
+    let before = only_run(store, id).await;
+    let late = vec![
+        close(Ending::Unknown),
+        Change::RunStarted { run: run(1), pid: 99, at: noon() },
+        Change::Progress {
+            app: id,
+            run: run(1),
+            report: Report { except_cnt: Some(99), ..Report::default() },
+        },
+    ];
+    commit(store, late).await;
+    assert_eq!(only_run(store, id).await, before);
+}
+
+async fn submit(store: &dyn Store, app: AppId, name: CmdName) -> CommandId {
+    let command = NewCommand {
+        app,
+        name,
+        args: Some("{\"a\": 1}".to_owned()),
+        by: "ana".to_owned(),
+        source: CommandSource::Console,
+        time: noon(),
+        expires: Some(at("2026-11-24T00:00:00Z")),
+    };
+    store.submit(vec![command]).await.unwrap()[0]
+}
+
+async fn commands_get_one_verdict(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let first = submit(store, id, CmdName::Start).await;
+    let second = submit(store, id, CmdName::Stop).await;
+    assert!(first < second);
+    let pending = store.pending_commands(CommandId(0)).await.unwrap();
+    assert_eq!(pending.iter().map(|command| command.id).collect::<Vec<_>>(), [first, second]);
+    assert_eq!(pending[0].app, Some(id));
+    assert_eq!(pending[0].args.as_deref(), Some("{\"a\": 1}"));
+    assert_eq!(pending[0].expires, Some(at("2026-11-24T00:00:00Z")));
+    let settle = |verdict| Change::CommandSettled { id: first, verdict, at: noon() };
+    commit(store, vec![settle(Verdict::NotExecuted("already running".to_owned()))]).await;
+    commit(store, vec![settle(Verdict::Executed)]).await;
+    let rows = store.commands(vec![first, second, CommandId(99)]).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!((rows[0].flag, rows[0].reason.as_deref()), (CmdFlag::NotExecuted, Some("already running")));
+    assert_eq!((rows[1].flag, rows[1].executed), (CmdFlag::Pending, None));
+    assert_eq!(store.pending_commands(CommandId(0)).await.unwrap().len(), 1);
+    assert_eq!(store.pending_commands(second).await.unwrap(), []);
+    let recent = store.recent_commands(Some(id), 1).await.unwrap();
+    assert_eq!(recent[0].id, second);
+}
+
+async fn the_row_follows_its_latest_command(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let first = submit(store, id, CmdName::Start).await;
+    let second = submit(store, id, CmdName::Stop).await;
+    commit(store, vec![Change::CommandSettled { id: first, verdict: Verdict::Executed, at: noon() }]).await;
+    let shown = row(store, id).await.command.unwrap();
+    assert_eq!((shown.id, shown.name, shown.flag), (Some(second), CmdName::Stop, CmdFlag::Pending));
+    commit(store, vec![Change::CommandSettled { id: second, verdict: Verdict::Executed, at: noon() }]).await;
+    let shown = row(store, id).await.command.unwrap();
+    assert_eq!(
+        (shown.flag, shown.executed, shown.by.as_deref()),
+        (CmdFlag::Executed, Some(noon()), Some("ana"))
+    );
+}
+
+async fn percentage_and_eta_follow_from_the_counters(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    commit(store, vec![opening(id, run(1))]).await;
+    let report = Report { task_size: Some(200), solved: Some(40), failed: Some(10), ..Report::default() };
+    commit(store, vec![Change::Progress { app: id, run: run(1), report }]).await;
+    let progress = row(store, id).await.progress;
+    assert_eq!((progress.task_size, progress.solved, progress.failed), (Some(200), 40, 10));
+    assert_eq!(progress.percent, Some(25));
+    assert!(progress.eta.unwrap() > store.time().await.unwrap());
+    let eta = at("2026-12-01T00:00:00Z");
+    let report = Report { solved: Some(50), percent: Some(77), eta: Some(eta), ..Report::default() };
+    commit(store, vec![Change::Progress { app: id, run: run(1), report }]).await;
+    let progress = row(store, id).await.progress;
+    assert_eq!((progress.percent, progress.eta, progress.solved), (Some(77), Some(eta), 50));
+    let report = Report {
+        task_size: Some(u64::MAX),
+        solved: Some(u64::MAX),
+        failed: Some(u64::MAX),
+        ..Report::default()
+    };
+    commit(store, vec![Change::Progress { app: id, run: run(1), report }]).await;
+    assert_eq!(row(store, id).await.progress.percent, Some(100));
+}
+
+async fn a_wish_for_the_next_run_is_kept_until_it_is_dealt_with(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    commit(store, vec![opening(id, run(1))]).await;
+    let wish = at("2026-11-25T00:00:00Z");
+    let report = Report { next_run: Some(wish), ..Report::default() };
+    commit(store, vec![Change::Progress { app: id, run: run(1), report }]).await;
+    assert_eq!(row(store, id).await.asked_next_run, Some(wish));
+    let state = AppState { run: Some(run(1)), ..AppState::default() };
+    let other = AppUpdate { asked_taken: Some(noon()), ..update(id, 1, state.clone()) };
+    commit(store, vec![Change::App(other)]).await;
+    assert_eq!(row(store, id).await.asked_next_run, Some(wish));
+    let taken = AppUpdate { asked_taken: Some(wish), next_run: Some(wish), ..update(id, 2, state) };
+    commit(store, vec![Change::App(taken)]).await;
+    let row = row(store, id).await;
+    assert_eq!((row.asked_next_run, row.next_run, row.sequence), (None, Some(wish), 2));
+}
+
+async fn an_update_without_its_run_is_not_written(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let state = AppState { run: Some(run(9)), failures: 5, ..AppState::default() };
+    commit(store, vec![Change::App(update(id, 1, state))]).await;
+    assert_eq!(row(store, id).await.state.failures, 0);
+}
+
+async fn late_progress_of_an_older_run_changes_nothing(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let close = Change::RunClosed { run: run(1), app: id, closing: closing(Ending::Exited(Exit::Code(0))) };
+    commit(store, vec![opening(id, run(1)), close, opening(id, run(2))]).await;
+    let report = Report { solved: Some(1000), ..Report::default() };
+    commit(store, vec![Change::Progress { app: id, run: run(1), report }]).await;
+    assert_eq!(row(store, id).await.progress.solved, 0);
+}
+
+async fn changes_are_told_since_a_revision(store: &dyn Store) {
+    let first = register(store, "a/b/c").await;
+    let second = register(store, "a/b/d").await;
+    let before = store.changes_since(Revision::default()).await.unwrap();
+    assert_eq!((before.rows.len(), before.more), (2, false));
+    assert_eq!(store.changes_since(before.revision).await.unwrap().rows, []);
+    commit(store, vec![opening(second, run(1))]).await;
+    let after = store.changes_since(before.revision).await.unwrap();
+    assert!(after.revision > before.revision);
+    let ids: Vec<_> = after
+        .rows
+        .iter()
+        .map(|row| match row {
+            Registered::App(row) => row.app.id,
+            Registered::Faulty(row) => panic!("{row:?}"),
+        })
+        .collect();
+    assert_eq!(ids, [second]);
+    assert_ne!(first, second);
+    let foreign = store.foreign_changes(before.revision, true).await.unwrap();
+    assert_eq!(foreign.rows.len(), 1);
+}
+
+async fn skips_and_alerts_are_kept_once(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let skip = Skip {
+        app: id,
+        first: noon(),
+        last: at("2026-11-23T12:05:00Z"),
+        slots: Some(2),
+        reason: SkipReason::Missed,
+        at: at("2026-11-23T13:00:00Z"),
+    };
+    let alert = Alert {
+        app: id,
+        kind: AlertKind::UnexpectedBehavior,
+        run: run(1),
+        message: "it failed".to_owned(),
+        raised: noon(),
+    };
+    for _ in 0..2 {
+        commit(store, vec![Change::Skipped(skip.clone()), Change::AlertRaised(alert.clone())]).await;
+    }
+    assert_eq!(store.skips(id, 10).await.unwrap(), [skip]);
+    let alerts = store.alerts(Some(id), 10).await.unwrap();
+    assert_eq!(alerts.len(), 1);
+    assert_eq!((alerts[0].message.as_str(), alerts[0].cleared), ("it failed", None));
+    commit(store, vec![Change::AlertsCleared { app: id, at: noon() }]).await;
+    assert_eq!(store.alerts(None, 10).await.unwrap()[0].cleared, Some(noon()));
+}
+
+async fn limits_are_set_and_lifted(store: &dyn Store) {
+    register(store, "a/b/c").await;
+    let part = |text: &str| dcm::model::Part::new(text).unwrap();
+    store.set_limit(part("a"), None, Some(5)).await.unwrap();
+    store.set_limit(part("a"), Some(part("b")), Some(2)).await.unwrap();
+    let limits = store.limits().await.unwrap();
+    assert_eq!(limits.groups.get(&part("a")), Some(&5));
+    assert_eq!(limits.parents.get(&(part("a"), part("b"))), Some(&2));
+    store.set_limit(part("a"), None, None).await.unwrap();
+    assert!(store.limits().await.unwrap().groups.is_empty());
+    assert!(store.set_limit(part("nobody"), None, Some(1)).await.is_err());
+}
+
+async fn removed_apps_are_told_and_running_ones_stay(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let running = register(store, "a/b/d").await;
+    commit(store, vec![opening(running, run(1))]).await;
+    let before = store.changes_since(Revision::default()).await.unwrap().revision;
+    assert!(matches!(store.remove(vec![id, running]).await, Err(StoreError::Refused(_))));
+    store.remove(vec![id]).await.unwrap();
+    let delta = store.changes_since(before).await.unwrap();
+    assert_eq!((delta.removed, delta.rows), (vec![id], vec![]));
+    let row = ManagerRow {
+        name: "zg".to_owned(),
+        host: "h".to_owned(),
+        pid: 1,
+        version: "0".to_owned(),
+        started: noon(),
+        heartbeat: noon(),
+        stopped: None,
+    };
+    store.take_over(row.clone()).await.unwrap();
+    assert_eq!(store.managers().await.unwrap(), [row]);
+}
+
+async fn a_run_that_the_database_lost_is_entered_whole(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let close = Change::RunClosed { run: run(5), app: id, closing: closing(Ending::Exited(Exit::Code(4))) };
+    commit(store, vec![close.clone()]).await;
+    commit(store, vec![close]).await;
+    let entered = only_run(store, id).await;
+    assert_eq!((entered.run, entered.exit_code), (run(5), Some(4)));
+    assert_eq!(entered.start, at("2026-11-23T12:00:01Z"));
+}
