@@ -2,6 +2,7 @@
 
 mod app;
 mod args;
+mod attached;
 mod db;
 mod error;
 mod format;
@@ -24,7 +25,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{Cli, Command};
+use args::{Cli, Command, ConsoleArgs};
+use attached::Role;
 use error::Error;
 use session::Session;
 
@@ -44,7 +46,8 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<u8, Error> {
-    let Cli { global, client: _, headless, command } = cli;
+    let Cli { global, client, headless, command } = cli;
+    let role = if client { Role::Client } else { Role::AttachedIfNeeded };
     if let Some(Command::Completions { shell }) = command {
         clap_complete::generate(shell, &mut Cli::command(), "dcm", &mut std::io::stdout());
         return Ok(0);
@@ -53,8 +56,9 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
     let done = |result: Result<(), Error>| result.map(|()| 0);
     match command {
         None if headless => done(headless::headless(&session)),
-        None | Some(Command::Console(_)) => Err(Error::failed("no console yet")),
+        None => attached::open(&session, &ConsoleArgs::default(), role),
         Some(_) if headless => Err(Error::usage("--headless stands alone")),
+        Some(Command::Console(args)) => attached::open(&session, &args, role),
         Some(Command::App(command)) => done(app::app(&session, command)),
         Some(Command::Start(args)) => done(issue::issue(&session, CmdName::Start, args)),
         Some(Command::Stop(args)) => done(issue::issue(&session, CmdName::Stop, args)),

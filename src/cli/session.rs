@@ -1,6 +1,7 @@
 //! What commands have in common: the settings, the database, and the apps that selectors mean.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -20,14 +21,17 @@ const HEARTBEAT_MAX: TimeDelta = TimeDelta::seconds(15);
 pub(super) struct Session {
     pub(super) settings: Settings,
     pub(super) json: bool,
+    /// The configuration file, where it was named by a flag.
+    pub(super) config: Option<PathBuf>,
 }
 
 impl Session {
     pub(super) fn new(global: Global) -> Result<Self, Error> {
         let Global { database, state_dir, config, json } = global;
-        let flags = Flags { database, state_dir, config };
+        let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
+        let flags = Flags { database, state_dir, config: config.clone() };
         let settings = Settings::load(flags, env::get, &mut |warning| output::message(&warning))?;
-        Ok(Self { settings, json })
+        Ok(Self { settings, json, config })
     }
 
     /// Opens the database.

@@ -37,8 +37,11 @@ pub const NO_COLOR: &str = "NO_COLOR";
 /// The Python environment that is active; its interpreter runs apps without a command.
 pub const VIRTUAL_ENV: &str = "VIRTUAL_ENV";
 
-/// Which glyphs the console draws: `unicode`, `safe` or `ascii`.
+/// Which glyphs the console draws: `unicode` or `ascii`.
 pub const GLYPHS: &str = "DC_GLYPHS";
+
+/// The variables of the locale, in the order in which they count.
+const LOCALE: [&str; 3] = ["LC_ALL", "LC_CTYPE", "LANG"];
 
 /// Where the state of a user's programs belongs.
 const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
@@ -57,6 +60,17 @@ const PROGRAM_DATA: &str = "PROGRAMDATA";
 #[expect(clippy::disallowed_methods, reason = "the one place that reads variables")]
 pub fn get(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether the terminal can be expected to show more than ASCII: the locale says UTF-8, or
+/// [`GLYPHS`] decides.
+#[must_use]
+pub fn is_unicode() -> bool {
+    if let Some(glyphs) = get(GLYPHS) {
+        return glyphs != "ascii";
+    }
+    let locale = LOCALE.iter().find_map(|name| get(name)).unwrap_or_default().to_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8") || cfg!(windows)
 }
 
 /// Where the state belongs when nobody says: `/var/lib/dcm` for root, else the user's state

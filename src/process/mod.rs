@@ -60,6 +60,23 @@ pub fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> std::io::Result
     sys::on_termination(act)
 }
 
+/// Starts this program once more, away from this terminal; gives back its process id.
+///
+/// # Errors
+/// When the system does not allow it.
+pub fn spawn_detached(arguments: &[std::ffi::OsString]) -> std::io::Result<u32> {
+    sys::spawn_detached(arguments)
+}
+
+/// Calls `act` when the terminal of this process goes away. Reading from it does not end then, but
+/// waits for ever.
+///
+/// # Errors
+/// When the system does not allow it.
+pub fn watch_terminal(act: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    sys::watch_terminal(act)
+}
+
 /// Becomes a shim, or the nursery that makes them, if the program was called as one: `dcm shim ...`.
 /// To be asked first of all, before anything takes memory or makes threads.
 #[must_use]

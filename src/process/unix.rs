@@ -5,10 +5,12 @@ pub(super) mod nursery;
 mod program;
 pub(super) mod shim;
 mod signals;
+mod terminal;
 mod termination;
 mod tree;
 mod watcher;
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
@@ -30,6 +32,7 @@ use super::layout::RunDir;
 use super::record::{Identity, Message};
 
 pub(super) use shim::{Notice, foreground};
+pub(super) use terminal::watch_terminal;
 pub(super) use termination::on_termination;
 pub(super) use tree::kill_tagged;
 pub(super) use watcher::Watcher;
@@ -156,6 +159,14 @@ fn signal_process(identity: Identity, signal: Signal) {
 /// Lets a shim that was stopped by a signal go on.
 pub(super) fn wake(identity: Identity) {
     signal_process(identity, Signal::SIGCONT);
+}
+
+/// Starts this program in a session of its own, with nothing of this terminal.
+pub(super) fn spawn_detached(arguments: &[OsString]) -> io::Result<u32> {
+    // A group of its own is enough: the manager leaves signals of a terminal that hangs up alone.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("dcm").args(arguments).process_group(0);
+    Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?.id())
 }
 
 /// Starts a shim for a run whose shim was killed.

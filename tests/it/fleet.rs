@@ -62,6 +62,14 @@ impl Fleet {
         command
     }
 
+    /// A script of tests/apps, in the same environment.
+    pub(crate) fn python(&self, script: &str) -> Command {
+        let mut command = Command::new("python3");
+        command.arg(Self::script(script)).env("DC_STATE_DIR", self.state()).env("DC_CONFIG", "/dev/null");
+        command.env("LC_ALL", "C.UTF-8").env("TERM", "xterm-256color").current_dir(self.dir.path());
+        command
+    }
+
     /// Calls the program.
     pub(crate) fn dcm(&self, arguments: &[&str]) -> Called {
         Called::from(self.command().args(arguments).stdin(Stdio::null()).output().unwrap())

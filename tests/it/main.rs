@@ -1,4 +1,7 @@
 //! Tests of the program as a whole, with real processes and a real database.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::disallowed_methods, reason = "a test's own patience is not the product's time")]
+#![expect(clippy::print_stderr, reason = "a failed test tells what the manager said")]
 
 mod adoption;
 mod apps;
@@ -6,6 +9,7 @@ mod architecture;
 mod bad_apps;
 mod cli;
 mod commands;
+mod console;
 mod database_faults;
 mod fleet;
 mod run_app;

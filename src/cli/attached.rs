@@ -1,0 +1,158 @@
+//! `dcm` and `dcm console`: the console, with a manager inside if no other serves the database. The
+//! only place besides `headless` that starts one.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+
+use super::args::ConsoleArgs;
+use super::error::{Error, Kind};
+use super::logging::{self, Stderr};
+use super::session::{Session, block_on};
+use super::{headless, output};
+use crate::config::env;
+use crate::console::{self, Leave};
+use crate::process::{OpenError, on_termination, spawn_detached, user_name};
+use crate::runtime::{self, RunError, Stop};
+use crate::store::{OpenMode, OperatorStore, StoreError};
+
+/// Whether a manager may be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Client,
+    AttachedIfNeeded,
+}
+
+pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<u8, Error> {
+    if !output::is_terminal() {
+        return Err(Error::usage("the console needs a terminal")
+            .hint("dcm status shows the fleet, dcm --headless runs the manager"));
+    }
+    let (interrupter, mailbox) = console::mailbox();
+    on_termination(move |signal| interrupter.interrupt(signal))?;
+    let _guard = logging::begin(&session.settings, Stderr::Untouched)?;
+    let manager = match role {
+        Role::Client => None,
+        Role::AttachedIfNeeded => Manager::start(session)?,
+    };
+    let store: Arc<dyn OperatorStore> = session.store(OpenMode::Existing)?;
+    let options = console::Options {
+        store,
+        state: session.settings.state.clone(),
+        database: session.settings.database.to_string(),
+        user: user_name(),
+        is_attached: manager.is_some(),
+        is_read_only: args.read_only,
+        filter: args.filter.clone().unwrap_or_default(),
+        has_colour: env::get(env::NO_COLOR).is_none(),
+        is_unicode: env::is_unicode(),
+    };
+    let left = console::run(options, mailbox).map_err(|error| Error::failed(error.to_string()))?;
+    match manager {
+        None => Ok(match left {
+            Leave::HungUp => 129,
+            Leave::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
+            Leave::Client | Leave::Headless | Leave::Stop => 0,
+        }),
+        Some(manager) => manager.outlive(session, left),
+    }
+}
+
+/// A manager in a thread of this process.
+struct Manager {
+    stop: Stop,
+    thread: JoinHandle<Result<(), Error>>,
+}
+
+impl Manager {
+    /// Starts one; `None` when another one serves the database.
+    fn start(session: &Session) -> Result<Option<Self>, Error> {
+        let stop = Stop::new();
+        let asked = stop.clone();
+        let options = block_on(headless::options(session))?;
+        let (ready, is_ready) = channel();
+        let thread = std::thread::Builder::new().name("dcm-manager".to_owned()).spawn(move || {
+            let taken = ready.clone();
+            let result = block_on(async {
+                Ok(runtime::run(options, asked, move || {
+                    let _ = taken.send(None);
+                })
+                .await)
+            })?;
+            match result {
+                Err(RunError::Store(StoreError::Served(who))) => {
+                    let _ = ready.send(Some(who));
+                    Ok(())
+                }
+                Err(RunError::State(error @ OpenError::Locked { .. })) => {
+                    let _ = ready.send(Some(error.to_string()));
+                    Ok(())
+                }
+                result => Ok(result?),
+            }
+        })?;
+        match is_ready.recv() {
+            Ok(None) => Ok(Some(Self { stop, thread })),
+            Ok(Some(_)) => Ok(None),
+            // It has ended without a word: its result says why.
+            Err(_) => join(thread).map(|()| None),
+        }
+    }
+
+    /// What becomes of the manager once its console is left.
+    fn outlive(self, session: &Session, left: Leave) -> Result<u8, Error> {
+        match left {
+            // The terminal is gone, the fleet is not: the manager goes on in this process.
+            Leave::HungUp => {
+                tracing::info!("the terminal went away; the manager goes on without a console");
+                let stop = self.stop.clone();
+                let _ = on_termination(move |_| stop.ask());
+                join(self.thread)?;
+                Ok(0)
+            }
+            Leave::Headless => {
+                self.end()?;
+                let pid = spawn_detached(&headless_arguments(session))?;
+                output::message(&format!(
+                    "the manager goes on without a console (pid {pid}); dcm opens one again"
+                ));
+                Ok(0)
+            }
+            Leave::Client | Leave::Stop => {
+                self.end()?;
+                output::message("the manager has stopped; apps run on (dcm stop-apps stops them)");
+                Ok(0)
+            }
+            Leave::Interrupted(signal) => {
+                self.end()?;
+                Ok(u8::try_from(128 + signal).unwrap_or(1))
+            }
+        }
+    }
+
+    fn end(self) -> Result<(), Error> {
+        self.stop.ask();
+        join(self.thread)
+    }
+}
+
+fn join(thread: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(Error::new(Kind::Failed, "the manager has panicked; its log says more")))
+}
+
+/// The same database and directories, whatever the environment of the other process is.
+fn headless_arguments(session: &Session) -> Vec<OsString> {
+    let mut arguments = vec![OsString::from("--headless")];
+    arguments.extend(["--state-dir".into(), session.settings.state.path().into()]);
+    if let Some(config) = &session.config {
+        arguments.extend(["--config".into(), config.into()]);
+    }
+    // The URL may hold a password; it then comes by the environment or the file, as it did here.
+    if let crate::config::Database::Sqlite { .. } = session.settings.database {
+        arguments.extend(["--database".into(), session.settings.database.url().into()]);
+    }
+    arguments
+}

@@ -1,0 +1,25 @@
+//! The console that operators live in.
+//!
+//! `update(&mut Model, Msg) -> Option<Cmd>` decides, `view(&Model, &mut Frame)` draws; neither waits
+//! for anything. What takes time is done by the worker, in a thread of its own.
+
+mod cmd;
+
+mod confirm;
+mod fleet;
+mod glyphs;
+mod keymap;
+mod log;
+mod model;
+mod msg;
+mod program;
+mod sent;
+mod terminal;
+mod theme;
+mod tree;
+mod update;
+mod view;
+mod worker;
+
+pub use cmd::Leave;
+pub use program::{Interrupter, Mailbox, Options, RunError, mailbox, run};

@@ -1,0 +1,37 @@
+//! What happens to the console. Plain data, so that it can be recorded.
+
+use crossterm::event::KeyEvent;
+
+use crate::model::{AppPath, CommandRow, Delta, Now, Timestamp};
+use crate::process::LogRecord;
+
+/// Something that the console must take in.
+#[derive(Debug)]
+pub(super) enum Msg {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// Text was pasted. It is never taken for keys.
+    Paste(String),
+    /// The terminal has this size now: columns, rows.
+    Resize(u16, u16),
+    /// The terminal went away.
+    HungUp,
+    /// A signal asks the process to end.
+    Interrupted(i32),
+    /// Time passed.
+    Tick(Now),
+    /// Rows changed; read at this time of the database.
+    Changes { delta: Delta, read: Timestamp },
+    /// How many managers live.
+    Managers(usize),
+    /// The database does not answer, and why.
+    Lost(String),
+    /// Commands were entered into the ledger, or not.
+    Submitted(Result<Vec<CommandRow>, String>),
+    /// What became of commands so far.
+    Verdicts(Vec<CommandRow>),
+    /// Lines of the log that is open.
+    Log { app: AppPath, records: Vec<LogRecord>, is_start: bool },
+    /// The log cannot be read.
+    LogFailed { app: AppPath, why: String },
+}

@@ -1,0 +1,417 @@
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::draw;
+use crate::console::cmd::{Cmd, Leave};
+use crate::console::model::{Identity, Model};
+use crate::console::msg::Msg;
+use crate::console::theme::Theme;
+use crate::console::update::update;
+use crate::model::{
+    App, AppId, AppRow, AppState, CmdFlag, CmdName, CommandId, CommandRow, Delta, Fatal, FatalFlag,
+    LastCommand, Now, Policy, Program, Progress, Registered, Revision, RunStatus, Schedule, Timestamp,
+    parse_timestamp,
+};
+use crate::process::{LogRecord, Stream, clock};
+
+fn noon() -> Timestamp {
+    // Noon wherever the test runs: the screen shows local time.
+    let local = chrono::NaiveDate::from_ymd_opt(2026, 11, 23).unwrap().and_hms_opt(12, 0, 0).unwrap();
+    local.and_local_timezone(chrono::Local).unwrap().to_utc()
+}
+
+fn now(seconds: u64) -> Now {
+    let wall = noon() + TimeDelta::seconds(i64::try_from(seconds).unwrap());
+    Now { mono: Duration::from_secs(1000 + seconds), wall }
+}
+
+fn row(path: &str) -> AppRow {
+    let path = path.parse().unwrap();
+    AppRow {
+        app: App {
+            id: AppId::of(&path),
+            path,
+            program: Program::default(),
+            schedule: Schedule::default(),
+            policy: Policy::default(),
+            disabled: false,
+        },
+        next_run: Some(noon() + TimeDelta::minutes(30)),
+        state: AppState::default(),
+        progress: Progress::default(),
+        command: None,
+        asked_next_run: None,
+        sequence: 0,
+        is_named: true,
+        shown_fault: None,
+        row: 1,
+        revision: Revision(1),
+    }
+}
+
+fn running(path: &str, percent: u8, solved: u64, size: u64) -> AppRow {
+    let mut row = row(path);
+    row.state = AppState {
+        status: RunStatus::Running,
+        pid: Some(4120),
+        last_run: Some(noon() - TimeDelta::minutes(13)),
+        ..AppState::default()
+    };
+    row.progress = Progress {
+        task_size: Some(size),
+        percent: Some(percent),
+        solved,
+        failed: 11,
+        eta: Some(noon() + TimeDelta::minutes(2)),
+        message: Some("page 871 of 1000".to_owned()),
+    };
+    row
+}
+
+fn fleet() -> Vec<AppRow> {
+    let mut companies = row("croatia/fina/companies");
+    companies.app.disabled = true;
+    companies.state.fatal = Some(Fatal {
+        flag: FatalFlag::FailedToStart,
+        message: "python3.13: no such program in PATH".to_owned(),
+        time: noon(),
+    });
+    let mut owners = row("croatia/fina/owners");
+    owners.state =
+        AppState { status: RunStatus::Stopped, stopped_by: Some("ana".to_owned()), ..AppState::default() };
+    owners.next_run = None;
+    let mut documents = row("croatia/fina/documents");
+    documents.command = Some(LastCommand {
+        id: Some(CommandId(1)),
+        name: CmdName::Start,
+        flag: CmdFlag::Pending,
+        by: None,
+        time: None,
+        executed: None,
+    });
+    documents.state.waiting_for = Some("group croatia: 2 running".to_owned());
+    let mut liens = row("austria/tax/liens");
+    liens.next_run = Some(noon() - TimeDelta::minutes(12));
+    vec![
+        companies,
+        running("croatia/fina/insolvency", 87, 8712, 10_000),
+        running("croatia/registry/parcels", 12, 24_048_210, 200_400_000),
+        owners,
+        documents,
+        liens,
+    ]
+}
+
+fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
+    let identity = Identity {
+        database: "sqlite:/var/lib/dcm/dcm.db".to_owned(),
+        user: "ana".to_owned(),
+        is_attached: false,
+        is_read_only: false,
+    };
+    let mut model = Model::new(identity, size, now(0), "");
+    let delta = Delta {
+        rows: rows.into_iter().map(|row| Registered::App(Box::new(row))).collect(),
+        revision: Revision(1),
+        ..Delta::default()
+    };
+    update(&mut model, Msg::Changes { delta, read: noon() });
+    update(&mut model, Msg::Managers(1));
+    model
+}
+
+fn screen(model: &Model, theme: Theme) -> String {
+    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    let mut buffer = Buffer::empty(area);
+    draw(model, theme, &mut buffer, area);
+    let line = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+    (0..area.height).flat_map(|y| [line(y).trim_end().to_owned(), "\n".to_owned()]).collect()
+}
+
+fn unicode() -> Theme {
+    Theme::new(true, true)
+}
+
+fn press(model: &mut Model, key: KeyCode) -> Option<Cmd> {
+    update(model, Msg::Key(KeyEvent::new(key, KeyModifiers::NONE)))
+}
+
+fn type_keys(model: &mut Model, keys: &str) -> Option<Cmd> {
+    keys.chars().fold(None, |_, key| press(model, KeyCode::Char(key)))
+}
+
+/// Time goes on, so that a question that was opened is no longer deaf.
+fn wait(model: &mut Model, seconds: u64) {
+    let wall = model.now.wall + TimeDelta::seconds(i64::try_from(seconds).unwrap());
+    let now = Now { mono: model.now.mono + Duration::from_secs(seconds), wall };
+    update(model, Msg::Tick(now));
+}
+
+#[test]
+fn the_fleet_at_common_sizes() {
+    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12))] {
+        let mut model = model(size, fleet());
+        press(&mut model, KeyCode::Char('+'));
+        insta::assert_snapshot!(format!("fleet_{name}"), screen(&model, unicode()));
+    }
+    let mut model = model((80, 24), fleet());
+    press(&mut model, KeyCode::Char('+'));
+    insta::assert_snapshot!("fleet_ascii", screen(&model, Theme::new(false, false)));
+}
+
+#[test]
+fn every_screen_at_every_size_without_a_panic() {
+    let sizes = (1..=12).flat_map(|height| (1..=40).step_by(3).map(move |width| (width, height)));
+    for size in sizes.chain([(1, 1), (500, 200), (0, 0), (u16::MAX, 1)]) {
+        let mut model = model(size, fleet());
+        for keys in ["+", "?", "q", "/", "x"] {
+            type_keys(&mut model, keys);
+            screen(&model, unicode());
+            press(&mut model, KeyCode::Esc);
+        }
+        wait(&mut model, 1);
+        press(&mut model, KeyCode::Esc);
+        type_keys(&mut model, "GGl");
+        screen(&model, unicode());
+    }
+}
+
+#[test]
+fn an_empty_fleet_says_what_to_do() {
+    let model = model((80, 24), Vec::new());
+    assert!(screen(&model, unicode()).contains("dcm app add GROUP/PARENT/APP registers one"));
+}
+
+#[test]
+fn only_rows_that_are_seen_are_drawn() {
+    let cost = |count| {
+        let rows = (0..count).map(|number| row(&format!("g{}/p{}/app{number}", number % 10, number % 100)));
+        let mut model = model((120, 40), rows.collect());
+        press(&mut model, KeyCode::Char('+'));
+        press(&mut model, KeyCode::Char('G'));
+        assert!(screen(&model, unicode()).contains(&format!("app{}", count - 1)));
+        let draw = || {
+            let begin = clock::boot_time();
+            screen(&model, unicode());
+            clock::boot_time().saturating_sub(begin)
+        };
+        (0..20).map(|_| draw()).min().unwrap()
+    };
+    let (few, many) = (cost(100), cost(10_000));
+    assert!(many < few * 3, "{few:?} for 100 rows, {many:?} for 10,000");
+}
+
+#[test]
+fn a_dangerous_key_asks_first_and_is_deaf_to_what_was_typed_before() {
+    let mut model = model((80, 24), fleet());
+    type_keys(&mut model, "/insolvency");
+    press(&mut model, KeyCode::Enter);
+    press(&mut model, KeyCode::Char('G'));
+    assert_eq!(press(&mut model, KeyCode::Char('x')), None);
+    insta::assert_snapshot!("confirm_stop", screen(&model, unicode()));
+    assert_eq!(press(&mut model, KeyCode::Char('y')), None, "too soon to be meant");
+    wait(&mut model, 1);
+    assert_eq!(press(&mut model, KeyCode::Enter), None, "enter is not yes");
+    let apps = vec!["croatia/fina/insolvency".parse().unwrap()];
+    assert_eq!(press(&mut model, KeyCode::Char('y')), Some(Cmd::Submit { name: CmdName::Stop, apps }));
+}
+
+#[test]
+fn starting_one_app_needs_no_question_and_what_changes_nothing_is_not_sent() {
+    let mut model = model((80, 24), fleet());
+    type_keys(&mut model, "/liens");
+    press(&mut model, KeyCode::Enter);
+    press(&mut model, KeyCode::Char('G'));
+    let apps = vec!["austria/tax/liens".parse().unwrap()];
+    assert_eq!(press(&mut model, KeyCode::Char('s')), Some(Cmd::Submit { name: CmdName::Start, apps }));
+    press(&mut model, KeyCode::Esc);
+    type_keys(&mut model, "/insolvency");
+    press(&mut model, KeyCode::Enter);
+    press(&mut model, KeyCode::Char('G'));
+    assert_eq!(press(&mut model, KeyCode::Char('s')), None);
+    assert!(screen(&model, unicode()).contains("START would change nothing for croatia/fina/insolvency"));
+}
+
+#[test]
+fn a_whole_group_takes_its_number() {
+    let rows = (0..12).map(|number| running(&format!("g/p/app{number}"), 5, 5, 100));
+    let mut model = model((80, 24), rows.collect());
+    press(&mut model, KeyCode::Char('g'));
+    assert_eq!(press(&mut model, KeyCode::Char('x')), None);
+    wait(&mut model, 1);
+    assert_eq!(type_keys(&mut model, "y"), None);
+    assert_eq!(type_keys(&mut model, "1"), None);
+    assert_eq!(press(&mut model, KeyCode::Enter), None);
+    insta::assert_snapshot!("confirm_number", screen(&model, unicode()));
+    assert_eq!(type_keys(&mut model, "2"), None);
+    match press(&mut model, KeyCode::Enter) {
+        Some(Cmd::Submit { name: CmdName::Stop, apps }) => assert_eq!(apps.len(), 12),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_cursor_stays_on_its_app_when_others_come_and_go() {
+    let mut model = model((80, 24), fleet());
+    type_keys(&mut model, "n");
+    assert!(screen(&model, unicode()).contains("croatia/fina/companies  FAILED_TO_START: python3.13"));
+    let delta = Delta {
+        rows: vec![Registered::App(Box::new(row("aaa/first/new")))],
+        removed: vec![AppId::of(&"austria/tax/liens".parse().unwrap())],
+        revision: Revision(2),
+        more: false,
+    };
+    update(&mut model, Msg::Changes { delta, read: noon() });
+    assert_eq!(model.tree.current().unwrap().name(), "croatia/fina/companies");
+}
+
+#[test]
+fn filters_narrow_and_esc_brings_all_back() {
+    let mut model = model((80, 24), fleet());
+    let apps = |model: &Model| {
+        model.tree.lines().iter().filter(|line| line.name().matches('/').count() == 2).count()
+    };
+    let count = |model: &mut Model, filter: &str| {
+        type_keys(model, "/");
+        update(model, Msg::Paste(filter.to_owned()));
+        press(model, KeyCode::Enter);
+        let found = apps(model);
+        press(model, KeyCode::Esc);
+        found
+    };
+    for (filter, expected) in [
+        ("fina", 4),
+        ("is:running", 2),
+        ("is:fatal", 1),
+        ("is:stopped,waiting", 2),
+        ("is:disabled", 1),
+        ("is:pending", 1),
+        ("g:croatia !is:running", 3),
+        ("p:registry", 1),
+        ("INSOLVENCY", 1),
+        ("nothing-like-that", 0),
+    ] {
+        assert_eq!(count(&mut model, filter), expected, "{filter}");
+    }
+    // While it is typed, esc brings back the filter before.
+    type_keys(&mut model, "/fina");
+    press(&mut model, KeyCode::Esc);
+    assert!(!model.tree.filter().is_active());
+}
+
+#[test]
+fn pasted_text_is_never_taken_for_keys() {
+    let mut model = model((80, 24), fleet());
+    assert_eq!(update(&mut model, Msg::Paste("xDyyy\n".to_owned())), None);
+    assert!(matches!(model.focus, crate::console::model::Focus::Fleet));
+}
+
+#[test]
+fn a_lost_database_is_said_and_actions_wait_for_it() {
+    let mut model = model((80, 24), fleet());
+    type_keys(&mut model, "n");
+    update(&mut model, Msg::Lost("another program holds its lock".to_owned()));
+    wait(&mut model, 42);
+    let shown = screen(&model, unicode());
+    assert!(
+        shown.contains("CONNECTION LOST 42s - data of 12:00:00 - another program holds its lock"),
+        "{shown}"
+    );
+    assert_eq!(press(&mut model, KeyCode::Char('E')), None);
+    assert!(screen(&model, unicode()).contains("actions are off until the database answers"));
+    let delta = Delta { revision: Revision(3), ..Delta::default() };
+    update(&mut model, Msg::Changes { delta, read: now(42).wall });
+    assert!(screen(&model, unicode()).contains("the database is back after 42 s: 0 apps changed"));
+}
+
+#[test]
+fn verdicts_are_told_as_they_come() {
+    let mut model = model((80, 24), fleet());
+    let verdict = |flag, reason: Option<&str>| CommandRow {
+        id: CommandId(1),
+        app: "x".to_owned(),
+        name: CmdName::Stop,
+        flag,
+        by: "ana".to_owned(),
+        source: "console".to_owned(),
+        time: noon(),
+        executed: None,
+        reason: reason.map(str::to_owned),
+    };
+    let rows = vec![
+        verdict(CmdFlag::Executed, None),
+        verdict(CmdFlag::NotExecuted, Some("not running")),
+        verdict(CmdFlag::Pending, None),
+    ];
+    update(&mut model, Msg::Verdicts(rows));
+    assert!(screen(&model, unicode()).contains("STOP ✓1 ✗1 …1 not running"));
+}
+
+#[test]
+fn the_log_follows_is_held_and_follows_again() {
+    let mut model = model((80, 24), fleet());
+    type_keys(&mut model, "n");
+    let app = "croatia/fina/companies".parse().unwrap();
+    assert_eq!(press(&mut model, KeyCode::Char('l')), Some(Cmd::OpenLog(app)));
+    let records = |from: usize, to: usize| {
+        (from..to)
+            .map(|number| LogRecord {
+                time: parse_timestamp("2026-11-23T11:00:00Z").ok(),
+                stream: if number % 10 == 0 { Stream::Err } else { Stream::Out },
+                is_complete: true,
+                text: format!("line {number} \x1b[31mred").into_bytes(),
+            })
+            .collect()
+    };
+    let app = || "croatia/fina/companies".parse().unwrap();
+    update(&mut model, Msg::Log { app: app(), records: records(0, 100), is_start: true });
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("following") && shown.contains("line 99 \\x1b[31mred"), "{shown}");
+    press(&mut model, KeyCode::PageUp);
+    update(&mut model, Msg::Log { app: app(), records: records(100, 138), is_start: false });
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("held, 38 new lines below") && !shown.contains("line 137"), "{shown}");
+    press(&mut model, KeyCode::Char('F'));
+    assert!(screen(&model, unicode()).contains("line 137"));
+    assert_eq!(press(&mut model, KeyCode::Esc), Some(Cmd::CloseLog));
+}
+
+#[test]
+fn help_is_the_table_of_keys() {
+    let mut model = model((80, 40), fleet());
+    press(&mut model, KeyCode::Char('?'));
+    insta::assert_snapshot!("help", screen(&model, unicode()));
+}
+
+#[test]
+fn leaving_asks_when_the_manager_lives_here() {
+    let mut model = model((80, 24), fleet());
+    assert_eq!(press(&mut model, KeyCode::Char('q')), Some(Cmd::Leave(Leave::Client)));
+    model.identity.is_attached = true;
+    assert_eq!(press(&mut model, KeyCode::Char('q')), None);
+    insta::assert_snapshot!("leave", screen(&model, unicode()));
+    wait(&mut model, 1);
+    assert_eq!(press(&mut model, KeyCode::Char('b')), Some(Cmd::Leave(Leave::Headless)));
+    assert_eq!(press(&mut model, KeyCode::Char('s')), Some(Cmd::Leave(Leave::Stop)));
+    press(&mut model, KeyCode::Esc);
+    let interrupt = || Msg::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
+    assert_eq!(update(&mut model, interrupt()), None);
+    assert_eq!(update(&mut model, interrupt()), Some(Cmd::Leave(Leave::Headless)));
+    assert_eq!(update(&mut model, Msg::HungUp), Some(Cmd::Leave(Leave::HungUp)));
+}
+
+#[test]
+fn a_read_only_console_sends_nothing() {
+    let mut model = model((80, 24), fleet());
+    model.identity.is_read_only = true;
+    type_keys(&mut model, "n");
+    for key in "sxrED".chars() {
+        assert_eq!(press(&mut model, KeyCode::Char(key)), None);
+    }
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("[RO]") && shown.contains("this console is read-only"), "{shown}");
+}

@@ -1,0 +1,79 @@
+//! Text into cells: cut to its place, with everything odd made visible.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use chrono::Local;
+
+use crate::model::{Printable, Timestamp};
+
+/// Writes text at a column of a row; gives back the column after it.
+pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, column: u16, text: &str, style: Style) -> u16 {
+    if row >= area.height || column >= area.width {
+        return column;
+    }
+    let room = usize::from(area.width - column);
+    let shown = Printable(text).to_string();
+    let (end, _) = buffer.set_stringn(area.x + column, area.y + row, shown, room, style);
+    end - area.x
+}
+
+/// Writes text that ends before this column.
+pub(super) fn put_right(buffer: &mut Buffer, area: Rect, row: u16, end: u16, text: &str, style: Style) {
+    let shown = Printable(text).to_string();
+    let width = u16::try_from(shown.chars().count()).unwrap_or(u16::MAX);
+    put(buffer, area, row, end.saturating_sub(width), &shown, style);
+}
+
+/// `12,301`, or `24.0M` when that would take more than nine places.
+pub(super) fn count(value: u64) -> String {
+    if value >= 10_000_000 {
+        #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+        let millions = value as f64 / 1e6;
+        return if millions >= 10_000.0 {
+            format!("{:.1}G", millions / 1e3)
+        } else {
+            format!("{millions:.1}M")
+        };
+    }
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `48s`, `22m`, `1h12m`, `3d04h`.
+pub(super) fn span(seconds: i64) -> String {
+    match seconds.max(0) {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}m", seconds / 60),
+        seconds @ 3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        seconds => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// A moment of the local day, or the day where it is another.
+pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
+    let (time, now) = (time.with_timezone(&Local), now.with_timezone(&Local));
+    let form = if time.date_naive() == now.date_naive() { "%H:%M" } else { "%m-%d" };
+    time.format(form).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_spans_are_short() {
+        let counts: Vec<_> = [0, 999, 1000, 12_301, 9_999_999, 24_000_000, 50_100_000_000].map(count).into();
+        assert_eq!(counts, ["0", "999", "1,000", "12,301", "9,999,999", "24.0M", "50.1G"]);
+        let spans: Vec<_> = [-5, 0, 59, 60, 1320, 4320, 90_000].map(span).into();
+        assert_eq!(spans, ["0s", "0s", "59s", "1m", "22m", "1h12m", "1d01h"]);
+    }
+}

@@ -1,0 +1,190 @@
+//! The console's hands: reads the database and logs, and enters commands. A thread with a small
+//! event loop of its own, so that the screen never waits.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::msg::Msg;
+use crate::model::{AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision, RunId};
+use crate::process::{LogTail, StateDir, clock, logs_of};
+use crate::store::{OperatorStore, StoreError};
+
+/// How often the database is asked without a hint.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Changes are shown at most so often.
+const CHANGES_EVERY: Duration = Duration::from_millis(100);
+
+/// How often an open log is looked at.
+const LOG_EVERY: Duration = Duration::from_millis(100);
+
+/// How many lines of a log are read when it is opened.
+const LOG_LINES: usize = 1000;
+
+/// A manager whose heartbeat is older has ended.
+const HEARTBEAT_MAX: TimeDelta = TimeDelta::seconds(15);
+
+/// What the worker is asked.
+#[derive(Debug)]
+pub(super) enum Request {
+    Submit { name: CmdName, apps: Vec<AppPath> },
+    OpenLog(AppPath),
+    CloseLog,
+}
+
+pub(super) struct Worker {
+    pub(super) store: Arc<dyn OperatorStore>,
+    pub(super) state: StateDir,
+    pub(super) user: String,
+    pub(super) messages: Sender<Msg>,
+    pub(super) requests: UnboundedReceiver<Request>,
+}
+
+/// A log that is followed.
+struct OpenLog {
+    app: AppPath,
+    run: Option<RunId>,
+    tail: Option<LogTail>,
+}
+
+/// The console has gone.
+struct Gone;
+
+impl Worker {
+    /// Goes on until the console is gone.
+    pub(super) async fn run(mut self) {
+        let mut changed = self.store.changed();
+        let mut poll = interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut log_tick = interval(LOG_EVERY);
+        log_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut revision = Revision::default();
+        let mut sent: Vec<CommandId> = Vec::new();
+        let mut log: Option<OpenLog> = None;
+        loop {
+            let result = tokio::select! {
+                request = self.requests.recv() => match request {
+                    Some(Request::Submit { name, apps }) => self.submit(name, &apps, &mut sent).await,
+                    Some(Request::OpenLog(app)) => {
+                        log = Some(OpenLog { app, run: None, tail: None });
+                        Ok(())
+                    }
+                    Some(Request::CloseLog) => {
+                        log = None;
+                        Ok(())
+                    }
+                    None => return,
+                },
+                Ok(()) = changed.changed() => {
+                    let result = self.look(&mut revision, &mut sent).await;
+                    tokio::time::sleep(CHANGES_EVERY).await;
+                    result
+                }
+                _ = poll.tick() => self.look(&mut revision, &mut sent).await,
+                _ = log_tick.tick(), if log.is_some() => match &mut log {
+                    Some(log) => self.follow(log),
+                    None => Ok(()),
+                },
+            };
+            if result.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn tell(&self, msg: Msg) -> Result<(), Gone> {
+        self.messages.send(msg).map_err(|_| Gone)
+    }
+
+    /// Reads what is new. A failure is told, and it is tried again with the next poll.
+    async fn look(&self, revision: &mut Revision, sent: &mut Vec<CommandId>) -> Result<(), Gone> {
+        match self.try_look(revision, sent).await {
+            Ok(messages) => messages.into_iter().try_for_each(|msg| self.tell(msg)),
+            Err(error) => self.tell(Msg::Lost(error.to_string())),
+        }
+    }
+
+    async fn try_look(
+        &self,
+        revision: &mut Revision,
+        sent: &mut Vec<CommandId>,
+    ) -> Result<Vec<Msg>, StoreError> {
+        let mut messages = Vec::new();
+        let read = self.store.time().await?;
+        loop {
+            let delta = self.store.changes_since(*revision).await?;
+            let more = delta.more;
+            *revision = delta.revision;
+            messages.push(Msg::Changes { delta, read });
+            if !more {
+                break;
+            }
+        }
+        let managers = self.store.managers().await?;
+        let live = managers
+            .iter()
+            .filter(|row| row.stopped.is_none() && read - row.heartbeat < HEARTBEAT_MAX)
+            .count();
+        messages.push(Msg::Managers(live));
+        if !sent.is_empty() {
+            let rows = self.store.commands(sent.clone()).await?;
+            if rows.iter().all(|row| row.flag != CmdFlag::Pending) {
+                sent.clear();
+            }
+            messages.push(Msg::Verdicts(rows));
+        }
+        Ok(messages)
+    }
+
+    async fn submit(&self, name: CmdName, apps: &[AppPath], sent: &mut Vec<CommandId>) -> Result<(), Gone> {
+        let time = clock::wall();
+        let commands = apps.iter().map(|path| NewCommand {
+            app: AppId::of(path),
+            name,
+            args: None,
+            by: self.user.clone(),
+            source: CommandSource::Console,
+            time,
+            expires: None,
+        });
+        let result = match self.store.submit(commands.collect()).await {
+            Ok(ids) => {
+                sent.clone_from(&ids);
+                self.store.commands(ids).await
+            }
+            Err(error) => Err(error),
+        };
+        self.tell(Msg::Submitted(result.map_err(|error| error.to_string())))
+    }
+
+    /// Reads what was written to the log since; a new run goes on in a file of its own.
+    fn follow(&self, log: &mut OpenLog) -> Result<(), Gone> {
+        let newest = logs_of(&self.state, AppId::of(&log.app)).into_iter().next();
+        let app = log.app.clone();
+        let records = match newest {
+            Some((run, path)) if log.run != Some(run) => {
+                let is_first = log.run.is_none();
+                log.run = Some(run);
+                let opened = LogTail::open(&path, LOG_LINES);
+                opened.map(|(tail, records)| {
+                    log.tail = Some(tail);
+                    Some((records, is_first))
+                })
+            }
+            Some(_) => {
+                log.tail.as_mut().map_or(Ok(None), |tail| tail.more().map(|records| Some((records, false))))
+            }
+            None => Ok(Some((Vec::new(), false))),
+        };
+        match records {
+            Ok(Some((records, is_start))) => self.tell(Msg::Log { app, records, is_start }),
+            Ok(None) => Ok(()),
+            Err(error) => self.tell(Msg::LogFailed { app, why: error.to_string() }),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Notices when the terminal goes away.
+
+use std::io;
+use std::os::fd::AsFd as _;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// Calls `act` when standard input hangs up. From then on it is a pipe that nobody writes to: a
+/// reader of a terminal that is gone gets nothing, at once and again and again, and would take all
+/// of a processor (crossterm issue 793).
+pub(in crate::process) fn watch_terminal(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let (idle, keep) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    std::thread::Builder::new().name("dcm-terminal".to_owned()).spawn(move || {
+        let stdin = io::stdin();
+        loop {
+            let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
+            let _ = poll(&mut fds, PollTimeout::NONE);
+            let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+            if fds[0].revents().is_some_and(|revents| revents.intersects(gone)) {
+                let _ = nix::unistd::dup2_stdin(&idle);
+                act();
+                // The pipe stays open for as long as the process lives.
+                std::mem::forget(keep);
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
