@@ -433,12 +433,15 @@ pub(super) enum DbCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
+    /// Where the demo is to live, and stay; a temporary directory if none is named.
+    pub(super) dir: Option<PathBuf>,
+
     /// Only prepare the fleet, and say where it is.
     #[arg(long)]
     pub(super) prepare: bool,
 
     /// Run it without a console.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "prepare")]
     pub(super) without_console: bool,
 }
 

@@ -4,6 +4,7 @@ mod app;
 mod args;
 mod attached;
 mod db;
+mod demo;
 mod error;
 mod format;
 mod headless;
@@ -52,6 +53,9 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         clap_complete::generate(shell, &mut Cli::command(), "dcm", &mut std::io::stdout());
         return Ok(0);
     }
+    if let Some(Command::Demo(args)) = command {
+        return demo::demo(global, args);
+    }
     let session = Session::new(global)?;
     let done = |result: Result<(), Error>| result.map(|()| 0);
     match command {
@@ -74,8 +78,7 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         Some(Command::Report(args)) => done(report::report(&args)),
         Some(Command::StopApps(args)) => done(stop_apps::stop_apps(&session, &args)),
         Some(Command::Db(command)) => done(db::db(&session, command)),
-        Some(Command::Demo(_)) => Err(Error::failed("no demo yet")),
-        // Done above, without settings.
-        Some(Command::Completions { .. }) => Ok(0),
+        // Done above, without these settings.
+        Some(Command::Completions { .. } | Command::Demo(_)) => Ok(0),
     }
 }

@@ -50,6 +50,7 @@ impl Session {
             state: self.settings.state.clone(),
             python: self.settings.python.clone(),
             database_url: self.settings.database.url(),
+            dcm: std::env::current_exe().unwrap_or_else(|_| "dcm".into()),
             cwd: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         }
     }

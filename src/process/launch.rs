@@ -30,8 +30,10 @@ pub struct LaunchSettings {
     pub python: String,
     /// For apps that may see it; holds a password.
     pub database_url: String,
-    /// The working directory of apps that name none.
+    /// The working directory of apps that name none; a relative one starts here.
     pub cwd: PathBuf,
+    /// This program, for apps that call `dcm report`.
+    pub dcm: PathBuf,
 }
 
 impl LaunchSettings {
@@ -47,7 +49,7 @@ impl LaunchSettings {
             run: run.to_string(),
             app: launch.app.to_string(),
             argv: self.argv(launch),
-            cwd: launch.program.cwd.clone().unwrap_or_else(|| self.cwd.to_string_lossy().into_owned()),
+            cwd: self.cwd(launch).to_string_lossy().into_owned(),
             env: self.env(run, launch, begun),
             grace_ms: u64::try_from(launch.stop_grace.as_millis()).unwrap_or(u64::MAX),
             log: self.state.log(launch.app, run, begun),
@@ -55,6 +57,10 @@ impl LaunchSettings {
             doorbell: self.state.doorbell(),
             open_files,
         }
+    }
+
+    fn cwd(&self, launch: &Launch) -> PathBuf {
+        launch.program.cwd.as_ref().map_or_else(|| self.cwd.clone(), |cwd| self.cwd.join(cwd))
     }
 
     fn argv(&self, launch: &Launch) -> Vec<String> {
@@ -86,6 +92,7 @@ impl LaunchSettings {
                 ("DC_TRIGGER", launch.trigger.word().to_owned()),
                 // With one manager the owner never changes: its epoch stays 0.
                 ("DC_FENCE", format!("0:{}:0", launch.app)),
+                ("DC_PROGRAM", self.dcm.to_string_lossy().into_owned()),
                 ("DC_RUN_DIR", self.state.run(run).path().to_string_lossy().into_owned()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
@@ -136,6 +143,7 @@ mod tests {
             python: "/venv/bin/python".to_owned(),
             database_url: "postgres://u:secret@h/d".to_owned(),
             cwd: PathBuf::from("/srv"),
+            dcm: PathBuf::from("/usr/bin/dcm"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! `dcm app`: the definitions of apps.
 
 mod add;
+pub(in crate::cli) mod definitions;
 mod export;
 mod import;
 mod limit;
@@ -42,7 +43,10 @@ fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
     schedule.time_zone = definition.time_zone.unwrap_or(schedule.time_zone);
     schedule.jitter = definition.jitter.unwrap_or(schedule.jitter);
     if let Some(cwd) = definition.cwd {
-        program.cwd = Some(cwd).filter(|cwd| !cwd.is_empty() && cwd != "none");
+        program.cwd = match cwd.as_str() {
+            "" | "none" => None,
+            _ => Some(std::path::absolute(&cwd)?.to_string_lossy().into_owned()),
+        };
     }
     for (name, value) in definition.env {
         if value.is_empty() {

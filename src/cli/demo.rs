@@ -1,0 +1,146 @@
+//! `dcm demo`: a small fleet of real apps, in a directory and on a database of its own.
+
+use std::fs;
+use std::path::Path;
+
+use super::app::definitions;
+use super::args::{ConsoleArgs, DemoArgs, Global};
+use super::attached::{self, Role};
+use super::error::Error;
+use super::session::{Session, block_on, live_managers};
+use super::{headless, output};
+use crate::model::Schedule;
+use crate::process::{clock, stop_all, user_name};
+use crate::store::{Existing, OpenMode, OperatorStore as _, Registration};
+
+/// Names files of `examples/` and takes them into the program.
+macro_rules! examples {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/", $name)))),*]
+    };
+}
+
+/// The fleet, as it is in `examples/`.
+const FILES: &[(&str, &str)] = &examples![
+    "fleet.toml",
+    "data/companies.csv",
+    "apps/croatia/court/register/main.py",
+    "apps/croatia/fina/companies/main.py",
+    "apps/croatia/fina/summary/main.py",
+    "apps/local/disk/usage/usage.sh",
+    "apps/local/files/crawl/main.py",
+    "apps/local/site/server/main.py",
+    "apps/slovenia/bank/archive/main.py",
+    "apps/slovenia/bank/rates/main.py",
+    "apps/slovenia/legacy/importer/main.py",
+    "apps/slovenia/mail/inbox/main.py",
+];
+
+pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
+    if global.database.is_some() || global.state_dir.is_some() {
+        return Err(Error::usage("the demo has a database and a state directory of its own")
+            .hint("dcm demo DIR says where they are to be"));
+    }
+    let is_kept = args.dir.is_some() || args.prepare;
+    let dir = match args.dir {
+        Some(dir) => std::path::absolute(&dir)?,
+        None => std::env::temp_dir().join(format!("dcm-demo-{}", uuid::Uuid::new_v4().simple())),
+    };
+    let state = dir.join("state");
+    let database = format!("sqlite:{}", state.join("dcm.db").display());
+    let session =
+        Session::new(Global { database: Some(database), state_dir: Some(state.clone()), ..global })?;
+    if !state.join("dcm.db").exists() {
+        prepare(&session, &dir).map_err(|error| Error::failed(format!("{}: {error}", dir.display())))?;
+    }
+    let elsewhere = format!("dcm --state-dir {}", state.display());
+    if args.prepare {
+        output::data(&format!("{}\n", dir.display()));
+        output::message(&format!("the demo is ready: {elsewhere}"));
+        return Ok(0);
+    }
+    let result = if args.without_console {
+        output::message(&format!("the demo is looked at by {elsewhere} status"));
+        headless::headless(&session).map(|()| 0)
+    } else {
+        attached::open(&session, &ConsoleArgs::default(), Role::AttachedIfNeeded)
+    };
+    let is_served = block_on(async {
+        let (managers, _) = live_managers(session.store(OpenMode::Existing)?.as_ref()).await?;
+        Ok(!managers.is_empty())
+    });
+    if matches!(is_served, Ok(true)) {
+        output::message(&format!("the demo goes on: {elsewhere}"));
+        return result;
+    }
+    let stopped = stop_all(&session.settings.state, &user_name(), GRACE);
+    if is_kept || !stopped.left.is_empty() {
+        output::message(&format!("the demo is kept in {}; its apps are stopped", dir.display()));
+    } else if fs::remove_dir_all(&dir).is_ok() {
+        output::message("the demo is over; its apps are stopped and its directory is removed");
+    }
+    result
+}
+
+/// The examples keep nothing that a sudden end could spoil.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Writes the apps and registers them, all due now.
+fn prepare(session: &Session, dir: &Path) -> Result<(), Error> {
+    if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Error::usage("it is not empty, and holds no demo"));
+    }
+    for (name, text) in FILES {
+        let file = dir.join(name);
+        fs::create_dir_all(file.parent().unwrap_or(dir))?;
+        fs::write(&file, text)?;
+    }
+    let entries = definitions::parse(FILES[0].1, dir)
+        .unwrap_or_else(|faults| unreachable!("a test reads the definitions: {faults:?}"));
+    let now = clock::now().wall;
+    let due = |entry: definitions::Entry| Registration {
+        next_run: (entry.app.schedule != Schedule::default()).then_some(now),
+        app: entry.app,
+        existing: Existing::Refuse,
+    };
+    let store = session.store(OpenMode::Create)?;
+    block_on(async { Ok(store.register(entries.into_iter().map(due).collect()).await?) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn all_examples_are_in_the_program() {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
+        let mut found = BTreeSet::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true if path.ends_with("__pycache__") || path.ends_with("out") => {}
+                    true => folders.push(path),
+                    false => {
+                        _ = found
+                            .insert(path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/"))
+                    }
+                }
+            }
+        }
+        let known: BTreeSet<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(known, found);
+    }
+
+    #[test]
+    fn the_definitions_are_sound() {
+        let entries = definitions::parse(FILES[0].1, Path::new("/demo")).unwrap();
+        assert!(entries.len() >= 10);
+        assert!(entries.iter().all(|entry| entry.enabled == Some(true)));
+        assert!(entries.iter().all(|entry| entry.app.program.cwd.as_deref() == Some("/demo")));
+    }
+}
