@@ -245,6 +245,14 @@ fn reap(pid: Option<Pid>) -> Option<WaitStatus> {
     }
 }
 
+/// Closes what whoever started the manager left open in it, a lock of a script for example: a shim
+/// would hold it for as long as its app runs.
+fn close_inherited() {
+    // SAFETY: close_range takes three integers; so early nothing in this process owns a descriptor
+    // above the three standard ones.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+}
+
 /// Keeps descriptors that this process got from its parent from the programs that it starts.
 fn keep_descriptors() {
     // SAFETY: close_range takes three integers; with this flag nothing is closed now. Kernels before

@@ -275,7 +275,7 @@ pub(crate) fn until_gone(pid: u32) {
     }
 }
 
-async fn runs_of(store: &SqliteStore, path: &str) -> Vec<Run> {
+pub(crate) async fn runs_of(store: &SqliteStore, path: &str) -> Vec<Run> {
     let query = HistoryQuery { apps: vec![id(path)], limit: 100_000, ..HistoryQuery::default() };
     store.history(query).await.unwrap()
 }

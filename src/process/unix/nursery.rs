@@ -85,6 +85,7 @@ fn send(socket: &OwnedFd, path: &Path, journal: &File) -> io::Result<()> {
 /// `dcm shim --nursery`: goes on until the manager is gone.
 pub(in crate::process) fn main() -> ExitCode {
     let _ = nix::unistd::setsid();
+    super::close_inherited();
     // Shims that have ended are nobody's zombies. They themselves set this back.
     // SAFETY: no handler is set.
     let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };

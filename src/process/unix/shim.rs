@@ -59,6 +59,9 @@ struct Foreground {
 pub(in crate::process) fn main(dir: &Path, journal: Option<File>) -> ExitCode {
     // Its own session: a signal for the terminal or the group of the manager is not for it.
     let _ = nix::unistd::setsid();
+    if journal.is_none() {
+        super::close_inherited();
+    }
     match run_at(dir, journal) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads what a shim prints; the manager sees that it ended without a record.

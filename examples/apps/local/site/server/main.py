@@ -12,19 +12,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 with open("data/companies.csv", encoding="utf-8", newline="") as file:
     COMPANIES = {row["oib"]: row for row in csv.DictReader(file)}
-served = refused = 0
+served = refused = rates = 0
 
 
 class Site(BaseHTTPRequestHandler):
     def do_GET(self):
-        global served, refused
+        global rates
+        rates += self.path == "/rates.json"
         if self.path == "/":
             links = [f'<li><a href="/company/{oib}">{oib}</a>' for oib in list(COMPANIES)[:40]]
             self.answer(200, "text/html", "<ul>" + "\n".join(links + ['<li><a href="/company/0">gone</a>']))
         elif self.path.removeprefix("/company/") in COMPANIES:
             row = COMPANIES[self.path.removeprefix("/company/")]
             self.answer(200, "text/html", f"<h1>{html.escape(row['name'])}</h1><p>{html.escape(row['town'])}")
-        elif self.path == "/rates.json" and (served + refused) % 3 == 2:
+        elif self.path == "/rates.json" and rates % 3 == 1:
             self.answer(503, "text/plain", "the bank is closed, come again")
         elif self.path == "/rates.json":
             self.answer(200, "application/json", json.dumps({"USD": round(random.uniform(1, 1.2), 4)}))

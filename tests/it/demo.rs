@@ -1,0 +1,122 @@
+//! The first thing that a newcomer sees.
+
+use std::process::{Child, Stdio};
+
+use dcm::model::{AppRow, FatalFlag, Registered, RunStatus};
+use dcm::store::{OpenMode, SqliteStore, read_fleet};
+
+use crate::fleet::{Fleet, is_alive, send_signal, until_gone, wait};
+use crate::terminal::Terminal;
+
+/// The demo as a service, in a directory that is kept.
+struct Demo(Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // Asked in order, it ends its apps.
+        if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            send_signal(self.0.id(), libc::SIGTERM);
+            let _ = self.0.wait();
+        }
+    }
+}
+
+fn demo(fleet: &Fleet) -> Demo {
+    let mut command = fleet.command();
+    command.env_remove("DC_STATE_DIR").args(["demo", "fleet", "--without-console"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Demo(command.spawn().unwrap())
+}
+
+#[test]
+fn every_app_of_the_demo_does_what_it_is_there_to_show() {
+    let fleet = Fleet::new();
+    let prepared = fleet.command().env_remove("DC_STATE_DIR").args(["demo", "fleet", "--prepare"]).output();
+    assert!(prepared.unwrap().status.success());
+    let database = fleet.dir.path().join("fleet/state/dcm.db");
+    let mut demo = demo(&fleet);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(async {
+        let store = SqliteStore::open(&database, OpenMode::Existing).unwrap();
+        until(&store, "local/site/server", "serves pages", |row| row.progress.solved > 20).await;
+        until(&store, "croatia/court/register", "has fetched pages and missed one", |row| {
+            row.progress.solved >= 40 && row.progress.failed >= 1
+        })
+        .await;
+        until(&store, "croatia/fina/companies", "has parsed its file", |row| {
+            row.progress.solved > 100 && row.progress.failed > 0
+        })
+        .await;
+        until(&store, "local/files/crawl", "has seen every folder", |row| {
+            row.progress.task_size == Some(row.progress.solved)
+        })
+        .await;
+        until(&store, "local/disk/usage", "has run", |row| row.state.last_run.is_some()).await;
+        until(&store, "slovenia/mail/inbox", "has said when to run next", |row| {
+            row.state.status == RunStatus::NotRunning
+                && row.next_run.zip(row.state.last_run).is_some_and(|(next, last)| {
+                    // Its interval is an hour.
+                    (next - last).num_seconds() < 60
+                })
+        })
+        .await;
+        until(&store, "local/site/server", "is still there", |row| row.state.pid.is_some()).await
+    });
+    send_signal(demo.0.id(), libc::SIGTERM);
+    assert_eq!(demo.0.wait().unwrap().code(), Some(0));
+    until_gone(server.state.pid.unwrap());
+    assert!(database.exists(), "a directory that was named is kept");
+
+    // Taken up again, it shows an app that fails now and then and one that crashes until it is given up.
+    let mut demo = self::demo(&fleet);
+    runtime.block_on(async {
+        let store = SqliteStore::open(&database, OpenMode::Existing).unwrap();
+        until(&store, "slovenia/legacy/importer", "is given up", |row| {
+            row.state.fatal.as_ref().is_some_and(|fatal| fatal.flag == FatalFlag::UnexpectedBehavior)
+        })
+        .await;
+        wait(&store, "rates to fail and to be fetched", async |store| {
+            let runs = crate::fleet::runs_of(store, "slovenia/bank/rates").await;
+            let failed = runs.iter().any(|run| run.exit_code == Some(1));
+            (failed && runs.iter().any(|run| run.exit_code == Some(0))).then_some(())
+        })
+        .await;
+    });
+    send_signal(demo.0.id(), libc::SIGTERM);
+    assert_eq!(demo.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_demo_on_a_terminal_leaves_nothing_behind() {
+    let fleet = Fleet::new();
+    let mut terminal = Terminal::open(&fleet, &["demo"], (120, 30));
+    terminal.until_text("importer");
+    let folder = std::fs::read_dir(fleet.dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("dcm-demo-"))
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(async {
+        let store = SqliteStore::open(&folder.join("state/dcm.db"), OpenMode::Existing).unwrap();
+        until(&store, "local/site/server", "runs", |row| row.state.pid.is_some()).await
+    });
+    assert!(is_alive(server.state.pid.unwrap()));
+    terminal.press("q");
+    terminal.answer("quit", "s", |screen| screen.contains("the demo is over"));
+    assert_eq!(terminal.code(), 0);
+    assert!(!folder.exists());
+    until_gone(server.state.pid.unwrap());
+}
+
+async fn until(store: &SqliteStore, path: &str, what: &str, is_so: impl Fn(&AppRow) -> bool) -> AppRow {
+    let id = crate::fleet::id(path);
+    wait(store, &format!("{path}: {what}"), async |store| {
+        let (rows, _) = read_fleet(store).await.ok()?;
+        rows.into_iter().find_map(|row| match row {
+            Registered::App(row) if row.app.id == id && is_so(&row) => Some(*row),
+            Registered::App(_) | Registered::Faulty(_) => None,
+        })
+    })
+    .await
+}
