@@ -126,8 +126,8 @@ mod tests {
                     true if path.ends_with("__pycache__") || path.ends_with("out") => {}
                     true => folders.push(path),
                     false => {
-                        _ = found
-                            .insert(path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/"))
+                        let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+                        found.insert(name.replace('\\', "/"));
                     }
                 }
             }

@@ -138,7 +138,9 @@ pub(super) fn request_stop(dir: &RunDir, cause: &StopCause, grace: Duration) {
     let is_heard = sys::send(dir, &Message::Stop(request.clone())).unwrap_or(false);
     if !is_heard {
         // If this fails as well, the manager kills the run when its time is over.
-        let _ = journal::append_to(dir, &Fact::Stop(request));
+        let _ = journal::append_to(dir, &Fact::Stop(request.clone()));
+        // A successor may have read the journal just before; hearing it twice is harmless.
+        let _ = sys::send(dir, &Message::Stop(request));
     }
 }
 

@@ -94,7 +94,7 @@ fn a_killed_shim_is_replaced_and_the_app_does_not_notice() {
     fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
     until_gone(pid);
     let run = &fleet.runs("a/b/c")[0];
-    assert_eq!(run.outcome.as_deref(), Some("stopped"));
+    assert_eq!(run.outcome.as_deref(), Some("stopped"), "{run:?}");
     assert!(fleet.log("a/b/c").contains("waiting"));
 }
 

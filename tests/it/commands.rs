@@ -129,21 +129,15 @@ fn commands_that_waited_for_a_manager_are_carried_out_in_order() {
 
 #[test]
 fn a_limit_makes_runs_wait_for_room_in_their_order() {
-    let fleet = Fleet::with_manager();
+    let mut fleet = Fleet::new();
     for name in ["one", "two", "three"] {
         fleet.add(&format!("a/b/{name}"), &[], &["sleep", "600"]);
     }
     fleet.dcm(&["app", "limit", "a", "1"]).ok();
+    fleet.start_manager();
     fleet.dcm(&["start", "a/b/one", "--wait"]).ok();
-    // The limit is read with the next poll, and holds for what comes then.
     fleet.dcm(&["start", "a/b/two"]).ok();
-    let row = fleet
-        .until("a/b/two", "waits or runs", |row| row.state.waiting_for.is_some() || row.state.pid.is_some());
-    if row.state.pid.is_some() {
-        fleet.dcm(&["stop", "a/b/two", "--wait"]).ok();
-        fleet.dcm(&["start", "a/b/two"]).ok();
-        fleet.until("a/b/two", "waits", |row| row.state.waiting_for.is_some());
-    }
+    fleet.until("a/b/two", "waits", |row| row.state.waiting_for.is_some());
     fleet.dcm(&["start", "a/b/three"]).ok();
     fleet.until("a/b/three", "waits", |row| row.state.waiting_for.is_some());
     let why = fleet.dcm(&["why", "a/b/two"]).ok().out;
@@ -156,4 +150,10 @@ fn a_limit_makes_runs_wait_for_room_in_their_order() {
     assert_eq!(fleet.app("a/b/three").state.waiting_for, None);
     fleet.dcm(&["stop", "a/b/two", "--wait"]).ok();
     assert_eq!(fleet.runs("a/b/three").len(), 0);
+    // A limit that is raised meanwhile lets the next one go.
+    fleet.dcm(&["start", "a/b/one", "--wait"]).ok();
+    fleet.dcm(&["start", "a/b/two"]).ok();
+    fleet.until("a/b/two", "waits again", |row| row.state.waiting_for.is_some());
+    fleet.dcm(&["app", "limit", "a", "2"]).ok();
+    fleet.until("a/b/two", "runs beside the first", |row| row.state.pid.is_some());
 }

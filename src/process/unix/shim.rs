@@ -81,7 +81,7 @@ fn run_at(path: &Path, file: Option<File>) -> io::Result<()> {
             super::restore_open_files(journal.spec.open_files);
             Shim::start(dir, journal.spec, signals, file, None)?
         }
-        None => Some(Shim::adopt(dir, journal, signals)?),
+        None => Some(Shim::adopt(dir, journal.spec, signals)?),
     };
     shim.map_or(Ok(()), |shim| shim.supervise().map(drop))
 }

@@ -64,11 +64,14 @@ impl Shim {
     }
 
     /// Takes the place of a shim that was killed.
-    pub(super) fn adopt(dir: RunDir, journal: Journal, signals: File) -> io::Result<Self> {
-        let Journal { spec, begun: Some(before), app, stop, .. } = journal else {
+    pub(super) fn adopt(dir: RunDir, spec: Spec, signals: File) -> io::Result<Self> {
+        nix::sys::prctl::set_child_subreaper(true)?;
+        // One shim a run: a second successor ends here.
+        let (control, output) = open_pipes(&dir, &spec, false)?;
+        // From here on requests arrive by the pipe; what came before is in the journal.
+        let Some(Journal { begun: Some(before), app, stop, .. }) = journal::read(&dir) else {
             return Err(io::Error::other("nothing was started"));
         };
-        nix::sys::prctl::set_child_subreaper(true)?;
         let mut file = File::options().append(true).open(dir.journal())?;
         journal::append(&mut file, &begun(before.at))?;
         let started = app.map_or(before.at, |(_, started)| started);
@@ -83,7 +86,6 @@ impl Shim {
                 process
             }
         };
-        let (control, output) = open_pipes(&dir, &spec, false)?;
         let mut shim = Self {
             dir,
             spec,
@@ -112,11 +114,14 @@ fn begun(at: Timestamp) -> Fact {
     Fact::Begun { boot: boot_id(), shim: own_identity(), at }
 }
 
+/// Opens what the shim reads. The lock of the control pipe is what makes it the shim of this run.
 fn open_pipes(dir: &RunDir, spec: &Spec, passes_through: bool) -> io::Result<(File, Output)> {
     for pipe in ["control", "out", "err"] {
         make_pipe(&dir.path().join(pipe))?;
     }
-    Ok((open_pipe(&dir.control())?, Output::open(dir, spec, passes_through)?))
+    let control = open_pipe(&dir.control())?;
+    control.try_lock()?;
+    Ok((control, Output::open(dir, spec, passes_through)?))
 }
 
 fn record_failure(
