@@ -1,4 +1,4 @@
-//! dcm, the Data Collector Manager.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod cli;
 pub mod config;

@@ -51,7 +51,7 @@ impl Tables {
         Self { time, ..Self::default() }
     }
 
-    /// Writes changes; the counterpart of [`Store::commit`].
+    /// Writes changes; the counterpart of `Store::commit`.
     pub fn commit(&mut self, changes: &[Change]) -> Committed {
         let mut committed = Committed::default();
         for change in changes {
@@ -277,7 +277,7 @@ impl Tables {
         }
     }
 
-    /// Enters a command; the counterpart of [`OperatorStore::submit`].
+    /// Enters a command; the counterpart of `OperatorStore::submit`.
     pub fn submit(&mut self, new: &NewCommand) -> CommandId {
         let id = CommandId(i64::try_from(self.commands.len()).unwrap_or(0) + 1);
         self.commands.push(LedgerRow {
@@ -335,7 +335,7 @@ impl Tables {
         }
     }
 
-    /// Rows after a revision; the counterpart of [`OperatorStore::changes_since`].
+    /// Rows after a revision; the counterpart of `OperatorStore::changes_since`.
     #[must_use]
     pub fn changes_since(&self, revision: Revision) -> Delta {
         let mut rows: Vec<_> = self.apps.values().filter(|row| row.revision > revision).collect();

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Runs all tests. On a bare Debian or Ubuntu with cargo and python3 it installs what is missing.
+# Further arguments go to `cargo test`.
+set -eu
+cd "$(dirname "$0")/.."
+
+# What the build and the tests call, and the package that has it.
+missing=
+need() {
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need cc gcc
+need ld binutils
+need sh dash
+need flock util-linux
+need python3 python3
+[ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+if [ -n "$missing" ]; then
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root="sudo -n"
+    echo "installing:$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    { $as_root apt-get update -q && $as_root apt-get install -qy --no-install-recommends $missing; } >/dev/null || {
+        echo "these packages are missing and could not be installed:$missing" >&2
+        exit 1
+    }
+fi
+command -v cargo >/dev/null 2>&1 || {
+    echo "cargo is missing: install Rust by https://rustup.rs, or the package rustup" >&2
+    exit 1
+}
+
+# Each test has a state directory of its own; what this shell has set is not for them.
+unset DC_DATABASE_URL DC_STATE_DIR DC_CONFIG 2>/dev/null || true
+export RUST_BACKTRACE="${RUST_BACKTRACE:-0}"
+cargo test --locked --no-fail-fast "$@"
+# The simulation has its full number of seeds only where it is fast.
+[ $# -gt 0 ] || cargo test --locked --release --test simulation
