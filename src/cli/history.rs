@@ -14,7 +14,7 @@ use crate::store::{HistoryQuery, OpenMode, OperatorStore as _};
 pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
-        let apps = Fleet::read(store.as_ref()).await?.select(std::slice::from_ref(&args.selector))?;
+        let apps = Fleet::meant(store.as_ref(), std::slice::from_ref(&args.selector)).await?;
         let paths: BTreeMap<_, _> = apps.iter().map(|row| (row.app.id, row.app.path.to_string())).collect();
         let query = HistoryQuery {
             apps: paths.keys().copied().collect(),

@@ -27,7 +27,7 @@ pub(super) fn issue(session: &Session, name: CmdName, args: IssueArgs) -> Result
     }
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
-        let apps = Fleet::read(store.as_ref()).await?.select(&args.selectors)?;
+        let apps = Fleet::meant(store.as_ref(), &args.selectors).await?;
         let ends_runs = matches!(name, CmdName::Stop | CmdName::Restart | CmdName::Disable);
         if ends_runs && apps.len() > UNASKED_MAX && !args.yes && output::is_interactive() {
             let question = format!("{name} {} apps?", apps.len());

@@ -1,81 +1,174 @@
 //! The JSON forms of rows: the names of the columns, times in RFC 3339.
 
+use std::fmt;
+
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::model::{AppRow, CommandRow, FaultyRow, Run, Timestamp, format_timestamp};
 
-/// An app with its definition and state.
-pub(super) fn app(row: &AppRow) -> Value {
-    let (app, state, progress) = (&row.app, &row.state, &row.progress);
-    let schedule = &app.schedule;
-    json!({
-        "app": app.id.to_string(),
-        "path": app.path.to_string(),
-        "app_group": app.path.group.as_str(),
-        "app_parent": app.path.parent.as_str(),
-        "app_name": app.path.name.as_str(),
-        "command": app.program.command,
-        "cwd": app.program.cwd,
-        // Values may be secrets.
-        "env": app.program.env.keys().collect::<Vec<_>>(),
-        "interval": schedule.interval.map(crate::model::Minutes::as_f64),
-        "retry_interval": schedule.retry_interval.map(crate::model::Minutes::as_f64),
-        "cron_expression": schedule.cron.as_ref().map(ToString::to_string),
-        "time_zone": schedule.time_zone.name(),
-        "next_run": time(row.next_run),
-        "last_run": time(state.last_run),
-        "run_status": state.status.code(),
-        "status": state.status.word(),
-        "disable": app.disabled,
-        "app_pids": state.pid,
-        "runtime": state.run.map(|run| run.to_string()),
-        "task_size": progress.task_size,
-        "progress": progress.percent,
-        "solved": progress.solved,
-        "failed": progress.failed,
-        "eta": time(progress.eta),
-        "message": progress.message,
-        "failures": state.failures,
-        "fatal_flag": state.fatal.as_ref().map_or(0, |fatal| fatal.flag.code()),
-        "fatal_msg": state.fatal.as_ref().map(|fatal| &fatal.message),
-        "fatal_time": time(state.fatal.as_ref().map(|fatal| fatal.time)),
-        "stopped_by": state.stopped_by,
-        "waiting_for": state.waiting_for,
-        "manager": state.manager,
-        "cmd_name": row.command.as_ref().map(|command| command.name.code()),
-        "cmd_flag": row.command.as_ref().map(|command| command.flag.code()),
-        "cmd_by": row.command.as_ref().and_then(|command| command.by.as_ref()),
-        "cmd_time": time(row.command.as_ref().and_then(|command| command.time)),
-        "cmd_exec": time(row.command.as_ref().and_then(|command| command.executed)),
-    })
+/// A row of the apps table.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Row<'a> {
+    Brief(Box<Brief<'a>>),
+    Full(Box<Full<'a>>),
+    Faulty(Faulty<'a>),
 }
 
-/// The policies of an app, which only `app show` tells.
-pub(super) fn with_policies(row: &AppRow) -> Value {
-    let policy = &row.app.policy;
-    let mut value = app(row);
-    if let Value::Object(fields) = &mut value {
-        let policies = json!({
-            "pass_database": row.app.program.pass_database,
-            "jitter": row.app.schedule.jitter.as_secs_f64(),
-            "catch_up": policy.catch_up.word(),
-            "catch_up_limit": policy.catch_up_limit,
-            "max_failures": policy.max_failures,
-            "stop_grace": policy.stop_grace.as_secs_f64(),
-            "max_runtime": policy.max_runtime.map(|limit| limit.as_secs_f64() / 60.0),
-            "log_limit": policy.log_limit,
-            "log_keep": policy.log_keep,
-        });
-        if let Value::Object(policies) = policies {
-            fields.extend(policies);
-        }
-    }
-    value
+/// An app with its definition and state. It borrows all it can, since a fleet may have 10,000.
+#[derive(Serialize)]
+pub(super) struct Brief<'a> {
+    app: Text<crate::model::AppId>,
+    path: Text<&'a crate::model::AppPath>,
+    app_group: &'a str,
+    app_parent: &'a str,
+    app_name: &'a str,
+    command: Option<&'a [String]>,
+    cwd: Option<&'a str>,
+    /// Values may be secrets.
+    env: Vec<&'a str>,
+    interval: Option<f64>,
+    retry_interval: Option<f64>,
+    cron_expression: Option<Text<&'a crate::model::Cron>>,
+    time_zone: &'static str,
+    next_run: Option<Time>,
+    last_run: Option<Time>,
+    run_status: i64,
+    status: &'static str,
+    disable: bool,
+    app_pids: Option<u32>,
+    runtime: Option<Text<crate::model::RunId>>,
+    task_size: Option<u64>,
+    progress: Option<u8>,
+    solved: u64,
+    failed: u64,
+    eta: Option<Time>,
+    message: Option<&'a str>,
+    failures: u32,
+    fatal_flag: i64,
+    fatal_msg: Option<&'a str>,
+    fatal_time: Option<Time>,
+    stopped_by: Option<&'a str>,
+    waiting_for: Option<&'a str>,
+    manager: Option<&'a str>,
+    cmd_name: Option<i64>,
+    cmd_flag: Option<i64>,
+    cmd_by: Option<&'a str>,
+    cmd_time: Option<Time>,
+    cmd_exec: Option<Time>,
+}
+
+/// With the policies, which only `app list` and `app show` tell.
+#[derive(Serialize)]
+pub(super) struct Full<'a> {
+    #[serde(flatten)]
+    brief: Brief<'a>,
+    pass_database: bool,
+    jitter: f64,
+    catch_up: &'static str,
+    catch_up_limit: u32,
+    max_failures: u32,
+    stop_grace: f64,
+    max_runtime: Option<f64>,
+    log_limit: u64,
+    log_keep: u32,
 }
 
 /// A row that is set aside.
-pub(super) fn faulty(row: &FaultyRow) -> Value {
-    json!({ "path": row.names, "app": row.id.map(|id| id.to_string()), "fault": row.fault })
+#[derive(Serialize)]
+pub(super) struct Faulty<'a> {
+    path: &'a str,
+    app: Option<Text<crate::model::AppId>>,
+    fault: &'a str,
+}
+
+impl<'a> Brief<'a> {
+    pub(super) fn of(row: &'a AppRow) -> Self {
+        let (app, state, progress) = (&row.app, &row.state, &row.progress);
+        let (schedule, command) = (&app.schedule, row.command.as_ref());
+        Self {
+            app: Text(app.id),
+            path: Text(&app.path),
+            app_group: app.path.group.as_str(),
+            app_parent: app.path.parent.as_str(),
+            app_name: app.path.name.as_str(),
+            command: app.program.command.as_deref(),
+            cwd: app.program.cwd.as_deref(),
+            env: app.program.env.keys().map(String::as_str).collect(),
+            interval: schedule.interval.map(crate::model::Minutes::as_f64),
+            retry_interval: schedule.retry_interval.map(crate::model::Minutes::as_f64),
+            cron_expression: schedule.cron.as_ref().map(Text),
+            time_zone: schedule.time_zone.name(),
+            next_run: row.next_run.map(Time),
+            last_run: state.last_run.map(Time),
+            run_status: state.status.code(),
+            status: state.status.word(),
+            disable: app.disabled,
+            app_pids: state.pid,
+            runtime: state.run.map(Text),
+            task_size: progress.task_size,
+            progress: progress.percent,
+            solved: progress.solved,
+            failed: progress.failed,
+            eta: progress.eta.map(Time),
+            message: progress.message.as_deref(),
+            failures: state.failures,
+            fatal_flag: state.fatal.as_ref().map_or(0, |fatal| fatal.flag.code()),
+            fatal_msg: state.fatal.as_ref().map(|fatal| fatal.message.as_str()),
+            fatal_time: state.fatal.as_ref().map(|fatal| Time(fatal.time)),
+            stopped_by: state.stopped_by.as_deref(),
+            waiting_for: state.waiting_for.as_deref(),
+            manager: state.manager.as_deref(),
+            cmd_name: command.map(|command| command.name.code()),
+            cmd_flag: command.map(|command| command.flag.code()),
+            cmd_by: command.and_then(|command| command.by.as_deref()),
+            cmd_time: command.and_then(|command| command.time).map(Time),
+            cmd_exec: command.and_then(|command| command.executed).map(Time),
+        }
+    }
+}
+
+impl<'a> Full<'a> {
+    pub(super) fn of(row: &'a AppRow) -> Self {
+        let policy = &row.app.policy;
+        Self {
+            brief: Brief::of(row),
+            pass_database: row.app.program.pass_database,
+            jitter: row.app.schedule.jitter.as_secs_f64(),
+            catch_up: policy.catch_up.word(),
+            catch_up_limit: policy.catch_up_limit,
+            max_failures: policy.max_failures,
+            stop_grace: policy.stop_grace.as_secs_f64(),
+            max_runtime: policy.max_runtime.map(|limit| limit.as_secs_f64() / 60.0),
+            log_limit: policy.log_limit,
+            log_keep: policy.log_keep,
+        }
+    }
+}
+
+impl<'a> Faulty<'a> {
+    pub(super) fn of(row: &'a FaultyRow) -> Self {
+        Self { path: &row.names, app: row.id.map(Text), fault: &row.fault }
+    }
+}
+
+/// A value by its text form.
+struct Text<T>(T);
+
+impl<T: fmt::Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A time in RFC 3339.
+struct Time(Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format_timestamp(self.0))
+    }
 }
 
 /// A run; `path` where the app is still registered.

@@ -21,7 +21,7 @@ pub(super) fn logs(session: &Session, args: &LogsArgs) -> Result<(), Error> {
     if logs_of(&session.settings.state, app).is_empty() {
         // Either there is no output yet, or no such app.
         let store = session.store(OpenMode::Existing)?;
-        block_on(async { Fleet::read(store.as_ref()).await?.find(&args.path).map(drop) })?;
+        block_on(async { Fleet::find(store.as_ref(), &args.path).await.map(drop) })?;
     }
     loop {
         match newest(session, args, app)? {

@@ -14,7 +14,7 @@ pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
         let selectors: Vec<_> = args.selector.iter().cloned().collect();
-        let apps = Fleet::read(store.as_ref()).await?.select(&selectors)?;
+        let apps = Fleet::meant(store.as_ref(), &selectors).await?;
         let now = store.time().await?;
         let mut times: Vec<_> =
             apps.iter().flat_map(|row| due(row, args.count).map(move |time| (time, row))).collect();

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer as _};
 
 use crate::model::Printable;
 
@@ -20,8 +20,22 @@ pub(super) fn bytes(bytes: &[u8]) -> bool {
 
 /// Prints a value as JSON.
 pub(super) fn json(value: &impl Serialize) {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let written = serde_json::to_writer(&mut out, value).map_err(io::Error::from);
+    write_json(|out| value.serialize(out).map(drop));
+}
+
+/// Prints values as a JSON array, one after the other: they need not be there all at once.
+pub(super) fn json_rows(rows: impl Iterator<Item = impl Serialize>) {
+    write_json(|out| out.collect_seq(rows).map(drop));
+}
+
+/// A file that is written through a buffer of this size takes few calls of the system.
+const BUFFER: usize = 256 * 1024;
+
+type JsonWriter<'a> = serde_json::Serializer<&'a mut io::BufWriter<io::StdoutLock<'static>>>;
+
+fn write_json(write: impl FnOnce(&mut JsonWriter<'_>) -> serde_json::Result<()>) {
+    let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    let written = write(&mut serde_json::Serializer::new(&mut out)).map_err(io::Error::from);
     let _ = written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
 }
 

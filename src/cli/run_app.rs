@@ -24,7 +24,7 @@ pub(super) fn run_app(session: &Session, args: RunAppArgs) -> Result<u8, Error> 
     let store = session.store(OpenMode::Existing)?;
     let settings = session.launch();
     block_on(async {
-        let row = Fleet::read(store.as_ref()).await?.find(&args.path)?;
+        let row = Fleet::find(store.as_ref(), &args.path).await?;
         let run = RunId::from_random_bits(uuid::Uuid::new_v4().as_u128());
         let launch = launch(&row, args.args);
         open(&store, &row, run).await?;

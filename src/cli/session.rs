@@ -10,7 +10,7 @@ use super::args::Global;
 use super::error::{Error, Kind};
 use super::output;
 use crate::config::{Database, Flags, Settings, env};
-use crate::model::{AppPath, AppRow, FaultyRow, ManagerRow, Registered, Selector, Timestamp};
+use crate::model::{AppId, AppPath, AppRow, FaultyRow, ManagerRow, Registered, Selector, Timestamp};
 use crate::process::LaunchSettings;
 use crate::store::{OpenMode, OperatorStore, SqliteStore, Store, read_fleet};
 
@@ -102,14 +102,42 @@ impl Fleet {
         Ok(self.apps.into_iter().filter(is_meant).collect())
     }
 
-    /// One app.
-    pub(super) fn find(self, path: &AppPath) -> Result<AppRow, Error> {
-        match self.apps.iter().position(|row| row.app.path == *path) {
-            Some(at) => {
-                Ok(self.apps.into_iter().nth(at).unwrap_or_else(|| unreachable!("it was found there")))
+    /// The apps that selectors mean, without reading the others where each names one app.
+    ///
+    /// # Errors
+    /// With exit code 4 when a selector means none.
+    pub(super) async fn meant(
+        store: &dyn OperatorStore,
+        selectors: &[Selector],
+    ) -> Result<Vec<AppRow>, Error> {
+        let mut exact: Vec<_> = selectors.iter().filter_map(Selector::exact).collect();
+        if !selectors.is_empty() && exact.len() == selectors.len() {
+            exact.sort();
+            exact.dedup();
+            let rows = store.apps(exact.iter().map(AppId::of).collect()).await?;
+            let apps: Vec<_> = rows
+                .into_iter()
+                .filter_map(|row| match row {
+                    Registered::App(row) => Some(*row),
+                    Registered::Faulty(_) => None,
+                })
+                .collect();
+            if apps.len() == exact.len() {
+                return Ok(apps);
             }
-            None => Err(self.none_for(&path.to_string())),
         }
+        Self::read(store).await?.select(selectors)
+    }
+
+    /// One app.
+    pub(super) async fn find(store: &dyn OperatorStore, path: &AppPath) -> Result<AppRow, Error> {
+        if let Some(Registered::App(row)) = store.apps(vec![AppId::of(path)]).await?.pop() {
+            return Ok(*row);
+        }
+        // A row may have no key yet; if there is none at all, the message says what comes near.
+        let fleet = Self::read(store).await?;
+        let missing = fleet.none_for(&path.to_string());
+        fleet.apps.into_iter().find(|row| row.app.path == *path).ok_or(missing)
     }
 
     fn none_for(&self, text: &str) -> Error {

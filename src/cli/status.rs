@@ -1,7 +1,5 @@
 //! `dcm status`: what apps are doing.
 
-use serde_json::json;
-
 use super::args::StatusArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on, live_managers};
@@ -15,8 +13,10 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
         let set_aside = if args.which.selectors.is_empty() { fleet.set_aside.clone() } else { Vec::new() };
         let apps = fleet.select(&args.which.selectors)?;
         if session.json {
-            let rows: Vec<_> = apps.iter().map(json::app).chain(set_aside.iter().map(json::faulty)).collect();
-            output::json(&json!(rows));
+            let apps = apps.iter().map(|row| json::Row::Brief(Box::new(json::Brief::of(row))));
+            output::json_rows(
+                apps.chain(set_aside.iter().map(|row| json::Row::Faulty(json::Faulty::of(row)))),
+            );
             return Ok(());
         }
         let (live, now) = live_managers(store.as_ref()).await?;

@@ -12,8 +12,7 @@ use crate::store::{HistoryQuery, OpenMode, OperatorStore as _};
 pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
-        let fleet = Fleet::read(store.as_ref()).await?;
-        let row = fleet.find(&args.path)?;
+        let row = Fleet::find(store.as_ref(), &args.path).await?;
         let (managers, now) = live_managers(store.as_ref()).await?;
         let query = HistoryQuery { apps: vec![row.app.id], limit: 1, ..HistoryQuery::default() };
         let last = store.history(query).await?.into_iter().next();

@@ -239,3 +239,14 @@ pub enum Registered {
     /// It cannot.
     Faulty(FaultyRow),
 }
+
+impl Registered {
+    /// When the row changed.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        match self {
+            Self::App(row) => row.revision,
+            Self::Faulty(row) => row.revision,
+        }
+    }
+}

@@ -31,6 +31,9 @@ pub trait OperatorStore: Send + Sync {
     /// Rows of the apps table that are newer than `revision`, at most [`PAGE`] at a time.
     async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError>;
 
+    /// The rows of these apps; unknown ones are left out.
+    async fn apps(&self, apps: Vec<AppId>) -> Result<Vec<Registered>, StoreError>;
+
     /// Grows when anything in the database changed, by whomever. A hint: it may be late or lost,
     /// so callers look by themselves now and then.
     fn changed(&self) -> watch::Receiver<u64>;

@@ -358,6 +358,9 @@ async fn late_progress_of_an_older_run_changes_nothing(store: &dyn Store) {
 async fn changes_are_told_since_a_revision(store: &dyn Store) {
     let first = register(store, "a/b/c").await;
     let second = register(store, "a/b/d").await;
+    let unknown = AppId::of(&"a/b/e".parse().unwrap());
+    let rows = store.apps(vec![second, unknown]).await.unwrap();
+    assert!(matches!(&rows[..], [Registered::App(row)] if row.app.id == second), "{rows:?}");
     let before = store.changes_since(Revision::default()).await.unwrap();
     assert_eq!((before.rows.len(), before.more), (2, false));
     assert_eq!(store.changes_since(before.revision).await.unwrap().rows, []);

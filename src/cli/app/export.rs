@@ -11,7 +11,7 @@ use crate::store::OpenMode;
 
 pub(super) fn export(session: &Session, args: &SelectorsArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
-    let apps = block_on(async { Fleet::read(store.as_ref()).await?.select(&args.selectors) })?;
+    let apps = block_on(async { Fleet::meant(store.as_ref(), &args.selectors).await })?;
     let tables: Vec<_> = apps.iter().map(|row| Value::Table(table(&row.app))).collect();
     let document = Table::from_iter([("app".to_owned(), Value::Array(tables))]);
     if session.json {

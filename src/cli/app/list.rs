@@ -1,7 +1,5 @@
 //! `dcm app list`
 
-use serde_json::json;
-
 use crate::cli::args::SelectorsArgs;
 use crate::cli::error::Error;
 use crate::cli::session::{Fleet, Session, block_on};
@@ -16,9 +14,10 @@ pub(super) fn list(session: &Session, args: &SelectorsArgs) -> Result<(), Error>
         let set_aside = if args.selectors.is_empty() { fleet.set_aside.clone() } else { Vec::new() };
         let apps = fleet.select(&args.selectors)?;
         if session.json {
-            let rows: Vec<_> =
-                apps.iter().map(json::with_policies).chain(set_aside.iter().map(json::faulty)).collect();
-            output::json(&json!(rows));
+            let apps = apps.iter().map(|row| json::Row::Full(Box::new(json::Full::of(row))));
+            output::json_rows(
+                apps.chain(set_aside.iter().map(|row| json::Row::Faulty(json::Faulty::of(row)))),
+            );
             return Ok(());
         }
         let rows: Vec<_> = apps.iter().map(line).collect();

@@ -9,7 +9,7 @@ use crate::store::{OpenMode, OperatorStore as _};
 pub(super) fn remove(session: &Session, args: &RemoveArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
-        let apps = Fleet::read(store.as_ref()).await?.select(&args.selectors)?;
+        let apps = Fleet::meant(store.as_ref(), &args.selectors).await?;
         if apps.len() > 1 && !args.yes && output::is_interactive() {
             let question = format!("delete {} apps?", apps.len());
             if !output::confirm(&question) {

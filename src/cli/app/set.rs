@@ -10,7 +10,7 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
     let SetArgs { path, definition, next_run, default_command, command } = args;
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
-        let row = Fleet::read(store.as_ref()).await?.find(&path)?;
+        let row = Fleet::find(store.as_ref(), &path).await?;
         let mut app = row.app.clone();
         if default_command {
             app.program.command = None;
@@ -23,8 +23,8 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
             store.register(vec![Registration { app, next_run, existing: Existing::Replace }]).await?;
         }
         if session.json {
-            let row = Fleet::read(store.as_ref()).await?.find(&path)?;
-            output::json(&json::with_policies(&row));
+            let row = Fleet::find(store.as_ref(), &path).await?;
+            output::json(&json::Full::of(&row));
         }
         Ok(())
     })

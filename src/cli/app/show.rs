@@ -10,8 +10,8 @@ use crate::store::OpenMode;
 
 pub(super) fn show(session: &Session, path: &AppPath) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
-    let row = block_on(async { Fleet::read(store.as_ref()).await?.find(path) })?;
-    let value = json::with_policies(&row);
+    let row = block_on(async { Fleet::find(store.as_ref(), path).await })?;
+    let value = serde_json::to_value(json::Full::of(&row)).map_err(std::io::Error::from)?;
     if session.json {
         output::json(&value);
         return Ok(());

@@ -13,7 +13,7 @@ pub use tables::Tables;
 use super::{Committed, HistoryQuery, OperatorStore, Registration, Store, StoreError};
 use crate::model::{
     AlertRow, AppId, Change, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part,
-    Revision, Run, Skip, Snapshot, Timestamp,
+    Registered, Revision, Run, Skip, Snapshot, Timestamp,
 };
 
 /// [`Tables`] behind a lock, as a [`Store`].
@@ -45,6 +45,15 @@ impl MemoryStore {
 impl OperatorStore for MemoryStore {
     async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError> {
         Ok(self.read(|tables| tables.changes_since(revision)))
+    }
+
+    async fn apps(&self, apps: Vec<AppId>) -> Result<Vec<Registered>, StoreError> {
+        Ok(self.read(|tables| {
+            apps.iter()
+                .filter_map(|app| tables.app(*app))
+                .map(|row| Registered::App(Box::new(row.clone())))
+                .collect()
+        }))
     }
 
     fn changed(&self) -> watch::Receiver<u64> {

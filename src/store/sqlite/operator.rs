@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use super::connection::translate;
 use super::{SqliteStore, collect, collect_valid, rows};
 use crate::model::{
-    AlertRow, AppId, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part, Revision,
-    Run, Skip, Timestamp, format_timestamp, parse_timestamp,
+    AlertRow, AppId, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part, Registered,
+    Revision, Run, Skip, Timestamp, format_timestamp, parse_timestamp,
 };
 use crate::store::definition::Definition;
 use crate::store::{Existing, HistoryQuery, OperatorStore, PAGE, Registration, StoreError, exists};
@@ -26,12 +26,10 @@ pub(super) fn delta(connection: &mut Connection, revision: Revision) -> Result<D
     let transaction = connection.transaction().map_err(|error| translate(&error))?;
     let sql =
         format!("SELECT {} FROM apps WHERE revision > ?1 ORDER BY revision LIMIT {PAGE}", rows::APP_COLUMNS);
-    let rows = collect(&transaction, &sql, [revision.0], |row| {
-        Ok((row.get::<_, i64>("revision")?, rows::registered(row)?))
-    })?;
+    let rows = collect(&transaction, &sql, [revision.0], rows::registered)?;
     let more = rows.len() == PAGE;
     // With more to come, only what was read counts as seen.
-    let seen = rows.last().filter(|_| more).map(|(revision, _)| Revision(*revision));
+    let seen = rows.last().filter(|_| more).map(Registered::revision);
     let removed = collect(
         &transaction,
         "SELECT app FROM removed_apps WHERE revision > ?1 ORDER BY revision",
@@ -39,7 +37,7 @@ pub(super) fn delta(connection: &mut Connection, revision: Revision) -> Result<D
         |row| row.get::<_, String>(0),
     )?;
     Ok(Delta {
-        rows: rows.into_iter().map(|(_, row)| row).collect(),
+        rows,
         removed: removed.iter().filter_map(|app| app.parse().ok()).collect(),
         revision: match seen {
             Some(revision) => revision,
@@ -96,6 +94,17 @@ pub(super) fn limits(connection: &Connection) -> Result<Limits, StoreError> {
 impl OperatorStore for SqliteStore {
     async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError> {
         self.reader.call(move |connection| delta(connection, revision)).await
+    }
+
+    async fn apps(&self, apps: Vec<AppId>) -> Result<Vec<Registered>, StoreError> {
+        self.reader
+            .call(move |connection| {
+                let sql = format!("SELECT {} FROM apps WHERE app = ?1", rows::APP_COLUMNS);
+                let found =
+                    apps.iter().map(|app| collect(connection, &sql, [app.to_string()], rows::registered));
+                Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+            })
+            .await
     }
 
     fn changed(&self) -> watch::Receiver<u64> {

@@ -70,7 +70,7 @@ pub(super) fn registered(row: &Row<'_>) -> rusqlite::Result<Registered> {
     };
     let app_id = AppId::of(&parsed.path);
     match &key {
-        Some(key) if *key != app_id.to_string() => {
+        Some(key) if key.parse() != Ok(app_id) => {
             faulty(format!("app must be the SHA3-256 of GROUP|PARENT|APP, which is {app_id}"))
         }
         Some(_) | None => Ok(Registered::App(Box::new(app_row(row, app_id, parsed, &times)?))),
