@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::str::FromStr as _;
 
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
@@ -12,6 +12,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::error::Error;
 use crate::config::{Settings, env};
+
+/// Lines that wait for a slow disk; more are dropped, since the manager must not wait for its log.
+const LINES_MAX: usize = 4096;
 
 /// Whether the log may also go to standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +41,7 @@ pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, 
         .max_log_files(usize::try_from(settings.log_keep_days).unwrap_or(usize::MAX))
         .build(&folder)
         .map_err(|error| Error::failed(format!("{}: {error}", folder.display())))?;
-    let (file, guard) = tracing_appender::non_blocking(appender);
+    let (file, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES_MAX).finish(appender);
     let file = tracing_subscriber::fmt::layer().json().with_writer(file).with_filter(filter.clone());
     let is_terminal = std::io::stderr().is_terminal();
     let text = (stderr == Stderr::Used && is_terminal).then(|| {

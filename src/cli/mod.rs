@@ -32,10 +32,12 @@ use error::Error;
 use session::Session;
 
 use crate::model::CmdName;
+use crate::process::share_heap;
 
 /// Does what the arguments of the program say.
 #[must_use]
 pub fn run() -> ExitCode {
+    share_heap();
     let cli = Cli::parse();
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),

@@ -59,7 +59,7 @@ impl Entry {
     fn enqueue(&mut self, command: Command, desk: &mut Desk, step: &mut Step) {
         if !self.knows(&command) {
             self.supersede(&command, desk, step);
-            self.queue.push_back(command);
+            self.queue.push_back(Box::new(command));
         }
     }
 
@@ -82,7 +82,7 @@ impl Entry {
             return;
         }
         if let Phase::Stopping(Stopping { purpose, .. }) = &mut self.phase
-            && matches!(purpose, Purpose::Command(Command { name: CmdName::Restart, .. }))
+            && matches!(purpose, Purpose::Command(command) if command.name == CmdName::Restart)
             && let Purpose::Command(restart) = std::mem::replace(purpose, Purpose::Other)
         {
             settle(&restart, superseded_by(command), desk, step);
@@ -117,7 +117,7 @@ impl Entry {
         match command.name {
             CmdName::Start | CmdName::Restart if self.is_barred() => refused("disabled"),
             CmdName::Start | CmdName::Restart => {
-                let command = Some(command.clone());
+                let command = Some(Box::new(command.clone()));
                 self.begin(Cause { due: None, trigger: Trigger::Command, command }, desk, step);
                 Progress::UnderWay
             }
@@ -145,7 +145,7 @@ impl Entry {
                 if let Phase::Waiting(Waiting { cause, .. }) = &mut self.phase
                     && cause.command.is_none()
                 {
-                    cause.command = Some(command.clone());
+                    cause.command = Some(Box::new(command.clone()));
                     cause.trigger = Trigger::Command;
                     return Progress::UnderWay;
                 }
@@ -178,7 +178,7 @@ impl Entry {
             CmdName::Restart if self.is_barred() => refused("disabled"),
             CmdName::Stop | CmdName::Restart | CmdName::Disable => {
                 let cause = StopCause::Command(command.id);
-                self.stop(Purpose::Command(command.clone()), cause, desk, step);
+                self.stop(Purpose::Command(Box::new(command.clone())), cause, desk, step);
                 Progress::UnderWay
             }
             CmdName::Enable => {

@@ -17,7 +17,8 @@ const CLOCK_STEP: TimeDelta = TimeDelta::seconds(2);
 /// Decides for all apps of one host. See the module's documentation for the rules.
 #[derive(Debug)]
 pub struct Manager {
-    pub(super) apps: BTreeMap<AppId, Entry>,
+    /// Boxed: a tree keeps a third of its room free.
+    pub(super) apps: BTreeMap<AppId, Box<Entry>>,
     pub(super) desk: Desk,
 }
 

@@ -30,10 +30,10 @@ pub(super) struct Entry {
     pub(super) plan: Plan,
     /// Failures in a row.
     pub(super) failures: u32,
-    pub(super) fatal: Option<Fatal>,
+    pub(super) fatal: Option<Box<Fatal>>,
     pub(super) last_run: Option<(RunId, Timestamp)>,
     /// Commands behind the one that is being carried out, oldest first.
-    pub(super) queue: VecDeque<Command>,
+    pub(super) queue: VecDeque<Box<Command>>,
     /// A `next_run` that the app or a person wrote into the row while a run went on.
     pub(super) asked: Option<Timestamp>,
     /// The row is gone or invalid by now: what goes on may end, nothing new begins.
@@ -99,7 +99,7 @@ pub(super) struct Running {
     /// When `max_runtime` is over.
     pub(super) ends_by: Option<Duration>,
     /// All that it reported so far.
-    pub(super) told: Report,
+    pub(super) told: Box<Report>,
 }
 
 /// A run that is being ended.
@@ -115,7 +115,7 @@ pub(super) struct Stopping {
 #[derive(Debug)]
 pub(super) enum Purpose {
     /// STOP, RESTART or DISABLE.
-    Command(Command),
+    Command(Box<Command>),
     /// It took longer than `max_runtime`, or somebody else is ending it.
     Other,
 }
@@ -126,7 +126,7 @@ pub(super) struct Cause {
     pub(super) due: Option<Timestamp>,
     pub(super) trigger: Trigger,
     /// The START or RESTART that asked for it.
-    pub(super) command: Option<Command>,
+    pub(super) command: Option<Box<Command>>,
 }
 
 impl Entry {

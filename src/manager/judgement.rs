@@ -132,7 +132,7 @@ impl Entry {
         if flag == FatalFlag::FailedToStart {
             self.app.disabled = true;
         }
-        self.fatal = Some(Fatal { flag, message, time });
+        self.fatal = Some(Box::new(Fatal { flag, message, time }));
         self.plan.clear();
     }
 }

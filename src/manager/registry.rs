@@ -55,7 +55,7 @@ impl Manager {
         let id = row.app.id;
         let entry = Entry::new(row, self.desk.now.wall);
         self.desk.index.list(&entry);
-        self.apps.insert(id, entry);
+        self.apps.insert(id, Box::new(entry));
         id
     }
 }

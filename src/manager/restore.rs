@@ -93,7 +93,7 @@ impl Restore {
             return;
         };
         debug_assert!(entry.run().is_none(), "the table allows one open run an app");
-        let command = open.command.and_then(|id| self.commands.remove(&id));
+        let command = open.command.and_then(|id| self.commands.remove(&id)).map(Box::new);
         let cause = Cause { due: open.due, trigger: open.trigger, command };
         match survivor.map(|survivor| survivor.state) {
             Some(SurvivorState::Running { pid, started, stop }) => {
@@ -103,7 +103,7 @@ impl Restore {
                 manager.work(open.app, step, |entry, desk, step| {
                     entry.started(open.run, pid, started, desk, step);
                     if is_stopping {
-                        entry.resume_stop(stopper, desk);
+                        entry.resume_stop(stopper.map(Box::new), desk);
                     }
                 });
             }
@@ -121,7 +121,7 @@ impl Restore {
                 manager.work(open.app, step, |entry, desk, step| {
                     if let (Some(command), Some(started)) = (stopper, closing.started) {
                         entry.started(open.run, open.pid.unwrap_or(0), started, desk, step);
-                        entry.resume_stop(Some(command), desk);
+                        entry.resume_stop(Some(Box::new(command)), desk);
                     }
                     entry.ended(open.run, closing, desk, step);
                 });
@@ -221,7 +221,7 @@ fn stop_cause(ending: &Ending) -> Option<&StopCause> {
 
 impl Entry {
     /// Somebody, perhaps the manager before this one, is ending the run already.
-    fn resume_stop(&mut self, command: Option<Command>, desk: &Desk) {
+    fn resume_stop(&mut self, command: Option<Box<Command>>, desk: &Desk) {
         let purpose = command.map_or(Purpose::Other, Purpose::Command);
         match std::mem::replace(&mut self.phase, Phase::Resting(Rest::Ready)) {
             Phase::Running(running) => {

@@ -7,8 +7,8 @@ use super::entry::{Cause, Entry, Phase, Purpose, Rest, Running, Starting, Stoppi
 use super::event::{Effect, Step};
 use super::plan::Due;
 use crate::model::{
-    Change, Closing, CmdName, Command, Ending, Refusal, Report, RunId, RunOpening, Skip, SkipReason,
-    StopCause, Timestamp, Trigger, Verdict,
+    Change, Closing, CmdName, Command, Ending, Refusal, RunId, RunOpening, Skip, SkipReason, StopCause,
+    Timestamp, Trigger, Verdict,
 };
 
 /// How long after its grace time a run that is being ended is left to its shim.
@@ -94,7 +94,7 @@ impl Entry {
         let gone = (desk.now.wall - started).to_std().unwrap_or(Duration::ZERO);
         let ends_by = self.app.policy.max_runtime.filter(|_| trigger != Trigger::RunApp);
         let ends_by = ends_by.map(|limit| desk.now.mono + limit.saturating_sub(gone));
-        Running { run, pid, trigger, ends_by, told: Report::default() }
+        Running { run, pid, trigger, ends_by, told: Box::default() }
     }
 
     /// The store would not open the run.
@@ -202,7 +202,7 @@ impl Entry {
     }
 
     /// The run ended because of this command.
-    fn ended_by(&mut self, command: Command, desk: &mut Desk, step: &mut Step) {
+    fn ended_by(&mut self, command: Box<Command>, desk: &mut Desk, step: &mut Step) {
         self.account_for_overlap(desk, step);
         match command.name {
             CmdName::Restart if self.is_barred() => {

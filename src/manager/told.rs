@@ -12,10 +12,10 @@ impl Entry {
             Phase::Running(running) | Phase::Stopping(Stopping { running, .. }) => running,
             Phase::Resting(_) | Phase::Waiting(_) | Phase::Starting(_) => return,
         };
-        if running.told == report {
+        if *running.told == report {
             return;
         }
-        running.told.clone_from(&report);
+        running.told.as_mut().clone_from(&report);
         if let Some(time) = report.next_run {
             self.wish(time);
         }

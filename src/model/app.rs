@@ -135,7 +135,7 @@ pub struct AppState {
     /// Failures in a row.
     pub failures: u32,
     /// Why it waits for a person.
-    pub fatal: Option<Fatal>,
+    pub fatal: Option<Box<Fatal>>,
     /// Which limit keeps a due run waiting.
     pub waiting_for: Option<String>,
     /// Who runs it.

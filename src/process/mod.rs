@@ -52,6 +52,17 @@ pub fn user_name() -> String {
     sys::user_name()
 }
 
+/// Lets all threads of this process share one heap: the manager has several that do little, and each
+/// would keep memory of its own for good. To be called before there are threads.
+pub fn share_heap() {
+    sys::share_heap();
+}
+
+/// Gives memory that was freed back to the system.
+pub fn return_memory() {
+    sys::return_memory();
+}
+
 /// Calls `act` when this process is asked to end; asked twice, it ends at once.
 ///
 /// # Errors

@@ -60,6 +60,24 @@ pub(super) fn user_name() -> String {
     nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
+/// One arena for all threads (`man 3 mallopt`).
+pub(super) fn share_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes two integers; there is one thread yet.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// What was freed in the middle of the heap goes back as well.
+pub(super) fn return_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes an integer and locks the heap itself.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Allows this process as many open files as it may have; gives back what it had before.
 pub(super) fn raise_open_files() -> Option<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;

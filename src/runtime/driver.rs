@@ -11,7 +11,7 @@ use super::feed::Feed;
 use super::outbox::{Outbox, until};
 use crate::manager::{Event, Identity, Manager, Step};
 use crate::model::{CommandId, Limits, ManagerRow, Registered, Snapshot};
-use crate::process::{LaunchSettings, OpenError, Sink, Supervisor, clock};
+use crate::process::{LaunchSettings, OpenError, Sink, Supervisor, clock, return_memory};
 use crate::store::{Store, StoreError};
 
 /// How often a manager says that it lives.
@@ -127,6 +127,8 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     parts.spawn(beat(Arc::clone(&options.store), row.clone()));
     parts.spawn(trim(Arc::clone(&supervisor), options.logs_max));
     hand_out(step, &supervisor, &steps);
+    // The rows of the whole table are apps by now.
+    return_memory();
     ready();
 
     let failure = loop {

@@ -75,11 +75,11 @@ fn running(path: &str, percent: u8, solved: u64, size: u64) -> AppRow {
 fn fleet() -> Vec<AppRow> {
     let mut companies = row("croatia/fina/companies");
     companies.app.disabled = true;
-    companies.state.fatal = Some(Fatal {
+    companies.state.fatal = Some(Box::new(Fatal {
         flag: FatalFlag::FailedToStart,
         message: "python3.13: no such program in PATH".to_owned(),
         time: noon(),
-    });
+    }));
     let mut owners = row("croatia/fina/owners");
     owners.state =
         AppState { status: RunStatus::Stopped, stopped_by: Some("ana".to_owned()), ..AppState::default() };

@@ -14,6 +14,10 @@ use crate::store::StoreError;
 /// that the database does not keep up at all.
 const JOBS_MAX: usize = 1024;
 
+/// Pages that a connection keeps. The manager works on a few rows at a time, and the system keeps the
+/// file in memory anyway.
+const CACHE_KIB: u32 = 512;
+
 /// How long a statement waits for another program's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -184,7 +188,9 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
     // FULL: a run or a verdict that was acknowledged survives a power loss.
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -{CACHE_KIB};"
+    ))
 }
 
 /// What an error of SQLite means for the caller.

@@ -177,13 +177,12 @@ impl Times {
     }
 }
 
-fn fatal(row: &Row<'_>, times: &Times) -> rusqlite::Result<Option<Fatal>> {
+fn fatal(row: &Row<'_>, times: &Times) -> rusqlite::Result<Option<Box<Fatal>>> {
     let flag: i64 = AppColumn::fatal_flag.get(row)?;
     let message: Option<String> = AppColumn::fatal_msg.get(row)?;
-    Ok(FatalFlag::from_code(flag).ok().map(|flag| Fatal {
-        flag,
-        message: message.unwrap_or_default(),
-        time: times.fatal_time.unwrap_or(Timestamp::UNIX_EPOCH),
+    Ok(FatalFlag::from_code(flag).ok().map(|flag| {
+        let time = times.fatal_time.unwrap_or(Timestamp::UNIX_EPOCH);
+        Box::new(Fatal { flag, message: message.unwrap_or_default(), time })
     }))
 }
 
