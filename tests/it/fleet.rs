@@ -17,6 +17,8 @@ pub(crate) struct Fleet {
     pub(crate) dir: TempDir,
     manager: Option<Child>,
     environment: Vec<(String, String)>,
+    database: PathBuf,
+    descriptors: Option<u64>,
 }
 
 /// What a call of the program gave back.
@@ -30,9 +32,16 @@ pub(crate) struct Called {
 impl Fleet {
     /// An empty database and no manager.
     pub(crate) fn new() -> Self {
-        let fleet = Self { dir: tempfile::tempdir().unwrap(), manager: None, environment: Vec::new() };
+        let fleet = Self::bare();
         fleet.dcm(&["db", "migrate"]).ok();
         fleet
+    }
+
+    /// A directory and nothing in it.
+    pub(crate) fn bare() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("state/dcm.db");
+        Self { dir, manager: None, environment: Vec::new(), database, descriptors: None }
     }
 
     /// An empty database and a manager that serves it.
@@ -52,7 +61,17 @@ impl Fleet {
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.state().join("dcm.db")
+        self.database.clone()
+    }
+
+    /// Says where the database is, if not in the state directory.
+    pub(crate) fn at_database(&mut self, database: PathBuf) {
+        self.database = database;
+    }
+
+    /// The manager may have at most so many open files.
+    pub(crate) fn limit_descriptors(&mut self, limit: u64) {
+        self.descriptors = Some(limit);
     }
 
     pub(crate) fn command(&self) -> Command {
@@ -90,14 +109,12 @@ impl Fleet {
     pub(crate) fn start_manager(&mut self) {
         assert!(self.manager.is_none(), "one manager a fleet");
         let log = std::fs::File::create(self.dir.path().join("manager.log")).unwrap();
-        let child = self
-            .command()
-            .arg("--headless")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = match self.descriptors {
+            None => self.command(),
+            Some(limit) => self.limited(limit),
+        };
+        let child =
+            command.arg("--headless").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let pid = child.id();
         self.manager = Some(child);
         self.ask(async |store| {
@@ -107,6 +124,20 @@ impl Fleet {
             })
             .await;
         });
+    }
+
+    fn limited(&self, descriptors: u64) -> Command {
+        let dcm = self.command();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]).arg(dcm.get_program());
+        for (name, value) in dcm.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(self.dir.path());
+        command
     }
 
     /// As a power cut would: no last word.

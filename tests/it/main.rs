@@ -13,6 +13,7 @@ mod console;
 mod database_faults;
 mod demo;
 mod fleet;
+mod host_faults;
 mod run_app;
 mod schedules;
 mod sql;

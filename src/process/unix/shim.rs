@@ -38,6 +38,10 @@ const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 /// How often processes that are not our children are looked at while they are being killed.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// A program that forks while it is being stopped is looked at again so many times; what is missed is
+/// met a second later.
+const STOP_ROUNDS_MAX: usize = 50;
+
 /// The kernel needs a moment for a killed process; after this KILL is sent again.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -358,8 +362,15 @@ impl Shim {
 
     /// Stops everything first, so that nothing starts anything while the rest is killed.
     fn kill_all(&self) {
-        tree::signal_all(&self.processes(), Signal::SIGSTOP);
-        tree::signal_all(&self.processes(), Signal::SIGKILL);
+        let mut processes = self.processes();
+        for _ in 0..STOP_ROUNDS_MAX {
+            tree::signal_all(&processes, Signal::SIGSTOP);
+            let seen = std::mem::replace(&mut processes, self.processes());
+            if processes == seen {
+                break;
+            }
+        }
+        tree::signal_all(&processes, Signal::SIGKILL);
     }
 
     fn tell_reports(&mut self, now: Duration) {

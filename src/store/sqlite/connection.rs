@@ -203,7 +203,7 @@ pub(super) fn translate(error: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             StoreError::Unavailable("another program holds its lock".to_owned())
         }
-        Some(ErrorCode::DiskFull) => StoreError::Unavailable("the disk is full".to_owned()),
+        Some(ErrorCode::DiskFull) => StoreError::Unavailable("the disk is full; make room on it".to_owned()),
         Some(ErrorCode::ConstraintViolation) => StoreError::Refused(message),
         _ => StoreError::Unavailable(message),
     }

@@ -1,0 +1,214 @@
+//! A host that is full, short of descriptors, or tidied up by somebody.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use dcm::model::RunStatus;
+
+use crate::bad_apps::wait_for_log;
+use crate::fleet::{Fleet, is_alive, until_gone};
+
+/// Says that this process is the one in a namespace of its own.
+const INSIDE: &str = "DCM_TEST_MAY_MOUNT";
+
+/// Runs a test of this file once more where it may mount a small disk without harm to the host.
+/// `true` in there.
+fn may_mount(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount"]).arg(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").output().unwrap();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    false
+}
+
+fn mount_small_disk(at: &Path, size: &str) {
+    fs::create_dir_all(at).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "small-disk"])
+        .arg(at)
+        .output()
+        .unwrap();
+    assert!(mounted.status.success(), "{mounted:?}");
+}
+
+/// Takes all room that is left.
+fn fill(file: &Path) {
+    let mut size = 1 << 20;
+    let mut filler = fs::File::create(file).unwrap();
+    while size > 0 {
+        if std::io::Write::write_all(&mut filler, &vec![b'x'; size]).is_err() {
+            size /= 2;
+        }
+    }
+}
+
+#[test]
+fn on_a_full_disk_apps_go_on_and_all_is_entered_when_there_is_room() {
+    if !may_mount("host_faults::on_a_full_disk_apps_go_on_and_all_is_entered_when_there_is_room") {
+        return;
+    }
+    let mut fleet = Fleet::bare();
+    mount_small_disk(&fleet.state(), "16m");
+    fleet.dcm(&["db", "migrate"]).ok();
+    fleet.start_manager();
+    let at = |name: &str| fleet.dir.path().join(name).display().to_string();
+    fleet.add("a/b/ends", &[], &["python3", &Fleet::script("wait_for.py"), &at("go"), "5"]);
+    fleet.add("a/b/stays", &[], &["sleep", "600"]);
+    let chatter = "echo begin; while [ ! -e $0 ]; do sleep 0.05; done; seq 20000; touch $0.said; \
+                   while [ ! -e $0.again ]; do sleep 0.05; done; echo after; exec sleep 600";
+    fleet.add("a/b/chatter", &[], &["sh", "-c", chatter, &at("go")]);
+    fleet.dcm(&["start", "all", "--wait"]).ok();
+    wait_for_log(&fleet, "a/b/chatter", "begin");
+    let [ends, stays] = ["a/b/ends", "a/b/stays"].map(|path| fleet.app(path).state.pid.unwrap());
+
+    let filler = fleet.state().join("filler");
+    fill(&filler);
+    fs::write(at("go"), "").unwrap();
+    until_gone(ends);
+    until(|| Path::new(&at("go.said")).exists(), "the output is taken though it cannot be kept");
+    until(|| fleet.manager_log().contains("disk is full"), "the manager says why it does not write");
+    fleet.dcm(&["start", "a/b/ends"]).refused(75, &["disk is full"]);
+    assert!(is_alive(stays));
+
+    fs::remove_file(&filler).unwrap();
+    let runs = fleet.until_runs("a/b/ends", "is entered", |runs| runs[0].end.is_some());
+    assert_eq!((runs.len(), runs[0].exit_code), (1, Some(5)), "{runs:?}");
+    fs::write(at("go.again"), "").unwrap();
+    let log = wait_for_log(&fleet, "a/b/chatter", "after");
+    assert!(log.contains("are missing here"), "{log}");
+    assert!(is_alive(stays));
+    fleet.dcm(&["stop", "all", "--wait", "--yes"]);
+    until_gone(stays);
+}
+
+#[test]
+fn without_room_for_its_exit_record_nothing_is_started() {
+    if !may_mount("host_faults::without_room_for_its_exit_record_nothing_is_started") {
+        return;
+    }
+    let mut fleet = Fleet::bare();
+    // The database is elsewhere: only the run directories and the logs have no room.
+    let database = format!("sqlite:{}", fleet.dir.path().join("fleet.db").display());
+    fleet.set("DC_DATABASE_URL", &database);
+    mount_small_disk(&fleet.state(), "2m");
+    fleet.dcm(&["db", "migrate"]).ok();
+    fleet.at_database(fleet.dir.path().join("fleet.db"));
+    fleet.start_manager();
+    let trace = fleet.dir.path().join("trace");
+    fleet.add("a/b/c", &["--max-failures", "0"], &["sh", "-c", "echo ran >> $0", trace.to_str().unwrap()]);
+    let filler = fleet.state().join("filler");
+    fill(&filler);
+    fleet.dcm(&["start", "a/b/c"]).ok();
+    let runs = fleet.until_runs("a/b/c", "is refused by the disk", |runs| {
+        runs.last().is_some_and(|run| run.end.is_some())
+    });
+    let first = runs.last().unwrap();
+    assert!(first.message.as_ref().unwrap().contains("No space left"), "{first:?}");
+    assert_eq!(first.exit_code, None);
+    assert!(!trace.exists());
+    fs::remove_file(&filler).unwrap();
+    // It is tried again by itself: a disk that was full is no fault of the app.
+    fleet.until_runs("a/b/c", "runs when there is room", |runs| runs[0].exit_code == Some(0));
+    assert_eq!(fs::read_to_string(trace).unwrap(), "ran\n");
+}
+
+#[test]
+fn a_run_directory_that_was_removed_harms_nobody() {
+    let fleet = Fleet::with_manager();
+    let script = "import shutil, os; shutil.rmtree(os.environ['DC_RUN_DIR']); print('tidied', flush=True); \
+                  input() if False else __import__('time').sleep(600)";
+    fleet.add("a/b/tidy", &["--max-failures", "0"], &["python3", "-c", script]);
+    fleet.add("a/b/other", &[], &["sleep", "600"]);
+    fleet.dcm(&["start", "all", "--wait"]).ok();
+    let [tidy, other] = ["a/b/tidy", "a/b/other"].map(|path| fleet.app(path).state.pid.unwrap());
+    until(|| fs::read_dir(fleet.state().join("runs")).unwrap().count() == 1, "the directory is gone");
+    fleet.dcm(&["stop", "a/b/tidy", "--wait"]).ok();
+    until_gone(tidy);
+    assert!(is_alive(other));
+    let row = fleet.until("a/b/tidy", "is stopped", |row| row.state.status == RunStatus::Stopped);
+    assert_eq!(row.state.pid, None);
+    // It can be started again.
+    fleet.dcm(&["start", "a/b/tidy", "--wait"]).ok();
+}
+
+#[test]
+fn a_manager_that_is_short_of_descriptors_starts_later_and_goes_on() {
+    let mut fleet = Fleet::new();
+    fleet.limit_descriptors(40);
+    fleet.start_manager();
+    for number in 0..30 {
+        fleet.add(&format!("a/b/app{number}"), &["--max-failures", "0"], &["sleep", "600"]);
+    }
+    fleet.dcm(&["start", "all", "--yes"]).ok();
+    // Those for which there is room run, the others say why they do not, and the manager answers.
+    fleet.ask(async |store| {
+        crate::fleet::wait(store, "some to run", async |store| {
+            let (rows, _) = dcm::store::read_fleet(store).await.ok()?;
+            let running = rows
+                .iter()
+                .filter(|row| matches!(row, dcm::model::Registered::App(row) if row.state.pid.is_some()))
+                .count();
+            (running >= 10).then_some(())
+        })
+        .await;
+    });
+    let running = fleet.dcm(&["status", "--json"]).ok().json();
+    let app = running.as_array().unwrap().iter().find(|row| !row["app_pids"].is_null()).unwrap()["path"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    fleet.dcm(&["stop", &app, "--wait"]).ok();
+}
+
+#[test]
+fn a_fork_bomb_ends_with_its_run() {
+    let fleet = Fleet::with_manager();
+    // Its own limit keeps the host alive; that it forks as fast as it can is what is tested.
+    let script = "import os, resource, time\n\
+                  os.setsid()\n\
+                  count = 0\n\
+                  while count < 40:\n    \
+                  count += 1\n    \
+                  if os.fork() == 0:\n        \
+                  os.setsid()\n        \
+                  count += 20\n    \
+                  elif count == 2: print('bombed', flush=True)\n\
+                  time.sleep(600)\n";
+    fleet.add("a/b/bomb", &["--stop-grace", "0.2", "--max-failures", "0"], &["python3", "-c", script]);
+    fleet.add("a/b/other", &[], &["sleep", "600"]);
+    fleet.dcm(&["start", "all", "--wait"]).ok();
+    wait_for_log(&fleet, "a/b/bomb", "bombed");
+    let run = fleet.app("a/b/bomb").state.run.unwrap().to_string();
+    assert!(!tagged(&run).is_empty());
+    fleet.dcm(&["stop", "a/b/bomb", "--wait"]).ok();
+    assert_eq!(tagged(&run), Vec::<u32>::new());
+    assert!(is_alive(fleet.app("a/b/other").state.pid.unwrap()));
+}
+
+/// Living processes that belong to a run by their environment.
+fn tagged(run: &str) -> Vec<u32> {
+    let tag = format!("DC_RUNTIME={run}");
+    let pids =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|bytes| bytes.split(|byte| *byte == 0).any(|part| part == tag.as_bytes()))
+            && is_alive(*pid)
+    })
+    .collect()
+}
+
+fn until(is_so: impl Fn() -> bool, what: &str) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "waited in vain: {what}");
+        // There is no event for what others do with files.
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+}
