@@ -25,7 +25,8 @@ pub struct Tables {
     alert_keys: Vec<(AppId, &'static str, RunId)>,
     pub(super) skips: BTreeMap<(AppId, Timestamp, &'static str), Skip>,
     pub(super) managers: BTreeMap<String, ManagerRow>,
-    pub(super) limits: Limits,
+    /// How many apps may run at once.
+    pub limits: Limits,
     revision: Revision,
 }
 
@@ -399,6 +400,12 @@ impl Tables {
         self.apps.get(&app)
     }
 
+    /// The row of a run.
+    #[must_use]
+    pub fn run(&self, run: RunId) -> Option<&Run> {
+        self.runs.get(&run).map(|row| &row.run)
+    }
+
     /// All runs, in the order in which they were opened.
     #[must_use]
     pub fn runs(&self) -> Vec<&Run> {
@@ -418,7 +425,8 @@ impl Tables {
         &self.alerts
     }
 
-    pub(super) fn remove(&mut self, app: AppId) -> Result<(), StoreError> {
+    /// Deletes an app; the counterpart of [`OperatorStore::remove`].
+    pub fn remove(&mut self, app: AppId) -> Result<(), StoreError> {
         if self.open_of(app).is_some() {
             return Err(StoreError::Refused("a run of it is under way; stop it first".to_owned()));
         }

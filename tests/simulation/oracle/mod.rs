@@ -1,0 +1,248 @@
+//! Watches a world and says what must never happen. It sees the true processes and what the
+//! database holds after each transaction; of the manager's own memory it knows nothing.
+//!
+//! The numbers of the invariants are those of FAULTS.md, section 2.
+
+mod calm;
+mod ledger;
+mod processes;
+mod rows;
+mod slots;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use dcm::model::{
+    AppId, CmdName, Command, CommandId, Exit, NewCommand, Obstacle, Run, RunId, Schedule, Timestamp, Trigger,
+    Verdict,
+};
+
+use self::slots::Slots;
+use crate::cast::{CRONS, Card};
+use crate::host::Serial;
+
+/// Something happened that must not.
+#[derive(Debug, Clone)]
+pub(crate) struct Violation {
+    pub(crate) invariant: &'static str,
+    pub(crate) what: String,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) violation: Option<Violation>,
+    pub(crate) processes: u64,
+    apps: BTreeMap<AppId, Subject>,
+    runs: BTreeMap<RunId, Truth>,
+    commands: BTreeMap<CommandId, Issued>,
+    living: BTreeMap<Serial, Living>,
+    /// Since when nothing was broken, by time of the world.
+    calm_since: u64,
+    restored_at: u64,
+    batch_since: u64,
+    /// When the wall clock was set last.
+    clock_set_at: Option<u64>,
+    /// The latest wall time that the manager has seen.
+    seen: Option<Timestamp>,
+}
+
+/// What must be true of an app.
+#[derive(Debug)]
+struct Subject {
+    is_quiet: bool,
+    schedule: Schedule,
+    /// Milliseconds between the times of its cron.
+    period: Option<i64>,
+    grace: Duration,
+    max_runtime: Option<Duration>,
+    max_failures: u32,
+    is_registered: bool,
+    disabled: bool,
+    /// The STOP that sticks.
+    stopped: Option<CommandId>,
+    /// It has failed too often, or cannot start: it waits for a person.
+    must_wait: bool,
+    /// Failures in a row: at least and at most, for an end at the time of a command may count or
+    /// not.
+    failures: (u32, u32),
+    open: Option<RunId>,
+    last_closed_at: Option<u64>,
+    last_barred_at: Option<u64>,
+    /// When somebody last asked something of it or edited its row.
+    touched_at: u64,
+    /// The latest STOP or DISABLE with effect.
+    barrier: Option<CommandId>,
+    covered: Slots,
+    skips: BTreeSet<(Timestamp, &'static str)>,
+    last_end: Option<End>,
+}
+
+/// How the last process of an app ended.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    at: u64,
+    exit: Option<Exit>,
+    run: RunId,
+}
+
+/// What really became of a run.
+#[derive(Debug, Default)]
+struct Truth {
+    app: Option<AppId>,
+    opened_at: u64,
+    command: Option<CommandId>,
+    due: Option<Timestamp>,
+    trigger: Option<Trigger>,
+    began: Vec<u64>,
+    ended_at: Option<u64>,
+    exit: Option<Exit>,
+    is_unseen: bool,
+    was_shim_killed: bool,
+    was_host_lost: bool,
+    start_failed: Option<Obstacle>,
+    stop_requested_at: Option<u64>,
+    is_stopped_by_hand: bool,
+    closed: Option<Run>,
+}
+
+#[derive(Debug)]
+struct Issued {
+    command: Command,
+    at: u64,
+    settled: Option<(Verdict, u64)>,
+    /// The run that it brought about.
+    run: Option<RunId>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Living {
+    run: RunId,
+    app: AppId,
+    began: u64,
+}
+
+impl Oracle {
+    pub(crate) fn meet(&mut self, cast: &[Card]) {
+        for card in cast {
+            let subject = Subject {
+                is_quiet: card.is_quiet,
+                schedule: card.app.schedule.clone(),
+                period: period(&card.app.schedule),
+                grace: card.app.policy.stop_grace,
+                max_runtime: card.app.policy.max_runtime,
+                max_failures: card.app.policy.max_failures,
+                is_registered: false,
+                disabled: false,
+                stopped: None,
+                must_wait: false,
+                failures: (0, 0),
+                open: None,
+                last_closed_at: None,
+                last_barred_at: None,
+                touched_at: 0,
+                barrier: None,
+                covered: Slots::default(),
+                skips: BTreeSet::new(),
+                last_end: None,
+            };
+            self.apps.insert(card.app.id, subject);
+        }
+    }
+
+    /// The first violation counts; what follows from it does not.
+    fn must(&mut self, holds: bool, invariant: &'static str, what: impl FnOnce() -> String) {
+        if !holds && self.violation.is_none() {
+            self.violation = Some(Violation { invariant, what: what() });
+        }
+    }
+
+    pub(crate) fn registered(&mut self, app: AppId, disabled: bool) {
+        if let Some(subject) = self.apps.get_mut(&app) {
+            subject.is_registered = true;
+            subject.disabled = disabled;
+            subject.stopped = None;
+            subject.must_wait = false;
+            subject.failures.0 = 0;
+        }
+    }
+
+    pub(crate) fn removed(&mut self, time: u64, app: AppId) {
+        if let Some(subject) = self.apps.get_mut(&app) {
+            subject.is_registered = false;
+            subject.touched_at = time;
+            subject.last_barred_at = Some(time);
+        }
+    }
+
+    /// A row was edited by hand.
+    pub(crate) fn edited(&mut self, time: u64, app: AppId, disabled: bool) {
+        if let Some(subject) = self.apps.get_mut(&app) {
+            if subject.disabled {
+                subject.last_barred_at = Some(time);
+            }
+            subject.disabled = disabled;
+            subject.touched_at = time;
+        }
+    }
+
+    pub(crate) fn asked_time(&mut self, _app: AppId) {}
+
+    pub(crate) fn command_issued(&mut self, time: u64, id: CommandId, new: &NewCommand) {
+        let command = Command {
+            id,
+            app: Some(new.app),
+            name: new.name,
+            args: new.args.clone(),
+            by: new.by.clone(),
+            time: new.time,
+            expires: new.expires,
+        };
+        self.commands.insert(id, Issued { command, at: time, settled: None, run: None });
+        if let Some(subject) = self.apps.get_mut(&new.app) {
+            subject.touched_at = time;
+        }
+    }
+
+    /// For a program that repeats commands.
+    pub(crate) fn some_settled_command(&self) -> Option<Command> {
+        let settled = |issued: &&Issued| issued.settled.is_some() && issued.command.name == CmdName::Start;
+        self.commands.values().rev().find(settled).map(|issued| issued.command.clone())
+    }
+
+    /// Something broke, or a manager has just begun.
+    pub(crate) fn disturbed(&mut self, time: u64) {
+        self.calm_since = time;
+        self.restored_at = time;
+    }
+
+    pub(crate) fn batch_begins(&mut self, time: u64) {
+        self.batch_since = time;
+    }
+
+    pub(crate) fn clock_was_set(&mut self, time: u64) {
+        self.clock_set_at = Some(time);
+    }
+
+    pub(crate) fn manager_saw(&mut self, wall: Timestamp) {
+        self.seen = Some(self.seen.map_or(wall, |seen| seen.max(wall)));
+    }
+
+    fn was_clock_set_since(&self, time: u64) -> bool {
+        self.clock_set_at.is_some_and(|at| at >= time)
+    }
+
+    /// Whether somebody has asked for an end of what this app was doing since then.
+    fn is_asked_to_end(&self, app: AppId, since: u64) -> bool {
+        self.commands.values().any(|issued| {
+            issued.command.app == Some(app)
+                && matches!(issued.command.name, CmdName::Stop | CmdName::Restart | CmdName::Disable)
+                && issued.settled.as_ref().is_none_or(|(_, at)| *at >= since)
+        })
+    }
+}
+
+fn period(schedule: &Schedule) -> Option<i64> {
+    let text = schedule.cron.as_ref()?.as_str();
+    let seconds = CRONS.iter().find(|(cron, _)| *cron == text)?.1;
+    i64::try_from(seconds * 1000).ok()
+}
