@@ -115,6 +115,23 @@ fn the_worlds_are_busy() {
     assert!(processes > 50 * 20, "{processes} processes in 50 worlds prove little");
 }
 
+/// For people: `DCM_SURVEY=n` lives through n seeds and says which invariants broke, and where.
+#[test]
+fn survey() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let Some(count) = number("DCM_SURVEY") else { return };
+    let mut broken = std::collections::BTreeMap::<&str, Vec<u64>>::new();
+    for seed in 0..count {
+        if let Some(violation) = live(seed, None, false).violation {
+            broken.entry(violation.invariant).or_default().push(seed);
+        }
+    }
+    for (invariant, seeds) in &broken {
+        eprintln!("{invariant}: {} of {count}, for example {:?}", seeds.len(), &seeds[..seeds.len().min(8)]);
+    }
+    assert!(broken.is_empty(), "{} invariants broke", broken.len());
+}
+
 /// For people: `DCM_SEED=n`, and `DCM_LINES=m` for more of the story.
 #[test]
 fn one_seed() {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use dcm::manager::{Effect, Event, Identity, Manager, Step};
 use dcm::model::{
-    AppId, Change, Closing, CommandId, Ending, Exit, Limits, Refusal, Report, Revision, RunId, Survivor,
-    SurvivorState,
+    AppId, Change, Closing, CommandId, Ending, Exit, Limits, Refusal, Registered, Report, Revision, RunId,
+    Survivor, SurvivorState,
 };
 use dcm::store::Committed;
 
@@ -247,7 +247,7 @@ impl World {
     fn step(&mut self, event: Event) {
         let now = self.now();
         if !matches!(event, Event::Tick) {
-            self.note(|| format!("event {event:?}"));
+            self.note(|| format!("event {}", brief(&event)));
         }
         let Some(manager) = self.shell.as_mut().and_then(|shell| shell.manager.as_mut()) else { return };
         let step = manager.step(now, event);
@@ -279,7 +279,12 @@ impl World {
         if self.dies_at("after a step") {
             return;
         }
-        self.note(|| format!("step {step:?}"));
+        self.note(|| {
+            let effects: Vec<_> = step.effects.iter().map(|effect| clip(format!("{effect:?}"), 60)).collect();
+            let changes: Vec<_> =
+                step.changes.iter().map(|change| clip(format!("{change:?}"), 420)).collect();
+            format!("step {changes:#?} {effects:?}")
+        });
         let acts_early = self.planted == Some(Planted::ActsBeforeCommit);
         let forgets_early = self.planted == Some(Planted::ForgetsTooEarly);
         let (later, at_once): (Vec<_>, Vec<_>) = step.effects.into_iter().partition(|effect| {
@@ -465,6 +470,31 @@ impl World {
             self.send(Event::Command(command));
         }
     }
+}
+
+fn clip(text: String, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
+/// An event in a line that can be read.
+fn brief(event: &Event) -> String {
+    let Event::AppsChanged(rows) = event else { return format!("{event:?}") };
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| match row {
+            Registered::App(row) => format!(
+                "{:?} #{} disabled {}, next {:?}, asked {:?}, {:?}",
+                row.app.id,
+                row.sequence,
+                row.app.disabled,
+                row.next_run,
+                row.asked_next_run,
+                row.state.status
+            ),
+            Registered::Faulty(row) => format!("{row:?}"),
+        })
+        .collect();
+    format!("rows {rows:?}")
 }
 
 /// What a careless program makes of an exit that nobody saw.

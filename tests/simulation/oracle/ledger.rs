@@ -32,6 +32,7 @@ impl Oracle {
                     let subject = self.apps.get(&alert.app);
                     let may = subject.is_none_or(|subject| {
                         subject.must_wait
+                            || subject.cannot_start
                             || subject.failures.1 >= subject.max_failures && subject.max_failures > 0
                     });
                     self.must(may || !is_fatal, "22 alerts have a reason", || format!("{alert:?}"));
@@ -87,7 +88,6 @@ impl Oracle {
             app: Some(app),
             opened_at: time,
             command,
-            due,
             trigger: Some(trigger),
             ..std::mem::take(truth)
         };

@@ -62,6 +62,8 @@ struct Subject {
     stopped: Option<CommandId>,
     /// It has failed too often, or cannot start: it waits for a person.
     must_wait: bool,
+    /// The last run could not be started, for a reason that stays.
+    cannot_start: bool,
     /// Failures in a row: at least and at most, for an end at the time of a command may count or
     /// not.
     failures: (u32, u32),
@@ -91,7 +93,6 @@ struct Truth {
     app: Option<AppId>,
     opened_at: u64,
     command: Option<CommandId>,
-    due: Option<Timestamp>,
     trigger: Option<Trigger>,
     began: Vec<u64>,
     ended_at: Option<u64>,
@@ -135,6 +136,7 @@ impl Oracle {
                 disabled: false,
                 stopped: None,
                 must_wait: false,
+                cannot_start: false,
                 failures: (0, 0),
                 open: None,
                 last_closed_at: None,
@@ -232,9 +234,10 @@ impl Oracle {
     }
 
     /// Whether somebody has asked for an end of what this app was doing since then.
-    fn is_asked_to_end(&self, app: AppId, since: u64) -> bool {
+    fn is_asked_to_end(&self, app: AppId, since: u64, by_other_than: Option<CommandId>) -> bool {
         self.commands.values().any(|issued| {
             issued.command.app == Some(app)
+                && Some(issued.command.id) != by_other_than
                 && matches!(issued.command.name, CmdName::Stop | CmdName::Restart | CmdName::Disable)
                 && issued.settled.as_ref().is_none_or(|(_, at)| *at >= since)
         })

@@ -126,7 +126,7 @@ impl Oracle {
             });
         is_overdue
             || truth.is_some_and(|truth| truth.is_stopped_by_hand)
-            || self.is_asked_to_end(living.app, living.began)
+            || self.is_asked_to_end(living.app, living.began, None)
     }
 
     pub(crate) fn stop_requested(&mut self, time: u64, run: RunId) {

@@ -72,11 +72,12 @@ impl Oracle {
     /// The oracle's own count of failures in a row, and what must follow from it.
     fn count_failure(&mut self, run: RunId, app: AppId, row: &Run, changes: &[Change]) {
         let truth = self.runs.entry(run).or_default();
-        let since = truth.opened_at;
+        let (since, command) = (truth.opened_at, truth.command);
         let obstacle = truth.start_failed;
         let is_permanent = matches!(obstacle, Some(Obstacle::NotFound | Obstacle::NotExecutable));
-        let is_ambiguous = self.is_asked_to_end(app, since);
+        let is_ambiguous = self.is_asked_to_end(app, since, command);
         let Some(subject) = self.apps.get_mut(&app) else { return };
+        subject.cannot_start = is_permanent;
         let is_failure = match row.outcome.as_deref().unwrap_or_default() {
             "ok" => {
                 subject.failures = (0, if is_ambiguous { subject.failures.1 } else { 0 });
