@@ -77,8 +77,9 @@ impl Entry {
     }
 
     fn row_changed(&mut self, row: AppRow, desk: &mut Desk, step: &mut Step) {
-        if !self.is_current(row.sequence) {
+        if !self.is_current(row.sequence) && !self.set_aside {
             // It was read before our last write; the row with that write in it will come as well.
+            // After a row that was deleted comes a new one, with numbers of its own.
             return;
         }
         self.set_aside = false;

@@ -85,7 +85,8 @@ pub struct Limits {
 pub struct Delta {
     /// Rows that are new or changed, in the order of their changes.
     pub rows: Vec<Registered>,
-    /// Rows that are gone.
+    /// Rows that are gone. One that was registered again since then is among the rows as well:
+    /// these come first.
     pub removed: Vec<AppId>,
     /// The state of the table after it.
     pub revision: Revision,

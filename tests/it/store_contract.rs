@@ -428,6 +428,10 @@ async fn removed_apps_are_told_and_running_ones_stay(store: &dyn Store) {
     store.remove(vec![id]).await.unwrap();
     let delta = store.changes_since(before).await.unwrap();
     assert_eq!((delta.removed, delta.rows), (vec![id], vec![]));
+    // Who missed that learns of it though the app is there again.
+    register(store, "a/b/c").await;
+    let delta = store.changes_since(before).await.unwrap();
+    assert_eq!((delta.removed, delta.rows.len()), (vec![id], 1));
     let row = ManagerRow {
         name: "zg".to_owned(),
         host: "h".to_owned(),

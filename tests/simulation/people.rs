@@ -1,13 +1,13 @@
 //! What comes from outside: fate, and the people who give commands and edit rows.
 
 use chrono::TimeDelta;
-use dcm::model::{App, AppId, CmdName, CommandSource, Minutes, NewCommand};
+use dcm::model::{App, AppId, CmdName, CommandId, CommandSource, Exit, Minutes, NewCommand};
 use dcm::store::{Existing, Registration};
 
 use crate::cast::CRONS;
 use crate::host::{Serial, ShimId};
+use crate::shell::Shell;
 use crate::world::{Happening, World};
-use dcm::model::Exit;
 
 /// The wall clock stays within this many milliseconds of the true one: ten years and a bit.
 const SHIFT_MAX: i64 = 12 * 366 * 86_400_000;
@@ -151,13 +151,23 @@ impl World {
             if self.database.tables.register(&registration).is_ok() {
                 self.oracle.registered(app.id, app.disabled);
             }
-        } else if self.database.tables.remove(app.id).is_ok() {
+        } else if self.is_nothing_under_way(app.id) && self.database.tables.remove(app.id).is_ok() {
             self.note(|| format!("removed: {:?}", app.id));
             self.oracle.removed(self.time, app.id);
             if self.random.coin() {
                 self.after(1, Happening::AddAgain { app: app.id });
             }
         }
+    }
+
+    /// Nobody deletes an app while the manager is still writing about it: what is written then
+    /// belongs to either row.
+    fn is_nothing_under_way(&self, app: AppId) -> bool {
+        let is_pending =
+            self.database.tables.pending(CommandId(0)).iter().any(|command| command.app == Some(app));
+        let is_idle =
+            |shell: &Shell| shell.manager.is_some() && shell.batch.is_none() && shell.steps.is_empty();
+        !is_pending && self.shell.as_ref().is_some_and(is_idle)
     }
 
     pub(crate) fn add_again(&mut self, app: AppId) {

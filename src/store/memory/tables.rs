@@ -317,7 +317,6 @@ impl Tables {
             (None, _) => {
                 let row = new_row(app.clone(), i64::try_from(self.apps.len()).unwrap_or(0) + 1);
                 self.apps.insert(app.id, row);
-                self.removed.remove(&app.id);
             }
         }
         self.touch(app.id);
