@@ -51,7 +51,7 @@ pub(crate) fn appear(world: &mut World) {
     let apps: Vec<_> = world.cast.iter().map(|card| card.app.id).collect();
     for app in apps {
         let disabled = world.database.tables.app(app).is_some_and(|row| row.app.disabled);
-        world.oracle.registered(app, disabled);
+        world.oracle.registered(0, app, disabled);
     }
 }
 

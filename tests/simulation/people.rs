@@ -149,7 +149,7 @@ impl World {
             self.note(|| format!("added again: {:?}", app.id));
             let registration = Registration { app: app.clone(), next_run: None, existing: Existing::Refuse };
             if self.database.tables.register(&registration).is_ok() {
-                self.oracle.registered(app.id, app.disabled);
+                self.oracle.registered(self.time, app.id, app.disabled);
             }
         } else if self.is_nothing_under_way(app.id) && self.database.tables.remove(app.id).is_ok() {
             self.note(|| format!("removed: {:?}", app.id));

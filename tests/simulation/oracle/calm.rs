@@ -80,6 +80,7 @@ impl World {
         }
         let (open, disabled, stopped) = (subject.open, subject.disabled, subject.stopped);
         let (must_wait, last_end) = (subject.must_wait, subject.last_end);
+        let (last_closed_at, rests) = (subject.last_closed_at, subject.rests);
         let is_settled = subject.last_closed_at.is_none_or(|at| at + CLOSED_WITHIN < time)
             && last_end.is_none_or(|end| end.at + CLOSED_WITHIN < time);
         let oracle = &mut self.oracle;
@@ -96,18 +97,23 @@ impl World {
             format!("{row:?}")
         });
         let has_schedule = row.app.schedule.interval.is_some() || row.app.schedule.cron.is_some();
-        if disabled || must_wait || stopped.is_some() || !has_schedule {
+        // A run that DISABLE stopped leaves the app STOPPED, whoever sets `disable` back by hand.
+        let rests = rests && row.state.stopped_by.is_some();
+        if disabled || must_wait || stopped.is_some() || rests || !has_schedule {
             return;
         }
         let is_planned = row.next_run.is_some_and(|next| next + LATE_MAX > wall);
-        oracle.must(is_planned, "30 a due app runs", || format!("{row:?} at {wall}"));
+        let has_seen_clock = !oracle.was_clock_set_since(time.saturating_sub(CLOSED_WITHIN));
+        oracle.must(is_planned || !has_seen_clock, "30 a due app runs", || format!("{row:?} at {wall}"));
         if let Some(end) = last_end
             && let Some(pause) = oracle.pause_after(end, app)
             && oracle.apps.get(&app).is_some_and(|subject| subject.is_quiet && subject.period.is_none())
             && !oracle.was_clock_set_since(end.at)
         {
-            // A crash is followed by a back-off of a minute at most.
-            let is_late = time > end.at + pause.max(60_000) + CALM;
+            // A crash is followed by a back-off of a minute at most; what was missed while no manager
+            // was there may be left out by policy.
+            let since = end.at.max(oracle.restored_at).max(last_closed_at.unwrap_or(0));
+            let is_late = time > since + pause.max(60_000) + CALM;
             oracle.must(!is_late, "30 a pause ends", || format!("{row:?}: {end:?}, {pause} ms"));
         }
     }

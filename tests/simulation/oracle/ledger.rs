@@ -66,6 +66,7 @@ impl Oracle {
         if is_started_again {
             subject.stopped = None;
         }
+        subject.rests &= command.is_none();
         self.must(open.is_none(), "2 one open row", || format!("{run:?} is opened while {open:?} is open"));
         self.must(!disabled, "9 disabled never starts", || format!("{run:?} of {app:?} is opened"));
         self.must(!must_wait, "14 too many failures", || format!("{run:?} of {app:?} is opened"));
@@ -193,6 +194,7 @@ impl Oracle {
             }
             (CmdName::Disable, Verdict::Executed) => {
                 subject.disabled = true;
+                subject.rests = true;
                 subject.barrier = subject.barrier.max(Some(id));
             }
             (CmdName::Enable, Verdict::Executed) => {
@@ -201,6 +203,7 @@ impl Oracle {
                 }
                 subject.disabled = false;
                 subject.must_wait = false;
+                subject.rests = false;
                 subject.stopped = None;
                 subject.failures = (0, 0);
             }

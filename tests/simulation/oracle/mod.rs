@@ -60,6 +60,8 @@ struct Subject {
     disabled: bool,
     /// The STOP that sticks.
     stopped: Option<CommandId>,
+    /// It was disabled, and nobody has given START, RESTART or ENABLE since.
+    rests: bool,
     /// It has failed too often, or cannot start: it waits for a person.
     must_wait: bool,
     /// The last run could not be started, for a reason that stays.
@@ -135,6 +137,7 @@ impl Oracle {
                 is_registered: false,
                 disabled: false,
                 stopped: None,
+                rests: false,
                 must_wait: false,
                 cannot_start: false,
                 failures: (0, 0),
@@ -158,9 +161,11 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn registered(&mut self, app: AppId, disabled: bool) {
+    pub(crate) fn registered(&mut self, time: u64, app: AppId, disabled: bool) {
         if let Some(subject) = self.apps.get_mut(&app) {
             subject.is_registered = true;
+            subject.touched_at = time;
+            subject.rests = false;
             subject.disabled = disabled;
             subject.stopped = None;
             subject.must_wait = false;
