@@ -178,7 +178,8 @@ impl Tables {
         let report = &closing.report;
         let counters = counters.unwrap_or_default();
         row.run.start = closing.started.unwrap_or(row.run.start);
-        row.run.end = Some(closing.ended.max(closing.started.unwrap_or(closing.ended)));
+        // The clock may have been set back meanwhile.
+        row.run.end = Some(closing.ended.max(row.run.start));
         row.run.outcome = Some(closing.ending.outcome().to_owned());
         row.run.exit_code = closing.ending.exit().map(Exit::code);
         row.run.signal = closing.ending.exit().and_then(|exit| match exit {
