@@ -198,16 +198,17 @@ impl Entry {
         self.written.next_run
     }
 
-    /// Takes note of a value in the row that somebody else wrote.
-    pub(super) fn note_foreign(
-        &mut self,
-        next_run: Option<Timestamp>,
-        asked: Option<Timestamp>,
-        disabled: bool,
-    ) {
-        self.written.next_run = next_run;
-        self.written.asked = asked;
-        self.written.disabled = disabled;
+    /// Takes note of what somebody else wrote into the row.
+    pub(super) fn note_foreign(&mut self, row: &AppRow) {
+        self.written.next_run = row.next_run;
+        self.written.asked = row.asked_next_run;
+        self.written.disabled = row.app.disabled;
+        if row.sequence > self.written.sequence {
+            // Something of an earlier entry for this row was still on its way: the next update
+            // comes after that and shows everything again.
+            self.written.sequence = row.sequence;
+            self.written.state = row.state.clone();
+        }
     }
 
     /// The app reported when it wants to run next. The row shows that with the report.

@@ -84,7 +84,7 @@ impl Entry {
         }
         self.set_aside = false;
         let shown_before = self.shown_next_run();
-        self.note_foreign(row.next_run, row.asked_next_run, row.app.disabled);
+        self.note_foreign(&row);
         let schedule_changed = self.app.schedule != row.app.schedule;
         self.app = row.app;
         self.asked = row.asked_next_run.or(self.asked);
