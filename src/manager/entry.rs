@@ -217,6 +217,16 @@ impl Entry {
         self.written.asked = Some(time);
     }
 
+    /// The time that the row shows. A run that waits for room is still due: a manager that comes
+    /// after this one must know of it.
+    fn next_run(&self) -> Option<Timestamp> {
+        let waiting_since = match &self.phase {
+            Phase::Waiting(waiting) => waiting.cause.due,
+            Phase::Resting(_) | Phase::Starting(_) | Phase::Running(_) | Phase::Stopping(_) => None,
+        };
+        waiting_since.or_else(|| self.plan.shown())
+    }
+
     /// What the row is to show.
     fn state(&self, manager: &str) -> AppState {
         let (status, pid, stopped_by, waiting_for) = match &self.phase {
@@ -244,7 +254,7 @@ impl Entry {
     /// The update that brings the row up to date; `None` when it is.
     pub(super) fn publish(&mut self, manager: &str) -> Option<AppUpdate> {
         let mut state = self.state(manager);
-        let next_run = self.plan.shown();
+        let next_run = self.next_run();
         let asked_taken = self.written.asked.filter(|_| self.asked.is_none());
         let disabled = (self.app.disabled != self.written.disabled).then_some(self.app.disabled);
         let is_new_to_all = self.written.state.manager.is_none();
