@@ -215,6 +215,6 @@ fn refused(reason: &str) -> Progress {
     Progress::Settled(Verdict::NotExecuted(reason.to_owned()))
 }
 
-fn superseded_by(command: &Command) -> Verdict {
+pub(super) fn superseded_by(command: &Command) -> Verdict {
     Verdict::NotExecuted(format!("superseded by {} {}", command.name, command.id))
 }
