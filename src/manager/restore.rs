@@ -57,6 +57,11 @@ impl Manager {
                 }
             }
         }
+        for (app, accounted) in snapshot.accounted {
+            if let Some(entry) = manager.apps.get_mut(&app) {
+                entry.plan.account_until(&entry.app, accounted);
+            }
+        }
         for open in snapshot.open_runs {
             restore.open_run(&mut manager, open, &mut step);
         }

@@ -382,9 +382,21 @@ impl Tables {
                 })
                 .collect(),
             commands: self.pending(CommandId(0)),
+            accounted: self.accounted(),
             limits: self.limits.clone(),
             revision: self.revision,
         }
+    }
+
+    fn accounted(&self) -> BTreeMap<AppId, Timestamp> {
+        let mut accounted = BTreeMap::new();
+        let ends =
+            self.runs.values().filter_map(|row| row.run.end.max(row.run.due).map(|at| (row.run.app, at)));
+        for (app, at) in ends.chain(self.skips.values().map(|skip| (skip.app, skip.last))) {
+            let until = accounted.entry(app).or_insert(at);
+            *until = at.max(*until);
+        }
+        accounted
     }
 
     /// The verdict on a command, once it has one.

@@ -314,6 +314,12 @@ pub(super) fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
     })
 }
 
+/// Up to when the calendar of an app is accounted for.
+pub(super) fn accounted(row: &Row<'_>) -> rusqlite::Result<(AppId, Timestamp)> {
+    let app: String = row.get("app")?;
+    Ok((app.parse().map_err(|error| invalid(row, "app", error))?, sure_time(row, "until")?))
+}
+
 /// A row of the managers table.
 pub(super) fn manager(row: &Row<'_>) -> rusqlite::Result<ManagerRow> {
     Ok(ManagerRow {
