@@ -65,6 +65,7 @@ impl World {
             return;
         }
         self.managers += 1;
+        self.oracle.manager_begins();
         let manager = self.managers;
         self.note(|| format!("manager {manager} begins"));
         self.shell = Some(Shell {
@@ -251,7 +252,6 @@ impl World {
         }
         let Some(manager) = self.shell.as_mut().and_then(|shell| shell.manager.as_mut()) else { return };
         let step = manager.step(now, event);
-        self.oracle.manager_saw(self.wall());
         self.hand_out(step);
         self.plan_wake();
     }

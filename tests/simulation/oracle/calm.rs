@@ -80,6 +80,7 @@ impl World {
         }
         let (open, disabled, stopped) = (subject.open, subject.disabled, subject.stopped);
         let (must_wait, last_end) = (subject.must_wait, subject.last_end);
+        let has_backlog = subject.has_backlog;
         let (last_closed_at, rests) = (subject.last_closed_at, subject.rests);
         let is_settled = subject.last_closed_at.is_none_or(|at| at + CLOSED_WITHIN < time)
             && last_end.is_none_or(|end| end.at + CLOSED_WITHIN < time);
@@ -102,7 +103,7 @@ impl World {
         if disabled || must_wait || stopped.is_some() || rests || !has_schedule {
             return;
         }
-        let is_planned = row.next_run.is_some_and(|next| next + LATE_MAX > wall);
+        let is_planned = has_backlog || row.next_run.is_some_and(|next| next + LATE_MAX > wall);
         let has_seen_clock = !oracle.was_clock_set_since(time.saturating_sub(CLOSED_WITHIN));
         oracle.must(is_planned || !has_seen_clock, "30 a due app runs", || format!("{row:?} at {wall}"));
         if let Some(end) = last_end
@@ -121,9 +122,8 @@ impl World {
     /// The times of every calendar are accounted for.
     pub(crate) fn check_the_end(&mut self) {
         self.check_calm();
-        let Some(seen) = self.oracle.seen else { return };
-        let quiet =
-            self.oracle.apps.iter().filter(|(_, subject)| subject.is_quiet && subject.period.is_some());
+        let wall = self.wall();
+        let quiet = self.oracle.apps.iter().filter(|(_, subject)| self.oracle.is_accounted_for(subject));
         let mut found = None;
         for (app, subject) in quiet {
             let ranges = subject.covered.ranges();
@@ -133,7 +133,7 @@ impl World {
             let period = subject.period.unwrap_or(1);
             let is_busy = subject.open.is_some()
                 || self.database.tables.app(*app).is_none_or(|row| row.state.waiting_for.is_some());
-            let due = (seen.timestamp_millis() - 90_000) / period;
+            let due = (wall.timestamp_millis() - 90_000) / period;
             let reached = ranges.last().map_or(i64::MAX, |(_, last)| *last);
             if !is_busy && reached < due {
                 found = Some(format!("{app:?} left out those from {reached} to {due}"));

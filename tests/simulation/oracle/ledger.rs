@@ -104,7 +104,8 @@ impl Oracle {
 
     /// Each time of a calendar becomes a run or a part of a skip, once.
     fn account_for(&mut self, app: AppId, first: Timestamp, last: Timestamp, by: &str) {
-        let Some(subject) = self.apps.get_mut(&app).filter(|subject| subject.is_quiet) else { return };
+        let is_known = self.apps.get(&app).is_some_and(|subject| self.is_accounted_for(subject));
+        let Some(subject) = self.apps.get_mut(&app).filter(|_| is_known) else { return };
         let Some(period) = subject.period else { return };
         let is_slot = |time: Timestamp| time.timestamp_millis() % period == 0;
         if !is_slot(first) || !is_slot(last) {

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dcm::model::{
-    AppId, CmdName, Command, CommandId, Exit, NewCommand, Obstacle, Run, RunId, Schedule, Timestamp, Trigger,
-    Verdict,
+    AppId, CatchUp, CmdName, Command, CommandId, Exit, NewCommand, Obstacle, Run, RunId, Schedule, Timestamp,
+    Trigger, Verdict,
 };
 
 use self::slots::Slots;
@@ -39,17 +39,18 @@ pub(crate) struct Oracle {
     /// Since when nothing was broken, by time of the world.
     calm_since: u64,
     restored_at: u64,
+    managers: u32,
     batch_since: u64,
     /// When the wall clock was set last.
     clock_set_at: Option<u64>,
-    /// The latest wall time that the manager has seen.
-    seen: Option<Timestamp>,
 }
 
 /// What must be true of an app.
 #[derive(Debug)]
 struct Subject {
     is_quiet: bool,
+    /// Missed times are caught up one by one: a manager that begins amid them knows the first only.
+    has_backlog: bool,
     schedule: Schedule,
     /// Milliseconds between the times of its cron.
     period: Option<i64>,
@@ -129,6 +130,7 @@ impl Oracle {
         for card in cast {
             let subject = Subject {
                 is_quiet: card.is_quiet,
+                has_backlog: card.app.policy.catch_up == CatchUp::All,
                 schedule: card.app.schedule.clone(),
                 period: period(&card.app.schedule),
                 grace: card.app.policy.stop_grace,
@@ -216,6 +218,10 @@ impl Oracle {
         self.commands.values().rev().find(settled).map(|issued| issued.command.clone())
     }
 
+    pub(crate) fn manager_begins(&mut self) {
+        self.managers += 1;
+    }
+
     /// Something broke, or a manager has just begun.
     pub(crate) fn disturbed(&mut self, time: u64) {
         self.calm_since = time;
@@ -230,8 +236,10 @@ impl Oracle {
         self.clock_set_at = Some(time);
     }
 
-    pub(crate) fn manager_saw(&mut self, wall: Timestamp) {
-        self.seen = Some(self.seen.map_or(wall, |seen| seen.max(wall)));
+    /// Whether each time of its calendar must become a run or part of a skip, once. Of a backlog the
+    /// row shows the first time only, so that a second manager may count some of it again.
+    fn is_accounted_for(&self, subject: &Subject) -> bool {
+        subject.is_quiet && subject.period.is_some() && (!subject.has_backlog || self.managers <= 1)
     }
 
     fn was_clock_set_since(&self, time: u64) -> bool {

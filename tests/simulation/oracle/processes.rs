@@ -53,7 +53,8 @@ impl Oracle {
         let Some(subject) = self.apps.get(&app).filter(|subject| subject.is_quiet) else { return };
         let Some(end) = subject.last_end else { return };
         let pause = self.pause_after(end, app);
-        if self.was_clock_set_since(end.at.saturating_sub(2000)) {
+        let is_begun_anew = subject.has_backlog && self.restored_at >= end.at;
+        if is_begun_anew || self.was_clock_set_since(end.at.saturating_sub(2000)) {
             return;
         }
         if let Some(pause) = pause {
