@@ -132,7 +132,7 @@ impl Entry {
                 Progress::Settled(Verdict::Executed)
             }
             CmdName::Disable => {
-                self.app.disabled = true;
+                self.set_disabled(true);
                 self.plan.clear();
                 Progress::Settled(Verdict::Executed)
             }
@@ -206,7 +206,7 @@ impl Entry {
         if self.fatal.take().is_some() || self.failures > 0 {
             step.changes.push(Change::AlertsCleared { app: self.app.id, at: desk.now.wall });
         }
-        self.app.disabled = false;
+        self.set_disabled(false);
         self.failures = 0;
     }
 }

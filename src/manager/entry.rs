@@ -211,6 +211,13 @@ impl Entry {
         }
     }
 
+    /// By command. It is written though the row may seem to say so already: somebody may have
+    /// edited it meanwhile, and the verdict must be true.
+    pub(super) fn set_disabled(&mut self, disabled: bool) {
+        self.app.disabled = disabled;
+        self.written.disabled = !disabled;
+    }
+
     /// The app reported when it wants to run next. The row shows that with the report.
     pub(super) fn wish(&mut self, time: Timestamp) {
         self.asked = Some(time);

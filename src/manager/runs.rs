@@ -217,7 +217,7 @@ impl Entry {
                 );
             }
             CmdName::Disable => {
-                self.app.disabled = true;
+                self.set_disabled(true);
                 self.rest_stopped(&command.by);
                 settle(&command, Verdict::Executed, desk, step);
             }
