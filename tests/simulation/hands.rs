@@ -138,7 +138,8 @@ impl World {
 
     /// Ends every run of the host, as `dcm stop-apps` does.
     pub(crate) fn stop_all(&mut self, by: &str) {
-        let runs: Vec<_> = self.host.dirs.keys().copied().filter(|run| self.host.is_locked(*run)).collect();
+        let runs: Vec<_> =
+            self.host.dirs.keys().copied().filter(|run| !self.host.processes_of(*run).is_empty()).collect();
         for run in runs {
             self.oracle.stop_apps_asked(run);
             self.request_stop(run, StopCause::StopApps(by.to_owned()), Duration::from_secs(10));

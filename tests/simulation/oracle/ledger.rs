@@ -27,7 +27,7 @@ impl Oracle {
                 }
                 Change::RunClosed { run, app, .. } => self.run_closed(time, *run, *app, changes, tables),
                 Change::CommandSettled { id, .. } => self.command_settled(time, *id, tables),
-                Change::AlertRaised(alert) => {
+                Change::AlertRaised(alert) if self.alerts.insert((alert.app, alert.kind, alert.run)) => {
                     let is_fatal = alert.kind != AlertKind::HostExhausted;
                     let subject = self.apps.get(&alert.app);
                     let may = subject.is_none_or(|subject| {
@@ -49,6 +49,7 @@ impl Oracle {
                     self.must(has_begun, "3 no invented process", || format!("{run:?} as {pid} never began"));
                 }
                 Change::App(_)
+                | Change::AlertRaised(_)
                 | Change::Progress { .. }
                 | Change::AlertsCleared { .. }
                 | Change::AppNamed { .. }

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dcm::model::{
-    AppId, CatchUp, CmdName, Command, CommandId, Exit, NewCommand, Obstacle, Run, RunId, Schedule, Timestamp,
-    Trigger, Verdict,
+    AlertKind, AppId, CatchUp, CmdName, Command, CommandId, Exit, NewCommand, Obstacle, Run, RunId, Schedule,
+    Timestamp, Trigger, Verdict,
 };
 
 use self::slots::Slots;
@@ -40,6 +40,7 @@ pub(crate) struct Oracle {
     calm_since: u64,
     restored_at: u64,
     managers: u32,
+    alerts: BTreeSet<(AppId, AlertKind, RunId)>,
     batch_since: u64,
     /// When the wall clock was set last.
     clock_set_at: Option<u64>,
