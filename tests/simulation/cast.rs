@@ -43,6 +43,7 @@ pub(crate) fn appear(world: &mut World) {
         let host = world.random.coin().then_some(2);
         let group = AppPath::new("g0", "p", "a").map(|path| path.group);
         world.database.tables.limits.host = host;
+        world.oracle.limit_host(host);
         if let Ok(group) = group {
             world.database.tables.limits.groups.insert(group, 1);
         }

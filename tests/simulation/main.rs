@@ -70,6 +70,10 @@ fn first_failure(seeds: std::ops::Range<u64>, planted: Option<Planted>) -> Optio
     failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 fn tell(seed: u64, planted: Option<Planted>, lines: usize) -> String {
     let Outcome { violation, trace, .. } = live(seed, planted, true);
     let story = trace[trace.len().saturating_sub(lines)..].join("\n");
@@ -82,7 +86,7 @@ fn tell(seed: u64, planted: Option<Planted>, lines: usize) -> String {
 
 #[test]
 fn every_seed_keeps_the_invariants() {
-    if let Some(seed) = first_failure(0..SEEDS, None) {
+    if let Some(seed) = first_failure(0..number("DCM_SEEDS").unwrap_or(SEEDS), None) {
         panic!("{}", tell(seed, None, TOLD_MAX));
     }
 }
@@ -118,7 +122,6 @@ fn the_worlds_are_busy() {
 /// For people: `DCM_SURVEY=n` lives through n seeds and says which invariants broke, and where.
 #[test]
 fn survey() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let Some(count) = number("DCM_SURVEY") else { return };
     let mut broken = std::collections::BTreeMap::<&str, Vec<u64>>::new();
     for seed in 0..count {
@@ -135,7 +138,6 @@ fn survey() {
 /// For people: `DCM_SEED=n`, and `DCM_LINES=m` for more of the story.
 #[test]
 fn one_seed() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let Some(seed) = number("DCM_SEED") else { return };
     let lines = number("DCM_LINES").and_then(|lines| usize::try_from(lines).ok()).unwrap_or(TOLD_MAX);
     let outcome = live(seed, None, false);

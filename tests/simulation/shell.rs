@@ -217,9 +217,11 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, event: Event) {
-        let is_word_of_run =
-            matches!(&event, Event::Started { .. } | Event::Ended { .. } | Event::Reported { .. });
-        let is_twice = is_word_of_run && self.random.per_mille(self.swarm.duplicates);
+        let may_come_twice = matches!(
+            &event,
+            Event::Started { .. } | Event::Ended { .. } | Event::Reported { .. } | Event::Command(_)
+        );
+        let is_twice = may_come_twice && self.random.per_mille(self.swarm.duplicates);
         let moment = self.moment();
         let Some(shell) = &mut self.shell else { return };
         let manager = shell.number;
@@ -241,6 +243,7 @@ impl World {
 
     pub(crate) fn wake(&mut self, manager: u32, turn: u64) {
         if self.shell_of(manager).is_some_and(|shell| shell.turn == turn) {
+            self.oracle.woke(self.time);
             self.step(Event::Tick);
         }
     }

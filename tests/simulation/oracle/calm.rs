@@ -30,6 +30,7 @@ impl World {
         }
         self.rows_without_process();
         self.commands_without_verdict();
+        self.oracle.runs_that_take_too_long(time);
         if let Some(shell) = &self.shell {
             let is_stuck = shell.batch.is_some() && time > self.oracle.batch_since + CLOSED_WITHIN;
             self.oracle.must(!is_stuck, "34 the outbox drains", || "it does not".to_owned());
@@ -109,7 +110,7 @@ impl World {
         if let Some(end) = last_end
             && let Some(pause) = oracle.pause_after(end, app)
             && oracle.apps.get(&app).is_some_and(|subject| subject.is_quiet && subject.period.is_none())
-            && !oracle.was_clock_set_since(end.at)
+            && !oracle.may_mistake_pauses(end.at)
         {
             // A crash is followed by a back-off of a minute at most; what was missed while no manager
             // was there may be left out by policy.
@@ -144,6 +145,17 @@ impl World {
 }
 
 impl Oracle {
+    fn runs_that_take_too_long(&mut self, time: u64) {
+        let overdue = self.living.values().copied().find(|living| {
+            let subject = self.apps.get(&living.app);
+            let limit = subject.and_then(|subject| subject.max_runtime.map(|limit| limit + subject.grace));
+            let limit = limit.and_then(|limit| u64::try_from(limit.as_millis()).ok());
+            limit.is_some_and(|limit| time > living.began + limit + CALM)
+                && !self.was_clock_set_since(living.began)
+        });
+        self.must(overdue.is_none(), "P29 a run ends in its time", || format!("{overdue:?}"));
+    }
+
     fn open_runs(&self) -> usize {
         self.apps.values().filter(|subject| subject.open.is_some()).count()
     }

@@ -69,6 +69,9 @@ impl Oracle {
         }
         subject.rests &= command.is_none();
         self.must(open.is_none(), "2 one open row", || format!("{run:?} is opened while {open:?} is open"));
+        let count = self.apps.values().filter(|subject| subject.open.is_some()).count();
+        let has_room = self.host_limit.is_none_or(|limit| count <= limit as usize);
+        self.must(has_room, "25 limits", || format!("{run:?} is one of {count}"));
         self.must(!disabled, "9 disabled never starts", || format!("{run:?} of {app:?} is opened"));
         self.must(!must_wait, "14 too many failures", || format!("{run:?} of {app:?} is opened"));
         self.must(stopped.is_none() || is_started_again, "10 STOP sticks", || {

@@ -21,6 +21,12 @@ use self::slots::Slots;
 use crate::cast::{CRONS, Card};
 use crate::host::Serial;
 
+/// Steps of the wall clock that may pass for its natural drift, in milliseconds.
+const NUDGE: i64 = 3000;
+
+/// A manager of five apps has no reason to wake more often in a second.
+const WAKES_MAX: u32 = 100;
+
 /// Something happened that must not.
 #[derive(Debug, Clone)]
 pub(crate) struct Violation {
@@ -42,8 +48,13 @@ pub(crate) struct Oracle {
     managers: u32,
     alerts: BTreeSet<(AppId, AlertKind, RunId)>,
     batch_since: u64,
-    /// When the wall clock was set last.
+    /// When the wall clock was set last, and when by so little that nobody can notice.
     clock_set_at: Option<u64>,
+    clock_nudged_at: Option<u64>,
+    /// At most so many apps may run at once.
+    host_limit: Option<u32>,
+    /// Wakes of the manager in the second that begins then.
+    wakes: (u64, u32),
 }
 
 /// What must be true of an app.
@@ -166,6 +177,9 @@ impl Oracle {
 
     pub(crate) fn registered(&mut self, time: u64, app: AppId, disabled: bool) {
         if let Some(subject) = self.apps.get_mut(&app) {
+            if !subject.is_registered {
+                subject.last_barred_at = Some(time);
+            }
             subject.is_registered = true;
             subject.touched_at = time;
             subject.rests = false;
@@ -233,14 +247,38 @@ impl Oracle {
         self.batch_since = time;
     }
 
-    pub(crate) fn clock_was_set(&mut self, time: u64) {
+    pub(crate) fn clock_was_set(&mut self, time: u64, by: i64) {
         self.clock_set_at = Some(time);
+        if by.abs() < NUDGE {
+            self.clock_nudged_at = Some(time);
+        }
     }
 
     /// Whether each time of its calendar must become a run or part of a skip, once. Of a backlog the
     /// row shows the first time only, so that a second manager may count some of it again.
     fn is_accounted_for(&self, subject: &Subject) -> bool {
         subject.is_quiet && subject.period.is_some() && (!subject.has_backlog || self.managers <= 1)
+    }
+
+    /// Whether a pause may have been measured wrongly: a small step looks like a slow clock, and a
+    /// manager that begins knows the end of a pause by the wall clock only.
+    fn may_mistake_pauses(&self, since: u64) -> bool {
+        let is_since = |at: Option<u64>| at.is_some_and(|at| at >= since);
+        is_since(self.clock_nudged_at) || is_since(self.clock_set_at) && self.restored_at >= since
+    }
+
+    pub(crate) fn limit_host(&mut self, limit: Option<u32>) {
+        self.host_limit = limit;
+    }
+
+    /// The manager was called because its deadline came.
+    pub(crate) fn woke(&mut self, time: u64) {
+        if time >= self.wakes.0 + 1000 {
+            self.wakes = (time, 0);
+        }
+        self.wakes.1 += 1;
+        let count = self.wakes.1;
+        self.must(count <= WAKES_MAX, "35 no busy loop", || format!("{count} wakes in a second"));
     }
 
     fn was_clock_set_since(&self, time: u64) -> bool {

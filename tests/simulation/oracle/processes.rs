@@ -54,7 +54,7 @@ impl Oracle {
         let Some(end) = subject.last_end else { return };
         let pause = self.pause_after(end, app);
         let is_begun_anew = subject.has_backlog && self.restored_at >= end.at;
-        if is_begun_anew || self.was_clock_set_since(end.at.saturating_sub(2000)) {
+        if is_begun_anew || self.may_mistake_pauses(end.at.saturating_sub(2000)) {
             return;
         }
         if let Some(pause) = pause {
