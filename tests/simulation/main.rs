@@ -3,14 +3,15 @@
 //! must hold.
 //!
 //! To look at one of them: `DCM_SEED=n cargo test --release --test simulation one_seed -- --nocapture`
-#![expect(clippy::print_stderr, reason = "a failed test tells its story")]
 
 mod cast;
 mod database;
 mod faults;
+mod feed;
 mod hands;
 mod host;
 mod oracle;
+mod outbox;
 mod people;
 mod processes;
 mod random;
@@ -70,6 +71,7 @@ fn first_failure(seeds: std::ops::Range<u64>, planted: Option<Planted>) -> Optio
     failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a person asks for one story of many")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }

@@ -232,7 +232,7 @@ impl World {
         let (app, report) = (dir.app, dir.report.clone());
         if report.next_run == Some(next_run) {
             self.note(|| format!("{run:?} asks to run next at {next_run}"));
-            self.oracle.asked_time(app);
+            self.oracle.asked_time(self.time, run, app, next_run, delay);
         }
         if self.host.shim_of(run).is_some() {
             self.tell_report(run, report);

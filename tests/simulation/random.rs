@@ -28,7 +28,7 @@ impl Random {
     }
 
     pub(crate) fn coin(&mut self) -> bool {
-        self.number() % 2 == 0
+        self.number().is_multiple_of(2)
     }
 
     pub(crate) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {

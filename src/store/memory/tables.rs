@@ -389,14 +389,12 @@ impl Tables {
     }
 
     fn accounted(&self) -> BTreeMap<AppId, Timestamp> {
-        let mut accounted = BTreeMap::new();
-        let ends =
-            self.runs.values().filter_map(|row| row.run.end.max(row.run.due).map(|at| (row.run.app, at)));
-        for (app, at) in ends.chain(self.skips.values().map(|skip| (skip.app, skip.last))) {
-            let until = accounted.entry(app).or_insert(at);
-            *until = at.max(*until);
-        }
-        accounted
+        let ends = self.runs.values().filter_map(|row| Some((row.run.app, row.run.end.max(row.run.due)?)));
+        let mut accounted: Vec<_> =
+            ends.chain(self.skips.values().map(|skip| (skip.app, skip.last))).collect();
+        // Of one app the latest comes last and stays.
+        accounted.sort_unstable();
+        accounted.into_iter().collect()
     }
 
     /// The verdict on a command, once it has one.

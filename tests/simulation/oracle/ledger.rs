@@ -68,6 +68,7 @@ impl Oracle {
             subject.stopped = None;
         }
         subject.rests &= command.is_none();
+        self.wish_is_granted(opening);
         self.must(open.is_none(), "2 one open row", || format!("{run:?} is opened while {open:?} is open"));
         let count = self.apps.values().filter(|subject| subject.open.is_some()).count();
         let has_room = self.host_limit.is_none_or(|limit| count <= limit as usize);
@@ -138,7 +139,7 @@ impl Oracle {
         let lives = self.living.values().find(|living| living.app == app && living.began < at).copied();
         let is_ended = lives.is_none();
         match (&verdict, name) {
-            (Verdict::Executed, CmdName::Start) | (Verdict::Executed, CmdName::Restart) => {
+            (Verdict::Executed, CmdName::Start | CmdName::Restart) => {
                 let truth = run.and_then(|run| self.runs.get(&run));
                 let has_begun = truth.is_some_and(|truth| {
                     !truth.began.is_empty() || truth.was_shim_killed || truth.was_host_lost
@@ -153,7 +154,7 @@ impl Oracle {
             }
             (Verdict::Executed, CmdName::Enable) => {}
             (Verdict::NotExecuted(reason), _) => {
-                self.reason_holds(id, name, reason, app, at, is_ended, expires)
+                self.reason_holds(id, name, reason, app, at, is_ended, expires);
             }
         }
         self.note_verdict(time, id, name, &verdict, app);

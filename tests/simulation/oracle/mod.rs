@@ -46,6 +46,7 @@ pub(crate) struct Oracle {
     calm_since: u64,
     restored_at: u64,
     managers: u32,
+    wishes: BTreeMap<AppId, Wish>,
     alerts: BTreeSet<(AppId, AlertKind, RunId)>,
     batch_since: u64,
     /// When the wall clock was set last, and when by so little that nobody can notice.
@@ -59,6 +60,7 @@ pub(crate) struct Oracle {
 
 /// What must be true of an app.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 struct Subject {
     is_quiet: bool,
     /// Missed times are caught up one by one: a manager that begins amid them knows the first only.
@@ -102,8 +104,19 @@ struct End {
     run: RunId,
 }
 
+/// A time at which an app wants to run next.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    run: RunId,
+    time: Timestamp,
+    /// When it asked, and when that time comes if nobody sets the clock.
+    asked_at: u64,
+    comes_at: u64,
+}
+
 /// What really became of a run.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 struct Truth {
     app: Option<AppId>,
     opened_at: u64,
@@ -208,8 +221,6 @@ impl Oracle {
             subject.touched_at = time;
         }
     }
-
-    pub(crate) fn asked_time(&mut self, _app: AppId) {}
 
     pub(crate) fn command_issued(&mut self, time: u64, id: CommandId, new: &NewCommand) {
         let command = Command {

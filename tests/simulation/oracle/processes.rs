@@ -1,9 +1,9 @@
 //! What must be true whenever a process begins, ends or is signalled.
 
-use dcm::model::{AppId, Exit, Obstacle, RunId};
+use dcm::model::{AppId, Exit, Obstacle, RunId, RunOpening, Timestamp, Trigger};
 use dcm::store::Tables;
 
-use super::{End, Living, Oracle};
+use super::{End, Living, Oracle, Wish};
 use crate::host::Serial;
 use crate::processes::Signal;
 
@@ -111,6 +111,36 @@ impl Oracle {
                 format!("{run:?} is killed before {grace} ms: {requested:?}")
             });
         }
+    }
+
+    /// An app told during its run when it wants to run next.
+    pub(crate) fn asked_time(&mut self, now: u64, run: RunId, app: AppId, time: Timestamp, in_ms: i64) {
+        let comes_at = now.saturating_add_signed(in_ms);
+        self.wishes.insert(app, Wish { run, time, asked_at: now, comes_at });
+    }
+
+    /// If the run ended by itself and nobody asked for anything since, the next one is for that time.
+    pub(super) fn wish_is_granted(&mut self, opening: &RunOpening) {
+        let (Some(wish), Trigger::Schedule | Trigger::CatchUp) =
+            (self.wishes.remove(&opening.app), opening.trigger)
+        else {
+            return;
+        };
+        let (Some(subject), Some(truth)) = (self.apps.get(&opening.app), self.runs.get(&wish.run)) else {
+            return;
+        };
+        let is_plain = matches!(truth.exit, Some(Exit::Code(_)))
+            && truth.stop_requested_at.is_none()
+            && !truth.was_shim_killed
+            && !truth.was_host_lost
+            && subject.last_end.is_some_and(|end| end.run == wish.run)
+            && subject.last_closed_at.is_some_and(|at| at < wish.comes_at)
+            && subject.touched_at < wish.asked_at
+            && !self.was_clock_set_since(wish.asked_at);
+        let is_granted = opening.due == Some(wish.time);
+        self.must(!is_plain || is_granted, "13 the app's own next_run wins", || {
+            format!("{opening:?}: {wish:?}")
+        });
     }
 
     fn is_end_justified(&self, time: u64, living: Living) -> bool {
