@@ -208,6 +208,8 @@ impl Entry {
         }
         self.set_disabled(false);
         self.failures = 0;
+        // By itself: the next update may belong to a run that the store refuses.
+        step.changes.extend(self.publish(&desk.manager).map(Change::App));
     }
 }
 

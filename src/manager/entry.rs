@@ -86,8 +86,9 @@ pub(super) struct Waiting {
 pub(super) struct Starting {
     pub(super) run: RunId,
     pub(super) cause: Cause,
-    /// The run before, in case this one is refused.
+    /// The run before and how the app rested since, in case this one is refused.
     pub(super) previous: Option<(RunId, Timestamp)>,
+    pub(super) rest: Rest,
 }
 
 /// A run with a process.

@@ -115,7 +115,7 @@ impl Entry {
         {
             let previous = self.last_run.replace((run, at));
             let cause = Cause { due: None, trigger: Trigger::RunApp, command: None };
-            self.phase = Phase::Starting(Starting { run, cause, previous });
+            self.phase = Phase::Starting(Starting { run, cause, previous, rest: Rest::Ready });
             step.effects.push(Effect::Adopt { run });
         }
     }
