@@ -136,6 +136,19 @@ impl World {
                 return;
             }
         }
+        self.save(edited);
+    }
+
+    pub(crate) fn disable_by_hand(&mut self, app: AppId) {
+        let is_quiet = self.cast.iter().any(|card| card.app.id == app && card.is_quiet);
+        if let Some(row) = self.database.tables.app(app).filter(|_| !is_quiet) {
+            let edited = App { disabled: true, ..row.app.clone() };
+            self.save(edited);
+        }
+    }
+
+    fn save(&mut self, edited: App) {
+        let app = edited.id;
         self.note(|| format!("edit: {app:?} disabled {}, {:?}", edited.disabled, edited.schedule));
         let disabled = edited.disabled;
         let registration = Registration { app: edited, next_run: None, existing: Existing::Replace };

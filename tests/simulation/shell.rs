@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use dcm::manager::{Effect, Event, Identity, Manager, Step};
 use dcm::model::{
-    AppId, Change, Closing, CommandId, Ending, Exit, Limits, Refusal, Registered, Report, Revision, RunId,
-    Survivor, SurvivorState,
+    Change, Closing, CommandId, Ending, Exit, Limits, Registered, Revision, RunId, Survivor, SurvivorState,
 };
 
 use crate::faults::Planted;
@@ -281,6 +280,13 @@ impl World {
                 step.changes.iter().map(|change| clip(format!("{change:?}"), 420)).collect();
             format!("step {changes:#?} {effects:?}")
         });
+        for change in &step.changes {
+            if let Change::RunOpened(opening) = change
+                && self.random.per_mille(self.swarm.edits / 3)
+            {
+                self.after(0, Happening::DisableByHand { app: opening.app });
+            }
+        }
         let acts_early = self.planted == Some(Planted::ActsBeforeCommit);
         let forgets_early = self.planted == Some(Planted::ForgetsTooEarly);
         let (later, at_once): (Vec<_>, Vec<_>) = step.effects.into_iter().partition(|effect| {

@@ -108,6 +108,10 @@ pub(crate) enum Happening {
         shim: ShimId,
         exit: Option<Exit>,
     },
+    /// Somebody disables an app in the very moment in which it is started.
+    DisableByHand {
+        app: AppId,
+    },
     AddAgain {
         app: AppId,
     },
@@ -226,6 +230,7 @@ impl World {
             Happening::ShimHears { shim, cause, grace } => self.shim_hears(shim, cause, grace),
             Happening::GraceOver { shim } => self.grace_over(shim),
             Happening::ShimConcludes { shim, exit } => self.shim_concludes(shim, exit),
+            Happening::DisableByHand { app } => self.disable_by_hand(app),
             Happening::AddAgain { app } => self.add_again(app),
             Happening::Fate => {
                 if !self.is_healed {

@@ -68,7 +68,7 @@ impl Oracle {
             subject.stopped = None;
         }
         subject.rests &= command.is_none();
-        self.wish_is_granted(opening);
+        self.wish_is_granted(time, opening);
         self.must(open.is_none(), "2 one open row", || format!("{run:?} is opened while {open:?} is open"));
         let count = self.apps.values().filter(|subject| subject.open.is_some()).count();
         let has_room = self.host_limit.is_none_or(|limit| count <= limit as usize);

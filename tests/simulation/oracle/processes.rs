@@ -120,7 +120,8 @@ impl Oracle {
     }
 
     /// If the run ended by itself and nobody asked for anything since, the next one is for that time.
-    pub(super) fn wish_is_granted(&mut self, opening: &RunOpening) {
+    /// What was missed by a minute is caught up with or not, by policy.
+    pub(super) fn wish_is_granted(&mut self, time: u64, opening: &RunOpening) {
         let (Some(wish), Trigger::Schedule | Trigger::CatchUp) =
             (self.wishes.remove(&opening.app), opening.trigger)
         else {
@@ -133,6 +134,7 @@ impl Oracle {
             && truth.stop_requested_at.is_none()
             && !truth.was_shim_killed
             && !truth.was_host_lost
+            && time < wish.comes_at + 50_000
             && subject.last_end.is_some_and(|end| end.run == wish.run)
             && subject.last_closed_at.is_some_and(|at| at < wish.comes_at)
             && subject.touched_at < wish.asked_at
