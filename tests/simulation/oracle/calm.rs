@@ -87,6 +87,10 @@ impl World {
             && last_end.is_none_or(|end| end.at + CLOSED_WITHIN < time);
         let oracle = &mut self.oracle;
         oracle.must(row.app.disabled == disabled, "30 DISABLE reaches the row", || format!("{row:?}"));
+        let has_room =
+            oracle.open_runs() == 0 && oracle.last_closed_at().is_none_or(|at| at + CLOSED_WITHIN < time);
+        let is_left = row.state.waiting_for.is_some() && has_room;
+        oracle.must(!is_left, "30 the line is served", || format!("{row:?}"));
         if open.is_some() || !is_settled || row.state.waiting_for.is_some() {
             return;
         }
@@ -154,6 +158,10 @@ impl Oracle {
                 && !self.was_clock_set_since(living.began)
         });
         self.must(overdue.is_none(), "P29 a run ends in its time", || format!("{overdue:?}"));
+    }
+
+    fn last_closed_at(&self) -> Option<u64> {
+        self.apps.values().filter_map(|subject| subject.last_closed_at).max()
     }
 
     fn open_runs(&self) -> usize {

@@ -138,11 +138,19 @@ impl Oracle {
             && subject.last_end.is_some_and(|end| end.run == wish.run)
             && subject.last_closed_at.is_some_and(|at| at < wish.comes_at)
             && subject.touched_at < wish.asked_at
+            && !self.is_anything_settled(opening.app, wish.asked_at)
             && !self.was_clock_set_since(wish.asked_at);
         let is_granted = opening.due == Some(wish.time);
         self.must(!is_plain || is_granted, "13 the app's own next_run wins", || {
             format!("{opening:?}: {wish:?}")
         });
+    }
+
+    fn is_anything_settled(&self, app: AppId, since: u64) -> bool {
+        let is_since = |at: u64| at >= since;
+        self.commands.values().any(|issued| {
+            issued.command.app == Some(app) && issued.settled.as_ref().is_none_or(|(_, at)| is_since(*at))
+        })
     }
 
     fn is_end_justified(&self, time: u64, living: Living) -> bool {
