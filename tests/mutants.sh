@@ -4,11 +4,11 @@
 #
 #   tests/mutants.sh [NAME...]     all mutants, or those named
 #
-# CARGO may be another command than `cargo`; DCM_SEEDS is the number of seeds (300).
+# CARGO may be another command than `cargo`; DCM_SEEDS is the number of seeds (3000).
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 copy=$root/target/mutants
-export CARGO_TARGET_DIR=$root/target DCM_SEEDS=${DCM_SEEDS:-300} RUST_BACKTRACE=0
+export CARGO_TARGET_DIR=$root/target DCM_SEEDS=${DCM_SEEDS:-3000} RUST_BACKTRACE=0
 cargo=${CARGO:-cargo}
 only=" $* "
 missed=0
@@ -108,17 +108,15 @@ mutant survivors_start_again manager/restore.rs \
     'survivors: survivors.into_iter().map(|survivor| (survivor.run, survivor)).collect(),' \
     'survivors: { drop(survivors); BTreeMap::new() },'
 mutant restart_after_stop manager/restore.rs \
-    'settle(&command, superseded_by(&stopper), desk, step);' \
-    'self.commands.insert(command.id, command); let _ = (superseded_by(&stopper), &step, settle);'
+    'command.app == Some(app) && matches!(command.name, CmdName::Start | CmdName::Restart)' \
+    'command.app == Some(app) && matches!(command.name, CmdName::Start | CmdName::Restart) && false'
 mutant waiting_is_lost manager/entry.rs \
     'waiting_since.or_else(|| self.plan.shown())' '{ let _ = waiting_since; self.plan.shown() }'
 mutant old_rows_are_taken manager/registry.rs \
     'if !self.is_current(row.sequence) && !self.set_aside {' 'if false {'
-mutant new_row_is_taken_for_old manager/registry.rs \
-    'if !self.is_current(row.sequence) && !self.set_aside {' 'if !self.is_current(row.sequence) {'
-mutant deadline_is_late manager/core.rs \
-    'let due = due.map(|due| mono + (due - wall).to_std().unwrap_or(Duration::ZERO));' \
-    'let due = due.map(|due| mono + (due - wall).to_std().unwrap_or(Duration::ZERO) + Duration::from_secs(100));'
+mutant stop_is_lifted_by_a_refusal manager/runs.rs \
+    'self.phase = Phase::Resting(rest.clone());' 'let _ = rest; self.phase = Phase::Resting(Rest::Ready);'
+mutant edited_disable_stays manager/entry.rs 'self.written.disabled = !disabled;' ''
 mutant commands_wait_for_ever manager/commands.rs \
     'Phase::Starting(_) => Progress::NotYet,' 'Phase::Starting(_) => Progress::UnderWay,'
 
