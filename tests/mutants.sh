@@ -8,7 +8,8 @@
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 copy=$root/target/mutants
-export CARGO_TARGET_DIR=$root/target DCM_SEEDS=${DCM_SEEDS:-3000} RUST_BACKTRACE=0
+# A folder of its own: cargo takes packages of the same name in different places for the same.
+export CARGO_TARGET_DIR=$copy/target DCM_SEEDS=${DCM_SEEDS:-3000} RUST_BACKTRACE=0
 cargo=${CARGO:-cargo}
 only=" $* "
 missed=0

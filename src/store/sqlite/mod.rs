@@ -299,5 +299,5 @@ fn accounted(connection: &Connection) -> Result<BTreeMap<AppId, Timestamp>, Stor
         [],
         rows::accounted,
     )?;
-    Ok(rows.into_iter().collect())
+    Ok(rows.into_iter().flatten().collect())
 }
