@@ -190,7 +190,8 @@ CREATE TABLE alerts (
 ) STRICT;
 CREATE INDEX alerts_open ON alerts (app_id) WHERE cleared IS NULL;
 
--- Apps that were deleted, so that consoles learn of it.
+-- Apps that were deleted, so that managers and consoles learn of it. They stay here when they are
+-- registered again: who saw neither learns first that the old row is gone, then of the new one.
 CREATE TABLE removed_apps (
     app       TEXT NOT NULL PRIMARY KEY,
     revision  INTEGER NOT NULL
@@ -207,7 +208,6 @@ CREATE TRIGGER apps_revision_insert AFTER INSERT ON apps
 BEGIN
     UPDATE revision SET value = value + 1;
     UPDATE apps SET revision = (SELECT value FROM revision) WHERE id = NEW.id;
-    DELETE FROM removed_apps WHERE app = NEW.app;
     INSERT OR IGNORE INTO app_groups (app_group) VALUES (NEW.app_group);
     INSERT OR IGNORE INTO app_parents (app_group, app_parent) VALUES (NEW.app_group, NEW.app_parent);
 END;

@@ -132,7 +132,7 @@ impl Entry {
                 Progress::Settled(Verdict::Executed)
             }
             CmdName::Disable => {
-                self.app.disabled = true;
+                self.set_disabled(true);
                 self.plan.clear();
                 Progress::Settled(Verdict::Executed)
             }
@@ -206,8 +206,10 @@ impl Entry {
         if self.fatal.take().is_some() || self.failures > 0 {
             step.changes.push(Change::AlertsCleared { app: self.app.id, at: desk.now.wall });
         }
-        self.app.disabled = false;
+        self.set_disabled(false);
         self.failures = 0;
+        // By itself: the next update may belong to a run that the store refuses.
+        step.changes.extend(self.publish(&desk.manager).map(Change::App));
     }
 }
 
@@ -215,6 +217,6 @@ fn refused(reason: &str) -> Progress {
     Progress::Settled(Verdict::NotExecuted(reason.to_owned()))
 }
 
-fn superseded_by(command: &Command) -> Verdict {
+pub(super) fn superseded_by(command: &Command) -> Verdict {
     Verdict::NotExecuted(format!("superseded by {} {}", command.name, command.id))
 }

@@ -86,8 +86,9 @@ pub(super) struct Waiting {
 pub(super) struct Starting {
     pub(super) run: RunId,
     pub(super) cause: Cause,
-    /// The run before, in case this one is refused.
+    /// The run before and how the app rested since, in case this one is refused.
     pub(super) previous: Option<(RunId, Timestamp)>,
+    pub(super) rest: Rest,
 }
 
 /// A run with a process.
@@ -198,22 +199,40 @@ impl Entry {
         self.written.next_run
     }
 
-    /// Takes note of a value in the row that somebody else wrote.
-    pub(super) fn note_foreign(
-        &mut self,
-        next_run: Option<Timestamp>,
-        asked: Option<Timestamp>,
-        disabled: bool,
-    ) {
-        self.written.next_run = next_run;
-        self.written.asked = asked;
-        self.written.disabled = disabled;
+    /// Takes note of what somebody else wrote into the row.
+    pub(super) fn note_foreign(&mut self, row: &AppRow) {
+        self.written.next_run = row.next_run;
+        self.written.asked = row.asked_next_run;
+        self.written.disabled = row.app.disabled;
+        if row.sequence > self.written.sequence {
+            // Something of an earlier entry for this row was still on its way: the next update
+            // comes after that and shows everything again.
+            self.written.sequence = row.sequence;
+            self.written.state = row.state.clone();
+        }
+    }
+
+    /// By command. It is written though the row may seem to say so already: somebody may have
+    /// edited it meanwhile, and the verdict must be true.
+    pub(super) fn set_disabled(&mut self, disabled: bool) {
+        self.app.disabled = disabled;
+        self.written.disabled = !disabled;
     }
 
     /// The app reported when it wants to run next. The row shows that with the report.
     pub(super) fn wish(&mut self, time: Timestamp) {
         self.asked = Some(time);
         self.written.asked = Some(time);
+    }
+
+    /// The time that the row shows. A run that waits for room is still due: a manager that comes
+    /// after this one must know of it.
+    fn next_run(&self) -> Option<Timestamp> {
+        let waiting_since = match &self.phase {
+            Phase::Waiting(waiting) => waiting.cause.due,
+            Phase::Resting(_) | Phase::Starting(_) | Phase::Running(_) | Phase::Stopping(_) => None,
+        };
+        waiting_since.or_else(|| self.plan.shown())
     }
 
     /// What the row is to show.
@@ -243,7 +262,7 @@ impl Entry {
     /// The update that brings the row up to date; `None` when it is.
     pub(super) fn publish(&mut self, manager: &str) -> Option<AppUpdate> {
         let mut state = self.state(manager);
-        let next_run = self.plan.shown();
+        let next_run = self.next_run();
         let asked_taken = self.written.asked.filter(|_| self.asked.is_none());
         let disabled = (self.app.disabled != self.written.disabled).then_some(self.app.disabled);
         let is_new_to_all = self.written.state.manager.is_none();

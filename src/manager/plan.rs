@@ -58,6 +58,16 @@ impl Plan {
         plan
     }
 
+    /// Says up to when the calendar is accounted for. While a pause goes on, `next_run` does not
+    /// tell which of its times come after that.
+    pub(super) fn account_until(&mut self, app: &App, accounted: Timestamp) {
+        let (Some(cron), Some(next_run)) = (&app.schedule.cron, self.next_run) else { return };
+        let jitter = schedule::jitter(&app.schedule, app.id);
+        if self.slot.is_none_or(|slot| slot + jitter != next_run) {
+            self.slot = schedule::next_slot(cron, app.schedule.time_zone, accounted - jitter);
+        }
+    }
+
     /// When the app is to be looked at.
     pub(super) fn wake(&self) -> Option<Timestamp> {
         self.backlog_from.or(self.next_run)

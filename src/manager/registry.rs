@@ -77,13 +77,14 @@ impl Entry {
     }
 
     fn row_changed(&mut self, row: AppRow, desk: &mut Desk, step: &mut Step) {
-        if !self.is_current(row.sequence) {
+        if !self.is_current(row.sequence) && !self.set_aside {
             // It was read before our last write; the row with that write in it will come as well.
+            // After a row that was deleted comes a new one, with numbers of its own.
             return;
         }
         self.set_aside = false;
         let shown_before = self.shown_next_run();
-        self.note_foreign(row.next_run, row.asked_next_run, row.app.disabled);
+        self.note_foreign(&row);
         let schedule_changed = self.app.schedule != row.app.schedule;
         self.app = row.app;
         self.asked = row.asked_next_run.or(self.asked);
@@ -114,7 +115,7 @@ impl Entry {
         {
             let previous = self.last_run.replace((run, at));
             let cause = Cause { due: None, trigger: Trigger::RunApp, command: None };
-            self.phase = Phase::Starting(Starting { run, cause, previous });
+            self.phase = Phase::Starting(Starting { run, cause, previous, rest: Rest::Ready });
             step.effects.push(Effect::Adopt { run });
         }
     }

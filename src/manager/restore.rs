@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::commands::superseded_by;
 use super::core::Manager;
 use super::desk::{Desk, Index};
 use super::entry::{Cause, Entry, Phase, Purpose, Rest, Starting, Stopping};
 use super::event::{Effect, Step};
 use super::ids::RunIds;
+use super::runs::settle;
 use crate::model::{
-    AppId, Change, Closing, Command, CommandId, Ending, Now, OpenRun, Registered, RunId, RunOpening,
+    AppId, Change, Closing, CmdName, Command, CommandId, Ending, Now, OpenRun, Registered, RunId, RunOpening,
     Snapshot, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
 };
 
@@ -55,6 +57,11 @@ impl Manager {
                 }
             }
         }
+        for (app, accounted) in snapshot.accounted {
+            if let Some(entry) = manager.apps.get_mut(&app) {
+                entry.plan.account_until(&entry.app, accounted);
+            }
+        }
         for open in snapshot.open_runs {
             restore.open_run(&mut manager, open, &mut step);
         }
@@ -97,7 +104,7 @@ impl Restore {
         let cause = Cause { due: open.due, trigger: open.trigger, command };
         match survivor.map(|survivor| survivor.state) {
             Some(SurvivorState::Running { pid, started, stop }) => {
-                let stopper = self.stopper(stop.as_ref());
+                let stopper = self.stopper(open.app, stop.as_ref(), &manager.desk, step);
                 let is_stopping = stop.is_some();
                 take_up(manager, &open, cause, step);
                 manager.work(open.app, step, |entry, desk, step| {
@@ -116,7 +123,7 @@ impl Restore {
                 step.effects.push(Effect::Start { run: open.run, launch });
             }
             Some(SurvivorState::Over(closing)) => {
-                let stopper = self.stopper(stop_cause(&closing.ending));
+                let stopper = self.stopper(open.app, stop_cause(&closing.ending), &manager.desk, step);
                 take_up(manager, &open, cause, step);
                 manager.work(open.app, step, |entry, desk, step| {
                     if let (Some(command), Some(started)) = (stopper, closing.started) {
@@ -136,12 +143,29 @@ impl Restore {
         }
     }
 
-    /// The command that is ending a run, if it has no verdict yet.
-    fn stopper(&mut self, cause: Option<&StopCause>) -> Option<Command> {
-        match cause {
-            Some(StopCause::Command(id)) => self.commands.remove(id),
-            Some(StopCause::Timeout | StopCause::StopApps(_) | StopCause::Signal(_)) | None => None,
+    /// The command that is ending a run, if it has no verdict yet. What was asked for before it is
+    /// over: the manager before this one had decided on it and could not enter that any more.
+    fn stopper(
+        &mut self,
+        app: AppId,
+        cause: Option<&StopCause>,
+        desk: &Desk,
+        step: &mut Step,
+    ) -> Option<Command> {
+        let id = match cause {
+            Some(StopCause::Command(id)) => *id,
+            Some(StopCause::Timeout | StopCause::StopApps(_) | StopCause::Signal(_)) | None => return None,
+        };
+        let stopper = self.commands.remove(&id)?;
+        let is_over = |command: &Command| {
+            command.app == Some(app) && matches!(command.name, CmdName::Start | CmdName::Restart)
+        };
+        let earlier = self.commands.range(..id).filter(|(_, command)| is_over(command));
+        let earlier: Vec<_> = earlier.map(|(id, _)| *id).collect();
+        for command in earlier.iter().filter_map(|id| self.commands.remove(id)) {
+            settle(&command, superseded_by(&stopper), desk, step);
         }
+        Some(stopper)
     }
 }
 
@@ -150,7 +174,7 @@ fn take_up(manager: &mut Manager, open: &OpenRun, cause: Cause, step: &mut Step)
     let (run, start) = (open.run, open.start);
     manager.work(open.app, step, |entry, _, _| {
         let previous = entry.last_run.replace((run, start));
-        entry.phase = Phase::Starting(Starting { run, cause, previous });
+        entry.phase = Phase::Starting(Starting { run, cause, previous, rest: Rest::Ready });
     });
 }
 

@@ -67,7 +67,11 @@ impl Entry {
         step.effects.push(Effect::Start { run, launch: self.launch(&cause, attempt) });
         let previous = self.last_run.replace((run, now));
         self.asked = None;
-        self.phase = Phase::Starting(Starting { run, cause, previous });
+        let rest = match &self.phase {
+            Phase::Resting(rest) | Phase::Waiting(Waiting { rest, .. }) => rest.clone(),
+            Phase::Starting(_) | Phase::Running(_) | Phase::Stopping(_) => Rest::Ready,
+        };
+        self.phase = Phase::Starting(Starting { run, cause, previous, rest });
     }
 
     /// The process of the run exists.
@@ -99,18 +103,20 @@ impl Entry {
 
     /// The store would not open the run.
     pub(super) fn refused(&mut self, refusal: Refusal, desk: &mut Desk, step: &mut Step) {
-        let Phase::Starting(Starting { cause: Cause { due, command, .. }, previous, .. }) = &mut self.phase
+        let Phase::Starting(Starting { cause: Cause { due, command, .. }, previous, rest, .. }) =
+            &mut self.phase
         else {
             return;
         };
         let (due, command, previous) = (*due, command.take(), previous.take());
         self.last_run = previous;
-        self.phase = Phase::Resting(Rest::Ready);
+        // A STOP sticks until something is really started.
+        self.phase = Phase::Resting(rest.clone());
         let reason = match refusal {
             Refusal::AlreadyOpen(other) => {
                 let cause = Cause { due: None, trigger: Trigger::RunApp, command: None };
                 self.last_run = Some((other, desk.now.wall));
-                self.phase = Phase::Starting(Starting { run: other, cause, previous });
+                self.phase = Phase::Starting(Starting { run: other, cause, previous, rest: Rest::Ready });
                 step.effects.push(Effect::Adopt { run: other });
                 step.changes.extend(due.map(|due| Change::Skipped(self.overlap(due, desk))));
                 "already running"
@@ -217,7 +223,7 @@ impl Entry {
                 );
             }
             CmdName::Disable => {
-                self.app.disabled = true;
+                self.set_disabled(true);
                 self.rest_stopped(&command.by);
                 settle(&command, Verdict::Executed, desk, step);
             }

@@ -15,6 +15,9 @@ pub struct Snapshot {
     pub open_runs: Vec<OpenRun>,
     /// Every command without a verdict, oldest first.
     pub commands: Vec<Command>,
+    /// Up to when the calendar of an app is accounted for: its times until then became runs or
+    /// skips. Apps without a calendar, and those that never ran, may be missing.
+    pub accounted: BTreeMap<AppId, Timestamp>,
     /// How many apps may run at once.
     pub limits: Limits,
     /// The state of the apps table that this is.
@@ -85,7 +88,8 @@ pub struct Limits {
 pub struct Delta {
     /// Rows that are new or changed, in the order of their changes.
     pub rows: Vec<Registered>,
-    /// Rows that are gone.
+    /// Rows that are gone. One that was registered again since then is among the rows as well:
+    /// these come first.
     pub removed: Vec<AppId>,
     /// The state of the table after it.
     pub revision: Revision,

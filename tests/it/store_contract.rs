@@ -39,6 +39,8 @@ contract! {
     limits_are_set_and_lifted
     removed_apps_are_told_and_running_ones_stay
     a_run_that_the_database_lost_is_entered_whole
+    a_run_does_not_end_before_it_began
+    it_is_known_how_far_calendars_are_accounted_for
 }
 
 fn on_memory(test: impl AsyncFnOnce(&dyn Store)) {
@@ -431,6 +433,10 @@ async fn removed_apps_are_told_and_running_ones_stay(store: &dyn Store) {
     store.remove(vec![id]).await.unwrap();
     let delta = store.changes_since(before).await.unwrap();
     assert_eq!((delta.removed, delta.rows), (vec![id], vec![]));
+    // Who missed that learns of it though the app is there again.
+    register(store, "a/b/c").await;
+    let delta = store.changes_since(before).await.unwrap();
+    assert_eq!((delta.removed, delta.rows.len()), (vec![id], 1));
     let row = ManagerRow {
         name: "zg".to_owned(),
         host: "h".to_owned(),
@@ -452,4 +458,30 @@ async fn a_run_that_the_database_lost_is_entered_whole(store: &dyn Store) {
     let entered = only_run(store, id).await;
     assert_eq!((entered.run, entered.exit_code), (run(5), Some(4)));
     assert_eq!(entered.start, at("2026-11-23T12:00:01Z"));
+}
+
+async fn a_run_does_not_end_before_it_began(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let closing = Closing::unseen(Ending::NeverStarted, noon() - chrono::TimeDelta::hours(1));
+    commit(store, vec![opening(id, run(1)), Change::RunClosed { run: run(1), app: id, closing }]).await;
+    let row = only_run(store, id).await;
+    assert_eq!((row.start, row.end), (noon(), Some(noon())), "the clock was set back meanwhile");
+}
+
+async fn it_is_known_how_far_calendars_are_accounted_for(store: &dyn Store) {
+    let mut app = app("a/b/c");
+    app.schedule.cron = Some("*/5 * * * *".parse().unwrap());
+    let id = app.id;
+    let registration = Registration { app, next_run: Some(noon()), existing: Existing::Refuse };
+    store.register(vec![registration]).await.unwrap();
+    let accounted = async || store.snapshot().await.unwrap().accounted.get(&id).copied();
+    assert_eq!(accounted().await, None);
+    let closing = closing(Ending::Exited(Exit::Code(1)));
+    let ended = closing.ended;
+    commit(store, vec![opening(id, run(1)), Change::RunClosed { run: run(1), app: id, closing }]).await;
+    assert_eq!(accounted().await, Some(ended));
+    let last = ended + chrono::TimeDelta::minutes(7);
+    let skip = Skip { app: id, first: noon(), last, slots: None, reason: SkipReason::Superseded, at: last };
+    commit(store, vec![Change::Skipped(skip)]).await;
+    assert_eq!(accounted().await, Some(last));
 }

@@ -25,7 +25,8 @@ pub struct Tables {
     alert_keys: Vec<(AppId, &'static str, RunId)>,
     pub(super) skips: BTreeMap<(AppId, Timestamp, &'static str), Skip>,
     pub(super) managers: BTreeMap<String, ManagerRow>,
-    pub(super) limits: Limits,
+    /// How many apps may run at once.
+    pub limits: Limits,
     revision: Revision,
 }
 
@@ -177,7 +178,8 @@ impl Tables {
         let report = &closing.report;
         let counters = counters.unwrap_or_default();
         row.run.start = closing.started.unwrap_or(row.run.start);
-        row.run.end = Some(closing.ended.max(closing.started.unwrap_or(closing.ended)));
+        // The clock may have been set back meanwhile.
+        row.run.end = Some(closing.ended.max(row.run.start));
         row.run.outcome = Some(closing.ending.outcome().to_owned());
         row.run.exit_code = closing.ending.exit().map(Exit::code);
         row.run.signal = closing.ending.exit().and_then(|exit| match exit {
@@ -316,7 +318,6 @@ impl Tables {
             (None, _) => {
                 let row = new_row(app.clone(), i64::try_from(self.apps.len()).unwrap_or(0) + 1);
                 self.apps.insert(app.id, row);
-                self.removed.remove(&app.id);
             }
         }
         self.touch(app.id);
@@ -381,9 +382,19 @@ impl Tables {
                 })
                 .collect(),
             commands: self.pending(CommandId(0)),
+            accounted: self.accounted(),
             limits: self.limits.clone(),
             revision: self.revision,
         }
+    }
+
+    fn accounted(&self) -> BTreeMap<AppId, Timestamp> {
+        let ends = self.runs.values().filter_map(|row| Some((row.run.app, row.run.end.max(row.run.due)?)));
+        let mut accounted: Vec<_> =
+            ends.chain(self.skips.values().map(|skip| (skip.app, skip.last))).collect();
+        // Of one app the latest comes last and stays.
+        accounted.sort_unstable();
+        accounted.into_iter().collect()
     }
 
     /// The verdict on a command, once it has one.
@@ -397,6 +408,12 @@ impl Tables {
     #[must_use]
     pub fn app(&self, app: AppId) -> Option<&AppRow> {
         self.apps.get(&app)
+    }
+
+    /// The row of a run.
+    #[must_use]
+    pub fn run(&self, run: RunId) -> Option<&Run> {
+        self.runs.get(&run).map(|row| &row.run)
     }
 
     /// All runs, in the order in which they were opened.
@@ -418,7 +435,8 @@ impl Tables {
         &self.alerts
     }
 
-    pub(super) fn remove(&mut self, app: AppId) -> Result<(), StoreError> {
+    /// Deletes an app; the counterpart of [`OperatorStore::remove`].
+    pub fn remove(&mut self, app: AppId) -> Result<(), StoreError> {
         if self.open_of(app).is_some() {
             return Err(StoreError::Refused("a run of it is under way; stop it first".to_owned()));
         }

@@ -145,26 +145,28 @@ fn close_run(
         Exit::Signal { signal, .. } => Some(signal),
         Exit::Code(_) => None,
     });
+    // The clock may have been set back meanwhile: a run does not end before it began.
     // What the app wrote into its own row counts where it did not report otherwise.
     transaction
         .prepare_cached(
-            "UPDATE runtime SET start_time = coalesce(:start, start_time), end_time = :end, outcome = :outcome, \
+            "UPDATE runtime SET start_time = coalesce(:start, start_time), \
+             end_time = max(:end, coalesce(:start, start_time)), outcome = :outcome, \
              exit_code = :exit_code, signal = :signal, leftovers = :leftovers, \
              except_cnt = coalesce(:except_cnt, except_cnt), \
              task_size = coalesce(:task_size, (SELECT task_size FROM apps WHERE app = :app AND runtime = :run)), \
              solved = coalesce(:solved, (SELECT solved FROM apps WHERE app = :app AND runtime = :run)), \
              failed = coalesce(:failed, (SELECT failed FROM apps WHERE app = :app AND runtime = :run)), \
              message = coalesce(:failure, :message, (SELECT message FROM apps WHERE app = :app AND runtime = :run)), \
-             totals = CAST((julianday(:end) - julianday(coalesce(:start, start_time))) * 86400.0 + 0.0005 AS INTEGER), \
-             totalm = CAST((julianday(:end) - julianday(coalesce(:start, start_time))) * 1440.0 + 0.00001 AS INTEGER), \
-             totalh = CAST((julianday(:end) - julianday(coalesce(:start, start_time))) * 24.0 + 0.0000002 AS INTEGER) \
+             totals = CAST((julianday(max(:end, coalesce(:start, start_time))) - julianday(coalesce(:start, start_time))) * 86400.0 + 0.0005 AS INTEGER), \
+             totalm = CAST((julianday(max(:end, coalesce(:start, start_time))) - julianday(coalesce(:start, start_time))) * 1440.0 + 0.00001 AS INTEGER), \
+             totalh = CAST((julianday(max(:end, coalesce(:start, start_time))) - julianday(coalesce(:start, start_time))) * 24.0 + 0.0000002 AS INTEGER) \
              WHERE runtime = :run AND end_time IS NULL",
         )?
         .execute(named_params! {
             ":run": run,
             ":app": app,
             ":start": closing.started.map(format_timestamp),
-            ":end": format_timestamp(closing.ended.max(start)),
+            ":end": format_timestamp(closing.ended),
             ":outcome": closing.ending.outcome(),
             ":exit_code": exit.map(Exit::code),
             ":signal": signal,

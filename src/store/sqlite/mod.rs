@@ -7,6 +7,7 @@ mod operator;
 mod rows;
 mod schema;
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,9 @@ use tokio::sync::watch;
 use connection::{Link, Worker, translate};
 
 use super::{Committed, Store, StoreError};
-use crate::model::{Change, Command, CommandId, Delta, ManagerRow, Revision, Snapshot, format_timestamp};
+use crate::model::{
+    AppId, Change, Command, CommandId, Delta, ManagerRow, Revision, Snapshot, Timestamp, format_timestamp,
+};
 
 /// Whether a database file is created where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,6 +215,7 @@ impl Store for SqliteStore {
                         rows::open_run,
                     )?,
                     commands: operator::pending(&transaction, CommandId(0))?,
+                    accounted: accounted(&transaction)?,
                     limits: operator::limits(&transaction)?,
                     revision: operator::revision(&transaction)?,
                 };
@@ -280,4 +284,20 @@ impl Store for SqliteStore {
             })
             .await
     }
+}
+
+/// Up to when the calendars are accounted for, of apps that wait for their next time. Of the runs
+/// the last two are enough: one may be open.
+fn accounted(connection: &Connection) -> Result<BTreeMap<AppId, Timestamp>, StoreError> {
+    let rows = collect_valid(
+        connection,
+        "SELECT app, max( \
+           coalesce((SELECT max(max(coalesce(end_time, ''), coalesce(due_time, ''))) FROM \
+             (SELECT end_time, due_time FROM runtime WHERE app_id = app ORDER BY start_time DESC LIMIT 2)), ''), \
+           coalesce((SELECT max(last_due) FROM skips WHERE app_id = app), '')) AS until \
+         FROM apps WHERE app IS NOT NULL AND cron_expression IS NOT NULL AND next_run IS NOT NULL",
+        [],
+        rows::accounted,
+    )?;
+    Ok(rows.into_iter().flatten().collect())
 }

@@ -313,6 +313,13 @@ pub(super) fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
     })
 }
 
+/// Up to when the calendar of an app is accounted for.
+pub(super) fn accounted(row: &Row<'_>) -> rusqlite::Result<Option<(AppId, Timestamp)>> {
+    let app: String = row.get("app")?;
+    let app = app.parse().map_err(|error| invalid(row, "app", error))?;
+    Ok(time(row, "until")?.map(|until| (app, until)))
+}
+
 /// A row of the managers table.
 pub(super) fn manager(row: &Row<'_>) -> rusqlite::Result<ManagerRow> {
     Ok(ManagerRow {

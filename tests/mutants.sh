@@ -1,0 +1,124 @@
+#!/bin/bash
+# Tests the simulation: plants one fault after the other in a copy of the manager and expects that
+# some seed shows it. Prints "caught" or "MISSED" for each; ends with 1 if one was missed.
+#
+#   tests/mutants.sh [NAME...]     all mutants, or those named
+#
+# CARGO may be another command than `cargo`; DCM_SEEDS is the number of seeds (3000).
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+copy=$root/target/mutants
+# A folder of its own: cargo takes packages of the same name in different places for the same.
+export CARGO_TARGET_DIR=$copy/target DCM_SEEDS=${DCM_SEEDS:-3000} RUST_BACKTRACE=0
+cargo=${CARGO:-cargo}
+only=" $* "
+missed=0
+
+# mutant NAME FILE SEARCH REPLACEMENT: the text must occur, its first occurrence is replaced.
+mutant() {
+    local name=$1 file=$2
+    [ "$only" = "  " ] || [[ $only == *" $name "* ]] || return 0
+    rm -rf "$copy/src"
+    cp -r "$root/src" "$copy/src"
+    if ! SEARCH=$3 REPLACEMENT=$4 perl -0pi -e 's/\Q$ENV{SEARCH}\E/$ENV{REPLACEMENT}/ or $lost = 1; END { exit $lost }' "$copy/src/$file"; then
+        printf '%-44s LOST: the text is not in %s any more\n' "$name" "$file"
+        missed=1
+        return 0
+    fi
+    local log=$copy/$name.log
+    if ! (cd "$copy" && $cargo test --test simulation --no-run) >"$log" 2>&1; then
+        printf '%-44s INVALID: it does not compile, see %s\n' "$name" "$log"
+        missed=1
+    elif (cd "$copy" && timeout 300 $cargo test --test simulation every_seed) >"$log" 2>&1; then
+        printf '%-44s MISSED\n' "$name"
+        missed=1
+    else
+        printf '%-44s caught: %s\n' "$name" "$(grep -m1 -oE 'seed [0-9]+ breaks "[^"]*"' "$log")"
+    fi
+}
+
+mkdir -p "$copy"
+for part in Cargo.toml Cargo.lock .cargo migrations examples tests README.md; do
+    rm -rf "${copy:?}/$part"
+    [ ! -e "$root/$part" ] || cp -r "$root/$part" "$copy/$part"
+done
+
+mutant starts_before_commit manager/event.rs \
+    'Self::Start { .. } | Self::Forget { .. } => true' \
+    'Self::Start { .. } => false, Self::Forget { .. } => true'
+mutant forgets_before_commit manager/event.rs \
+    'Self::Start { .. } | Self::Forget { .. } => true' \
+    'Self::Forget { .. } => false, Self::Start { .. } => true'
+mutant counts_no_failures manager/judgement.rs \
+    'self.failures = self.failures.saturating_add(1);' ''
+mutant fatal_is_forgotten manager/judgement.rs \
+    'self.fatal = Some(Fatal { flag, message, time });' 'drop(Fatal { flag, message, time });'
+mutant raises_no_alert manager/judgement.rs \
+    'step.changes.push(Change::AlertRaised(Alert {' 'step.changes.truncate(step.changes.len()); drop(Change::AlertRaised(Alert {'
+mutant no_back_off manager/judgement.rs \
+    '(Rest::Crashed, Went::Crashed(back_off(self.failures)))' '(Rest::Crashed, Went::Crashed(Duration::ZERO))'
+mutant crash_counts_as_good manager/judgement.rs \
+    'Ending::Exited(Exit::Signal { .. }) | Ending::Unknown => Self::Crashed' \
+    'Ending::Exited(Exit::Signal { .. }) | Ending::Unknown => Self::Good'
+mutant stop_does_not_stick manager/runs.rs \
+    'self.phase = Phase::Resting(Rest::Stopped { by: by.to_owned() });' \
+    'self.phase = Phase::Resting(Rest::Ready); let _ = by;'
+mutant never_forgets manager/runs.rs \
+    'step.effects.push(Effect::Forget { run, app: self.app.id, log_keep: self.app.policy.log_keep });' ''
+mutant timeout_does_nothing manager/runs.rs \
+    'Phase::Running(_) => self.stop(Purpose::Other, StopCause::Timeout, desk, step),' 'Phase::Running(_) => {}'
+mutant refused_start_has_no_verdict manager/runs.rs \
+    'if let Some(command) = command {
+            settle(&command, Verdict::NotExecuted(reason.to_owned()), desk, step);' \
+    'if let Some(command) = command {
+            let _ = (command, reason);'
+mutant overlap_is_not_recorded manager/plan.rs \
+    'self.pass_over(app, now, SkipReason::Overlap, skips);' ''
+mutant slot_stands_still manager/plan.rs \
+    'self.slot = schedule::next_slot(cron, app.schedule.time_zone, slot);' 'self.slot = Some(slot);'
+mutant skips_are_counted_again manager/plan.rs \
+    'reason,
+            at: now,
+        });
+        self.slot = following;' \
+    'reason,
+            at: now,
+        });
+        let _ = following;'
+mutant pauses_follow_the_wall_clock manager/plan.rs 'if self.is_pause {' 'if false {'
+mutant calendar_begins_anew manager/plan.rs \
+    'self.slot = schedule::next_slot(cron, app.schedule.time_zone, accounted - jitter);' 'let _ = accounted;'
+mutant limit_is_one_too_many manager/desk.rs 'host_count >= *limit' 'host_count > *limit'
+mutant line_is_never_served manager/desk.rs \
+    'if !std::mem::take(&mut self.room_was_made) {' 'if std::mem::take(&mut self.room_was_made) || true {'
+mutant starts_though_barred manager/commands.rs \
+    'CmdName::Start | CmdName::Restart if self.is_barred() => refused("disabled"),' ''
+mutant repeated_command_is_new manager/commands.rs \
+    '.any(|known| known.id == command.id)' '.any(|_| false)'
+mutant superseded_has_no_verdict manager/commands.rs \
+    'settle(&restart, superseded_by(command), desk, step);' 'let _ = (restart, desk, step);'
+mutant stop_is_executed_at_once manager/commands.rs \
+    'self.stop(Purpose::Command(command.clone()), cause, desk, step);
+                Progress::UnderWay' \
+    'self.stop(Purpose::Other, cause, desk, step);
+                Progress::Settled(Verdict::Executed)'
+mutant adopted_stop_is_lost manager/restore.rs 'if is_stopping {' 'if is_stopping && false {'
+mutant open_run_is_not_begun_again manager/restore.rs \
+    'step.effects.push(Effect::Start { run: open.run, launch });' 'drop(launch);'
+mutant survivors_start_again manager/restore.rs \
+    'survivors: survivors.into_iter().map(|survivor| (survivor.run, survivor)).collect(),' \
+    'survivors: { drop(survivors); BTreeMap::new() },'
+mutant restart_after_stop manager/restore.rs \
+    'command.app == Some(app) && matches!(command.name, CmdName::Start | CmdName::Restart)' \
+    'command.app == Some(app) && matches!(command.name, CmdName::Start | CmdName::Restart) && false'
+mutant waiting_is_lost manager/entry.rs \
+    'waiting_since.or_else(|| self.plan.shown())' '{ let _ = waiting_since; self.plan.shown() }'
+mutant old_rows_are_taken manager/registry.rs \
+    'if !self.is_current(row.sequence) && !self.set_aside {' 'if false {'
+mutant stop_is_lifted_by_a_refusal manager/runs.rs \
+    'self.phase = Phase::Resting(rest.clone());' 'let _ = rest; self.phase = Phase::Resting(Rest::Ready);'
+mutant edited_disable_stays manager/entry.rs 'self.written.disabled = !disabled;' ''
+mutant commands_wait_for_ever manager/commands.rs \
+    'Phase::Starting(_) => Progress::NotYet,' 'Phase::Starting(_) => Progress::UnderWay,'
+
+exit $missed

@@ -1,0 +1,90 @@
+//! Faults that are planted on purpose in the shell around the manager, to see that the oracle
+//! catches them. In an ordinary world none of them is there.
+
+/// A program that is wrong in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// Processes are started before the row of their run is on record.
+    ActsBeforeCommit,
+    /// A start is carried out though the database refused the run.
+    ActsOnRefused,
+    /// A shim starts its app when the manager dies before it said go.
+    IgnoresTheGate,
+    /// One of several transactions is lost, though it is answered as written.
+    LosesCommits,
+    /// Of a transaction only the first half is written.
+    WritesHalf,
+    /// A transaction that failed is not tried again.
+    NeverTriesAgain,
+    /// Steps are written in the wrong order.
+    WritesOutOfOrder,
+    /// A new manager does not find the runs that live.
+    AdoptsNobody,
+    /// A new manager does not find the exit records of runs that ended.
+    OverlooksRecords,
+    /// Adopting a run sends it a signal.
+    SignalsAdopted,
+    /// A shim ends without writing how the app ended.
+    LosesExitRecord,
+    /// An unknown exit is told as exit 0.
+    InventsExit,
+    /// A wrong exit code is told.
+    MistakesExit,
+    /// Word of the end of a run comes while it goes on.
+    TellsOfEndTooEarly,
+    /// A command is read from the ledger and not handed on.
+    LosesCommands,
+    /// A command is handed on again when it has its verdict.
+    RepeatsCommands,
+    /// A changed row is read and not handed on.
+    LosesEdits,
+    /// Signals go to whatever process has the number now.
+    SignalsByNumber,
+    /// KILL is sent without a grace time.
+    GivesNoGrace,
+    /// A request to stop reaches nobody, nor does the KILL after it.
+    LosesStops,
+    /// An order to start is carried out twice.
+    StartsTwice,
+    /// The run directory is removed before the end of the run is on record.
+    ForgetsTooEarly,
+    /// Run directories are never removed.
+    NeverForgets,
+    /// The manager is called on events only, not when its deadline comes.
+    SleepsTooLong,
+    /// A new manager begins with an old reading of the database.
+    BeginsWithOldSnapshot,
+    /// Timeouts are measured on the wall clock.
+    MistakesClocks,
+}
+
+impl Planted {
+    pub(crate) const ALL: [Self; 26] = [
+        Self::ActsBeforeCommit,
+        Self::ActsOnRefused,
+        Self::IgnoresTheGate,
+        Self::LosesCommits,
+        Self::WritesHalf,
+        Self::NeverTriesAgain,
+        Self::WritesOutOfOrder,
+        Self::AdoptsNobody,
+        Self::OverlooksRecords,
+        Self::SignalsAdopted,
+        Self::LosesExitRecord,
+        Self::InventsExit,
+        Self::MistakesExit,
+        Self::TellsOfEndTooEarly,
+        Self::LosesCommands,
+        Self::RepeatsCommands,
+        Self::LosesEdits,
+        Self::SignalsByNumber,
+        Self::GivesNoGrace,
+        Self::LosesStops,
+        Self::StartsTwice,
+        Self::ForgetsTooEarly,
+        Self::NeverForgets,
+        Self::SleepsTooLong,
+        Self::BeginsWithOldSnapshot,
+        Self::MistakesClocks,
+    ];
+}

@@ -1,0 +1,220 @@
+//! What must be true after each transaction, of commands and of what may begin.
+
+use dcm::model::{
+    AlertKind, AppId, Change, CmdName, CommandId, RunOpening, Skip, Timestamp, Trigger, Verdict,
+};
+use dcm::store::{Committed, Tables};
+
+use super::{Oracle, Truth};
+
+impl Oracle {
+    /// A transaction was written, perhaps for the second time.
+    pub(crate) fn committed(
+        &mut self,
+        time: u64,
+        changes: &[Change],
+        committed: &Committed,
+        tables: &Tables,
+    ) {
+        for change in changes {
+            match change {
+                Change::RunOpened(opening) => {
+                    let is_refused = committed.refused.iter().any(|(run, _)| *run == opening.run);
+                    let is_known = self.runs.get(&opening.run).is_some_and(|truth| truth.trigger.is_some());
+                    if !is_refused && !is_known {
+                        self.run_opened(time, opening);
+                    }
+                }
+                Change::RunClosed { run, app, .. } => self.run_closed(time, *run, *app, changes, tables),
+                Change::CommandSettled { id, .. } => self.command_settled(time, *id, tables),
+                Change::AlertRaised(alert) if self.alerts.insert((alert.app, alert.kind, alert.run)) => {
+                    let is_fatal = alert.kind != AlertKind::HostExhausted;
+                    let subject = self.apps.get(&alert.app);
+                    let may = subject.is_none_or(|subject| {
+                        subject.must_wait
+                            || subject.cannot_start
+                            || subject.failures.1 >= subject.max_failures && subject.max_failures > 0
+                    });
+                    self.must(may || !is_fatal, "22 alerts have a reason", || format!("{alert:?}"));
+                    if let Some(subject) = self.apps.get_mut(&alert.app).filter(|_| is_fatal) {
+                        subject.must_wait = true;
+                        subject.disabled |= alert.kind == AlertKind::FailedToStart;
+                    }
+                }
+                Change::Skipped(skip) => self.skipped(skip),
+                Change::RunStarted { run, pid, .. } => {
+                    let has_begun = self.runs.get(run).is_some_and(|truth| {
+                        !truth.began.is_empty() || truth.was_shim_killed || truth.was_host_lost
+                    });
+                    self.must(has_begun, "3 no invented process", || format!("{run:?} as {pid} never began"));
+                }
+                Change::App(_)
+                | Change::AlertRaised(_)
+                | Change::Progress { .. }
+                | Change::AlertsCleared { .. }
+                | Change::AppNamed { .. }
+                | Change::AppFault { .. } => {}
+            }
+        }
+    }
+
+    fn run_opened(&mut self, time: u64, opening: &RunOpening) {
+        let RunOpening { run, app, command, due, trigger, .. } = *opening;
+        let Some(subject) = self.apps.get_mut(&app) else { return };
+        let (open, disabled, must_wait) = (subject.open.replace(run), subject.disabled, subject.must_wait);
+        let stopped = subject.stopped;
+        let is_started_again = command.zip(stopped).is_some_and(|(command, stop)| command > stop);
+        if is_started_again {
+            subject.stopped = None;
+        }
+        subject.rests &= command.is_none();
+        self.wish_is_granted(time, opening);
+        self.must(open.is_none(), "2 one open row", || format!("{run:?} is opened while {open:?} is open"));
+        let count = self.apps.values().filter(|subject| subject.open.is_some()).count();
+        let has_room = self.host_limit.is_none_or(|limit| count <= limit as usize);
+        self.must(has_room, "25 limits", || format!("{run:?} is one of {count}"));
+        self.must(!disabled, "9 disabled never starts", || format!("{run:?} of {app:?} is opened"));
+        self.must(!must_wait, "14 too many failures", || format!("{run:?} of {app:?} is opened"));
+        self.must(stopped.is_none() || is_started_again, "10 STOP sticks", || {
+            format!("{run:?} of {app:?} is opened by {command:?} after {stopped:?}")
+        });
+        if let Some(id) = command {
+            let previous = self.commands.get_mut(&id).and_then(|issued| issued.run.replace(run));
+            self.must(previous.is_none(), "7 one effect of a command", || {
+                format!("{id}: {previous:?}, {run:?}")
+            });
+            let is_settled = self.commands.get(&id).is_some_and(|issued| issued.settled.is_some());
+            self.must(!is_settled, "7 no effect after the verdict", || format!("{id} opens {run:?}"));
+        }
+        if let (Some(due), Trigger::Schedule | Trigger::CatchUp) = (due, trigger) {
+            self.account_for(app, due, due, "a run");
+        }
+        let truth = self.runs.entry(run).or_default();
+        *truth = Truth {
+            app: Some(app),
+            opened_at: time,
+            command,
+            trigger: Some(trigger),
+            ..std::mem::take(truth)
+        };
+    }
+
+    fn skipped(&mut self, skip: &Skip) {
+        let Some(subject) = self.apps.get_mut(&skip.app) else { return };
+        // The table takes the same one once.
+        if subject.skips.insert((skip.first, skip.reason.word())) {
+            self.account_for(skip.app, skip.first, skip.last, skip.reason.word());
+        }
+    }
+
+    /// Each time of a calendar becomes a run or a part of a skip, once.
+    fn account_for(&mut self, app: AppId, first: Timestamp, last: Timestamp, by: &str) {
+        let is_known = self.apps.get(&app).is_some_and(|subject| self.is_accounted_for(subject));
+        let Some(subject) = self.apps.get_mut(&app).filter(|_| is_known) else { return };
+        let Some(period) = subject.period else { return };
+        let is_slot = |time: Timestamp| time.timestamp_millis() % period == 0;
+        if !is_slot(first) || !is_slot(last) {
+            return;
+        }
+        let number = |time: Timestamp| time.timestamp_millis() / period;
+        let is_new = subject.covered.add(number(first), number(last));
+        self.must(is_new, "11 each time once", || format!("{app:?}: {first} to {last} by {by} again"));
+    }
+
+    fn command_settled(&mut self, time: u64, id: CommandId, tables: &Tables) {
+        let Some(verdict) = tables.verdict(id).cloned() else {
+            return self.must(false, "7 one verdict", || format!("{id} is not in the ledger"));
+        };
+        let Some(issued) = self.commands.get_mut(&id) else {
+            return self.must(false, "7 one verdict", || format!("{id} was never issued"));
+        };
+        if let Some((before, _)) = &issued.settled {
+            let is_same = *before == verdict;
+            return self.must(is_same, "7 one verdict", || format!("{id} has another one: {verdict:?}"));
+        }
+        issued.settled = Some((verdict.clone(), time));
+        let (name, at, run) = (issued.command.name, issued.at, issued.run);
+        let expires = issued.command.expires.is_some();
+        let Some(app) = issued.command.app else { return };
+        let lives = self.living.values().find(|living| living.app == app && living.began < at).copied();
+        let is_ended = lives.is_none();
+        match (&verdict, name) {
+            (Verdict::Executed, CmdName::Start | CmdName::Restart) => {
+                let truth = run.and_then(|run| self.runs.get(&run));
+                let has_begun = truth.is_some_and(|truth| {
+                    !truth.began.is_empty() || truth.was_shim_killed || truth.was_host_lost
+                });
+                self.must(has_begun, "7 EXECUTED means done", || format!("{id} {name}: no process began"));
+                self.must(is_ended || name == CmdName::Start, "7 EXECUTED means done", || {
+                    format!("{id} {name}: {lives:?}")
+                });
+            }
+            (Verdict::Executed, CmdName::Stop | CmdName::Disable) => {
+                self.must(is_ended, "7 EXECUTED means done", || format!("{id} {name}: {lives:?} lives"));
+            }
+            (Verdict::Executed, CmdName::Enable) => {}
+            (Verdict::NotExecuted(reason), _) => {
+                self.reason_holds(id, name, reason, app, at, is_ended, expires);
+            }
+        }
+        self.note_verdict(time, id, name, &verdict, app);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that is known of one refusal")]
+    fn reason_holds(
+        &mut self,
+        id: CommandId,
+        name: CmdName,
+        reason: &str,
+        app: AppId,
+        at: u64,
+        is_ended: bool,
+        expires: bool,
+    ) {
+        let Some(subject) = self.apps.get(&app) else { return };
+        let since = |time: Option<u64>| time.is_some_and(|time| time >= at);
+        let has_begun =
+            self.commands.get(&id).and_then(|issued| issued.run).and_then(|run| self.runs.get(&run));
+        let has_begun = has_begun.is_some_and(|truth| !truth.began.is_empty());
+        let holds = match reason {
+            "already running" => subject.open.is_some() || since(subject.last_closed_at),
+            "disabled" => subject.disabled || subject.must_wait || since(subject.last_barred_at),
+            "not running" => is_ended && name == CmdName::Stop,
+            "expired" => expires,
+            _ if reason.starts_with("no such app") => !subject.is_registered || since(subject.last_barred_at),
+            _ if reason.starts_with("failed to start") => !has_begun,
+            _ if reason.starts_with("superseded") || reason.starts_with("already waiting") => !has_begun,
+            _ => reason.contains("commands are waiting"),
+        };
+        self.must(holds, "7 a refusal says why", || format!("{id} {name} of {app:?}: {reason}"));
+    }
+
+    fn note_verdict(&mut self, time: u64, id: CommandId, name: CmdName, verdict: &Verdict, app: AppId) {
+        let Some(subject) = self.apps.get_mut(&app) else { return };
+        match (name, verdict) {
+            (CmdName::Stop, verdict) => {
+                if verdict.reason().is_none_or(|reason| reason == "not running") {
+                    subject.stopped = Some(id);
+                    subject.barrier = subject.barrier.max(Some(id));
+                }
+            }
+            (CmdName::Disable, Verdict::Executed) => {
+                subject.disabled = true;
+                subject.rests = true;
+                subject.barrier = subject.barrier.max(Some(id));
+            }
+            (CmdName::Enable, Verdict::Executed) => {
+                if subject.disabled || subject.must_wait {
+                    subject.last_barred_at = Some(time);
+                }
+                subject.disabled = false;
+                subject.must_wait = false;
+                subject.rests = false;
+                subject.stopped = None;
+                subject.failures = (0, 0);
+            }
+            (CmdName::Disable | CmdName::Enable, Verdict::NotExecuted(_))
+            | (CmdName::Start | CmdName::Restart, _) => {}
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What must be true of the row of a run that is over.
+
+use dcm::model::{AppId, Change, Exit, Obstacle, Run, RunId};
+use dcm::store::Tables;
+
+use super::Oracle;
+
+impl Oracle {
+    pub(super) fn run_closed(
+        &mut self,
+        time: u64,
+        run: RunId,
+        app: AppId,
+        changes: &[Change],
+        tables: &Tables,
+    ) {
+        let Some(row) = tables.run(run).cloned() else { return };
+        let closed = self.runs.get(&run).and_then(|truth| truth.closed.clone());
+        if let Some(closed) = closed {
+            return self.must(closed == row, "5 closed once", || format!("{closed:?} became {row:?}"));
+        }
+        if row.end.is_none() {
+            return self.must(false, "5 closed once", || format!("{run:?} is not closed"));
+        }
+        let lives = self.living.values().any(|living| living.run == run);
+        self.must(!lives, "5 closed while it lives", || format!("{row:?}"));
+        self.must(row.end >= Some(row.start), "5 begun before it ended", || format!("{row:?}"));
+        self.result_is_true(&row);
+        self.count_failure(run, app, &row, changes);
+        self.runs.entry(run).or_default().closed = Some(row);
+        if let Some(subject) = self.apps.get_mut(&app) {
+            subject.last_closed_at = Some(time);
+            if subject.open == Some(run) {
+                subject.open = None;
+            }
+        }
+    }
+
+    fn result_is_true(&mut self, row: &Run) {
+        let truth = self.runs.entry(row.run).or_default();
+        let has_begun = !truth.began.is_empty();
+        let was_unseen = truth.was_shim_killed || truth.was_host_lost;
+        let exit = truth.exit;
+        let start_failed = truth.start_failed.is_some();
+        let stop_requested = truth.stop_requested_at.is_some();
+        let outcome = row.outcome.as_deref().unwrap_or_default();
+        let what = || format!("{row:?}, in truth {exit:?}");
+        let is_as_it_was = match outcome {
+            "ok" => exit == Some(Exit::Code(0)),
+            "failed" => matches!(exit, Some(Exit::Code(code)) if code != 0),
+            "crashed" => matches!(exit, Some(Exit::Signal { .. })),
+            "stopped" | "timed_out" | "killed_after_grace" => stop_requested && has_begun,
+            "failed_to_start" => !has_begun && (start_failed || was_unseen),
+            "never_started" => !has_begun,
+            "unknown" => was_unseen,
+            "host_rebooted" => self.runs.get(&row.run).is_some_and(|truth| truth.was_host_lost),
+            _ => false,
+        };
+        self.must(is_as_it_was, "6 no invented result", what);
+        match row.exit_code {
+            Some(code) => {
+                self.must(exit.map(Exit::code) == Some(code), "6 no invented exit code", what);
+            }
+            None => {
+                let may_be_unknown =
+                    was_unseen || matches!(outcome, "never_started" | "failed_to_start" | "host_rebooted");
+                self.must(may_be_unknown, "6 no lost exit code", what);
+            }
+        }
+    }
+
+    /// The oracle's own count of failures in a row, and what must follow from it.
+    fn count_failure(&mut self, run: RunId, app: AppId, row: &Run, changes: &[Change]) {
+        let truth = self.runs.entry(run).or_default();
+        let (since, command) = (truth.opened_at, truth.command);
+        let obstacle = truth.start_failed;
+        let is_permanent = matches!(obstacle, Some(Obstacle::NotFound | Obstacle::NotExecutable));
+        let is_ambiguous = self.is_asked_to_end(app, since, command);
+        let Some(subject) = self.apps.get_mut(&app) else { return };
+        subject.cannot_start = is_permanent;
+        let is_failure = match row.outcome.as_deref().unwrap_or_default() {
+            "ok" => {
+                subject.failures = (0, if is_ambiguous { subject.failures.1 } else { 0 });
+                false
+            }
+            "failed" | "crashed" | "timed_out" | "unknown" | "failed_to_start" => true,
+            _ => false,
+        };
+        if !is_failure {
+            return;
+        }
+        subject.failures.1 += 1;
+        if !is_ambiguous {
+            subject.failures.0 += 1;
+        }
+        let limit = subject.max_failures;
+        let is_exhausted = row.outcome.as_deref() == Some("failed_to_start") && !is_permanent;
+        let is_too_much = is_permanent || limit > 0 && subject.failures.0 >= limit && !is_exhausted;
+        if is_too_much && !is_ambiguous && subject.is_registered {
+            subject.must_wait = true;
+            let is_told =
+                changes.iter().any(|change| matches!(change, Change::AlertRaised(alert) if alert.app == app));
+            self.must(is_told, "22 an alert in the same transaction", || format!("{row:?}"));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Commit, then act: the way of the manager's changes to the database, as in `src/runtime/outbox.rs`.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use dcm::manager::{Effect, Event};
+use dcm::model::{AppId, Change, Refusal, Report, RunId};
+use dcm::store::Committed;
+
+use crate::database::Fortune;
+use crate::faults::Planted;
+use crate::shell::Batch;
+use crate::world::{Happening, World};
+
+const CHANGES_MAX: usize = 4000;
+
+impl World {
+    /// Takes what waits and sends it to the database.
+    pub(crate) fn begin_write(&mut self, manager: u32) {
+        let Some(shell) = self.shell_of(manager).filter(|shell| shell.batch.is_none()) else { return };
+        let mut progress: BTreeMap<RunId, (AppId, Report)> = BTreeMap::new();
+        let (mut changes, mut effects) = (Vec::new(), Vec::new());
+        while changes.len() < CHANGES_MAX
+            && let Some(step) = shell.steps.pop_front()
+        {
+            for change in step.changes {
+                if let Change::Progress { app, run, report } = change {
+                    progress.entry(run).or_insert_with(|| (app, Report::default())).1.merge(report);
+                } else {
+                    changes.push(change);
+                }
+            }
+            effects.extend(step.effects);
+        }
+        if changes.is_empty() && effects.is_empty() && progress.is_empty() {
+            return;
+        }
+        let progress = progress.into_iter().map(|(run, (app, report))| Change::Progress { app, run, report });
+        let changes: Rc<Vec<_>> = Rc::new(progress.chain(changes).collect());
+        let is_empty = changes.is_empty();
+        shell.batch = Some(Batch { changes: Rc::clone(&changes), effects, pause: 100 });
+        self.oracle.batch_begins(self.time);
+        let moment = self.moment();
+        if is_empty {
+            self.after(0, Happening::Answer { manager, answer: Some(Committed::default()) });
+        } else {
+            self.after(moment, Happening::Arrive { manager, changes });
+        }
+    }
+
+    pub(crate) fn resend(&mut self, manager: u32, changes: Rc<Vec<Change>>) {
+        if self.shell_of(manager).is_some() {
+            let moment = self.moment();
+            self.after(moment, Happening::Arrive { manager, changes });
+        }
+    }
+
+    /// The transaction reaches the database, whether or not who sent it still lives.
+    pub(crate) fn arrive(&mut self, manager: u32, changes: &[Change]) {
+        let is_orphan = self.shell_of(manager).is_none();
+        if is_orphan && (self.shell.is_some() || self.random.coin()) {
+            return;
+        }
+        let fortune = self.database.fortune(self.time, &self.swarm, &mut self.random);
+        let mut answer = None;
+        if fortune != Fortune::Failed {
+            let written =
+                if self.errs(Planted::WritesHalf, 200) { &changes[..changes.len() / 2] } else { changes };
+            let committed = if self.errs(Planted::LosesCommits, 100) {
+                Committed::default()
+            } else {
+                let committed = self.database.commit(written);
+                self.oracle.committed(self.time, written, &committed, &self.database.tables);
+                committed
+            };
+            answer = (fortune == Fortune::Fine).then_some(committed);
+        }
+        if fortune != Fortune::Fine {
+            self.note(|| format!("commit of {} changes: {fortune:?}", changes.len()));
+        }
+        let moment = self.moment();
+        self.after(moment, Happening::Answer { manager, answer });
+    }
+
+    /// The answer of the database: `None` when it failed, or when nobody knows.
+    pub(crate) fn answered(&mut self, manager: u32, answer: Option<Committed>) {
+        let Some(batch) = self.shell_of(manager).and_then(|shell| shell.batch.take()) else { return };
+        let refused = match answer {
+            Some(committed) => committed.refused,
+            None if self.planted == Some(Planted::NeverTriesAgain) => {
+                self.after(0, Happening::Write { manager });
+                return;
+            }
+            None => {
+                let (pause, changes) = (batch.pause, Rc::clone(&batch.changes));
+                if let Some(shell) = self.shell_of(manager) {
+                    shell.batch = Some(Batch { pause: (pause * 2).min(5000), ..batch });
+                }
+                self.after(pause, Happening::Resend { manager, changes });
+                return;
+            }
+        };
+        if self.dies_at("between commit and effects") {
+            return;
+        }
+        for effect in batch.effects {
+            let is_refused =
+                matches!(&effect, Effect::Start { run, .. } if refused.iter().any(|(other, _)| other == run));
+            if !is_refused || self.planted == Some(Planted::ActsOnRefused) {
+                self.carry_out(effect);
+                if self.dies_at("between two effects that waited") {
+                    return;
+                }
+            }
+        }
+        for (run, refusal) in refused {
+            self.note_refusal(run, refusal);
+            self.send(Event::RunRefused { run, refusal });
+        }
+        self.after(0, Happening::Write { manager });
+    }
+
+    fn note_refusal(&mut self, run: RunId, refusal: Refusal) {
+        self.note(|| format!("{run:?} is refused: {refusal:?}"));
+    }
+}
