@@ -75,9 +75,8 @@ fn with_ending(program: &Path, ending: &str) -> PathBuf {
 
 fn is_batch(program: &Path) -> bool {
     // Trailing dots and blanks mean nothing to Windows.
-    let name = program.to_string_lossy();
-    let ending = name.trim_end_matches(['.', ' ']).rsplit('.').next().map(str::to_lowercase);
-    ending.is_some_and(|ending| ending == "bat" || ending == "cmd")
+    let name = program.to_string_lossy().trim_end_matches(['.', ' ']).to_lowercase();
+    name.ends_with(".bat") || name.ends_with(".cmd")
 }
 
 /// Why the system refused to execute a program that was found.
@@ -145,6 +144,7 @@ mod tests {
         assert!(find("tool.exe", cwd, Some(cwd)).is_ok());
         assert!(find(r".\tool", cwd, None).unwrap().ends_with("tool.exe"));
         assert!(find("./plain", cwd, None).is_ok());
+        assert!(!is_batch(Path::new("cmd")));
         for (name, cwd, path, why) in [
             ("no-such-program", cwd, Some(cwd), "no such program in PATH"),
             ("tool", cwd, None, "no such program in PATH"),

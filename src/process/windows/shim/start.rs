@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_SUSPENDED};
 
 use super::super::process::{ProcessHandle, let_pass, own_identity, resume};
-use super::super::{boot_id, mailbox, nursery, pipes, program};
+use super::super::{boot_id, is_alive, mailbox, nursery, pipes, program};
 use super::ending::put_on_record;
 use super::feeds::{Feeds, Happening};
 use super::{
@@ -82,6 +82,9 @@ impl Shim {
         let Journal { spec, begun: Some(before), app, .. } = journal else {
             return Err(io::Error::other("nothing was started"));
         };
+        if is_alive(before.shim) {
+            return Err(io::Error::other("it has a shim"));
+        }
         journal::append(&mut file, &begun(before.at))?;
         let started = app.map_or(before.at, |(_, started)| started);
         let (feeds, inbox) = Feeds::new();
