@@ -1,4 +1,4 @@
-//! The app of `tests/windows.sh`: `exit CODE`, `wait FILE CODE`, `polite` and `stubborn`.
+//! The app of `tests/windows.sh`. What it does is its first argument.
 
 use std::io::{Write, stdout};
 use std::process::{Command, exit};
@@ -56,6 +56,16 @@ fn main() {
         ["parent", code] => {
             Command::new(std::env::current_exe().unwrap()).arg("child").spawn().unwrap();
             exit(code.parse().unwrap())
+        }
+        ["report"] => {
+            let dcm = std::env::var("DC_PROGRAM").unwrap();
+            let status = Command::new(dcm).args(["report", "--solved", "7"]).status().unwrap();
+            exit(if status.success() { 0 } else { 1 })
+        }
+        ["flood", lines] => {
+            for line in 1..=lines.parse().unwrap() {
+                println!("line {line} {}", "x".repeat(80));
+            }
         }
         ["child"] => sleep_for_ever(),
         _ => exit(99),
