@@ -258,7 +258,10 @@ impl Watch {
         let Some(watched) = self.runs.get_mut(&run) else { return };
         let findings = inspection::look(run, &watched.dir, watched.is_announced);
         watched.is_announced = findings.is_announced;
-        watched.shim = findings.shim.or(watched.shim);
+        // A successor that was started a moment ago may not have written its name over that of the
+        // shim that was killed.
+        let named = findings.shim.filter(|shim| watched.shim.is_none() || super::is_alive(*shim));
+        watched.shim = named.or(watched.shim);
         for event in findings.events {
             (self.sink)(event);
         }
