@@ -52,12 +52,14 @@ unsafe extern "system" fn note(event: u32) -> i32 {
     if let Some(act) = ACT.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
         act(if is_interrupt { INTERRUPT } else { TERMINATE });
     }
-    while !is_interrupt {
-        // With the return the process would end. Until the system has lost its patience the other
-        // threads can end it in order.
+    if is_interrupt {
+        return 1;
+    }
+    // With the return the process would end. Until the system has lost its patience the other threads
+    // can end it in order.
+    loop {
         std::thread::park();
     }
-    1
 }
 
 /// Asks the processes of a group to end, as Ctrl+Break does. Those without a console do not hear it.

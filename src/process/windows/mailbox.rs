@@ -62,7 +62,7 @@ pub(super) fn post(path: &Path, message: &[u8]) -> io::Result<bool> {
         Err(error) => return Err(error),
     };
     // It is being written at this moment.
-    if !name.strip_prefix("dcm-").is_some_and(|id| Uuid::try_parse(id).is_ok()) {
+    if name.strip_prefix("dcm-").is_none_or(|id| Uuid::try_parse(id).is_err()) {
         return Ok(false);
     }
     match OpenOptions::new().write(true).open(format!("{FOLDER}{name}")) {

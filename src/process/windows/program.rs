@@ -75,8 +75,9 @@ fn with_ending(program: &Path, ending: &str) -> PathBuf {
 
 fn is_batch(program: &Path) -> bool {
     // Trailing dots and blanks mean nothing to Windows.
-    let name = program.to_string_lossy().trim_end_matches(['.', ' ']).to_lowercase();
-    name.ends_with(".bat") || name.ends_with(".cmd")
+    let name = program.to_string_lossy();
+    let ending = name.trim_end_matches(['.', ' ']).rsplit_once('.').map(|(_, ending)| ending);
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case("bat") || ending.eq_ignore_ascii_case("cmd"))
 }
 
 /// Why the system refused to execute a program that was found.
