@@ -15,6 +15,7 @@ mod job;
 mod mailbox;
 pub(super) mod nursery;
 mod pipes;
+mod private_dir;
 mod process;
 mod program;
 pub(super) mod shim;
@@ -37,6 +38,7 @@ use super::record::{Identity, Message};
 
 pub(super) use console::{on_termination, watch_terminal};
 pub(super) use nursery::{spawn_adopter, spawn_detached};
+pub(super) use private_dir::create_private_dir;
 pub(super) use process::is_alive;
 pub(super) use shim::foreground;
 pub(super) use system::{boot_id, boot_time, host_name, user_name};
@@ -58,11 +60,6 @@ pub(super) fn become_shim(mode: &str, dir: Option<PathBuf>) -> Option<ExitCode> 
 /// There is no limit worth raising.
 pub(super) fn raise_open_files() -> Option<u64> {
     None
-}
-
-/// Makes a directory. Who can enter it is inherited from the one that it is in.
-pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
-    fs::create_dir(path)
 }
 
 /// Removes a directory with all that is in it.
