@@ -44,9 +44,12 @@ pub(super) use shim::foreground;
 pub(super) use system::{boot_id, boot_time, host_name, user_name};
 pub(super) use watcher::Watcher;
 
-/// How often a directory is tried to be removed that somebody has open: a shim that is about to
+/// How often something is tried that others are in the way of for a moment: a shim that is about to
 /// go, or a scanner of viruses.
-const REMOVALS_MAX: u32 = 20;
+const TRIES_MAX: u32 = 20;
+
+/// How long to wait in between.
+const TRY_AGAIN: Duration = Duration::from_millis(10);
 
 /// What `dcm shim MODE` is on this platform.
 pub(super) fn become_shim(mode: &str, dir: Option<PathBuf>) -> Option<ExitCode> {
@@ -65,11 +68,11 @@ pub(super) fn raise_open_files() -> Option<u64> {
 /// Removes a directory with all that is in it.
 pub(super) fn remove_dir(path: &Path) -> io::Result<()> {
     let mut result = fs::remove_dir_all(path);
-    for _ in 0..REMOVALS_MAX {
+    for _ in 0..TRIES_MAX {
         if result.is_ok() || !path.exists() {
             return Ok(());
         }
-        std::thread::park_timeout(Duration::from_millis(10));
+        std::thread::park_timeout(TRY_AGAIN);
         result = fs::remove_dir_all(path);
     }
     result
@@ -83,7 +86,17 @@ pub(super) fn create_locked(path: &Path) -> io::Result<File> {
 
 /// Joins those who hold the lock of a file.
 fn join_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE).open(path)
+    let open = || OpenOptions::new().append(true).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE).open(path);
+    let mut result = open();
+    for _ in 0..TRIES_MAX {
+        // Somebody looks at this moment whether it is locked.
+        if !result.as_ref().is_err_and(is_shared_violation) {
+            break;
+        }
+        std::thread::park_timeout(TRY_AGAIN);
+        result = open();
+    }
+    result
 }
 
 /// Whether a file is locked.

@@ -18,6 +18,9 @@ use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken}
 
 use super::{check, wide};
 
+/// More characters than any user has as text.
+const SID_MAX: usize = 256;
+
 /// Makes a directory for this user. Nothing is inherited from the one that it is in, and all that is
 /// made in it inherits its rules.
 pub(in crate::process) fn create_private_dir(path: &Path) -> io::Result<()> {
@@ -59,7 +62,7 @@ fn user() -> io::Result<String> {
         let into = buffer.as_mut_ptr();
         check(GetTokenInformation(token.as_raw_handle(), TokenUser, into.cast(), length, &raw mut length))?;
         check(ConvertSidToStringSidW((*into.cast::<TOKEN_USER>()).User.Sid, &raw mut text))?;
-        let length = (0..).take_while(|at| *text.add(*at) != 0).count();
+        let length = (0..SID_MAX).take_while(|at| *text.add(*at) != 0).count();
         let result = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
         LocalFree(text.cast());
         Ok(result)

@@ -88,7 +88,6 @@ impl Shim {
         journal::append(&mut file, &begun(before.at))?;
         let started = app.map_or(before.at, |(_, started)| started);
         let (feeds, inbox) = Feeds::new();
-        feeds.requests()?;
         feeds.messages(mailbox::Mailbox::create(&dir.control())?)?;
         // It lives, and has this name, as long as the app does.
         let job = Job::create(&spec.run)?;
@@ -100,6 +99,8 @@ impl Shim {
             // The shim was killed before the app ran.
             job.terminate();
         }
+        // Those of the console that is now shared.
+        feeds.requests()?;
         match pipes::take(&dir, main) {
             Ok((out, err)) => {
                 feeds.output(Stream::Out, out)?;
