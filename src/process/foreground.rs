@@ -5,7 +5,15 @@ use std::io;
 use super::launch::LaunchSettings;
 use super::{supervisor, sys};
 use crate::manager::{Event, Launch};
-use crate::model::RunId;
+use crate::model::{Closing, Report, RunId, Timestamp};
+
+/// What a shim tells the process that it is part of.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Notice {
+    Started { pid: u32, at: Timestamp },
+    Reported(Report),
+    Ended(Closing),
+}
 
 /// Runs one app to its end. Signals that this process gets from now on are passed on. Its output goes through, and is kept as that of any run; `tell` hears
 /// that it started, what it reports, and at last how it ended.
@@ -26,9 +34,9 @@ pub fn run(
         lock,
         Box::new(move |notice| {
             tell(match notice {
-                sys::Notice::Started { pid, at } => Event::Started { run, pid, at },
-                sys::Notice::Reported(report) => Event::Reported { run, report },
-                sys::Notice::Ended(closing) => Event::Ended { run, closing },
+                Notice::Started { pid, at } => Event::Started { run, pid, at },
+                Notice::Reported(report) => Event::Reported { run, report },
+                Notice::Ended(closing) => Event::Ended { run, closing },
             });
         }),
     )
@@ -37,5 +45,5 @@ pub fn run(
 /// Removes what a run left behind, once its end is on record.
 pub fn forget(settings: &LaunchSettings, run: RunId) {
     // What cannot be removed now is found and removed by the next manager.
-    let _ = std::fs::remove_dir_all(settings.state.run(run).path());
+    let _ = sys::remove_dir(settings.state.run(run).path());
 }

@@ -5,12 +5,12 @@
 //! moment ago is passed over when the next one is looked for, so that a host that starts a thousand
 //! apps a minute would spend most of its time looking for inodes.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
 
 use super::layout::RunDir;
 use super::record::{ExitRecord, Fact, Identity, Spec, StopRequest};
+use super::sys;
 use crate::model::Timestamp;
 
 /// The largest journal that is read: the arguments and the environment of a process are at most
@@ -41,8 +41,7 @@ pub(super) struct Begun {
 /// Begins the journal of a run and takes its lock. The lock goes with the descriptor to the shim and
 /// to all processes of the run: while one of them lives, it is held.
 pub(super) fn create(dir: &RunDir, spec: Spec) -> io::Result<File> {
-    let mut file = open_private(&dir.journal())?;
-    file.try_lock().map_err(io::Error::from)?;
+    let mut file = sys::create_locked(&dir.journal())?;
     append(&mut file, &Fact::Spec(spec))?;
     Ok(file)
 }
@@ -63,8 +62,8 @@ pub(super) fn append(file: &mut File, fact: &Fact) -> io::Result<()> {
 pub(super) fn append_forever(file: &mut File, dir: &RunDir, fact: &Fact) -> io::Result<()> {
     append(file, fact)?;
     file.sync_all()?;
-    sync_folder(dir.path())?;
-    dir.path().parent().map_or(Ok(()), sync_folder)
+    sys::sync_folder(dir.path())?;
+    dir.path().parent().map_or(Ok(()), sys::sync_folder)
 }
 
 /// Adds a fact to the journal of another process.
@@ -103,33 +102,7 @@ fn parse(bytes: &[u8]) -> Option<Journal> {
 
 /// Whether any process of the run lives that has not closed the lock.
 pub(super) fn is_locked(dir: &RunDir) -> bool {
-    match File::open(dir.journal()).map(|file| file.try_lock()) {
-        Ok(Err(TryLockError::WouldBlock)) => true,
-        Ok(Ok(()) | Err(TryLockError::Error(_))) | Err(_) => false,
-    }
-}
-
-#[cfg(unix)]
-fn open_private(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    File::options().append(true).create_new(true).mode(0o600).open(path)
-}
-
-#[cfg(windows)]
-fn open_private(path: &Path) -> io::Result<File> {
-    File::options().append(true).create_new(true).open(path)
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new("..") } else { folder };
-    File::open(folder)?.sync_all()
-}
-
-/// Windows keeps the entries of a folder itself.
-#[cfg(windows)]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
+    sys::is_locked(&dir.journal())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! follows in the next record. The text is the bytes of the app, unchanged.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -163,7 +163,7 @@ impl LogWriter {
             if let Some(folder) = self.path.parent() {
                 fs::create_dir_all(folder)?;
             }
-            let file = create(&self.path)?;
+            let file = super::sys::open_log(&self.path)?;
             self.newer.size = file.metadata()?.len();
             self.file = Some(file);
         }
@@ -206,18 +206,6 @@ pub(super) fn older(path: &Path) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(".1");
     PathBuf::from(name)
-}
-
-#[cfg(unix)]
-fn create(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    // A link planted in the directory must not lead the output elsewhere.
-    OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(path)
-}
-
-#[cfg(windows)]
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod foreground;
 mod inspection;
+mod intake;
 mod journal;
 mod launch;
 mod layout;
@@ -88,7 +89,7 @@ pub fn watch_terminal(act: impl FnOnce() + Send + 'static) -> std::io::Result<()
     sys::watch_terminal(act)
 }
 
-/// Becomes a shim, or the nursery that makes them, if the program was called as one: `dcm shim ...`.
+/// Becomes a shim, or what makes them, if the program was called as one: `dcm shim ...`.
 /// To be asked first of all, before anything takes memory or makes threads.
 #[must_use]
 pub fn become_shim() -> Option<ExitCode> {
@@ -97,10 +98,5 @@ pub fn become_shim() -> Option<ExitCode> {
         return None;
     }
     let mode = arguments.next()?;
-    let dir = arguments.next().map(PathBuf::from);
-    match (mode.to_str(), dir) {
-        (Some("--nursery"), None) => Some(sys::nursery::main()),
-        (Some("--adopt"), Some(dir)) => Some(sys::shim::main(&dir, None)),
-        (Some(_) | None, _) => None,
-    }
+    sys::become_shim(mode.to_str()?, arguments.next().map(PathBuf::from))
 }

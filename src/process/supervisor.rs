@@ -2,7 +2,7 @@
 //! happens to them.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -155,17 +155,18 @@ fn lock_state_dir(state: &StateDir) -> Result<File, OpenError> {
     let io_error = |source| OpenError::Io { path: state.path().to_owned(), source };
     make_state_dir(state).map_err(io_error)?;
     let path = state.manager_lock();
-    let lock =
-        File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(io_error)?;
-    match lock.try_lock() {
-        Ok(()) => {}
+    let lock = match sys::open_locked(&path) {
+        Ok(lock) => lock,
         Err(fs::TryLockError::WouldBlock) => {
             let pid = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
             return Err(OpenError::Locked { path: state.path().to_owned(), pid });
         }
         Err(fs::TryLockError::Error(error)) => return Err(io_error(error)),
-    }
-    lock.set_len(0).and_then(|()| fs::write(&path, std::process::id().to_string())).map_err(io_error)?;
+    };
+    // By this handle: elsewhere than on Linux no other may write while the lock is held.
+    lock.set_len(0)
+        .and_then(|()| (&lock).write_all(std::process::id().to_string().as_bytes()))
+        .map_err(io_error)?;
     Ok(lock)
 }
 
@@ -206,7 +207,7 @@ impl Launcher {
             Ok(()) => {}
             Err(error) => {
                 self.watcher.forget(run);
-                let _ = fs::remove_dir_all(dir.path());
+                let _ = sys::remove_dir(dir.path());
                 let message = format!("the host could not start a process: {error}");
                 let ending = Ending::StartFailed(StartFailure { obstacle: Obstacle::HostExhausted, message });
                 (self.sink)(Event::Ended { run, closing: Closing::unseen(ending, clock::wall()) });
@@ -245,7 +246,7 @@ impl Launcher {
     fn forget(&self, run: RunId, app: AppId, log_keep: u32) {
         self.watcher.forget(run);
         // What cannot be removed now is found and removed by the next manager.
-        let _ = fs::remove_dir_all(self.settings.state.run(run).path());
+        let _ = sys::remove_dir(self.settings.state.run(run).path());
         if log_keep != u32::MAX {
             let keep = usize::try_from(log_keep).unwrap_or(usize::MAX);
             for (_, path) in log_reader::logs_of(&self.settings.state, app).into_iter().skip(keep) {
@@ -266,7 +267,7 @@ pub(super) fn prepare(
     match sys::create_private_dir(dir.path()) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             // A manager before this one was killed before it started anything from it.
-            fs::remove_dir_all(dir.path())?;
+            sys::remove_dir(dir.path())?;
             sys::create_private_dir(dir.path())?;
         }
         result => result?,

@@ -36,7 +36,7 @@ pub(super) fn survey(state: &StateDir, mut wait: impl FnMut() -> bool) -> Vec<Fo
             }
             Condition::Empty => {
                 // Nothing was started from it.
-                let _ = std::fs::remove_dir_all(dir.path());
+                let _ = sys::remove_dir(dir.path());
                 false
             }
             Condition::Undecided => true,

@@ -11,13 +11,13 @@ mod tree;
 mod watcher;
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -31,11 +31,20 @@ use super::launch::withheld_variables;
 use super::layout::RunDir;
 use super::record::{Identity, Message};
 
-pub(super) use shim::{Notice, foreground};
+pub(super) use shim::foreground;
 pub(super) use terminal::watch_terminal;
 pub(super) use termination::on_termination;
 pub(super) use tree::kill_tagged;
 pub(super) use watcher::Watcher;
+
+/// What `dcm shim MODE` is on this platform.
+pub(super) fn become_shim(mode: &str, dir: Option<PathBuf>) -> Option<ExitCode> {
+    match (mode, dir) {
+        ("--nursery", None) => Some(nursery::main()),
+        ("--adopt", Some(dir)) => Some(shim::main(&dir, None)),
+        (_, _) => None,
+    }
+}
 
 /// Time since boot, suspension included: fences and timeouts must not stand still with the CPU.
 pub(super) fn boot_time() -> Duration {
@@ -97,6 +106,46 @@ fn restore_open_files(soft: Option<u64>) {
 /// Makes a directory that only its owner can enter.
 pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Removes a directory with all that is in it.
+pub(super) fn remove_dir(path: &Path) -> io::Result<()> {
+    fs::remove_dir_all(path)
+}
+
+/// Makes a file that only its owner can read. It is locked for as long as a copy of its descriptor is
+/// open anywhere.
+pub(super) fn create_locked(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
+    file.try_lock()?;
+    Ok(file)
+}
+
+/// Whether a file is locked.
+pub(super) fn is_locked(path: &Path) -> bool {
+    match File::open(path).map(|file| file.try_lock()) {
+        Ok(Err(TryLockError::WouldBlock)) => true,
+        Ok(Ok(()) | Err(TryLockError::Error(_))) | Err(_) => false,
+    }
+}
+
+/// Opens a file, or makes it, and locks it.
+pub(super) fn open_locked(path: &Path) -> Result<File, TryLockError> {
+    let options = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+    let file = options.map_err(TryLockError::Error)?;
+    file.try_lock()?;
+    Ok(file)
+}
+
+/// Opens a log, or makes it. A link planted in its directory must not lead the output elsewhere.
+pub(super) fn open_log(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
+/// Makes the entries of a folder survive a power loss.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new("..") } else { folder };
+    File::open(folder)?.sync_all()
 }
 
 /// This process.

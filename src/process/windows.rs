@@ -1,1 +1,178 @@
+//! Windows: processes, jobs and files as the system offers them. All `unsafe` of this platform is in
+//! this file and its folder.
+//!
+//! ```text
+//! lock of a run     the journal, open without leave to delete it; the handle goes to the shim, the
+//!                   app and what that starts
+//! tree of a run     a named job; the handle goes to the app, so that the name outlives the shim
+//! output            anonymous pipes; the app also holds the ends to read from, so that a dead shim is
+//!                   no error for it, and its successor takes them from there
+//! doorbell, control mailslots; the file of that name says which
+//! ```
 
+mod console;
+mod job;
+mod mailbox;
+pub(super) mod nursery;
+mod pipes;
+mod private_dir;
+mod process;
+mod program;
+pub(super) mod shim;
+mod system;
+mod watcher;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::windows::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use windows_sys::Win32::Foundation::ERROR_SHARING_VIOLATION;
+use windows_sys::Win32::Storage::FileSystem::{DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE};
+
+use self::job::Job;
+use super::layout::RunDir;
+use super::record::{Identity, Message};
+
+pub(super) use console::{on_termination, watch_terminal};
+pub(super) use nursery::{spawn_adopter, spawn_detached};
+pub(super) use private_dir::create_private_dir;
+pub(super) use process::is_alive;
+pub(super) use shim::foreground;
+pub(super) use system::{boot_id, boot_time, host_name, user_name};
+pub(super) use watcher::Watcher;
+
+/// How often something is tried that others are in the way of for a moment: a shim that is about to
+/// go, or a scanner of viruses.
+const TRIES_MAX: u32 = 20;
+
+/// How long to wait in between.
+const TRY_AGAIN: Duration = Duration::from_millis(10);
+
+/// What `dcm shim MODE` is on this platform.
+pub(super) fn become_shim(mode: &str, dir: Option<PathBuf>) -> Option<ExitCode> {
+    match (mode, dir) {
+        ("--start", Some(dir)) => Some(shim::main(&dir, shim::Beginning::Start)),
+        ("--adopt", Some(dir)) => Some(shim::main(&dir, shim::Beginning::Adopt)),
+        (_, _) => None,
+    }
+}
+
+/// Threads share the heap of the process as it is.
+pub(super) fn share_heap() {}
+
+/// The system takes back what it needs.
+pub(super) fn return_memory() {}
+
+/// There is no limit worth raising.
+pub(super) fn raise_open_files() -> Option<u64> {
+    None
+}
+
+/// Removes a directory with all that is in it.
+pub(super) fn remove_dir(path: &Path) -> io::Result<()> {
+    let mut result = fs::remove_dir_all(path);
+    for _ in 0..TRIES_MAX {
+        if result.is_ok() || !path.exists() {
+            return Ok(());
+        }
+        std::thread::park_timeout(TRY_AGAIN);
+        result = fs::remove_dir_all(path);
+    }
+    result
+}
+
+/// Makes a file. It is locked for as long as a copy of its handle is open anywhere: others may read
+/// and write it, but not delete it.
+pub(super) fn create_locked(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create_new(true).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE).open(path)
+}
+
+/// Joins those who hold the lock of a file.
+fn join_lock(path: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().append(true).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE).open(path);
+    let mut result = open();
+    for _ in 0..TRIES_MAX {
+        // Somebody looks at this moment whether it is locked.
+        if !result.as_ref().is_err_and(is_shared_violation) {
+            break;
+        }
+        std::thread::park_timeout(TRY_AGAIN);
+        result = open();
+    }
+    result
+}
+
+/// Whether a file is locked.
+pub(super) fn is_locked(path: &Path) -> bool {
+    OpenOptions::new().access_mode(DELETE).open(path).is_err_and(|error| is_shared_violation(&error))
+}
+
+/// Opens a file, or makes it, and locks it: others may read it, nothing else.
+pub(super) fn open_locked(path: &Path) -> Result<File, TryLockError> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .share_mode(FILE_SHARE_READ)
+        .open(path);
+    file.map_err(|error| {
+        if is_shared_violation(&error) { TryLockError::WouldBlock } else { TryLockError::Error(error) }
+    })
+}
+
+fn is_shared_violation(error: &io::Error) -> bool {
+    error.raw_os_error().map(i32::cast_unsigned) == Some(ERROR_SHARING_VIOLATION)
+}
+
+/// Opens a log, or makes it.
+pub(super) fn open_log(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// Windows keeps the entries of a folder itself.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether any process of this run lives.
+pub(super) fn has_processes(run: &str) -> bool {
+    Job::open(run).is_some_and(|job| job.count() > 0)
+}
+
+/// Kills every process of a run; gives back how many there were.
+pub(super) fn kill_tagged(run: &str) -> usize {
+    let Some(job) = Job::open(run) else { return 0 };
+    let count = job.count();
+    job.terminate();
+    count
+}
+
+/// There is no signal that stops a shim.
+pub(super) fn wake(_identity: Identity) {}
+
+/// Sends a message to the shim of a run. `false`: there is no shim to hear it.
+pub(super) fn send(dir: &RunDir, message: &Message) -> io::Result<bool> {
+    let line = serde_json::to_vec(message).map_err(io::Error::other)?;
+    mailbox::post(&dir.control(), &line)
+}
+
+/// Says to the manager that there is something new in a run. Without a manager nothing is lost: the
+/// one that comes looks by itself.
+fn ring(doorbell: &Path, message: &str) {
+    let _ = mailbox::post(doorbell, message.as_bytes());
+}
+
+/// A text as the system takes it.
+fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().chain([0]).collect()
+}
+
+/// The result of a call that returns 0 when it has failed.
+fn check(result: i32) -> io::Result<()> {
+    if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -90,12 +90,28 @@ fn a_killed_shim_is_replaced_and_the_app_does_not_notice() {
     send_signal(shim, libc::SIGKILL);
     until_gone(shim);
     assert!(is_alive(pid));
+    while successors(&fleet) == 0 {
+        fleet.app("a/b/c");
+    }
+    // A call takes longer than it would take to start a second one.
+    fleet.dcm(&["status"]).ok();
+    assert_eq!(successors(&fleet), 1);
     // The successor is there when the run can be stopped through it.
     fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
     until_gone(pid);
     let run = &fleet.runs("a/b/c")[0];
     assert_eq!(run.outcome.as_deref(), Some("stopped"), "{run:?}");
     assert!(fleet.log("a/b/c").contains("waiting"));
+}
+
+/// How many shims have taken the place of others.
+fn successors(fleet: &Fleet) -> usize {
+    let dir = fleet.dir.path().to_str().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes
+        .filter_map(|process| std::fs::read_to_string(process.path().join("cmdline")).ok())
+        .filter(|command| command.contains("--adopt") && command.contains(dir))
+        .count()
 }
 
 #[test]

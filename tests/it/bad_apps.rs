@@ -2,7 +2,7 @@
 
 use dcm::model::{FatalFlag, RunStatus};
 
-use crate::fleet::{Fleet, is_alive, until_gone};
+use crate::fleet::{Fleet, PATIENCE, is_alive, until_gone};
 
 #[test]
 fn an_app_that_ignores_term_is_killed_with_its_child_after_the_grace_time() {
@@ -254,12 +254,14 @@ pub(crate) fn wait_for_log(fleet: &Fleet, path: &str, word: &str) -> String {
     use std::io::BufRead as _;
     let mut child =
         fleet.command().args(["logs", path, "-f"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
     let mut log = String::new();
-    for line in std::io::BufReader::new(child.stdout.take().unwrap()).lines() {
-        log.push_str(&line.unwrap());
-        log.push('\n');
-        if log.lines().last().is_some_and(|line| line.starts_with(word)) {
-            break;
+    while !log.lines().last().is_some_and(|line| line.starts_with(word)) {
+        match receiver.recv_timeout(PATIENCE) {
+            Ok(line) => log = log + &line + "\n",
+            Err(error) => panic!("{path}: no line begins with {word:?} ({error}):\n{log}"),
         }
     }
     child.kill().unwrap();

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, timeout_at};
 
 /// How long anything may take on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A state directory with its database and, most of the time, a manager.
 pub(crate) struct Fleet {

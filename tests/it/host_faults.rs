@@ -169,18 +169,8 @@ fn a_manager_that_is_short_of_descriptors_starts_later_and_goes_on() {
 #[test]
 fn a_fork_bomb_ends_with_its_run() {
     let fleet = Fleet::with_manager();
-    // Its own limit keeps the host alive; that it forks as fast as it can is what is tested.
-    let script = "import os, resource, time\n\
-                  os.setsid()\n\
-                  count = 0\n\
-                  while count < 40:\n    \
-                  count += 1\n    \
-                  if os.fork() == 0:\n        \
-                  os.setsid()\n        \
-                  count += 20\n    \
-                  elif count == 2: print('bombed', flush=True)\n\
-                  time.sleep(600)\n";
-    fleet.add("a/b/bomb", &["--stop-grace", "0.2", "--max-failures", "0"], &["python3", "-c", script]);
+    let bomb = Fleet::script("fork_bomb.py");
+    fleet.add("a/b/bomb", &["--stop-grace", "0.2", "--max-failures", "0"], &["python3", &bomb]);
     fleet.add("a/b/other", &[], &["sleep", "600"]);
     fleet.dcm(&["start", "all", "--wait"]).ok();
     wait_for_log(&fleet, "a/b/bomb", "bombed");

@@ -1,4 +1,6 @@
-//! Tests of the program as a whole, with real processes and a real database.
+//! Tests of the program as a whole, with real processes and a real database. They send signals;
+//! `tests/windows.sh` is for the platform that has none.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::disallowed_methods, reason = "a test's own patience is not the product's time")]
 #![expect(clippy::print_stderr, reason = "a failed test tells what the manager said")]

@@ -24,7 +24,9 @@ use self::output::Output;
 use super::{
     ProcessHandle, Rung, boot_time, make_pipe, open_pipe, own_identity, reap, ring, signal_process, tree,
 };
-use crate::model::{Closing, Exit, Report, Timestamp};
+use crate::model::{Closing, Exit, Timestamp};
+use crate::process::foreground::Notice;
+use crate::process::intake::Reports;
 use crate::process::layout::RunDir;
 use crate::process::record::{Cause, Fact, Identity, Message, ReportRecord, Spec, StopRequest};
 use crate::process::{clock, journal, lines, report};
@@ -44,14 +46,6 @@ const STOP_ROUNDS_MAX: usize = 50;
 
 /// The kernel needs a moment for a killed process; after this KILL is sent again.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
-
-/// What a foreground run tells its caller.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::process) enum Notice {
-    Started { pid: u32, at: Timestamp },
-    Reported(Report),
-    Ended(Closing),
-}
 
 /// Who listens besides the doorbell.
 struct Foreground {
@@ -139,14 +133,6 @@ struct Stop {
     /// `None`: the app decides how long it takes.
     kill_at: Option<Duration>,
     killed: bool,
-}
-
-/// What the app reported.
-#[derive(Default)]
-struct Reports {
-    all: Report,
-    is_new: bool,
-    told_at: Option<Duration>,
 }
 
 struct Shim {
@@ -394,14 +380,6 @@ impl Shim {
         if let Some(foreground) = &mut self.foreground {
             (foreground.notice)(notice);
         }
-    }
-}
-
-impl Reports {
-    fn merge(&mut self, report: Report) {
-        let before = self.all.clone();
-        self.all.merge(report);
-        self.is_new |= self.all != before;
     }
 }
 

@@ -258,10 +258,10 @@ impl Watch {
         let Some(watched) = self.runs.get_mut(&run) else { return };
         let findings = inspection::look(run, &watched.dir, watched.is_announced);
         watched.is_announced = findings.is_announced;
-        // A successor that was just started has not written its name yet.
-        let is_succeeded = findings.shim.is_some_and(|shim| !super::is_alive(shim))
-            && watched.shim.is_some_and(super::is_alive);
-        watched.shim = if is_succeeded { watched.shim } else { findings.shim.or(watched.shim) };
+        // A successor that was started a moment ago may not have written its name over that of the
+        // shim that was killed.
+        let named = findings.shim.filter(|shim| watched.shim.is_none() || super::is_alive(*shim));
+        watched.shim = named.or(watched.shim);
         for event in findings.events {
             (self.sink)(event);
         }

@@ -1,0 +1,78 @@
+//! The events of a console: what asks this process to end, and how an app is asked.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use windows_sys::Win32::System::Console::{
+    AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent,
+    SetConsoleCtrlHandler,
+};
+
+use super::check;
+
+/// The numbers that other platforms have for these requests.
+const INTERRUPT: i32 = 2;
+const TERMINATE: i32 = 15;
+
+type Act = Box<dyn FnMut(i32) + Send>;
+
+/// Who is called; the system calls a function that has no other way to know.
+static ACT: Mutex<Option<Act>> = Mutex::new(None);
+
+/// Calls `act` for the first request to end. A second one ends the process at once, with the exit code
+/// that a shell would show.
+pub(in crate::process) fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
+    let mut act = Some(act);
+    on_request(move |number| match act.take() {
+        Some(act) => act(number),
+        None => std::process::exit(128 + number),
+    })
+}
+
+/// A console that is closed asks this process to end, and that is all that can be done: the system
+/// ends it some seconds later.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(in crate::process) fn watch_terminal(_act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    Ok(())
+}
+
+/// Calls `act` for each request to end, instead of who was called before.
+pub(super) fn on_request(act: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+    *ACT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(act));
+    // SAFETY: the function is there for as long as the process lives. Set twice, it is called once
+    // more, so it is taken away first; that fails when it was not set.
+    unsafe {
+        SetConsoleCtrlHandler(Some(note), 0);
+        check(SetConsoleCtrlHandler(Some(note), 1))
+    }
+}
+
+unsafe extern "system" fn note(event: u32) -> i32 {
+    let is_interrupt = matches!(event, CTRL_C_EVENT | CTRL_BREAK_EVENT);
+    if let Some(act) = ACT.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        act(if is_interrupt { INTERRUPT } else { TERMINATE });
+    }
+    if is_interrupt {
+        return 1;
+    }
+    // With the return the process would end. Until the system has lost its patience the other threads
+    // can end it in order.
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Asks the processes of a group to end, as Ctrl+Break does. Those without a console do not hear it.
+pub(super) fn ask_to_end(group: u32) {
+    // SAFETY: the call takes two integers.
+    unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, group) };
+}
+
+/// Shares the console of an app, so that it can be asked. If it has none, nothing is lost.
+pub(super) fn share(app: u32) {
+    // SAFETY: the calls take integers.
+    unsafe {
+        FreeConsole();
+        AttachConsole(app);
+    }
+}
