@@ -38,7 +38,7 @@ mutant() {
 }
 
 mkdir -p "$copy"
-for part in Cargo.toml Cargo.lock .cargo migrations examples tests README.md; do
+for part in Cargo.toml Cargo.lock .cargo benches migrations examples tests README.md; do
     rm -rf "${copy:?}/$part"
     [ ! -e "$root/$part" ] || cp -r "$root/$part" "$copy/$part"
 done
@@ -52,9 +52,11 @@ mutant forgets_before_commit manager/event.rs \
 mutant counts_no_failures manager/judgement.rs \
     'self.failures = self.failures.saturating_add(1);' ''
 mutant fatal_is_forgotten manager/judgement.rs \
-    'self.fatal = Some(Fatal { flag, message, time });' 'drop(Fatal { flag, message, time });'
+    'self.fatal = Some(Box::new(Fatal { flag, message, time }));' 'drop(Fatal { flag, message, time });'
 mutant raises_no_alert manager/judgement.rs \
     'step.changes.push(Change::AlertRaised(Alert {' 'step.changes.truncate(step.changes.len()); drop(Change::AlertRaised(Alert {'
+mutant calendar_stalls_behind_the_clock manager/plan.rs \
+    'const ANEW_AFTER: TimeDelta = TimeDelta::hours(3);' 'const ANEW_AFTER: TimeDelta = TimeDelta::weeks(5000);'
 mutant no_back_off manager/judgement.rs \
     '(Rest::Crashed, Went::Crashed(back_off(self.failures)))' '(Rest::Crashed, Went::Crashed(Duration::ZERO))'
 mutant crash_counts_as_good manager/judgement.rs \

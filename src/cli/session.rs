@@ -11,7 +11,7 @@ use super::error::{Error, Kind};
 use super::output;
 use crate::config::{Database, Flags, Settings, env};
 use crate::model::{AppId, AppPath, AppRow, FaultyRow, ManagerRow, Registered, Selector, Timestamp};
-use crate::process::LaunchSettings;
+use crate::process::{LaunchSettings, make_state_dir};
 use crate::store::{OpenMode, OperatorStore, SqliteStore, Store, read_fleet};
 
 /// A manager whose heartbeat is older than this has ended without saying so.
@@ -37,7 +37,18 @@ impl Session {
     /// Opens the database.
     pub(super) fn store(&self, mode: OpenMode) -> Result<Arc<SqliteStore>, Error> {
         match &self.settings.database {
-            Database::Sqlite { path, .. } => Ok(Arc::new(SqliteStore::open(path, mode)?)),
+            Database::Sqlite { path, .. } => {
+                let state = &self.settings.state;
+                if mode == OpenMode::Create && path.starts_with(state.path()) {
+                    make_state_dir(state).map_err(|error| {
+                        Error::failed(format!(
+                            "the state directory {} cannot be used: {error}",
+                            state.path().display()
+                        ))
+                    })?;
+                }
+                Ok(Arc::new(SqliteStore::open(path, mode)?))
+            }
             database @ Database::Postgres(_) => Err(Error::usage(format!(
                 "this version of dcm has no driver for {database}; use sqlite:PATH"
             ))),

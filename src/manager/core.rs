@@ -120,7 +120,7 @@ impl Manager {
         }
         let apps: Vec<_> = self.apps.keys().copied().collect();
         for app in apps {
-            self.work(app, step, |entry, _, _| entry.plan.shift(by));
+            self.work(app, step, |entry, desk, _| entry.plan.shift(&entry.app, by, desk.now.wall));
         }
     }
 }

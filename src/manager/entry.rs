@@ -140,7 +140,7 @@ impl Entry {
             (RunStatus::NotRunning | RunStatus::Running, None) => Rest::Ready,
         };
         Self {
-            plan: Plan::restored(&app, next_run, now),
+            plan: Plan::restored(&app, next_run, state.last_run, now),
             phase: Phase::Resting(rest),
             failures: state.failures,
             fatal: state.fatal.clone(),

@@ -16,7 +16,7 @@ use crate::model::{
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 
 /// The longest pause after a crash.
-const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+pub(super) const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 
 /// A process that is killed by a signal within this time died while starting.
 const STARTING_TAKES: TimeDelta = TimeDelta::seconds(1);

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::judgement::BACK_OFF_MAX;
 use super::schedule::{self, Slots};
 use crate::model::{App, CatchUp, Cron, Skip, SkipReason, Timestamp, Trigger};
 
 /// A time that is seen later than this was missed: no manager was there, or the clock was set.
 /// A restart of the manager takes less, so that it delays runs and skips none.
 const MISSED_AFTER: TimeDelta = TimeDelta::seconds(60);
+
+/// A clock that was set back by more than this was wrong: the calendar begins anew, as cron does it
+/// (`man 8 cron`), instead of waiting until the times come that it has seen.
+const ANEW_AFTER: TimeDelta = TimeDelta::hours(3);
 
 /// The times of one app. What the schedule asks for is accounted for exactly once: it becomes a
 /// run or part of a [`Skip`].
@@ -48,20 +53,49 @@ pub(super) enum Went {
 
 impl Plan {
     /// Takes up what the row of the app says.
-    pub(super) fn restored(app: &App, next_run: Option<Timestamp>, now: Timestamp) -> Self {
+    pub(super) fn restored(
+        app: &App,
+        next_run: Option<Timestamp>,
+        last_run: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        // The clock was set back while no manager was there: what the row plans is as wrong.
+        let is_ahead = |time: Timestamp| time - now > ANEW_AFTER;
+        if last_run.is_some_and(is_ahead) && next_run.is_some_and(is_ahead) {
+            let mut plan = Self::default();
+            plan.begin(app, now);
+            return plan;
+        }
         let mut plan = Self { next_run, ..Self::default() };
         if let Some(cron) = &app.schedule.cron {
             let jitter = schedule::jitter(&app.schedule, app.id);
             let as_slot = next_run.map(|time| time - jitter).filter(|time| is_slot(cron, app, *time));
             plan.slot = as_slot.or_else(|| schedule::next_slot(cron, app.schedule.time_zone, now));
+            if as_slot.is_some() {
+                return plan;
+            }
         }
+        // The row does not tell a pause from a time that somebody gave. One that is no longer than the
+        // app's own pauses is taken for one.
+        let schedule = &app.schedule;
+        let pauses = [schedule.interval, schedule.retry_interval].into_iter().flatten();
+        let longest = pauses.map(crate::model::Minutes::duration).max().unwrap_or_default().max(BACK_OFF_MAX);
+        let latest = schedule::after_pause(now, longest) + schedule::jitter(schedule, app.id);
+        plan.is_pause = next_run.is_some_and(|time| time <= latest);
         plan
     }
 
     /// Says up to when the calendar is accounted for. While a pause goes on, `next_run` does not
     /// tell which of its times come after that.
-    pub(super) fn account_until(&mut self, app: &App, accounted: Timestamp) {
+    pub(super) fn account_until(&mut self, app: &App, accounted: Timestamp, now: Timestamp) {
         let (Some(cron), Some(next_run)) = (&app.schedule.cron, self.next_run) else { return };
+        if accounted - now > ANEW_AFTER {
+            // A pause that was planned by this clock stands; the calendar begins anew in any case.
+            if next_run - now > ANEW_AFTER {
+                self.begin(app, now);
+            }
+            return;
+        }
         let jitter = schedule::jitter(&app.schedule, app.id);
         if self.slot.is_none_or(|slot| slot + jitter != next_run) {
             self.slot = schedule::next_slot(cron, app.schedule.time_zone, accounted - jitter);
@@ -226,13 +260,23 @@ impl Plan {
         }
     }
 
-    /// The wall clock was set: what counts elapsed time moves along.
-    pub(super) fn shift(&mut self, by: TimeDelta) {
+    /// The wall clock was set: what counts elapsed time moves along. A calendar stays where it is, so
+    /// that no time of it comes twice, unless it would wait for too long.
+    pub(super) fn shift(&mut self, app: &App, by: TimeDelta, now: Timestamp) {
         let shifted = |time: Timestamp| time.checked_add_signed(by).unwrap_or(time);
         if self.is_pause {
             self.next_run = self.next_run.map(shifted);
         }
         self.backlog_from = self.backlog_from.map(shifted);
+        let (Some(cron), Some(slot)) = (&app.schedule.cron, self.slot) else { return };
+        let first = schedule::next_slot(cron, app.schedule.time_zone, now);
+        if first.is_some_and(|first| slot - first > ANEW_AFTER) {
+            let is_awaited = self.next_run == Some(slot + schedule::jitter(&app.schedule, app.id));
+            self.slot = first;
+            if is_awaited && !self.is_pause {
+                self.expect_slot(app);
+            }
+        }
     }
 
     fn follow(&mut self, app: &App, now: Timestamp, went: Went) {
@@ -287,4 +331,79 @@ impl Plan {
 
 fn is_slot(cron: &Cron, app: &App, time: Timestamp) -> bool {
     schedule::next_slot(cron, app.schedule.time_zone, time - TimeDelta::milliseconds(1)) == Some(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AppId, AppPath, Policy, Program, Schedule, parse_timestamp};
+
+    fn at(text: &str) -> Timestamp {
+        parse_timestamp(text).unwrap()
+    }
+
+    fn app(schedule: Schedule) -> App {
+        let path: AppPath = "a/b/c".parse().unwrap();
+        App {
+            id: AppId::of(&path),
+            path,
+            program: Program::default(),
+            schedule,
+            policy: Policy::default(),
+            disabled: false,
+        }
+    }
+
+    fn hourly() -> App {
+        app(Schedule { cron: Some("0 * * * *".parse().unwrap()), ..Schedule::default() })
+    }
+
+    #[test]
+    fn a_small_step_back_repeats_no_time_and_a_large_one_begins_anew() {
+        let app = hourly();
+        let mut plan = Plan::default();
+        plan.begin(&app, at("2026-11-23T11:30:00Z"));
+        assert_eq!(plan.wake(), Some(at("2026-11-23T12:00:00Z")));
+        let mut skips = Vec::new();
+        let due = plan.take(&app, at("2026-11-23T12:00:00Z"), &mut skips);
+        assert!(matches!(due, Due::Run { .. }), "{due:?}");
+        plan.shift(&app, TimeDelta::hours(-2), at("2026-11-23T10:00:01Z"));
+        assert_eq!(plan.wake(), Some(at("2026-11-23T13:00:00Z")));
+        plan.shift(&app, TimeDelta::days(-3650), at("2016-11-25T10:00:01Z"));
+        assert_eq!(plan.wake(), Some(at("2016-11-25T11:00:00Z")));
+        assert_eq!(skips, []);
+    }
+
+    #[test]
+    fn a_calendar_of_rare_times_keeps_them_over_a_step_back() {
+        let app = app(Schedule { cron: Some("0 0 1 1 *".parse().unwrap()), ..Schedule::default() });
+        let mut plan = Plan::default();
+        plan.begin(&app, at("2026-11-23T12:00:00Z"));
+        plan.shift(&app, TimeDelta::days(-30), at("2026-10-24T12:00:00Z"));
+        assert_eq!(plan.wake(), Some(at("2027-01-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_time_that_the_app_asked_for_stands_whatever_becomes_of_the_clock() {
+        let app = hourly();
+        let mut plan = Plan::default();
+        plan.begin(&app, at("2026-11-23T11:30:00Z"));
+        plan.give(Some(at("2026-12-24T18:00:00Z")));
+        plan.shift(&app, TimeDelta::days(-1), at("2026-11-22T11:30:00Z"));
+        assert_eq!(plan.wake(), Some(at("2026-12-24T18:00:00Z")));
+    }
+
+    #[test]
+    fn a_clock_that_was_years_ahead_before_the_manager_began_stalls_nothing() {
+        let now = at("2026-11-23T11:30:00Z");
+        let (last, next) = (at("2036-01-01T00:00:00Z"), at("2036-01-01T01:00:00Z"));
+        let plan = Plan::restored(&hourly(), Some(next), Some(last), now);
+        assert_eq!(plan.wake(), Some(at("2026-11-23T12:00:00Z")));
+        let interval = Schedule { interval: Some("30".parse().unwrap()), ..Schedule::default() };
+        let plan = Plan::restored(&app(interval), Some(next), Some(last), now);
+        assert_eq!(plan.wake(), Some(at("2026-11-23T12:00:00Z")));
+        // A time far ahead that a person gave is none of this.
+        let plan = Plan::restored(&hourly(), Some(next), Some(at("2026-11-23T11:00:00Z")), now);
+        assert_eq!(plan.wake(), Some(next));
+    }
 }

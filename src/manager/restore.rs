@@ -59,7 +59,9 @@ impl Manager {
         }
         for (app, accounted) in snapshot.accounted {
             if let Some(entry) = manager.apps.get_mut(&app) {
-                entry.plan.account_until(&entry.app, accounted);
+                manager.desk.index.unlist(entry);
+                entry.plan.account_until(&entry.app, accounted, manager.desk.now.wall);
+                manager.desk.index.list(entry);
             }
         }
         for open in snapshot.open_runs {

@@ -39,7 +39,7 @@ pub use layout::StateDir;
 pub use log_reader::{LogRecord, LogTail, logs_of};
 pub use log_writer::Stream;
 pub use stop_all::{Stopped, stop_all};
-pub use supervisor::{OpenError, Sink, Supervisor};
+pub use supervisor::{OpenError, Sink, Supervisor, make_state_dir};
 
 /// The name of this host.
 #[must_use]

@@ -144,8 +144,12 @@ pub(super) fn request_stop(dir: &RunDir, cause: &StopCause, grace: Duration) {
     }
 }
 
-/// Makes the state directory with what belongs in it.
-pub(super) fn make_state_dir(state: &StateDir) -> io::Result<()> {
+/// Makes the state directory with what belongs in it, for its owner alone: logs and environments may
+/// hold secrets. One that is there is left as it is.
+///
+/// # Errors
+/// When the system does not allow it.
+pub fn make_state_dir(state: &StateDir) -> io::Result<()> {
     [state.path().to_owned(), state.runs(), state.all_logs()]
         .iter()
         .try_for_each(|folder| make_folder(folder))

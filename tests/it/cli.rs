@@ -190,3 +190,11 @@ fn why_tells_what_keeps_an_app_from_running() {
         assert!(why.contains(words), "{path}: {why}");
     }
 }
+
+#[test]
+fn what_is_in_the_state_directory_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fleet = Fleet::new();
+    let mode = std::fs::metadata(fleet.state()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "{mode:o}");
+}

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use dcm::model::{AppRow, Registered, RunStatus};
 
-use super::Oracle;
+use super::{ANEW_AFTER, Oracle};
 use crate::world::World;
 
 /// So long after the last fault everything must have come right, in milliseconds: the longest grace
@@ -15,6 +15,9 @@ const CLOSED_WITHIN: u64 = 10_000;
 
 /// How long a command may be without a verdict: three that wait for each other's grace times.
 const SETTLED_WITHIN: u64 = 60_000;
+
+/// A pause of a run that failed, over a step of the clock.
+const CLOCK_SLACK: i64 = 600_000;
 
 /// How late a due app may begin.
 const LATE_MAX: TimeDelta = TimeDelta::seconds(15);
@@ -111,6 +114,19 @@ impl World {
         let is_planned = has_backlog || row.next_run.is_some_and(|next| next + LATE_MAX > wall);
         let has_seen_clock = !oracle.was_clock_set_since(time.saturating_sub(CLOSED_WITHIN));
         oracle.must(is_planned || !has_seen_clock, "30 a due app runs", || format!("{row:?} at {wall}"));
+        if let Some(subject) = oracle.apps.get(&app).filter(|subject| subject.is_quiet)
+            && let Some(period) = subject.period
+        {
+            let longest = TimeDelta::milliseconds(period + ANEW_AFTER + CLOCK_SLACK);
+            // An app that has never run leaves no sign of what the clock was before.
+            let is_near =
+                row.state.last_run.is_none() || row.next_run.is_none_or(|next| next - wall <= longest);
+            oracle.must(
+                is_near || !has_seen_clock,
+                "M15 a clock that is set back stalls no calendar",
+                || format!("{row:?} at {wall}"),
+            );
+        }
         if let Some(end) = last_end
             && let Some(pause) = oracle.pause_after(end, app)
             && oracle.apps.get(&app).is_some_and(|subject| subject.is_quiet && subject.period.is_none())

@@ -24,6 +24,10 @@ use crate::host::Serial;
 /// Steps of the wall clock that may pass for its natural drift, in milliseconds.
 const NUDGE: i64 = 3000;
 
+/// A calendar waits for the times that it has seen for so long when the clock is set back, in
+/// milliseconds; if they are further ahead, it begins anew.
+const ANEW_AFTER: i64 = 3 * 3_600_000;
+
 /// A manager of five apps has no reason to wake more often in a second.
 const WAKES_MAX: u32 = 100;
 
@@ -52,6 +56,8 @@ pub(crate) struct Oracle {
     /// When the wall clock was set last, and when by so little that nobody can notice.
     clock_set_at: Option<u64>,
     clock_nudged_at: Option<u64>,
+    /// By how many milliseconds it was set back in all.
+    set_back: i64,
     /// At most so many apps may run at once.
     host_limit: Option<u32>,
     /// Wakes of the manager in the second that begins then.
@@ -260,6 +266,7 @@ impl Oracle {
 
     pub(crate) fn clock_was_set(&mut self, time: u64, by: i64) {
         self.clock_set_at = Some(time);
+        self.set_back += by.min(0);
         if by.abs() < NUDGE {
             self.clock_nudged_at = Some(time);
         }
@@ -268,7 +275,12 @@ impl Oracle {
     /// Whether each time of its calendar must become a run or part of a skip, once. Of a backlog the
     /// row shows the first time only, so that a second manager may count some of it again.
     fn is_accounted_for(&self, subject: &Subject) -> bool {
-        subject.is_quiet && subject.period.is_some() && (!subject.has_backlog || self.managers <= 1)
+        // A calendar begins anew when the clock was set back by hours.
+        let is_one_calendar = self.set_back > -ANEW_AFTER;
+        is_one_calendar
+            && subject.is_quiet
+            && subject.period.is_some()
+            && (!subject.has_backlog || self.managers <= 1)
     }
 
     /// Whether a pause may have been measured wrongly: a small step looks like a slow clock, and a
