@@ -227,7 +227,7 @@ fn kills(host: &Host) {
             format!("SELECT count(*) FROM runtime WHERE pid = {pid} AND end_time IS NOT NULL AND signal = 9");
         assert_eq!(host.number(&query), 0);
         let begin = Instant::now();
-        signal(*pid, "KILL");
+        kill(*pid);
         host.until(&query, 1);
         begin.elapsed()
     });
@@ -237,7 +237,7 @@ fn kills(host: &Host) {
 /// From the command to the process: the app itself says that it lives, by a pipe.
 fn commands(host: &Host) {
     let pipe = host.dir.path().join("go");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let heard = |ask: &dyn Fn()| {
         let reader = {
             let pipe: PathBuf = pipe.clone();
@@ -296,8 +296,8 @@ fn show(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
 
-fn signal(pid: u32, name: &str) {
-    assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
+fn kill(pid: u32) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), nix::sys::signal::SIGKILL).unwrap();
 }
 
 /// Processor time so far, in hundredths of a second.

@@ -12,7 +12,8 @@ need() {
 need cc gcc
 need ld binutils
 need sh dash
-need flock util-linux
+need unshare util-linux
+need mount mount
 need python3 python3
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 if [ -n "$missing" ]; then

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::desk::Desk;
 use super::entry::{Entry, Phase};
 use super::event::{Event, Step};
-use crate::model::{AppId, Change, Now};
+use crate::model::{AppId, AppPath, Change, Now, RunId};
 
 /// The wall clock runs apart from the other by less than this for natural reasons; more is a step
 /// by hand or by NTP.
@@ -63,6 +63,18 @@ impl Manager {
         }
     }
 
+    /// The names of an app.
+    #[must_use]
+    pub fn path_of(&self, app: AppId) -> Option<&AppPath> {
+        self.apps.get(&app).map(|entry| &entry.app.path)
+    }
+
+    /// The names of the app that a run under way belongs to.
+    #[must_use]
+    pub fn path_of_run(&self, run: RunId) -> Option<&AppPath> {
+        self.desk.index.app_of(run).and_then(|app| self.path_of(app))
+    }
+
     /// Starts what waits for room, what is due, and ends what takes too long.
     pub(super) fn serve(&mut self, step: &mut Step) {
         let now = self.desk.now;
@@ -101,7 +113,7 @@ impl Manager {
     /// nowhere else.
     fn work_on_run(
         &mut self,
-        run: crate::model::RunId,
+        run: RunId,
         step: &mut Step,
         work: impl FnOnce(&mut Entry, &mut Desk, &mut Step),
     ) {

@@ -7,6 +7,7 @@ pub(super) mod shim;
 mod signals;
 mod terminal;
 mod termination;
+mod title;
 mod tree;
 mod watcher;
 
@@ -40,7 +41,7 @@ pub(super) use watcher::Watcher;
 /// What `dcm shim MODE` is on this platform.
 pub(super) fn become_shim(mode: &str, dir: Option<PathBuf>) -> Option<ExitCode> {
     match (mode, dir) {
-        ("--nursery", None) => Some(nursery::main()),
+        ("--nursery", _) => Some(nursery::main()),
         ("--adopt", Some(dir)) => Some(shim::main(&dir, None)),
         (_, _) => None,
     }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use super::feed::Feed;
 use super::outbox::{Outbox, until};
 use crate::manager::{Event, Identity, Manager, Step};
-use crate::model::{CommandId, Limits, ManagerRow, Registered, Snapshot};
+use crate::model::{CommandId, Exit, Limits, ManagerRow, Registered, RunId, Snapshot};
 use crate::process::{LaunchSettings, OpenError, Sink, Supervisor, clock, return_memory};
 use crate::store::{Store, StoreError};
 
@@ -141,7 +141,7 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
             Some(ended) = parts.join_next() => break Some(describe(ended)),
             Some(ended) = writer.join_next() => break Some(describe(ended)),
         };
-        log(&event);
+        log(&manager, &event);
         hand_out(manager.step(clock::now(), event), &supervisor, &steps);
     };
 
@@ -237,14 +237,27 @@ fn describe(ended: Result<(), tokio::task::JoinError>) -> String {
     ended.map_or_else(|error| error.to_string(), |()| "it has come to its end".to_owned())
 }
 
-fn log(event: &Event) {
+fn log(manager: &Manager, event: &Event) {
+    let app_of = |run: &RunId| manager.path_of_run(*run).map_or(String::new(), ToString::to_string);
     match event {
         Event::Command(command) => {
-            tracing::info!(id = command.id.0, name = %command.name, by = command.by, "command");
+            let path = command.app.and_then(|app| manager.path_of(app));
+            let app = path.map_or(String::new(), ToString::to_string);
+            tracing::info!(id = command.id.0, name = %command.name, app, by = command.by, "command");
         }
-        Event::Started { run, pid, .. } => tracing::debug!(%run, pid, "started"),
-        Event::Ended { run, closing } => tracing::info!(%run, outcome = closing.ending.outcome(), "ended"),
-        Event::RunRefused { run, refusal } => tracing::info!(%run, ?refusal, "not opened"),
+        Event::Started { run, pid, .. } => tracing::debug!(app = app_of(run), %run, pid, "started"),
+        Event::Ended { run, closing } => {
+            let code = closing.ending.exit().map(Exit::code);
+            // Every run is in the database; what goes well would fill the log of a large fleet.
+            if code == Some(0) {
+                tracing::debug!(app = app_of(run), %run, "succeeded");
+            } else {
+                tracing::info!(app = app_of(run), %run, outcome = closing.ending.outcome(), code, "ended");
+            }
+        }
+        Event::RunRefused { run, refusal } => {
+            tracing::info!(app = app_of(run), %run, ?refusal, "not opened");
+        }
         Event::LimitsChanged(limits) => tracing::info!(?limits, "limits changed"),
         Event::Tick | Event::Reported { .. } | Event::AppsChanged(_) | Event::AppsRemoved(_) => {}
     }

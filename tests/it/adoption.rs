@@ -87,15 +87,18 @@ fn a_killed_shim_is_replaced_and_the_app_does_not_notice() {
     wait_for_log(&fleet, "a/b/c", "waiting");
     let pid = fleet.app("a/b/c").state.pid.unwrap();
     let shim = parent_of(pid);
+    let run = fleet.app("a/b/c").state.run.unwrap().to_string();
+    let title = std::fs::read_to_string(format!("/proc/{shim}/cmdline")).unwrap();
+    assert_eq!(title.trim_end_matches('\0'), format!("dcm shim a/b/c {run}"));
     send_signal(shim, libc::SIGKILL);
     until_gone(shim);
     assert!(is_alive(pid));
-    while successors(&fleet) == 0 {
+    while shims(&run) == 0 {
         fleet.app("a/b/c");
     }
     // A call takes longer than it would take to start a second one.
     fleet.dcm(&["status"]).ok();
-    assert_eq!(successors(&fleet), 1);
+    assert_eq!(shims(&run), 1);
     // The successor is there when the run can be stopped through it.
     fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
     until_gone(pid);
@@ -104,13 +107,12 @@ fn a_killed_shim_is_replaced_and_the_app_does_not_notice() {
     assert!(fleet.log("a/b/c").contains("waiting"));
 }
 
-/// How many shims have taken the place of others.
-fn successors(fleet: &Fleet) -> usize {
-    let dir = fleet.dir.path().to_str().unwrap();
+/// How many shims a run has.
+fn shims(run: &str) -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     processes
         .filter_map(|process| std::fs::read_to_string(process.path().join("cmdline")).ok())
-        .filter(|command| command.contains("--adopt") && command.contains(dir))
+        .filter(|title| title.starts_with("dcm shim ") && title.contains(run))
         .count()
 }
 

@@ -3,7 +3,7 @@
 use std::process::{Child, Stdio};
 
 use dcm::model::{AppRow, FatalFlag, Registered, RunStatus};
-use dcm::store::{OpenMode, SqliteStore, read_fleet};
+use dcm::store::{OpenMode, OperatorStore as _, SqliteStore, read_fleet};
 
 use crate::fleet::{Fleet, is_alive, send_signal, until_gone, wait};
 use crate::terminal::Terminal;
@@ -71,6 +71,11 @@ fn every_app_of_the_demo_does_what_it_is_there_to_show() {
     let mut demo = self::demo(&fleet);
     runtime.block_on(async {
         let store = SqliteStore::open(&database, OpenMode::Existing).unwrap();
+        wait(&store, "the manager to begin again", async |store| {
+            let managers = store.managers().await.ok()?;
+            managers.iter().find(|row| row.pid == demo.0.id() && row.stopped.is_none()).map(drop)
+        })
+        .await;
         until(&store, "slovenia/legacy/importer", "is given up", |row| {
             row.state.fatal.as_ref().is_some_and(|fatal| fatal.flag == FatalFlag::UnexpectedBehavior)
         })

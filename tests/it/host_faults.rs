@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dcm::model::RunStatus;
+use tempfile::TempDir;
 
 use crate::bad_apps::wait_for_log;
 use crate::fleet::{Fleet, is_alive, until_gone};
@@ -12,10 +14,15 @@ use crate::fleet::{Fleet, is_alive, until_gone};
 /// Says that this process is the one in a namespace of its own.
 const INSIDE: &str = "DCM_TEST_MAY_MOUNT";
 
+/// Held by who fills the shared memory of the host.
+static SHARED_MEMORY: Mutex<()> = Mutex::new(());
+
 /// Runs a test of this file once more where it may mount a small disk without harm to the host.
-/// `true` in there.
-fn may_mount(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
+/// `true` in there. A container that allows no such place has a small shared memory instead.
+fn has_small_disk(test: &str) -> bool {
+    let probe = ["--user", "--map-root-user", "--mount", "true"];
+    let may_mount = || Command::new("unshare").args(probe).output().unwrap().status.success();
+    if std::env::var_os(INSIDE).is_some() || !may_mount() {
         return true;
     }
     let mut command = Command::new("unshare");
@@ -27,7 +34,19 @@ fn may_mount(test: &str) -> bool {
     false
 }
 
-fn mount_small_disk(at: &Path, size: &str) {
+/// Gives a directory so little room; what comes back is to be kept until it is not needed any more.
+fn mount_small_disk(at: &Path, size: &str) -> Option<(MutexGuard<'static, ()>, TempDir)> {
+    if std::env::var_os(INSIDE).is_none() {
+        let guard = SHARED_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = nix::sys::statvfs::statvfs("/dev/shm").unwrap();
+        assert!(
+            room.fragment_size() * room.blocks() < 1 << 28,
+            "neither a mount nor a small /dev/shm is here"
+        );
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        std::os::unix::fs::symlink(folder.path(), at).unwrap();
+        return Some((guard, folder));
+    }
     fs::create_dir_all(at).unwrap();
     let mounted = Command::new("mount")
         .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "small-disk"])
@@ -35,6 +54,7 @@ fn mount_small_disk(at: &Path, size: &str) {
         .output()
         .unwrap();
     assert!(mounted.status.success(), "{mounted:?}");
+    None
 }
 
 /// Takes all room that is left.
@@ -50,11 +70,11 @@ fn fill(file: &Path) {
 
 #[test]
 fn on_a_full_disk_apps_go_on_and_all_is_entered_when_there_is_room() {
-    if !may_mount("host_faults::on_a_full_disk_apps_go_on_and_all_is_entered_when_there_is_room") {
+    if !has_small_disk("host_faults::on_a_full_disk_apps_go_on_and_all_is_entered_when_there_is_room") {
         return;
     }
     let mut fleet = Fleet::bare();
-    mount_small_disk(&fleet.state(), "16m");
+    let _disk = mount_small_disk(&fleet.state(), "16m");
     fleet.dcm(&["db", "migrate"]).ok();
     fleet.start_manager();
     let at = |name: &str| fleet.dir.path().join(name).display().to_string();
@@ -89,14 +109,14 @@ fn on_a_full_disk_apps_go_on_and_all_is_entered_when_there_is_room() {
 
 #[test]
 fn without_room_for_its_exit_record_nothing_is_started() {
-    if !may_mount("host_faults::without_room_for_its_exit_record_nothing_is_started") {
+    if !has_small_disk("host_faults::without_room_for_its_exit_record_nothing_is_started") {
         return;
     }
     let mut fleet = Fleet::bare();
     // The database is elsewhere: only the run directories and the logs have no room.
     let database = format!("sqlite:{}", fleet.dir.path().join("fleet.db").display());
     fleet.set("DC_DATABASE_URL", &database);
-    mount_small_disk(&fleet.state(), "2m");
+    let _disk = mount_small_disk(&fleet.state(), "2m");
     fleet.dcm(&["db", "migrate"]).ok();
     fleet.at_database(fleet.dir.path().join("fleet.db"));
     fleet.start_manager();

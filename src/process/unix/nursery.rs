@@ -22,7 +22,7 @@ use nix::sys::socket::{
 };
 use nix::unistd::{ForkResult, fork};
 
-use super::shim;
+use super::{shim, title};
 use crate::process::launch::withheld_variables;
 use crate::process::layout::RunDir;
 
@@ -60,7 +60,7 @@ fn begin() -> io::Result<OwnedFd> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
     // The program that runs now, even if its file was replaced by an upgrade.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("dcm").args(["shim", "--nursery"]);
+    command.arg0("dcm").args(["shim", "--nursery", title::ROOM]);
     for name in withheld_variables() {
         command.env_remove(name);
     }
@@ -86,6 +86,7 @@ fn send(socket: &OwnedFd, path: &Path, journal: &File) -> io::Result<()> {
 pub(in crate::process) fn main() -> ExitCode {
     let _ = nix::unistd::setsid();
     super::close_inherited();
+    title::set("dcm nursery");
     // Shims that have ended are nobody's zombies. They themselves set this back.
     // SAFETY: no handler is set.
     let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };

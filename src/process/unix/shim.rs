@@ -72,6 +72,7 @@ fn run_at(path: &Path, file: Option<File>) -> io::Result<()> {
     std::env::set_current_dir(path)?;
     let dir = RunDir::new(PathBuf::from("."));
     let journal = journal::read(&dir).ok_or_else(|| io::Error::other("no journal"))?;
+    super::title::set(&super::title::of_shim(&journal.spec));
     super::signals::reset();
     let signals = catch_signals()?;
     let shim = match file {

@@ -435,7 +435,7 @@ impl Tables {
         &self.alerts
     }
 
-    /// Deletes an app; the counterpart of [`OperatorStore::remove`].
+    /// Deletes an app; the counterpart of `OperatorStore::remove`.
     pub fn remove(&mut self, app: AppId) -> Result<(), StoreError> {
         if self.open_of(app).is_some() {
             return Err(StoreError::Refused("a run of it is under way; stop it first".to_owned()));
