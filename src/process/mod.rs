@@ -22,6 +22,7 @@ mod survey;
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "calls of the kernel that no library wraps")]
 mod unix;
+mod watch;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "calls of the system")]
 mod windows;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::layout::{RunDir, StateDir};
 use super::record::{Cause, Fact, Message, StopRequest};
+use super::watch::Watcher;
 use super::{LaunchSettings, clock, journal, log_reader, log_writer, survey, sys};
 use crate::manager::{Effect, Event, Launch};
 use crate::model::{AppId, Closing, Ending, Obstacle, RunId, StartFailure, StopCause, Survivor};
@@ -24,7 +25,7 @@ const SURVEY_MAX: Duration = Duration::from_secs(5);
 pub struct Supervisor {
     state: StateDir,
     orders: Sender<Order>,
-    watcher: sys::Watcher,
+    watcher: Watcher,
     /// One manager a state directory.
     _lock: File,
 }
@@ -74,7 +75,7 @@ impl Supervisor {
         let on_lost = Box::new(move |run| {
             let _ = lost.send(Order::Adopt { run });
         });
-        let watcher = sys::Watcher::new(&state.doorbell(), Arc::clone(&sink), on_lost).map_err(io_error)?;
+        let watcher = Watcher::new(&state.doorbell(), Arc::clone(&sink), on_lost).map_err(io_error)?;
         let begin = clock::boot_time();
         let found = survey::survey(&state, || {
             watcher.rest(Duration::from_millis(20));
@@ -188,7 +189,7 @@ struct Launcher {
     settings: LaunchSettings,
     open_files: Option<u64>,
     nursery: sys::nursery::Nursery,
-    watcher: sys::Watcher,
+    watcher: Watcher,
     sink: Sink,
 }
 

@@ -36,7 +36,7 @@ pub(super) use shim::foreground;
 pub(super) use terminal::watch_terminal;
 pub(super) use termination::on_termination;
 pub(super) use tree::kill_tagged;
-pub(super) use watcher::Watcher;
+pub(super) use watcher::{Line, begin_to_watch};
 
 /// What `dcm shim MODE` is on this platform.
 pub(super) fn become_shim(mode: &str, dir: Option<PathBuf>) -> Option<ExitCode> {

@@ -42,7 +42,7 @@ pub(super) use private_dir::create_private_dir;
 pub(super) use process::is_alive;
 pub(super) use shim::foreground;
 pub(super) use system::{boot_id, boot_time, host_name, user_name};
-pub(super) use watcher::Watcher;
+pub(super) use watcher::{Line, begin_to_watch};
 
 /// How often something is tried that others are in the way of for a moment: a shim that is about to
 /// go, or a scanner of viruses.

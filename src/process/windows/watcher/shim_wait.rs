@@ -9,9 +9,9 @@ use windows_sys::Win32::System::Threading::{
     INFINITE, RegisterWaitForSingleObject, UnregisterWaitEx, WT_EXECUTEONLYONCE,
 };
 
-use super::Request;
 use crate::model::RunId;
 use crate::process::record::Identity;
+use crate::process::watch::Request;
 use crate::process::windows::process::ProcessHandle;
 
 /// As long as this lives, the end of the shim is told.
