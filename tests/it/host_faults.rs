@@ -1,7 +1,7 @@
 //! A host that is full, short of descriptors, or tidied up by somebody.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,8 +21,8 @@ static SHARED_MEMORY: Mutex<()> = Mutex::new(());
 /// root where others may not.
 const PLACES: [&[&str]; 2] = [&["--user", "--map-root-user", "--mount"], &["--mount"]];
 
-/// Runs a test of this file once more in such a place; `true` in there. A container that allows none
-/// has a small shared memory instead.
+/// Runs a test of this file once more in such a place; `true` in there. Where there is none, the host
+/// itself must do.
 fn has_small_disk(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
@@ -41,27 +41,48 @@ fn has_small_disk(test: &str) -> bool {
     false
 }
 
-/// Gives a directory so little room; what comes back is to be kept until it is not needed any more.
-fn mount_small_disk(at: &Path, size: &str) -> Option<(MutexGuard<'static, ()>, TempDir)> {
-    if std::env::var_os(INSIDE).is_none() {
-        let guard = SHARED_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = nix::sys::statvfs::statvfs("/dev/shm").unwrap();
-        assert!(
-            room.fragment_size() * room.blocks() < 1 << 28,
-            "neither a mount nor a small /dev/shm is here"
-        );
-        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
-        std::os::unix::fs::symlink(folder.path(), at).unwrap();
-        return Some((guard, folder));
+/// A directory with little room, until this is dropped.
+enum SmallDisk {
+    /// It goes with its namespace.
+    Private,
+    /// It is everybody's, and is taken away again.
+    Mounted(PathBuf),
+    /// It is the host's shared memory, for one test at a time.
+    Shared { _guard: MutexGuard<'static, ()>, _folder: TempDir },
+}
+
+impl SmallDisk {
+    fn at(dir: &Path, size: &str) -> Self {
+        fs::create_dir(dir).unwrap();
+        let options = format!("size={size},mode=0700");
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "small-disk"]).arg(dir).output();
+        match (mount.unwrap(), std::env::var_os(INSIDE)) {
+            (mounted, Some(_)) => {
+                assert!(mounted.status.success(), "{mounted:?}");
+                Self::Private
+            }
+            (mounted, None) if mounted.status.success() => Self::Mounted(dir.to_owned()),
+            (refused, None) => {
+                let guard = SHARED_MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = nix::sys::statvfs::statvfs("/dev/shm").unwrap();
+                let is_small = room.fragment_size() * room.blocks() < 1 << 28;
+                assert!(is_small, "{refused:?}, and /dev/shm is not small");
+                let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+                fs::remove_dir(dir).unwrap();
+                std::os::unix::fs::symlink(folder.path(), dir).unwrap();
+                Self::Shared { _guard: guard, _folder: folder }
+            }
+        }
     }
-    fs::create_dir_all(at).unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "small-disk"])
-        .arg(at)
-        .output()
-        .unwrap();
-    assert!(mounted.status.success(), "{mounted:?}");
-    None
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        if let Self::Mounted(dir) = self {
+            let _ = Command::new("umount").arg("--lazy").arg(dir).output();
+        }
+    }
 }
 
 /// Takes all room that is left.
@@ -81,7 +102,7 @@ fn on_a_full_disk_apps_go_on_and_all_is_entered_when_there_is_room() {
         return;
     }
     let mut fleet = Fleet::bare();
-    let _disk = mount_small_disk(&fleet.state(), "16m");
+    let _disk = SmallDisk::at(&fleet.state(), "16m");
     fleet.dcm(&["db", "migrate"]).ok();
     fleet.start_manager();
     let at = |name: &str| fleet.dir.path().join(name).display().to_string();
@@ -123,7 +144,7 @@ fn without_room_for_its_exit_record_nothing_is_started() {
     // The database is elsewhere: only the run directories and the logs have no room.
     let database = format!("sqlite:{}", fleet.dir.path().join("fleet.db").display());
     fleet.set("DC_DATABASE_URL", &database);
-    let _disk = mount_small_disk(&fleet.state(), "2m");
+    let _disk = SmallDisk::at(&fleet.state(), "2m");
     fleet.dcm(&["db", "migrate"]).ok();
     fleet.at_database(fleet.dir.path().join("fleet.db"));
     fleet.start_manager();
