@@ -81,7 +81,10 @@ pub(super) struct Plan {
 #[derive(Debug, Clone, Copy)]
 enum Begin {
     Read,
+    /// Waits for the writers before it.
     Write,
+    /// Writes what no other program writes.
+    WriteOwn,
     Migration,
 }
 
@@ -89,6 +92,7 @@ impl Plan {
     pub(super) const READ: Self = Self { begin: Begin::Read, deadline: DEADLINE };
     pub(super) const READ_ALL: Self = Self { begin: Begin::Read, deadline: DEADLINE_LONG };
     pub(super) const WRITE: Self = Self { begin: Begin::Write, deadline: DEADLINE };
+    pub(super) const WRITE_OWN: Self = Self { begin: Begin::WriteOwn, deadline: DEADLINE };
     pub(super) const WRITE_MANY: Self = Self { begin: Begin::Write, deadline: DEADLINE_LONG };
     pub(super) const MIGRATE: Self = Self { begin: Begin::Migration, deadline: DEADLINE_LONG };
 
@@ -96,15 +100,17 @@ impl Plan {
         Self { deadline, ..self }
     }
 
-    /// The beginning of the transaction, in one message. A writer waits for the one before it.
+    /// The beginning of the transaction, in one message.
     fn sql(self) -> String {
         let begin = match self.begin {
             Begin::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Begin::Write | Begin::Migration => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+            Begin::Write | Begin::WriteOwn | Begin::Migration => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+            }
         };
         let lock = match self.begin {
             Begin::Write => "; SELECT dcm_lock()",
-            Begin::Read | Begin::Migration => "",
+            Begin::Read | Begin::WriteOwn | Begin::Migration => "",
         };
         let limit = self.deadline.min(DEADLINE_LONG).as_millis();
         format!(
@@ -139,7 +145,10 @@ impl Worker {
             .spawn(move || {
                 let tasks = LocalSet::new();
                 let pool = Rc::new(Pool::new(options));
-                runtime.block_on(tasks.run_until(serve(&tasks, pool, inbox)));
+                if !runtime.block_on(tasks.run_until(serve(&tasks, pool, inbox))) {
+                    // To drop the driver's tasks half-way is a panic of its.
+                    std::mem::forget(runtime);
+                }
             })
             .map_err(failed)?;
         Ok(Self { messages })
@@ -193,12 +202,23 @@ fn ended() -> StoreError {
     StoreError::Unavailable("its thread has ended".to_owned())
 }
 
-async fn serve(tasks: &LocalSet, pool: Rc<Pool>, mut inbox: mpsc::UnboundedReceiver<Message>) {
+/// `false` when something of the driver is still at work.
+async fn serve(tasks: &LocalSet, pool: Rc<Pool>, mut inbox: mpsc::UnboundedReceiver<Message>) -> bool {
+    let (alive, watched) = watch::channel(());
+    let mut watcher = None;
     while let Some(message) = inbox.recv().await {
         match message {
             Message::Job(job) => drop(tasks.spawn_local(job(Rc::clone(&pool)))),
-            Message::Watch(changed) => drop(tasks.spawn_local(hints::watch(pool.options.clone(), changed))),
+            Message::Watch(changed) => {
+                let looking = hints::watch(pool.options.clone(), changed, watched.clone());
+                watcher = Some(tasks.spawn_local(looking));
+            }
         }
+    }
+    drop(alive);
+    match watcher {
+        Some(watcher) => watcher.await.unwrap_or(false),
+        None => true,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sqlx::Row as _;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -16,31 +16,52 @@ const POLL: Duration = Duration::from_secs(1);
 /// The longest pause before the next try to listen.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Counts up `changed` as long as somebody listens.
-pub(super) async fn watch(options: PgConnectOptions, changed: watch::Sender<u64>) {
+/// How long it may take to close a connection in order.
+const CLOSING_MAX: Duration = Duration::from_secs(1);
+
+/// Counts up `changed` as long as somebody listens and `alive` has not ended. `false` when something
+/// of the driver is still at work, which must not be dropped.
+pub(super) async fn watch(
+    options: PgConnectOptions,
+    changed: watch::Sender<u64>,
+    mut alive: watch::Receiver<()>,
+) -> bool {
+    let mut is_clean = true;
     let mut pause = Duration::from_millis(200);
-    while !changed.is_closed() {
-        if let Ok(Some(listener)) = timeout(DEADLINE, listen(&options)).await {
+    loop {
+        // The driver closes a listener by a task of its own; closing its pool waits for that.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .acquire_timeout(DEADLINE)
+            .connect_lazy_with(options.clone());
+        if let Ok(Some(listener)) = timeout(DEADLINE, listen(&pool)).await {
             pause = Duration::from_millis(200);
-            follow(listener, &changed).await;
+            tokio::select! {
+                () = follow(listener, &changed) => {}
+                _ = alive.changed() => {}
+            }
+        }
+        is_clean &= timeout(CLOSING_MAX, pool.close()).await.is_ok();
+        if alive.has_changed().is_err() || changed.is_closed() {
+            return is_clean;
         }
         // Whatever happened meanwhile went unnoticed.
         changed.send_modify(|count| *count += 1);
-        sleep(jittered(pause)).await;
+        tokio::select! {
+            () = sleep(jittered(pause)) => {}
+            _ = alive.changed() => {}
+        }
         pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 
-async fn listen(options: &PgConnectOptions) -> Option<PgListener> {
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .acquire_timeout(DEADLINE)
-        .connect_lazy_with(options.clone());
-    let mut listener = PgListener::connect_with(&pool).await.ok()?;
+async fn listen(pool: &PgPool) -> Option<PgListener> {
+    let mut listener = PgListener::connect_with(pool).await.ok()?;
     listener.eager_reconnect(false);
+    listener.ignore_pool_close_event(true);
     let row = sqlx::raw_sql("SELECT ('dcm_' || current_schema())::name::text AS channel")
         .fetch_one(&mut listener)
         .await

@@ -200,7 +200,7 @@ impl Store for PostgresStore {
 
     async fn heartbeat(&self, manager: ManagerRow) -> Result<(), StoreError> {
         self.worker
-            .call(Plan::WRITE, async move |connection: &mut PgConnection| {
+            .call(Plan::WRITE_OWN, async move |connection: &mut PgConnection| {
                 heartbeat(connection, &manager).await
             })
             .await
