@@ -2,7 +2,7 @@
 //! from the packages of the system, which ends with the test program.
 
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -76,8 +76,9 @@ fn run(url: &str, sql: &str) {
 
 struct Server {
     url: String,
-    /// Closed when this program ends, however it ends: then the cluster is stopped and removed.
-    _ends_with: Option<ChildStdin>,
+    /// Its input is closed when this program ends, however it ends: then the cluster is stopped and
+    /// removed.
+    _ends_with: Option<Child>,
 }
 
 fn server() -> &'static Server {
@@ -148,7 +149,7 @@ fn start() -> Server {
         .spawn()
         .unwrap();
     let url = format!("postgres:///postgres?host={}&user=dcm", sockets.display());
-    Server { url, _ends_with: end.stdin }
+    Server { url, _ends_with: Some(end) }
 }
 
 /// Where the newest server's programs are.

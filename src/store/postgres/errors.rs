@@ -8,15 +8,12 @@ use crate::store::StoreError;
 
 /// Whether the connection is of no more use, while the server may be well.
 pub(super) fn is_lost(error: &Error) -> bool {
-    match error {
-        Error::Io(_) | Error::Protocol(_) | Error::Tls(_) | Error::BeginFailed => true,
-        Error::Database(_) => {
-            // 08: connection; 57P: the server ends it; 25P: it was idle for too long.
-            let code = code(error);
-            ["08", "57P", "25P03"].iter().any(|class| code.starts_with(class))
-        }
-        _ => false,
+    if error.as_database_error().is_some() {
+        // 08: connection; 57P: the server ends it; 25P03: it was idle for too long.
+        let code = code(error);
+        return ["08", "57P", "25P03"].iter().any(|class| code.starts_with(class));
     }
+    matches!(error, Error::Io(_) | Error::Protocol(_) | Error::Tls(_) | Error::BeginFailed)
 }
 
 /// Whether the server ended the transaction in favour of another one.
@@ -25,38 +22,37 @@ pub(super) fn is_to_be_repeated(error: &Error) -> bool {
 }
 
 fn code(error: &Error) -> String {
-    error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned()
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned()
 }
 
 /// Passwords are in none of these: neither the server nor the driver repeats them.
 pub(super) fn translate(error: &Error) -> StoreError {
-    match error {
-        Error::Database(fault) => of_server(&code(error), fault.message(), fault.constraint()),
-        Error::Io(fault) => of_network(fault),
-        Error::Tls(fault) => StoreError::Denied(format!(
+    if let Error::Database(fault) = error {
+        return of_server(&code(error), fault.message(), fault.constraint());
+    }
+    if let Error::Io(fault) = error {
+        return of_network(fault);
+    }
+    if let Error::Tls(fault) = error {
+        return StoreError::Denied(format!(
             "no secure connection to the server: {}; the certificate must be that of the host and its CA known \
              (sslrootcert=FILE in the URL), or a trusted network is named by sslmode=disable",
             one_line(&fault.to_string())
-        )),
-        Error::Configuration(_) => {
-            StoreError::Denied("the settings of the connection are not valid".to_owned())
-        }
-        other => StoreError::Unavailable(one_line(&other.to_string())),
+        ));
     }
+    StoreError::Unavailable(one_line(&error.to_string()))
 }
 
 fn of_network(fault: &std::io::Error) -> StoreError {
-    let what = match fault.kind() {
-        ErrorKind::ConnectionRefused => {
-            "nothing listens at its address; start the server, or correct host and port".to_owned()
-        }
-        ErrorKind::NotFound => {
-            "there is no socket at its address; start the server, or correct the path".to_owned()
-        }
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-            "the server closed the connection".to_owned()
-        }
-        _ => one_line(&fault.to_string()),
+    let kind = fault.kind();
+    let what = if kind == ErrorKind::ConnectionRefused {
+        "nothing listens at its address; start the server, or correct host and port".to_owned()
+    } else if kind == ErrorKind::NotFound {
+        "there is no socket at its address; start the server, or correct the path".to_owned()
+    } else if matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) {
+        "the server closed the connection".to_owned()
+    } else {
+        one_line(&fault.to_string())
     };
     StoreError::Unavailable(what)
 }
