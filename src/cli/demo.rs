@@ -11,7 +11,7 @@ use super::session::{Session, block_on, live_managers};
 use super::{headless, output};
 use crate::model::Schedule;
 use crate::process::{clock, stop_all, user_name};
-use crate::store::{Existing, OpenMode, OperatorStore as _, Registration};
+use crate::store::{Existing, OpenMode, Registration};
 
 /// Names files of `examples/` and takes them into the program.
 macro_rules! examples {

@@ -85,7 +85,10 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let kind = match &error {
             StoreError::Unavailable(_) | StoreError::Served(_) => Kind::RefusedForNow,
-            StoreError::Schema { .. } | StoreError::Corrupt(_) | StoreError::Missing(_) => Kind::Usage,
+            StoreError::Schema { .. }
+            | StoreError::Corrupt(_)
+            | StoreError::Denied(_)
+            | StoreError::Missing(_) => Kind::Usage,
             StoreError::Refused(_) => Kind::Failed,
         };
         Self::new(kind, error.to_string())

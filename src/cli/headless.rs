@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::logging::{self, Stderr};
 use super::session::{Session, block_on};
+use crate::config::Database;
 use crate::process::on_termination;
 use crate::runtime::{self, Options, Stop};
 use crate::store::{OpenMode, Store, StoreError};
@@ -30,16 +31,20 @@ pub(super) fn headless(session: &Session) -> Result<(), Error> {
 
 /// What a manager of this host is started with.
 pub(super) async fn options(session: &Session) -> Result<Options, Error> {
-    let store = session.store(OpenMode::Create)?;
-    let faults = store.check(true).await?;
-    if let Some(fault) = faults.first() {
-        return Err(StoreError::Corrupt(format!(
-            "the database is damaged: {fault}; restore a backup (dcm db check tells more)"
-        ))
-        .into());
-    }
+    let store: Arc<dyn Store> = match &session.settings.database {
+        Database::Sqlite { path, .. } => {
+            let store = session.file(path, OpenMode::Create)?;
+            if let Some(fault) = store.check(true).await?.first() {
+                return Err(StoreError::Corrupt(format!(
+                    "the database is damaged: {fault}; restore a backup (dcm db check tells more)"
+                ))
+                .into());
+            }
+            Arc::new(store)
+        }
+        Database::Postgres(_) => session.store(OpenMode::Create)?,
+    };
     let settings = &session.settings;
-    let store: Arc<dyn Store> = store;
     Ok(Options {
         name: settings.name.clone(),
         store,

@@ -9,7 +9,7 @@ use super::error::Error;
 use super::session::{Fleet, Session, block_on};
 use super::{format, json, output};
 use crate::model::Run;
-use crate::store::{HistoryQuery, OpenMode, OperatorStore as _};
+use crate::store::{HistoryQuery, OpenMode};
 
 pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;

@@ -13,7 +13,7 @@ use super::session::{Fleet, Session, block_on, live_managers};
 use super::{json, output};
 use crate::model::{CmdFlag, CmdName, CommandId, CommandRow, CommandSource, NewCommand};
 use crate::process::{clock, user_name};
-use crate::store::{OpenMode, OperatorStore as _, SqliteStore};
+use crate::store::{OpenMode, OperatorStore};
 
 /// A person is asked before a command that ends runs of more apps than this.
 const UNASKED_MAX: usize = 10;
@@ -57,7 +57,7 @@ pub(super) fn issue(session: &Session, name: CmdName, args: IssueArgs) -> Result
         }
         match args.wait {
             Some(wait) => {
-                let rows = wait_for_verdicts(&store, &ids, wait).await?;
+                let rows = wait_for_verdicts(store.as_ref(), &ids, wait).await?;
                 show(session, &rows, &paths);
                 judge(&rows, &paths)
             }
@@ -72,7 +72,7 @@ pub(super) fn issue(session: &Session, name: CmdName, args: IssueArgs) -> Result
 
 /// The rows of the ledger once each has its verdict, or the time is over.
 async fn wait_for_verdicts(
-    store: &SqliteStore,
+    store: &dyn OperatorStore,
     ids: &[CommandId],
     wait: Duration,
 ) -> Result<Vec<CommandRow>, Error> {

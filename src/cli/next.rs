@@ -8,7 +8,7 @@ use super::session::{Fleet, Session, block_on};
 use super::{format, json, output};
 use crate::manager::schedule;
 use crate::model::{AppRow, Timestamp};
-use crate::store::{OpenMode, OperatorStore as _};
+use crate::store::OpenMode;
 
 pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;

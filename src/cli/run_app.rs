@@ -13,7 +13,7 @@ use super::session::{Fleet, Session, block_on};
 use crate::manager::{Event, Launch};
 use crate::model::{AppRow, Change, Closing, Ending, Obstacle, Refusal, RunId, RunOpening, Trigger};
 use crate::process::{LaunchSettings, clock, foreground, host_name};
-use crate::store::{OpenMode, SqliteStore, Store as _};
+use crate::store::{OpenMode, Store};
 
 /// How long the end of the run is tried to be entered. After that it waits in the run directory for
 /// the next manager.
@@ -27,11 +27,12 @@ pub(super) fn run_app(session: &Session, args: RunAppArgs) -> Result<u8, Error> 
         let row = Fleet::find(store.as_ref(), &args.path).await?;
         let run = RunId::from_random_bits(uuid::Uuid::new_v4().as_u128());
         let launch = launch(&row, args.args);
-        open(&store, &row, run).await?;
-        let closing = supervise(&store, &settings, run, launch).await?;
+        let store = store.as_ref();
+        open(store, &row, run).await?;
+        let closing = supervise(store, &settings, run, launch).await?;
         let entered = timeout(
             ENTER_MAX,
-            enter(&store, Change::RunClosed { run, app: row.app.id, closing: closing.clone() }),
+            enter(store, Change::RunClosed { run, app: row.app.id, closing: closing.clone() }),
         );
         if entered.await.is_ok() {
             foreground::forget(&settings, run);
@@ -57,7 +58,7 @@ fn launch(row: &AppRow, args: Option<String>) -> Launch {
 }
 
 /// Puts the run on record; from then on no manager starts the app.
-async fn open(store: &SqliteStore, row: &AppRow, run: RunId) -> Result<(), Error> {
+async fn open(store: &dyn Store, row: &AppRow, run: RunId) -> Result<(), Error> {
     let path = &row.app.path;
     let refused = |why: String| Error::new(Kind::RefusedForNow, format!("{path} is {why}"));
     if let Some(fatal) = &row.state.fatal {
@@ -86,7 +87,7 @@ async fn open(store: &SqliteStore, row: &AppRow, run: RunId) -> Result<(), Error
 
 /// Runs the app in a thread of its own and enters what it tells.
 async fn supervise(
-    store: &SqliteStore,
+    store: &dyn Store,
     settings: &LaunchSettings,
     run: RunId,
     launch: Launch,
@@ -134,11 +135,11 @@ async fn supervise(
 }
 
 /// Progress that cannot be entered now is in the end of the run as well.
-async fn enter_if_possible(store: &SqliteStore, change: Change) {
+async fn enter_if_possible(store: &dyn Store, change: Change) {
     let _ = store.commit(vec![change]).await;
 }
 
-async fn enter(store: &SqliteStore, change: Change) {
+async fn enter(store: &dyn Store, change: Change) {
     while store.commit(vec![change.clone()]).await.is_err() {
         sleep(Duration::from_millis(200)).await;
     }

@@ -1,7 +1,7 @@
 //! What commands have in common: the settings, the database, and the apps that selectors mean.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -12,7 +12,7 @@ use super::output;
 use crate::config::{Database, Flags, Settings, env};
 use crate::model::{AppId, AppPath, AppRow, FaultyRow, ManagerRow, Registered, Selector, Timestamp};
 use crate::process::{LaunchSettings, make_state_dir};
-use crate::store::{OpenMode, OperatorStore, SqliteStore, Store, read_fleet};
+use crate::store::{OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, read_fleet};
 
 /// A manager whose heartbeat is older than this has ended without saying so.
 const HEARTBEAT_MAX: TimeDelta = TimeDelta::seconds(15);
@@ -35,24 +35,25 @@ impl Session {
     }
 
     /// Opens the database.
-    pub(super) fn store(&self, mode: OpenMode) -> Result<Arc<SqliteStore>, Error> {
-        match &self.settings.database {
-            Database::Sqlite { path, .. } => {
-                let state = &self.settings.state;
-                if mode == OpenMode::Create && path.starts_with(state.path()) {
-                    make_state_dir(state).map_err(|error| {
-                        Error::failed(format!(
-                            "the state directory {} cannot be used: {error}",
-                            state.path().display()
-                        ))
-                    })?;
-                }
-                Ok(Arc::new(SqliteStore::open(path, mode)?))
-            }
-            database @ Database::Postgres(_) => Err(Error::usage(format!(
-                "this version of dcm has no driver for {database}; use sqlite:PATH"
-            ))),
+    pub(super) fn store(&self, mode: OpenMode) -> Result<Arc<dyn Store>, Error> {
+        Ok(match &self.settings.database {
+            Database::Sqlite { path, .. } => Arc::new(self.file(path, mode)?),
+            Database::Postgres(url) => Arc::new(PostgresStore::connect(url, mode)?),
+        })
+    }
+
+    /// Opens a database file.
+    pub(super) fn file(&self, path: &Path, mode: OpenMode) -> Result<SqliteStore, Error> {
+        let state = &self.settings.state;
+        if mode == OpenMode::Create && path.starts_with(state.path()) {
+            make_state_dir(state).map_err(|error| {
+                Error::failed(format!(
+                    "the state directory {} cannot be used: {error}",
+                    state.path().display()
+                ))
+            })?;
         }
+        Ok(SqliteStore::open(path, mode)?)
     }
 
     /// How apps are started on this host.

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::session::{Fleet, Session, block_on, live_managers};
 use super::{format, output};
 use crate::model::{AppRow, CmdFlag, ManagerRow, Run, RunStatus, Skip, Timestamp};
-use crate::store::{HistoryQuery, OpenMode, OperatorStore as _};
+use crate::store::{HistoryQuery, OpenMode};
 
 pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;

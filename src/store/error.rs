@@ -19,6 +19,9 @@ pub enum StoreError {
     /// Stop: the file is no database of dcm, or it is damaged.
     #[error("{0}")]
     Corrupt(String),
+    /// Stop: a person must set it right first, the URL, the password or the rights.
+    #[error("{0}")]
+    Denied(String),
     /// There is no database.
     #[error("there is no database at {}; dcm db migrate creates one", .0.display())]
     Missing(PathBuf),

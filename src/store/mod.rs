@@ -6,7 +6,7 @@
 mod definition;
 mod error;
 mod memory;
-
+mod postgres;
 mod sqlite;
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 pub use error::StoreError;
 pub use memory::{MemoryStore, Tables};
-
+pub use postgres::PostgresStore;
 pub use sqlite::{OpenMode, SqliteStore};
 
 use crate::model::{

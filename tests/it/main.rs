@@ -16,6 +16,8 @@ mod database_faults;
 mod demo;
 mod fleet;
 mod host_faults;
+mod postgres;
+mod postgres_faults;
 mod run_app;
 mod schedules;
 mod sql;

@@ -5,7 +5,7 @@ use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::{Session, block_on};
 use crate::model::{App, AppId, Policy, Program, Schedule};
-use crate::store::{Existing, OpenMode, OperatorStore as _, Registration};
+use crate::store::{Existing, OpenMode, Registration};
 
 pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
     let AddArgs { path, definition, enable, command } = args;

@@ -8,7 +8,7 @@ use super::definitions::{Entry, parse};
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::{Fleet, Session, block_on};
-use crate::store::{Existing, OpenMode, OperatorStore as _, Registration};
+use crate::store::{Existing, OpenMode, Registration};
 
 /// The largest file that is read: 10,000 apps take a few MiB.
 const SIZE_MAX: u64 = 64 * 1024 * 1024;

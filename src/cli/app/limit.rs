@@ -4,7 +4,7 @@ use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::{Session, block_on};
 use crate::model::Part;
-use crate::store::{OpenMode, OperatorStore as _};
+use crate::store::OpenMode;
 
 pub(super) fn limit(session: &Session, place: &str, limit: &str) -> Result<(), Error> {
     let part = |text: &str| Part::new(text).map_err(|error| Error::usage(error.to_string()));

@@ -4,7 +4,7 @@ use crate::cli::args::RemoveArgs;
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::{Fleet, Session, block_on};
-use crate::store::{OpenMode, OperatorStore as _};
+use crate::store::OpenMode;
 
 pub(super) fn remove(session: &Session, args: &RemoveArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;

@@ -4,7 +4,7 @@ use crate::cli::args::SetArgs;
 use crate::cli::error::Error;
 use crate::cli::session::{Fleet, Session, block_on};
 use crate::cli::{json, output};
-use crate::store::{Existing, OpenMode, OperatorStore as _, Registration};
+use crate::store::{Existing, OpenMode, Registration};
 
 pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
     let SetArgs { path, definition, next_run, default_command, command } = args;

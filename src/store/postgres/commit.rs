@@ -1,0 +1,348 @@
+//! Writes a manager's changes in one transaction. Every statement has the effect of once, however
+//! often it is repeated.
+
+use chrono::SubsecRound as _;
+use sqlx::{PgConnection, Row as _};
+
+use super::connection::{Fault, statement};
+use crate::model::{
+    Alert, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId, RunOpening,
+    Skip, Timestamp, Verdict,
+};
+use crate::store::Committed;
+
+type Written<T> = Result<T, Fault>;
+
+/// Writes all changes, inside a transaction that holds the writers' lock.
+pub(super) async fn commit(connection: &mut PgConnection, changes: &[Change]) -> Written<Committed> {
+    let mut committed = Committed::default();
+    for change in changes {
+        match change {
+            Change::RunOpened(opening) => {
+                if let Some(refusal) = open_run(connection, opening).await? {
+                    committed.refused.push((opening.run, refusal));
+                }
+            }
+            Change::RunStarted { run, pid, at } => start_run(connection, *run, *pid, *at).await?,
+            Change::RunClosed { run, app, closing } => close_run(connection, *run, *app, closing).await?,
+            Change::App(update) => update_app(connection, update).await?,
+            Change::Progress { app, run, report } => note_progress(connection, *app, *run, report).await?,
+            Change::CommandSettled { id, verdict, at } => {
+                settle_command(connection, *id, verdict, *at).await?;
+            }
+            Change::AlertRaised(alert) => raise_alert(connection, alert).await?,
+            Change::AlertsCleared { app, at } => {
+                statement("UPDATE alerts SET cleared = $2 WHERE app_id = $1 AND cleared IS NULL")
+                    .bind(app.to_string())
+                    .bind(milliseconds(*at))
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            Change::Skipped(skip) => note_skip(connection, skip).await?,
+            Change::AppNamed { row, id } => name_app(connection, *row, *id).await?,
+            Change::AppFault { row, fault } => {
+                statement("UPDATE apps SET fault = $2 WHERE id = $1")
+                    .bind(row)
+                    .bind(fault.as_deref().map(text))
+                    .execute(&mut *connection)
+                    .await?;
+            }
+        }
+    }
+    Ok(committed)
+}
+
+/// Looks first and writes then: no other writer comes between.
+async fn open_run(connection: &mut PgConnection, opening: &RunOpening) -> Written<Option<Refusal>> {
+    let (app, run) = (opening.app.to_string(), opening.run.to_string());
+    let found = statement(
+        "SELECT EXISTS (SELECT FROM runtime WHERE runtime = $1) AS is_known, \
+         (SELECT disable FROM apps WHERE app = $2) AS disabled, \
+         (SELECT runtime FROM runtime WHERE app_id = $2 AND end_time IS NULL) AS open",
+    )
+    .bind(&run)
+    .bind(&app)
+    .fetch_one(&mut *connection)
+    .await?;
+    if found.try_get("is_known")? {
+        // The answer to the first try was lost.
+        return Ok(None);
+    }
+    match found.try_get("disabled")? {
+        None => return Ok(Some(Refusal::NoSuchApp)),
+        Some(true) => return Ok(Some(Refusal::Disabled)),
+        Some(false) => {}
+    }
+    let open: Option<String> = found.try_get("open")?;
+    if let Some(other) = open.and_then(|other| other.parse().ok()) {
+        return Ok(Some(Refusal::AlreadyOpen(other)));
+    }
+    statement(
+        "WITH opened AS (INSERT INTO runtime \
+           (runtime, app_id, start_time, trigger, due_time, attempt, command_id, manager) \
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)) \
+         UPDATE apps SET run_status = 1, runtime = $1, last_run = $3, app_pids = NULL, manager = $8, task_size = NULL, \
+         progress = 0, solved = 0, failed = 0, eta = NULL, message = NULL WHERE app = $2",
+    )
+    .bind(run)
+    .bind(app)
+    .bind(milliseconds(opening.at))
+    .bind(opening.trigger.word())
+    .bind(opening.due.map(milliseconds))
+    .bind(i64::from(opening.attempt))
+    .bind(opening.command.map(|id| id.0))
+    .bind(text(&opening.manager))
+    .execute(connection)
+    .await?;
+    Ok(None)
+}
+
+async fn start_run(connection: &mut PgConnection, run: RunId, pid: u32, at: Timestamp) -> Written<()> {
+    statement(
+        "WITH started AS (UPDATE runtime SET pid = $2, start_time = $3 WHERE runtime = $1 AND end_time IS NULL) \
+         UPDATE apps SET app_pids = $4, last_run = $3 \
+         WHERE app = (SELECT app_id FROM runtime WHERE runtime = $1) AND runtime = $1 AND run_status = 1",
+    )
+    .bind(run.to_string())
+    .bind(i64::from(pid))
+    .bind(milliseconds(at))
+    .bind(pid.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closing: &Closing) -> Written<()> {
+    let (run, app) = (run.to_string(), app.to_string());
+    let start = closing.started.unwrap_or(closing.ended);
+    // A run that the database does not know of any more (it was restored from a backup, say) is
+    // entered whole rather than lost.
+    statement(
+        "INSERT INTO runtime (runtime, app_id, start_time, trigger) SELECT $1, $2, $3, 'schedule' \
+         WHERE NOT EXISTS (SELECT FROM runtime WHERE app_id = $2 AND end_time IS NULL) ON CONFLICT DO NOTHING",
+    )
+    .bind(&run)
+    .bind(&app)
+    .bind(milliseconds(start))
+    .execute(&mut *connection)
+    .await?;
+    let Report { task_size, solved, failed, except_cnt, message, .. } = &closing.report;
+    let failure = match &closing.ending {
+        Ending::StartFailed(failure) => Some(&failure.message),
+        Ending::Exited(_)
+        | Ending::Stopped { .. }
+        | Ending::NeverStarted
+        | Ending::Unknown
+        | Ending::HostRebooted => None,
+    };
+    let exit = closing.ending.exit();
+    let signal = exit.and_then(|exit| match exit {
+        Exit::Signal { signal, .. } => Some(i64::from(signal)),
+        Exit::Code(_) => None,
+    });
+    // The clock may have been set back meanwhile: a run does not end before it began.
+    // What the app wrote into its own row counts where it did not report otherwise.
+    statement(
+        "UPDATE runtime SET start_time = began, end_time = ended, outcome = $5, exit_code = $6, signal = $7, \
+         leftovers = $8, except_cnt = coalesce($9, except_cnt), task_size = coalesce($10, own.task_size), \
+         solved = coalesce($11, own.solved), failed = coalesce($12, own.failed), \
+         message = coalesce($13, own.message), totals = trunc(took)::bigint, totalm = trunc(took / 60)::bigint, \
+         totalh = trunc(took / 3600)::bigint \
+         FROM (SELECT runtime AS closed, coalesce($3, start_time) AS began, \
+             greatest($4, coalesce($3, start_time)) AS ended, \
+             extract(epoch FROM greatest($4, coalesce($3, start_time)) - coalesce($3, start_time)) AS took \
+           FROM runtime WHERE runtime = $1 AND end_time IS NULL) AS times \
+         LEFT JOIN apps AS own ON own.app = $2 AND own.runtime = $1 \
+         WHERE runtime.runtime = closed",
+    )
+    .bind(&run)
+    .bind(&app)
+    .bind(closing.started.map(milliseconds))
+    .bind(milliseconds(closing.ended))
+    .bind(closing.ending.outcome())
+    .bind(exit.map(Exit::code))
+    .bind(signal)
+    .bind(i64::from(closing.leftovers))
+    .bind(except_cnt.map(to_stored))
+    .bind(task_size.map(to_stored))
+    .bind(solved.map(to_stored))
+    .bind(failed.map(to_stored))
+    .bind(failure.or(message.as_ref()).map(|message| text(message)))
+    .execute(&mut *connection)
+    .await?;
+    note_counters(connection, &app, &run, &closing.report).await?;
+    // The row of the app follows; its `next_run` and the rest come with the update of the app.
+    statement(
+        "UPDATE apps SET eta = NULL, app_pids = NULL, run_status = 0 \
+         WHERE app = $1 AND runtime = $2 AND run_status = 1",
+    )
+    .bind(app)
+    .bind(run)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn note_progress(
+    connection: &mut PgConnection,
+    app: AppId,
+    run: RunId,
+    report: &Report,
+) -> Written<()> {
+    let (app, run) = (app.to_string(), run.to_string());
+    if let Some(count) = report.except_cnt {
+        statement("UPDATE runtime SET except_cnt = $2 WHERE runtime = $1 AND end_time IS NULL")
+            .bind(&run)
+            .bind(to_stored(count))
+            .execute(&mut *connection)
+            .await?;
+    }
+    note_counters(connection, &app, &run, report).await
+}
+
+async fn note_counters(connection: &mut PgConnection, app: &str, run: &str, report: &Report) -> Written<()> {
+    let Report { task_size, percent, solved, failed, eta, next_run, except_cnt: _, message } = report;
+    if task_size.is_some() || solved.is_some() || failed.is_some() || message.is_some() || next_run.is_some()
+    {
+        // `asked_next_run` is a wish that survives the manager and the shim.
+        statement(
+            "UPDATE apps SET task_size = coalesce($3, task_size), solved = coalesce($4, solved), \
+             failed = coalesce($5, failed), message = coalesce($6, message), \
+             asked_next_run = coalesce($7, asked_next_run) \
+             WHERE app = $1 AND runtime = $2 AND run_status = 1",
+        )
+        .bind(app)
+        .bind(run)
+        .bind(task_size.map(to_stored))
+        .bind(solved.map(to_stored))
+        .bind(failed.map(to_stored))
+        .bind(message.as_deref().map(text))
+        .bind(next_run.map(milliseconds))
+        .execute(&mut *connection)
+        .await?;
+    }
+    // After the counters, from which a trigger works out both where the app does not give them.
+    if percent.is_some() || eta.is_some() {
+        statement(
+            "UPDATE apps SET progress = coalesce($3, progress), eta = coalesce($4, eta) \
+             WHERE app = $1 AND runtime = $2 AND run_status = 1",
+        )
+        .bind(app)
+        .bind(run)
+        .bind(percent.map(i64::from))
+        .bind(eta.map(milliseconds))
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn update_app(connection: &mut PgConnection, update: &AppUpdate) -> Written<()> {
+    let AppUpdate { app, sequence, state, next_run, asked_taken, disabled } = update;
+    statement(
+        "UPDATE apps SET sequence = $2, next_run = $3, run_status = $4, app_pids = $5, runtime = $6, last_run = $7, \
+         stopped_by = $8, failures = $9, fatal_flag = $10, fatal_msg = $11, fatal_time = $12, waiting_for = $13, \
+         manager = $14, disable = coalesce($15, disable), \
+         asked_next_run = CASE WHEN date_trunc('milliseconds', asked_next_run) = $16 THEN NULL ELSE asked_next_run END \
+         WHERE app = $1 AND sequence < $2 AND ($6 IS NULL OR EXISTS (SELECT FROM runtime WHERE runtime = $6))",
+    )
+    .bind(app.to_string())
+    .bind(to_stored(*sequence))
+    .bind(next_run.map(milliseconds))
+    .bind(state.status.code())
+    .bind(state.pid.map(|pid| pid.to_string()))
+    .bind(state.run.map(|run| run.to_string()))
+    .bind(state.last_run.map(milliseconds))
+    .bind(state.stopped_by.as_deref().map(text))
+    .bind(i64::from(state.failures))
+    .bind(state.fatal.as_ref().map_or(0, |fatal| fatal.flag.code()))
+    .bind(state.fatal.as_ref().map(|fatal| text(&fatal.message)))
+    .bind(state.fatal.as_ref().map(|fatal| milliseconds(fatal.time)))
+    .bind(state.waiting_for.as_deref().map(text))
+    .bind(state.manager.as_deref().map(text))
+    .bind(disabled)
+    .bind(asked_taken.map(milliseconds))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn settle_command(
+    connection: &mut PgConnection,
+    id: CommandId,
+    verdict: &Verdict,
+    at: Timestamp,
+) -> Written<()> {
+    statement("UPDATE commands SET cmd_flag = $2, cmd_exec = $3, reason = $4 WHERE id = $1 AND cmd_flag = 0")
+        .bind(id.0)
+        .bind(verdict.flag().code())
+        .bind(milliseconds(at))
+        .bind(verdict.reason().map(text))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn raise_alert(connection: &mut PgConnection, alert: &Alert) -> Written<()> {
+    statement(
+        "INSERT INTO alerts (app_id, kind, runtime, message, raised) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(alert.app.to_string())
+    .bind(alert.kind.word())
+    .bind(alert.run.to_string())
+    .bind(text(&alert.message))
+    .bind(milliseconds(alert.raised))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn note_skip(connection: &mut PgConnection, skip: &Skip) -> Written<()> {
+    statement(
+        "INSERT INTO skips (app_id, first_due, last_due, slots, reason, recorded) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(skip.app.to_string())
+    .bind(milliseconds(skip.first))
+    .bind(milliseconds(skip.last))
+    .bind(skip.slots.map(i64::from))
+    .bind(skip.reason.word())
+    .bind(milliseconds(skip.at))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn name_app(connection: &mut PgConnection, row: i64, id: AppId) -> Written<()> {
+    statement("UPDATE apps SET app = $2 WHERE id = $1 AND app IS NULL")
+        .bind(row)
+        .bind(id.to_string())
+        .execute(&mut *connection)
+        .await?;
+    // Commands that were issued before name the app by its path.
+    statement(
+        "UPDATE commands SET app_id = $2 WHERE app_id = \
+         (SELECT app_group || '/' || app_parent || '/' || app_name FROM apps WHERE id = $1)",
+    )
+    .bind(row)
+    .bind(id.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The server has no unsigned numbers; a count beyond its range is as good as its largest.
+fn to_stored(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The server would round to milliseconds; everywhere else the rest is cut off.
+pub(super) fn milliseconds(time: Timestamp) -> Timestamp {
+    time.trunc_subsecs(3)
+}
+
+/// The server has no text with NUL characters. One in an app's message must not stop all writing.
+pub(super) fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}

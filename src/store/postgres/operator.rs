@@ -1,0 +1,393 @@
+//! What consoles and the command line ask of the server.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row as _};
+use tokio::sync::watch;
+
+use super::commit::{milliseconds, text};
+use super::connection::{Fault, Plan, composed, statement};
+use super::{PostgresStore, first_column, rows, valid};
+use crate::model::{
+    AlertRow, AppId, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part, Registered,
+    Revision, Run, Skip, Timestamp,
+};
+use crate::store::definition::Definition;
+use crate::store::{Existing, HistoryQuery, OperatorStore, PAGE, Registration, StoreError, exists};
+
+/// Rows of the apps table after `revision`.
+pub(super) async fn delta(connection: &mut PgConnection, revision: Revision) -> Result<Delta, Fault> {
+    let found = composed(format!(
+        "SELECT {} FROM apps WHERE revision > $1 ORDER BY revision LIMIT {PAGE}",
+        rows::APP_COLUMNS
+    ))
+    .bind(revision.0)
+    .fetch_all(&mut *connection)
+    .await?;
+    let rows = found.iter().map(rows::registered).collect::<sqlx::Result<Vec<_>>>()?;
+    let more = rows.len() == PAGE;
+    // With more to come, only what was read counts as seen.
+    let seen = rows.last().filter(|_| more).map(Registered::revision);
+    let removed = statement("SELECT app FROM removed_apps WHERE revision > $1 ORDER BY revision")
+        .bind(revision.0)
+        .fetch_all(&mut *connection)
+        .await?;
+    let removed: Vec<&str> = first_column(&removed)?;
+    Ok(Delta {
+        rows,
+        removed: removed.iter().filter_map(|app| app.parse().ok()).collect(),
+        revision: match seen {
+            Some(revision) => revision,
+            None => self::revision(connection).await?,
+        },
+        more,
+    })
+}
+
+pub(super) async fn revision(connection: &mut PgConnection) -> Result<Revision, Fault> {
+    let row = statement("SELECT value FROM revision").fetch_one(connection).await?;
+    Ok(Revision(row.try_get(0)?))
+}
+
+pub(super) async fn pending(connection: &mut PgConnection, last: CommandId) -> Result<Vec<Command>, Fault> {
+    let rows = statement(
+        "SELECT id, app_id, cmd_name, cmd_args, cmd_by, cmd_time, expires FROM commands \
+         WHERE cmd_flag = 0 AND id > $1 ORDER BY id",
+    )
+    .bind(last.0)
+    .fetch_all(connection)
+    .await?;
+    Ok(valid(&rows, rows::command)?)
+}
+
+pub(super) async fn limits(connection: &mut PgConnection) -> Result<Limits, Fault> {
+    let part = |row: &PgRow, column: &str| -> sqlx::Result<Option<Part>> {
+        Ok(Part::new(row.try_get::<&str, _>(column)?).ok())
+    };
+    let limit = |row: &PgRow| {
+        row.try_get::<i64, _>("max_running").map(|limit| u32::try_from(limit).unwrap_or(u32::MAX))
+    };
+    let groups = statement("SELECT app_group, max_running FROM app_groups WHERE max_running IS NOT NULL")
+        .fetch_all(&mut *connection)
+        .await?;
+    let parents =
+        statement("SELECT app_group, app_parent, max_running FROM app_parents WHERE max_running IS NOT NULL")
+            .fetch_all(connection)
+            .await?;
+    let mut limits = Limits { host: None, groups: BTreeMap::new(), parents: BTreeMap::new() };
+    for row in &groups {
+        if let Some(group) = part(row, "app_group")? {
+            limits.groups.insert(group, limit(row)?);
+        }
+    }
+    for row in &parents {
+        if let Some(parent) = part(row, "app_group")?.zip(part(row, "app_parent")?) {
+            limits.parents.insert(parent, limit(row)?);
+        }
+    }
+    Ok(limits)
+}
+
+#[async_trait]
+impl OperatorStore for PostgresStore {
+    async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError> {
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| delta(connection, revision).await)
+            .await
+    }
+
+    async fn apps(&self, apps: Vec<AppId>) -> Result<Vec<Registered>, StoreError> {
+        let apps: Vec<_> = apps.iter().map(ToString::to_string).collect();
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                // In the order that was asked for.
+                let found = composed(format!(
+                    "SELECT {} FROM apps WHERE app = ANY($1) ORDER BY array_position($1, app)",
+                    rows::APP_COLUMNS
+                ))
+                .bind(&apps)
+                .fetch_all(connection)
+                .await?;
+                Ok(found.iter().map(rows::registered).collect::<sqlx::Result<_>>()?)
+            })
+            .await
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        let receiver = self.changed.get_or_init(|| {
+            let (sender, receiver) = watch::channel(0);
+            self.worker.watch(sender);
+            receiver
+        });
+        receiver.clone()
+    }
+
+    async fn submit(&self, commands: Vec<NewCommand>) -> Result<Vec<CommandId>, StoreError> {
+        self.worker
+            .call(Plan::WRITE, async move |connection: &mut PgConnection| submit(connection, &commands).await)
+            .await
+    }
+
+    async fn commands(&self, ids: Vec<CommandId>) -> Result<Vec<CommandRow>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                let found = composed(format!(
+                    "SELECT {} FROM commands WHERE id = ANY($1) ORDER BY array_position($1, id)",
+                    rows::COMMAND_COLUMNS
+                ))
+                .bind(&ids)
+                .fetch_all(connection)
+                .await?;
+                Ok(valid(&found, rows::command_row)?)
+            })
+            .await
+    }
+
+    async fn recent_commands(&self, app: Option<AppId>, limit: u32) -> Result<Vec<CommandRow>, StoreError> {
+        let app = app.map(|app| app.to_string());
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                let found = composed(format!(
+                    "SELECT {} FROM commands WHERE $1 IS NULL OR app_id = $1 ORDER BY id DESC LIMIT $2",
+                    rows::COMMAND_COLUMNS
+                ))
+                .bind(&app)
+                .bind(i64::from(limit))
+                .fetch_all(connection)
+                .await?;
+                Ok(valid(&found, rows::command_row)?)
+            })
+            .await
+    }
+
+    async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError> {
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| history(connection, &query).await)
+            .await
+    }
+
+    async fn skips(&self, app: AppId, limit: u32) -> Result<Vec<Skip>, StoreError> {
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                let found = statement(
+                    "SELECT * FROM skips WHERE app_id = $1 ORDER BY recorded DESC, first_due DESC LIMIT $2",
+                )
+                .bind(app.to_string())
+                .bind(i64::from(limit))
+                .fetch_all(connection)
+                .await?;
+                Ok(valid(&found, rows::skip)?)
+            })
+            .await
+    }
+
+    async fn alerts(&self, app: Option<AppId>, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                let found = statement(
+                    "SELECT * FROM alerts WHERE $1 IS NULL OR app_id = $1 ORDER BY id DESC LIMIT $2",
+                )
+                .bind(app.map(|app| app.to_string()))
+                .bind(i64::from(limit))
+                .fetch_all(connection)
+                .await?;
+                Ok(valid(&found, rows::alert)?)
+            })
+            .await
+    }
+
+    async fn managers(&self) -> Result<Vec<ManagerRow>, StoreError> {
+        self.worker
+            .call(Plan::READ, async |connection: &mut PgConnection| {
+                let found = statement("SELECT * FROM managers ORDER BY name").fetch_all(connection).await?;
+                Ok(valid(&found, rows::manager)?)
+            })
+            .await
+    }
+
+    async fn limits(&self) -> Result<Limits, StoreError> {
+        self.worker.call(Plan::READ, async |connection: &mut PgConnection| limits(connection).await).await
+    }
+
+    async fn register(&self, apps: Vec<Registration>) -> Result<(), StoreError> {
+        self.worker
+            .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
+                for registration in &apps {
+                    register(connection, registration).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn remove(&self, apps: Vec<AppId>) -> Result<(), StoreError> {
+        let apps: Vec<_> = apps.iter().map(ToString::to_string).collect();
+        self.worker
+            .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
+                let running =
+                    statement("SELECT FROM runtime WHERE app_id = ANY($1) AND end_time IS NULL LIMIT 1")
+                        .bind(&apps)
+                        .fetch_optional(&mut *connection)
+                        .await?;
+                if running.is_some() {
+                    let why = "a run of it is under way; stop it first";
+                    return Err(StoreError::Refused(why.to_owned()).into());
+                }
+                statement("DELETE FROM apps WHERE app = ANY($1)").bind(&apps).execute(connection).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn set_limit(
+        &self,
+        group: Part,
+        parent: Option<Part>,
+        limit: Option<u32>,
+    ) -> Result<(), StoreError> {
+        self.worker
+            .call(Plan::WRITE, async move |connection: &mut PgConnection| {
+                let limit = limit.map(i64::from);
+                let changed = match &parent {
+                    None => {
+                        statement("UPDATE app_groups SET max_running = $2 WHERE app_group = $1")
+                            .bind(group.as_str())
+                            .bind(limit)
+                            .execute(connection)
+                            .await?
+                    }
+                    Some(parent) => statement(
+                        "UPDATE app_parents SET max_running = $3 WHERE app_group = $1 AND app_parent = $2",
+                    )
+                    .bind(group.as_str())
+                    .bind(parent.as_str())
+                    .bind(limit)
+                    .execute(connection)
+                    .await?,
+                };
+                if changed.rows_affected() == 0 {
+                    return Err(StoreError::Refused("no app is registered there".to_owned()).into());
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn time(&self) -> Result<Timestamp, StoreError> {
+        self.worker
+            .call(Plan::READ, async |connection: &mut PgConnection| {
+                let row = statement("SELECT clock_timestamp()").fetch_one(connection).await?;
+                let wrong = || StoreError::Unavailable("the clock of the server is wrong".to_owned());
+                Ok(rows::moment(&row)?.ok_or_else(wrong)?)
+            })
+            .await
+    }
+}
+
+async fn submit(connection: &mut PgConnection, commands: &[NewCommand]) -> Result<Vec<CommandId>, Fault> {
+    let mut ids = Vec::with_capacity(commands.len());
+    for command in commands {
+        let row = statement(
+            "INSERT INTO commands (app_id, cmd_name, cmd_by, cmd_source, cmd_time, cmd_args, expires) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+        )
+        .bind(command.app.to_string())
+        .bind(command.name.code())
+        .bind(text(&command.by))
+        .bind(command.source.word())
+        .bind(milliseconds(command.time))
+        .bind(command.args.as_deref().map(text))
+        .bind(command.expires.map(milliseconds))
+        .fetch_one(&mut *connection)
+        .await?;
+        ids.push(CommandId(row.try_get(0)?));
+    }
+    Ok(ids)
+}
+
+async fn history(connection: &mut PgConnection, query: &HistoryQuery) -> Result<Vec<Run>, Fault> {
+    let apps: Vec<_> = query.apps.iter().map(ToString::to_string).collect();
+    let found = composed(format!(
+        "SELECT {} FROM runtime WHERE ($1 IS NULL OR runtime = $1) AND ($2 IS NULL OR start_time < $2) \
+         AND (cardinality($3) = 0 OR app_id = ANY($3)) ORDER BY start_time DESC, id DESC LIMIT $4",
+        rows::RUN_COLUMNS
+    ))
+    .bind(query.run.map(|run| run.to_string()))
+    .bind(query.before.map(milliseconds))
+    .bind(apps)
+    .bind(i64::from(query.limit))
+    .fetch_all(connection)
+    .await?;
+    Ok(valid(&found, rows::run)?)
+}
+
+async fn register(connection: &mut PgConnection, registration: &Registration) -> Result<(), Fault> {
+    let app = &registration.app;
+    let path = &app.path;
+    let known = statement(
+        "SELECT id FROM apps WHERE app = $1 OR (app_group = $2 AND app_parent = $3 AND app_name = $4)",
+    )
+    .bind(app.id.to_string())
+    .bind(path.group.as_str())
+    .bind(path.parent.as_str())
+    .bind(path.name.as_str())
+    .fetch_optional(&mut *connection)
+    .await?;
+    let row = match (known, registration.existing) {
+        (Some(_), Existing::Refuse) => return Err(exists(path).into()),
+        (Some(row), Existing::Replace) => row,
+        (None, _) => statement(
+            "INSERT INTO apps (app, app_group, app_parent, app_name) VALUES ($1, $2, $3, $4) RETURNING id",
+        )
+        .bind(app.id.to_string())
+        .bind(path.group.as_str())
+        .bind(path.parent.as_str())
+        .bind(path.name.as_str())
+        .fetch_one(&mut *connection)
+        .await?,
+    };
+    define(connection, row.try_get(0)?, registration).await
+}
+
+async fn define(connection: &mut PgConnection, row: i64, registration: &Registration) -> Result<(), Fault> {
+    let app = &registration.app;
+    let definition = Definition::of(&app.path, &app.program, &app.schedule, &app.policy);
+    statement(
+        "UPDATE apps SET app = $2, command = $3, cwd = $4, env = $5, pass_database = $6, interval = $7, \
+         retry_interval = $8, cron_expression = $9, time_zone = $10, jitter = $11, catch_up = $12, \
+         catch_up_limit = $13, max_failures = $14, stop_grace = $15, max_runtime = $16, log_limit = $17, \
+         log_keep = $18, disable = $19 WHERE id = $1",
+    )
+    .bind(row)
+    .bind(app.id.to_string())
+    .bind(definition.command)
+    .bind(definition.cwd)
+    .bind(definition.env)
+    .bind(definition.pass_database)
+    .bind(definition.interval)
+    .bind(definition.retry_interval)
+    .bind(definition.cron_expression)
+    .bind(definition.time_zone)
+    .bind(definition.jitter)
+    .bind(definition.catch_up)
+    .bind(definition.catch_up_limit)
+    .bind(definition.max_failures)
+    .bind(definition.stop_grace)
+    .bind(definition.max_runtime)
+    .bind(definition.log_limit)
+    .bind(definition.log_keep)
+    .bind(app.disabled)
+    .execute(&mut *connection)
+    .await?;
+    if let Some(next_run) = registration.next_run {
+        statement("UPDATE apps SET next_run = $2 WHERE id = $1")
+            .bind(row)
+            .bind(milliseconds(next_run))
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,417 @@
+//! Rows of the server as plain data.
+
+use chrono::{DateTime, Datelike as _, SubsecRound as _, Utc};
+use sqlx::postgres::{PgRow, PgTypeInfo, PgValueRef};
+use sqlx::{Postgres, Row as _};
+
+use crate::model::{
+    AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
+    CommandRow, Fatal, FatalFlag, FaultyRow, LastCommand, ManagerRow, OpenRun, Progress, Registered,
+    Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+};
+use crate::store::definition::{Definition, Parsed};
+
+/// What reading a row may end with: a row that a hand edited into nonsense is [`Unreadable::Row`]
+/// and is left out by those who can do without it.
+pub(super) enum Unreadable {
+    Row,
+    Sql(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Unreadable {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+type Read<T> = Result<T, Unreadable>;
+
+/// Declares the columns that a query reads, by name in the text of the query and by position when
+/// a row is taken apart: looking up 50 names in each of 10,000 rows costs more than the query.
+macro_rules! columns {
+    ($(#[$meta:meta])* $list:ident $name:ident { $first:ident $(, $rest:ident)* $(,)? }) => {
+        $(#[$meta])*
+        pub(super) const $list: &str =
+            concat!("\"", stringify!($first), "\"" $(, ", \"", stringify!($rest), "\"")*);
+
+        #[derive(Debug, Clone, Copy)]
+        #[expect(non_camel_case_types, reason = "they are the names of the columns")]
+        enum $name { $first $(, $rest)* }
+
+        impl $name {
+            fn get<'r, T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>>(self, row: &'r PgRow) -> sqlx::Result<T> {
+                row.try_get(self as usize)
+            }
+        }
+    };
+}
+
+columns! {
+    /// The columns that [`registered`] reads, in its order.
+    APP_COLUMNS AppColumn {
+        id, app, app_group, app_parent, app_name, command, cwd, env, pass_database, interval, retry_interval,
+        cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, stop_grace, max_runtime, log_limit,
+        log_keep, next_run, disable, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
+        last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
+        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, sequence, revision,
+    }
+}
+
+/// A `timestamptz` as it is sent. The server knows infinity and years that calendars of programs do
+/// not have; to take those for a moment would end in a panic.
+struct Micros(i64);
+
+impl sqlx::Type<Postgres> for Micros {
+    fn type_info() -> PgTypeInfo {
+        <DateTime<Utc> as sqlx::Type<Postgres>>::type_info()
+    }
+}
+
+impl<'r> sqlx::Decode<'r, Postgres> for Micros {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+        <i64 as sqlx::Decode<Postgres>>::decode(value).map(Self)
+    }
+}
+
+impl Micros {
+    /// From 1970-01-01 to 2000-01-01, where the server's count begins.
+    const EPOCH: i64 = 946_684_800_000_000;
+
+    fn moment(self) -> Option<Timestamp> {
+        let micros = self.0.checked_add(Self::EPOCH)?;
+        DateTime::from_timestamp_micros(micros)
+            .map(|time| time.trunc_subsecs(3))
+            .filter(|time| (1970..=9999).contains(&time.year()))
+    }
+}
+
+/// A row of the apps table. Whatever it holds, something comes out of it.
+pub(super) fn registered(row: &PgRow) -> sqlx::Result<Registered> {
+    let definition = definition(row)?;
+    let key: Option<String> = AppColumn::app.get(row)?;
+    let times = Times::read(row)?;
+    let parsed = match (definition.parse(), &times.faults) {
+        (Ok(parsed), None) => Ok(parsed),
+        (Ok(_), Some(fault)) => Err(fault.clone()),
+        (Err(fault), None) => Err(fault),
+        (Err(fault), Some(more)) => Err(format!("{fault}; {more}")),
+    };
+    let faulty = |fault: String| {
+        Ok(Registered::Faulty(FaultyRow {
+            row: AppColumn::id.get(row)?,
+            id: key.as_deref().and_then(|key| key.parse().ok()),
+            names: format!("{}/{}/{}", definition.app_group, definition.app_parent, definition.app_name),
+            fault,
+            shown_fault: AppColumn::fault.get(row)?,
+            revision: Revision(AppColumn::revision.get(row)?),
+        }))
+    };
+    let parsed = match parsed {
+        Ok(parsed) => parsed,
+        Err(fault) => return faulty(fault),
+    };
+    let app_id = AppId::of(&parsed.path);
+    match &key {
+        Some(key) if key.parse() != Ok(app_id) => {
+            faulty(format!("app must be the SHA3-256 of GROUP|PARENT|APP, which is {app_id}"))
+        }
+        Some(_) | None => Ok(Registered::App(Box::new(app_row(row, app_id, parsed, &times, key.is_some())?))),
+    }
+}
+
+fn app_row(row: &PgRow, id: AppId, parsed: Parsed, times: &Times, is_named: bool) -> sqlx::Result<AppRow> {
+    let Parsed { path, program, schedule, policy } = parsed;
+    let run: Option<String> = AppColumn::runtime.get(row)?;
+    let pids: Option<String> = AppColumn::app_pids.get(row)?;
+    let state = AppState {
+        status: RunStatus::from_code(AppColumn::run_status.get(row)?).unwrap_or(RunStatus::NotRunning),
+        run: run.and_then(|run| run.parse().ok()),
+        pid: pids.and_then(|pids| pids.parse().ok()),
+        last_run: times.last_run,
+        stopped_by: AppColumn::stopped_by.get(row)?,
+        failures: u32::try_from(AppColumn::failures.get::<i64>(row)?).unwrap_or(0),
+        fatal: fatal(row, times)?,
+        waiting_for: AppColumn::waiting_for.get(row)?,
+        manager: AppColumn::manager.get(row)?,
+    };
+    let app_count = |column: AppColumn| {
+        column.get::<Option<i64>>(row).map(|value| value.map(|value| u64::try_from(value).unwrap_or(0)))
+    };
+    let progress = Progress {
+        task_size: app_count(AppColumn::task_size)?,
+        percent: AppColumn::progress
+            .get::<Option<i64>>(row)?
+            .and_then(|value| u8::try_from(value.clamp(0, 100)).ok()),
+        solved: app_count(AppColumn::solved)?.unwrap_or(0),
+        failed: app_count(AppColumn::failed)?.unwrap_or(0),
+        eta: times.eta,
+        message: AppColumn::message.get(row)?,
+    };
+    Ok(AppRow {
+        app: App { id, path, program, schedule, policy, disabled: AppColumn::disable.get(row)? },
+        next_run: times.next_run,
+        state,
+        progress,
+        command: last_command(row, times)?,
+        asked_next_run: times.asked_next_run,
+        is_named,
+        sequence: u64::try_from(AppColumn::sequence.get::<i64>(row)?).unwrap_or(0),
+        shown_fault: AppColumn::fault.get(row)?,
+        row: AppColumn::id.get(row)?,
+        revision: Revision(AppColumn::revision.get(row)?),
+    })
+}
+
+fn definition(row: &PgRow) -> sqlx::Result<Definition> {
+    Ok(Definition {
+        app_group: AppColumn::app_group.get(row)?,
+        app_parent: AppColumn::app_parent.get(row)?,
+        app_name: AppColumn::app_name.get(row)?,
+        command: AppColumn::command.get(row)?,
+        cwd: AppColumn::cwd.get(row)?,
+        env: AppColumn::env.get(row)?,
+        pass_database: AppColumn::pass_database.get(row)?,
+        interval: AppColumn::interval.get(row)?,
+        retry_interval: AppColumn::retry_interval.get(row)?,
+        cron_expression: AppColumn::cron_expression.get(row)?,
+        time_zone: AppColumn::time_zone.get(row)?,
+        jitter: AppColumn::jitter.get(row)?,
+        catch_up: AppColumn::catch_up.get(row)?,
+        catch_up_limit: AppColumn::catch_up_limit.get(row)?,
+        max_failures: AppColumn::max_failures.get(row)?,
+        stop_grace: AppColumn::stop_grace.get(row)?,
+        max_runtime: AppColumn::max_runtime.get(row)?,
+        log_limit: AppColumn::log_limit.get(row)?,
+        log_keep: AppColumn::log_keep.get(row)?,
+    })
+}
+
+/// The times of a row. Those that only inform are left out when they cannot be read.
+struct Times {
+    next_run: Option<Timestamp>,
+    asked_next_run: Option<Timestamp>,
+    last_run: Option<Timestamp>,
+    eta: Option<Timestamp>,
+    fatal_time: Option<Timestamp>,
+    cmd_time: Option<Timestamp>,
+    cmd_exec: Option<Timestamp>,
+    faults: Option<String>,
+}
+
+impl Times {
+    fn read(row: &PgRow) -> sqlx::Result<Self> {
+        let mut faults = Vec::new();
+        let mut binding = |column: AppColumn| -> sqlx::Result<Option<Timestamp>> {
+            let micros: Option<Micros> = column.get(row)?;
+            let time = micros.map(Micros::moment);
+            if time == Some(None) {
+                faults.push(format!("{column:?}: invalid time: expected the years 1970 to 9999"));
+            }
+            Ok(time.flatten())
+        };
+        let next_run = binding(AppColumn::next_run)?;
+        let asked_next_run = binding(AppColumn::asked_next_run)?;
+        let informing = |column: AppColumn| -> sqlx::Result<Option<Timestamp>> {
+            Ok(column.get::<Option<Micros>>(row)?.and_then(Micros::moment))
+        };
+        Ok(Self {
+            next_run,
+            asked_next_run,
+            last_run: informing(AppColumn::last_run)?,
+            eta: informing(AppColumn::eta)?,
+            fatal_time: informing(AppColumn::fatal_time)?,
+            cmd_time: informing(AppColumn::cmd_time)?,
+            cmd_exec: informing(AppColumn::cmd_exec)?,
+            faults: (!faults.is_empty()).then(|| faults.join("; ")),
+        })
+    }
+}
+
+fn fatal(row: &PgRow, times: &Times) -> sqlx::Result<Option<Box<Fatal>>> {
+    let flag: i64 = AppColumn::fatal_flag.get(row)?;
+    let message: Option<String> = AppColumn::fatal_msg.get(row)?;
+    Ok(FatalFlag::from_code(flag).ok().map(|flag| {
+        let time = times.fatal_time.unwrap_or(Timestamp::UNIX_EPOCH);
+        Box::new(Fatal { flag, message: message.unwrap_or_default(), time })
+    }))
+}
+
+fn last_command(row: &PgRow, times: &Times) -> sqlx::Result<Option<LastCommand>> {
+    let name: Option<i64> = AppColumn::cmd_name.get(row)?;
+    let flag: Option<i64> = AppColumn::cmd_flag.get(row)?;
+    let id: Option<i64> = AppColumn::cmd_id.get(row)?;
+    let by = AppColumn::cmd_by.get(row)?;
+    let codes = name.zip(flag).map(|(name, flag)| (CmdName::from_code(name), CmdFlag::from_code(flag)));
+    Ok(match codes {
+        Some((Ok(name), Ok(flag))) => Some(LastCommand {
+            id: id.map(CommandId),
+            name,
+            flag,
+            by,
+            time: times.cmd_time,
+            executed: times.cmd_exec,
+        }),
+        Some((Err(_), _) | (_, Err(_))) | None => None,
+    })
+}
+
+fn count(row: &PgRow, name: &str) -> sqlx::Result<Option<u64>> {
+    Ok(row.try_get::<Option<i64>, _>(name)?.map(|value| u64::try_from(value).unwrap_or(0)))
+}
+
+/// A number that is small by nature; one that is not was written by a hand.
+fn small<T: TryFrom<i64>>(row: &PgRow, name: &str) -> Read<Option<T>> {
+    let value: Option<i64> = row.try_get(name)?;
+    value.map(|value| T::try_from(value).map_err(|_| Unreadable::Row)).transpose()
+}
+
+/// A time that only informs: what cannot be read is left out.
+fn time(row: &PgRow, name: &str) -> sqlx::Result<Option<Timestamp>> {
+    Ok(row.try_get::<Option<Micros>, _>(name)?.and_then(Micros::moment))
+}
+
+fn sure_time(row: &PgRow, name: &str) -> sqlx::Result<Timestamp> {
+    Ok(time(row, name)?.unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+/// The only column of a row, a time.
+pub(super) fn moment(row: &PgRow) -> sqlx::Result<Option<Timestamp>> {
+    Ok(row.try_get::<Option<Micros>, _>(0)?.and_then(Micros::moment))
+}
+
+fn parsed<T: std::str::FromStr>(row: &PgRow, name: &str) -> Read<T> {
+    row.try_get::<&str, _>(name)?.parse().map_err(|_| Unreadable::Row)
+}
+
+fn cmd_name(row: &PgRow) -> Read<CmdName> {
+    CmdName::from_code(row.try_get("cmd_name")?).map_err(|_| Unreadable::Row)
+}
+
+/// A command without a verdict.
+pub(super) fn command(row: &PgRow) -> Read<Command> {
+    Ok(Command {
+        id: CommandId(row.try_get("id")?),
+        app: app_named(row.try_get("app_id")?),
+        name: cmd_name(row)?,
+        args: row.try_get("cmd_args")?,
+        by: row.try_get("cmd_by")?,
+        time: sure_time(row, "cmd_time")?,
+        expires: time(row, "expires")?,
+    })
+}
+
+/// An app as the ledger names it: by hash, or by path where the app was not known then.
+fn app_named(text: &str) -> Option<AppId> {
+    text.parse().ok().or_else(|| text.parse::<AppPath>().ok().map(|path| AppId::of(&path)))
+}
+
+/// The columns that [`command_row`] reads.
+pub(super) const COMMAND_COLUMNS: &str =
+    "id, app_id, cmd_name, cmd_flag, cmd_by, cmd_source, cmd_time, cmd_exec, reason";
+
+/// A row of the ledger.
+pub(super) fn command_row(row: &PgRow) -> Read<CommandRow> {
+    Ok(CommandRow {
+        id: CommandId(row.try_get("id")?),
+        app: row.try_get("app_id")?,
+        name: cmd_name(row)?,
+        flag: CmdFlag::from_code(row.try_get("cmd_flag")?).map_err(|_| Unreadable::Row)?,
+        by: row.try_get("cmd_by")?,
+        source: row.try_get("cmd_source")?,
+        time: sure_time(row, "cmd_time")?,
+        executed: time(row, "cmd_exec")?,
+        reason: row.try_get("reason")?,
+    })
+}
+
+/// The columns that [`run`] reads.
+pub(super) const RUN_COLUMNS: &str = "runtime, app_id, start_time, end_time, outcome, exit_code, signal, except_cnt, \
+    task_size, solved, failed, message, trigger, due_time, attempt, manager, pid";
+
+/// A row of the runtime table.
+pub(super) fn run(row: &PgRow) -> Read<Run> {
+    Ok(Run {
+        run: parsed(row, "runtime")?,
+        app: parsed(row, "app_id")?,
+        start: sure_time(row, "start_time")?,
+        end: time(row, "end_time")?,
+        outcome: row.try_get("outcome")?,
+        exit_code: row.try_get("exit_code")?,
+        signal: small(row, "signal")?,
+        except_cnt: count(row, "except_cnt")?.unwrap_or(0),
+        progress: Progress {
+            task_size: count(row, "task_size")?,
+            solved: count(row, "solved")?.unwrap_or(0),
+            failed: count(row, "failed")?.unwrap_or(0),
+            ..Progress::default()
+        },
+        trigger: row.try_get("trigger")?,
+        due: time(row, "due_time")?,
+        attempt: small(row, "attempt")?.unwrap_or(1),
+        manager: row.try_get::<Option<String>, _>("manager")?.unwrap_or_default(),
+        pid: small(row, "pid")?,
+        message: row.try_get("message")?,
+    })
+}
+
+/// An open run.
+pub(super) fn open_run(row: &PgRow) -> Read<OpenRun> {
+    let trigger: &str = row.try_get("trigger")?;
+    Ok(OpenRun {
+        run: parsed::<RunId>(row, "runtime")?,
+        app: parsed(row, "app_id")?,
+        start: sure_time(row, "start_time")?,
+        due: time(row, "due_time")?,
+        trigger: Trigger::ALL.into_iter().find(|known| known.word() == trigger).unwrap_or(Trigger::Schedule),
+        attempt: small(row, "attempt")?.unwrap_or(1),
+        command: row.try_get::<Option<i64>, _>("command_id")?.map(CommandId),
+        pid: small(row, "pid")?,
+    })
+}
+
+/// Up to when the calendar of an app is accounted for.
+pub(super) fn accounted(row: &PgRow) -> Read<Option<(AppId, Timestamp)>> {
+    let app = parsed(row, "app")?;
+    Ok(time(row, "until")?.map(|until| (app, until)))
+}
+
+/// A row of the managers table.
+pub(super) fn manager(row: &PgRow) -> Read<ManagerRow> {
+    Ok(ManagerRow {
+        name: row.try_get("name")?,
+        host: row.try_get("host")?,
+        pid: small(row, "pid")?.unwrap_or(0),
+        version: row.try_get("version")?,
+        started: sure_time(row, "started")?,
+        heartbeat: sure_time(row, "heartbeat")?,
+        stopped: time(row, "stopped")?,
+    })
+}
+
+/// A row of the alerts table.
+pub(super) fn alert(row: &PgRow) -> Read<AlertRow> {
+    Ok(AlertRow {
+        id: AlertId(row.try_get("id")?),
+        app: row.try_get("app_id")?,
+        kind: row.try_get("kind")?,
+        message: row.try_get("message")?,
+        raised: sure_time(row, "raised")?,
+        delivered: time(row, "delivered")?,
+        cleared: time(row, "cleared")?,
+    })
+}
+
+/// A row of the skips table.
+pub(super) fn skip(row: &PgRow) -> Read<Skip> {
+    const REASONS: [SkipReason; 4] =
+        [SkipReason::Overlap, SkipReason::Superseded, SkipReason::Missed, SkipReason::CatchUpLimit];
+    let reason: &str = row.try_get("reason")?;
+    Ok(Skip {
+        app: parsed(row, "app_id")?,
+        first: sure_time(row, "first_due")?,
+        last: sure_time(row, "last_due")?,
+        slots: small(row, "slots")?,
+        reason: REASONS.into_iter().find(|known| known.word() == reason).unwrap_or(SkipReason::Missed),
+        at: sure_time(row, "recorded")?,
+    })
+}
