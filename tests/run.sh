@@ -15,6 +15,9 @@ need sh dash
 need unshare util-linux
 need mount mount
 need python3 python3
+need setpriv util-linux
+# Tests start a cluster of their own, unless DCM_TEST_POSTGRES is the URL of a server.
+[ -n "${DCM_TEST_POSTGRES:-}" ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need initdb postgresql
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 if [ -n "$missing" ]; then
     as_root=
