@@ -48,6 +48,12 @@ pub fn host_name() -> String {
     sys::host_name()
 }
 
+/// Whether there may be a process with this number on this host.
+#[must_use]
+pub fn may_live(pid: u32) -> bool {
+    sys::may_live(pid)
+}
+
 /// The name of the user that runs this process.
 #[must_use]
 pub fn user_name() -> String {

@@ -11,7 +11,7 @@ use super::feed::Feed;
 use super::outbox::{Outbox, until};
 use crate::manager::{Event, Identity, Manager, Step};
 use crate::model::{CommandId, Exit, Limits, ManagerRow, Registered, RunId, Snapshot};
-use crate::process::{LaunchSettings, OpenError, Sink, Supervisor, clock, return_memory};
+use crate::process::{LaunchSettings, OpenError, Sink, Supervisor, clock, may_live, return_memory};
 use crate::store::{Store, StoreError};
 
 /// How often a manager says that it lives.
@@ -97,6 +97,7 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
         let _ = sender.send(event);
     });
     let row = manager_row(&options.name);
+    wait_for(&stop, || bury(options.store.as_ref(), &row)).await?;
     wait_for(&stop, || options.store.take_over(row.clone())).await?;
     let (supervisor, survivors) = Supervisor::open(options.launch, sink)?;
     let supervisor = Arc::new(supervisor);
@@ -153,6 +154,18 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     let row = ManagerRow { heartbeat: clock::wall(), stopped: Some(clock::wall()), ..row };
     let _ = timeout(FLUSH_MAX, options.store.heartbeat(row)).await;
     failure.map_or(Ok(()), |failure| Err(RunError::Part(failure)))
+}
+
+/// Notes that a manager of this host was killed, so that its successor need not wait until its last
+/// sign of life is old.
+async fn bury(store: &dyn Store, own: &ManagerRow) -> Result<(), StoreError> {
+    for row in store.managers().await? {
+        let is_dead = row.stopped.is_none() && row.host == own.host && !may_live(row.pid);
+        if is_dead {
+            store.heartbeat(ManagerRow { stopped: Some(row.heartbeat), ..row }).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Does at once what must not wait for the database, and leaves the rest to the outbox.
