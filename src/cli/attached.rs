@@ -10,8 +10,7 @@ use super::args::ConsoleArgs;
 use super::error::{Error, Kind};
 use super::logging::{self, Stderr};
 use super::session::{Session, block_on};
-use super::{headless, output};
-use crate::config::env;
+use super::{headless, look, output};
 use crate::console::{self, Leave};
 use crate::process::{OpenError, on_termination, spawn_detached, user_name};
 use crate::runtime::{self, RunError, Stop};
@@ -45,8 +44,8 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         is_attached: manager.is_some(),
         is_read_only: args.read_only,
         filter: args.filter.clone().unwrap_or_default(),
-        has_colour: env::get(env::NO_COLOR).is_none(),
-        is_unicode: env::is_unicode(),
+        look: look::of(args),
+        reports: None,
     };
     let left = console::run(options, mailbox).map_err(|error| Error::failed(error.to_string()))?;
     match manager {

@@ -13,6 +13,7 @@ mod issue;
 mod json;
 mod logging;
 mod logs;
+mod look;
 mod next;
 mod output;
 mod report;

@@ -37,7 +37,13 @@ pub const NO_COLOR: &str = "NO_COLOR";
 /// The Python environment that is active; its interpreter runs apps without a command.
 pub const VIRTUAL_ENV: &str = "VIRTUAL_ENV";
 
-/// Which glyphs the console draws: `unicode` or `ascii`.
+/// The name of the terminal.
+pub const TERM: &str = "TERM";
+
+/// Set to `truecolor` by terminals that have all colours.
+pub const COLORTERM: &str = "COLORTERM";
+
+/// Which glyphs the console draws: `unicode`, `safe` or `ascii`.
 pub const GLYPHS: &str = "DC_GLYPHS";
 
 /// The variables of the locale, in the order in which they count.
@@ -62,13 +68,9 @@ pub fn get(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether the terminal can be expected to show more than ASCII: the locale says UTF-8, or
-/// [`GLYPHS`] decides.
+/// Whether the terminal can be expected to show more than ASCII: the locale says UTF-8.
 #[must_use]
 pub fn is_unicode() -> bool {
-    if let Some(glyphs) = get(GLYPHS) {
-        return glyphs != "ascii";
-    }
     let locale = LOCALE.iter().find_map(|name| get(name)).unwrap_or_default().to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8") || cfg!(windows)
 }

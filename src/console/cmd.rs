@@ -13,6 +13,8 @@ pub(super) enum Cmd {
     CloseLog,
     /// Draw everything anew.
     Redraw,
+    /// Stand still until the shell lets this job go on.
+    Suspend,
     /// Leave the console.
     Leave(Leave),
 }

@@ -30,6 +30,7 @@ pub(super) enum Intent {
     Quit,
     QuitNow,
     Redraw,
+    Suspend,
 }
 
 /// Where a key is pressed.
@@ -57,7 +58,7 @@ enum Key {
 
 use Intent::{
     Back, Bottom, Close, CloseAll, Down, Filter, Follow, HalfDown, HalfUp, Help, Issue, Log, NextProblem,
-    Open, OpenAll, PageDown, PageUp, PreviousProblem, Quit, QuitNow, Redraw, Top, Up,
+    Open, OpenAll, PageDown, PageUp, PreviousProblem, Quit, QuitNow, Redraw, Suspend, Top, Up,
 };
 use Key::{Char, Code, Ctrl};
 
@@ -95,6 +96,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Place::Everywhere, &[Char('q')], Quit, "back; at the fleet, leave"),
     bind(Place::Everywhere, &[Ctrl('c')], QuitNow, "leave"),
     bind(Place::Everywhere, &[Ctrl('l')], Redraw, "draw anew"),
+    bind(Place::Everywhere, &[Ctrl('z')], Suspend, "back to the shell; fg comes back"),
 ];
 
 /// What a key means in a place.

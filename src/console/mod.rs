@@ -6,6 +6,7 @@
 mod cmd;
 
 mod confirm;
+mod export;
 mod fleet;
 mod glyphs;
 mod keymap;
@@ -13,7 +14,10 @@ mod log;
 mod model;
 mod msg;
 mod program;
+mod recorder;
+mod sample;
 mod sent;
+mod serve;
 mod terminal;
 mod theme;
 mod tree;
@@ -22,4 +26,8 @@ mod view;
 mod worker;
 
 pub use cmd::Leave;
-pub use program::{Interrupter, Mailbox, Options, RunError, mailbox, run};
+pub use glyphs::GlyphSet;
+pub use program::{Interrupter, Look, Mailbox, Options, RunError, mailbox, run};
+pub use sample::sample;
+pub use terminal::{Abilities, ColourChoice, Colours};
+pub use theme::Palette;

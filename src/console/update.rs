@@ -30,6 +30,8 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             model.size = (columns, rows);
             None
         }
+        // The program knows what to do with them.
+        Msg::Stop | Msg::Continued => None,
         Msg::HungUp => Some(Cmd::Leave(Leave::HungUp)),
         Msg::Interrupted(signal) => Some(Cmd::Leave(Leave::Interrupted(signal))),
         Msg::Tick(now) => {
@@ -170,6 +172,7 @@ fn fleet(model: &mut Model, intent: Intent) -> Option<Cmd> {
         Intent::Quit => return quit(model),
         Intent::QuitNow => return quit_now(model),
         Intent::Redraw => return Some(Cmd::Redraw),
+        Intent::Suspend => return suspend(model),
         Intent::Follow => {}
     }
     None
@@ -300,6 +303,7 @@ fn log(model: &mut Model, intent: Intent) -> Option<Cmd> {
         }
         Intent::QuitNow => return quit_now(model),
         Intent::Redraw => return Some(Cmd::Redraw),
+        Intent::Suspend => return suspend(model),
         Intent::Open
         | Intent::Close
         | Intent::OpenAll
@@ -324,6 +328,7 @@ fn help(model: &mut Model, intent: Option<Intent>) -> Option<Cmd> {
         Some(Intent::PageDown | Intent::HalfDown) => *top = (*top + page).min(last),
         Some(Intent::QuitNow) => return quit_now(model),
         Some(Intent::Redraw) => return Some(Cmd::Redraw),
+        Some(Intent::Suspend) => return suspend(model),
         Some(Intent::Back | Intent::Quit | Intent::Help) => model.focus = Focus::Fleet,
         Some(_) | None => {}
     }
@@ -336,6 +341,14 @@ fn quit(model: &mut Model) -> Option<Cmd> {
         return None;
     }
     Some(Cmd::Leave(Leave::Client))
+}
+
+/// A manager that stands still starts nothing, so an attached console asks what is meant.
+fn suspend(model: &mut Model) -> Option<Cmd> {
+    if model.identity.is_attached {
+        return quit(model);
+    }
+    Some(Cmd::Suspend)
 }
 
 /// ^c twice leaves; what is attached goes on without a console, since nothing was said against it.

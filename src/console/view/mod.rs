@@ -8,7 +8,6 @@ mod help;
 mod log;
 mod text;
 
-use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -20,12 +19,7 @@ use super::theme::Theme;
 pub(super) const FRAME_ROWS: u16 = 7;
 
 /// Draws everything.
-pub(super) fn view(model: &Model, theme: Theme, frame: &mut Frame<'_>) {
-    let area = frame.area();
-    draw(model, theme, frame.buffer_mut(), area);
-}
-
-fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
+pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     if area.height == 0 || area.width == 0 {
         return;
     }
