@@ -4,22 +4,22 @@
 //! for anything. What takes time is done by the worker, in a thread of its own.
 
 mod cmd;
-
-mod confirm;
+mod dialog;
 mod fleet;
 mod glyphs;
 mod keymap;
-mod log;
 mod model;
 mod msg;
 mod program;
+mod request;
+mod screen;
 mod sent;
 mod terminal;
 mod theme;
-mod tree;
 mod update;
 mod view;
 mod worker;
+mod world;
 
 pub use cmd::Leave;
 pub use program::{Interrupter, Mailbox, Options, RunError, mailbox, run};

@@ -9,13 +9,15 @@ use crossterm::event::Event;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::cmd::{Cmd, Leave};
-use super::model::{Identity, Model};
+use super::model::Model;
 use super::msg::Msg;
+use super::request::Request;
 use super::terminal::Terminal;
 use super::theme::Theme;
 use super::update::update;
 use super::view::view;
-use super::worker::{Request, Worker};
+use super::worker::Worker;
+use super::world::Identity;
 use crate::process::{StateDir, clock, watch_terminal};
 use crate::store::OperatorStore;
 
@@ -133,22 +135,17 @@ fn serve(
         let wait = if is_dirty { next_frame.saturating_sub(now) } else { TICK };
         // This loop holds no sender, but the threads that read keys and the database do.
         let first = messages.recv_timeout(wait).ok();
-        update(model, Msg::Tick(clock::now()));
         is_dirty = true;
         // All keys are taken in before one frame is drawn.
-        for msg in first.into_iter().chain(std::iter::from_fn(|| messages.try_recv().ok())) {
-            // If the worker has ended, the link is shown as lost.
-            let _ = match update(model, msg) {
-                None => Ok(()),
-                Some(Cmd::Redraw) => {
-                    terminal.clear()?;
-                    Ok(())
-                }
+        let rest = std::iter::from_fn(|| messages.try_recv().ok());
+        for msg in std::iter::once(Msg::Tick(clock::now())).chain(first).chain(rest) {
+            match update(model, msg) {
+                None => {}
+                Some(Cmd::Redraw) => terminal.clear()?,
                 Some(Cmd::Leave(leave)) => return Ok(leave),
-                Some(Cmd::Submit { name, apps }) => requests.send(Request::Submit { name, apps }),
-                Some(Cmd::OpenLog(app)) => requests.send(Request::OpenLog(app)),
-                Some(Cmd::CloseLog) => requests.send(Request::CloseLog),
-            };
+                // If the worker has ended, the link is shown as lost.
+                Some(Cmd::Work(work)) => work.into_iter().for_each(|request| drop(requests.send(request))),
+            }
         }
     }
 }
