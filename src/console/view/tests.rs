@@ -341,6 +341,8 @@ fn verdicts_are_told_as_they_come() {
         time: noon(),
         executed: None,
         reason: reason.map(str::to_owned),
+        batch: None,
+        note: None,
     };
     let rows = vec![
         verdict(CmdFlag::Executed, None),

@@ -307,7 +307,7 @@ fn app_named(text: &str) -> Option<AppId> {
 
 /// The columns that [`command_row`] reads.
 pub(super) const COMMAND_COLUMNS: &str =
-    "id, app_id, cmd_name, cmd_flag, cmd_by, cmd_source, cmd_time, cmd_exec, reason";
+    "id, app_id, cmd_name, cmd_flag, cmd_by, cmd_source, cmd_time, cmd_exec, reason, batch, note";
 
 /// A row of the ledger.
 pub(super) fn command_row(row: &PgRow) -> Read<CommandRow> {
@@ -321,6 +321,8 @@ pub(super) fn command_row(row: &PgRow) -> Read<CommandRow> {
         time: sure_time(row, "cmd_time")?,
         executed: time(row, "cmd_exec")?,
         reason: row.try_get("reason")?,
+        batch: row.try_get("batch")?,
+        note: row.try_get("note")?,
     })
 }
 
@@ -390,6 +392,7 @@ pub(super) fn manager(row: &PgRow) -> Read<ManagerRow> {
 
 /// A row of the alerts table.
 pub(super) fn alert(row: &PgRow) -> Read<AlertRow> {
+    let by: Option<String> = row.try_get("acked_by")?;
     Ok(AlertRow {
         id: AlertId(row.try_get("id")?),
         app: row.try_get("app_id")?,
@@ -398,6 +401,9 @@ pub(super) fn alert(row: &PgRow) -> Read<AlertRow> {
         raised: sure_time(row, "raised")?,
         delivered: time(row, "delivered")?,
         cleared: time(row, "cleared")?,
+        run: parsed(row, "runtime").ok(),
+        acknowledged: time(row, "acked")?.map(|at| (by.unwrap_or_default(), at)),
+        muted_until: time(row, "muted_until")?,
     })
 }
 

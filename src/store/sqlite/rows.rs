@@ -263,6 +263,8 @@ pub(super) fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         time: sure_time(row, "cmd_time")?,
         executed: time(row, "cmd_exec")?,
         reason: row.get("reason")?,
+        batch: row.get("batch")?,
+        note: row.get("note")?,
     })
 }
 
@@ -335,6 +337,7 @@ pub(super) fn manager(row: &Row<'_>) -> rusqlite::Result<ManagerRow> {
 
 /// A row of the alerts table.
 pub(super) fn alert(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
+    let by: Option<String> = row.get("acked_by")?;
     Ok(AlertRow {
         id: AlertId(row.get("id")?),
         app: row.get("app_id")?,
@@ -343,6 +346,9 @@ pub(super) fn alert(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
         raised: sure_time(row, "raised")?,
         delivered: time(row, "delivered")?,
         cleared: time(row, "cleared")?,
+        run: row.get::<_, String>("runtime")?.parse().ok(),
+        acknowledged: time(row, "acked")?.map(|at| (by.unwrap_or_default(), at)),
+        muted_until: time(row, "muted_until")?,
     })
 }
 
