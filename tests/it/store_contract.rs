@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use dcm::model::{
     Alert, AlertKind, App, AppId, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
-    CommandSource, Ending, Exit, ManagerRow, NewCommand, Policy, Program, Refusal, Registered, Report,
-    Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict,
+    CommandSource, Ending, Exit, Failover, ManagerRow, NewCommand, Policy, Program, Refusal, Registered,
+    Report, Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict,
     parse_timestamp,
 };
 use dcm::store::{
@@ -87,7 +87,13 @@ fn app(path: &str) -> App {
         path,
         program: Program { command: Some(vec!["true".to_owned(), "a b".to_owned()]), ..Program::default() },
         schedule: Schedule { interval: Some("0.5".parse().unwrap()), ..Schedule::default() },
-        policy: Policy { max_runtime: Some(Duration::from_secs(90)), ..Policy::default() },
+        policy: Policy {
+            max_runtime: Some(Duration::from_secs(90)),
+            pool: Some("eu-1".parse().unwrap()),
+            failover: Failover::Exclusive,
+            protected: true,
+            ..Policy::default()
+        },
         disabled: false,
     }
 }

@@ -45,6 +45,7 @@ fn row(path: &str) -> AppRow {
         progress: Progress::default(),
         command: None,
         asked_next_run: None,
+        epoch: 0,
         sequence: 0,
         is_named: true,
         shown_fault: None,

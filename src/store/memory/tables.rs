@@ -489,6 +489,7 @@ fn new_row(app: App, row: i64) -> AppRow {
         command: None,
         asked_next_run: None,
         sequence: 0,
+        epoch: 0,
         is_named: true,
         shown_fault: None,
         row,

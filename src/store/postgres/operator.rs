@@ -348,7 +348,7 @@ async fn define(connection: &mut PgConnection, row: i64, registration: &Registra
         "UPDATE apps SET app = $2, command = $3, cwd = $4, env = $5, pass_database = $6, interval = $7, \
          retry_interval = $8, cron_expression = $9, time_zone = $10, jitter = $11, catch_up = $12, \
          catch_up_limit = $13, max_failures = $14, stop_grace = $15, max_runtime = $16, log_limit = $17, \
-         log_keep = $18, disable = $19 WHERE id = $1",
+         log_keep = $18, disable = $19, pool = $20, failover = $21, protected = $22 WHERE id = $1",
     )
     .bind(row)
     .bind(app.id.to_string())
@@ -369,6 +369,9 @@ async fn define(connection: &mut PgConnection, row: i64, registration: &Registra
     .bind(definition.log_limit)
     .bind(definition.log_keep)
     .bind(app.disabled)
+    .bind(definition.pool)
+    .bind(definition.failover)
+    .bind(definition.protected)
     .execute(&mut *connection)
     .await?;
     if let Some(next_run) = registration.next_run {

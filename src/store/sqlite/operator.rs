@@ -296,7 +296,8 @@ fn define(connection: &Connection, row: i64, registration: &Registration) -> Res
              interval = :interval, retry_interval = :retry_interval, cron_expression = :cron_expression, \
              time_zone = :time_zone, jitter = :jitter, catch_up = :catch_up, catch_up_limit = :catch_up_limit, \
              max_failures = :max_failures, stop_grace = :stop_grace, max_runtime = :max_runtime, \
-             log_limit = :log_limit, log_keep = :log_keep, disable = :disable WHERE id = :row",
+             log_limit = :log_limit, log_keep = :log_keep, disable = :disable, \
+             pool = :pool, failover = :failover, protected = :protected WHERE id = :row",
         )
         .and_then(|mut statement| {
             statement.execute(named_params! {
@@ -319,6 +320,9 @@ fn define(connection: &Connection, row: i64, registration: &Registration) -> Res
                 ":log_limit": definition.log_limit,
                 ":log_keep": definition.log_keep,
                 ":disable": app.disabled,
+                ":pool": definition.pool,
+                ":failover": definition.failover,
+                ":protected": definition.protected,
             })
         })
         .map_err(|error| translate(&error))?;
