@@ -47,6 +47,7 @@ fn row(path: &str) -> AppRow {
         progress: Progress::default(),
         command: None,
         asked_next_run: None,
+        epoch: 0,
         sequence: 0,
         is_named: true,
         shown_fault: None,
@@ -350,6 +351,8 @@ fn verdicts_are_told_as_they_come() {
         time: noon(),
         executed: None,
         reason: reason.map(str::to_owned),
+        batch: None,
+        note: None,
     };
     let rows = vec![
         verdict(CmdFlag::Executed, None),

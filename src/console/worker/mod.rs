@@ -152,6 +152,8 @@ impl Worker {
             source: CommandSource::Console,
             time,
             expires: None,
+            batch: None,
+            note: None,
         });
         let result = match self.store.submit(commands.collect()).await {
             Ok(ids) => {

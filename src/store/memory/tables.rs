@@ -42,6 +42,8 @@ pub(super) struct RunRow {
 pub(super) struct LedgerRow {
     pub(super) command: Command,
     source: &'static str,
+    pub(super) batch: Option<String>,
+    note: Option<String>,
     verdict: Option<(Verdict, Timestamp)>,
 }
 
@@ -78,6 +80,9 @@ impl Tables {
                             raised: alert.raised,
                             delivered: None,
                             cleared: None,
+                            run: Some(alert.run),
+                            acknowledged: None,
+                            muted_until: None,
                         });
                     }
                 }
@@ -281,6 +286,15 @@ impl Tables {
 
     /// Enters a command; the counterpart of `OperatorStore::submit`.
     pub fn submit(&mut self, new: &NewCommand) -> CommandId {
+        let known = |row: &&LedgerRow| {
+            new.batch.is_some()
+                && row.batch == new.batch
+                && row.command.app == Some(new.app)
+                && row.command.name == new.name
+        };
+        if let Some(row) = self.commands.iter().find(known) {
+            return row.command.id;
+        }
         let id = CommandId(i64::try_from(self.commands.len()).unwrap_or(0) + 1);
         self.commands.push(LedgerRow {
             command: Command {
@@ -293,6 +307,8 @@ impl Tables {
                 expires: new.expires,
             },
             source: new.source.word(),
+            batch: new.batch.clone(),
+            note: new.note.clone(),
             verdict: None,
         });
         if let Some(row) = self.apps.get_mut(&new.app) {
@@ -458,6 +474,8 @@ impl Tables {
             time: row.command.time,
             executed: row.verdict.as_ref().map(|(_, at)| *at),
             reason: row.verdict.as_ref().and_then(|(verdict, _)| verdict.reason().map(str::to_owned)),
+            batch: row.batch.clone(),
+            note: row.note.clone(),
         }
     }
 }
@@ -471,6 +489,7 @@ fn new_row(app: App, row: i64) -> AppRow {
         command: None,
         asked_next_run: None,
         sequence: 0,
+        epoch: 0,
         is_named: true,
         shown_fault: None,
         row,
