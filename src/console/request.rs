@@ -1,7 +1,7 @@
 //! What the worker is asked, and what it answers.
 
 use crate::model::{AlertRow, AppPath, CmdName, CommandRow, ManagerRow, Run};
-use crate::store::HistoryQuery;
+use crate::store::{AlertQuery, HistoryQuery, LedgerQuery};
 
 /// Something that takes time.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,9 +26,9 @@ pub(super) struct Ticket(pub(super) u64);
 /// What a screen wants to know of the database.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Question {
-    Alerts { limit: u32 },
+    Alerts(AlertQuery),
     Managers,
-    Commands { limit: u32 },
+    Commands(LedgerQuery),
     History(HistoryQuery),
 }
 

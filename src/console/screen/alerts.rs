@@ -5,6 +5,7 @@ use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
 use crate::model::AlertRow;
+use crate::store::AlertQuery;
 
 /// At most so many are asked for.
 const LIMIT: u32 = 500;
@@ -37,7 +38,7 @@ impl Page for Alerts {
     }
 
     fn refresh(&mut self, world: &mut World) -> Option<Request> {
-        Some(self.list.ask(world, Question::Alerts { limit: LIMIT }))
+        Some(self.list.ask(world, Question::Alerts(AlertQuery { limit: LIMIT, ..AlertQuery::default() })))
     }
 
     fn tick(&mut self, world: &mut World) -> Option<Request> {

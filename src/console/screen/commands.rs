@@ -5,6 +5,7 @@ use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
 use crate::model::CommandRow;
+use crate::store::LedgerQuery;
 
 /// At most so many are asked for.
 const LIMIT: u32 = 500;
@@ -37,7 +38,7 @@ impl Page for Commands {
     }
 
     fn refresh(&mut self, world: &mut World) -> Option<Request> {
-        Some(self.list.ask(world, Question::Commands { limit: LIMIT }))
+        Some(self.list.ask(world, Question::Commands(LedgerQuery { limit: LIMIT, ..LedgerQuery::default() })))
     }
 
     fn tick(&mut self, world: &mut World) -> Option<Request> {

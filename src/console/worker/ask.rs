@@ -9,9 +9,9 @@ use crate::store::{OperatorStore, StoreError};
 /// As the store says; the screen shows it and asks again.
 pub(super) async fn ask(store: &dyn OperatorStore, question: Question) -> Result<Answer, StoreError> {
     Ok(match question {
-        Question::Alerts { limit } => Answer::Alerts(store.alerts(None, limit).await?),
+        Question::Alerts(query) => Answer::Alerts(store.alerts(query).await?),
         Question::Managers => Answer::Managers(store.managers().await?),
-        Question::Commands { limit } => Answer::Commands(store.recent_commands(None, limit).await?),
+        Question::Commands(query) => Answer::Commands(store.ledger(query).await?),
         Question::History(query) => Answer::History(store.history(query).await?),
     })
 }
