@@ -1,9 +1,9 @@
 //! Looking back in memory: runs, skipped times, alerts, the ledger.
 
 use super::Tables;
-use super::tables::{LedgerRow, RunRow};
-use crate::model::{AlertId, AlertRow, CommandRow, Run, Skip, Timestamp};
-use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
+use super::tables::RunRow;
+use crate::model::{AlertId, AlertRow, Run, Skip, Timestamp};
+use crate::store::{AlertNote, AlertQuery, HistoryQuery, SkipQuery};
 
 impl Tables {
     pub(super) fn history(&self, query: &HistoryQuery) -> Vec<Run> {
@@ -63,20 +63,5 @@ impl Tables {
                 AlertNote::Muted(until) => alert.muted_until = *until,
             }
         }
-    }
-
-    pub(super) fn ledger(&self, query: &LedgerQuery) -> Vec<CommandRow> {
-        let by = query.by.as_ref().map(|by| by.to_lowercase());
-        let is_meant = |row: &&LedgerRow| {
-            let command = &row.command;
-            query.app.is_none_or(|app| command.app == Some(app))
-                && by.as_ref().is_none_or(|by| command.by.to_lowercase().contains(by))
-                && query.name.is_none_or(|name| command.name == name)
-                && query.since.is_none_or(|since| command.time >= since)
-                && query.batch.as_ref().is_none_or(|batch| row.batch.as_ref() == Some(batch))
-                && query.before.is_none_or(|before| command.id < before)
-        };
-        let newest = self.commands.iter().rev().filter(is_meant);
-        newest.take(query.limit as usize).map(Self::command_row).collect()
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 
 use super::{collect_valid, rows};
-use crate::model::{AlertId, AlertRow, AppId, CommandRow, Run, Skip, Timestamp, format_timestamp};
+use crate::model::{AlertId, AlertRow, AppId, CmdName, CommandRow, Run, Skip, Timestamp, format_timestamp};
 use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery, StoreError};
 
 /// The columns of the ledger that are shown.
@@ -123,7 +123,7 @@ pub(super) fn ledger(connection: &Connection, query: &LedgerQuery) -> Result<Vec
     Conditions::of(format!("SELECT {COMMAND_COLUMNS} FROM commands"))
         .and("app_id = ?", query.app.map(|app| app.to_string()))
         .and("instr(lower(cmd_by), lower(?)) > 0", query.by.clone())
-        .and("cmd_name = ?", query.name.map(|name| name.code()))
+        .and("cmd_name = ?", query.name.map(CmdName::code))
         .and("cmd_time >= ?", moment(query.since))
         .and("batch = ?", query.batch.clone())
         .and("id < ?", query.before.map(|id| id.0))
