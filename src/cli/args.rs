@@ -117,6 +117,10 @@ pub(super) struct ConsoleArgs {
     /// Which signs are drawn: unicode, safe (old consoles of Windows) or ascii. [env: DC_GLYPHS]
     #[arg(long, value_name = "SET")]
     pub(super) glyphs: Option<crate::console::GlyphSet>,
+
+    /// Show all signs and colours, ask which look right, and remember it.
+    #[arg(long)]
+    pub(super) test_terminal: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -271,6 +275,18 @@ pub(super) struct DefinitionArgs {
     /// The output of so many runs is kept.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(super) log_keep: Option<u32>,
+
+    /// Only managers that serve this pool may run it.
+    #[arg(long, value_name = "NAME", value_parser = Setting::<crate::model::Part>::parse)]
+    pub(super) pool: Option<Setting<crate::model::Part>>,
+
+    /// What happens when its manager is lost: never, manual, exclusive or at_least_once.
+    #[arg(long, value_name = "POLICY")]
+    pub(super) failover: Option<crate::model::Failover>,
+
+    /// Whether commands to it are never sent without a question.
+    #[arg(long, value_name = "BOOL")]
+    pub(super) protected: Option<bool>,
 }
 
 /// A value, or the word `none`, which takes it away.

@@ -11,6 +11,8 @@ use super::error::{Error, Kind};
 use super::logging::{self, Stderr};
 use super::session::{Session, block_on};
 use super::{headless, look, output};
+use crate::config::console::ConsoleFile;
+use crate::config::env;
 use crate::console::{self, Leave};
 use crate::process::{OpenError, on_termination, spawn_detached, user_name};
 use crate::runtime::{self, RunError, Stop};
@@ -44,8 +46,11 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         is_attached: manager.is_some(),
         is_read_only: args.read_only,
         filter: args.filter.clone().unwrap_or_default(),
-        look: look::of(args),
-        reports: None,
+        look: look::of(
+            args,
+            &ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning)),
+        ),
+        reports: env::user_state_dir(),
     };
     let left = console::run(options, mailbox).map_err(|error| Error::failed(error.to_string()))?;
     match manager {

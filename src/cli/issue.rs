@@ -45,6 +45,8 @@ pub(super) fn issue(session: &Session, name: CmdName, args: IssueArgs) -> Result
             source: CommandSource::Cli,
             time,
             expires: None,
+            batch: None,
+            note: None,
         });
         let ids = store.submit(commands.collect()).await?;
         let paths: BTreeMap<_, _> =

@@ -73,6 +73,10 @@ pub(super) struct Full<'a> {
     max_runtime: Option<f64>,
     log_limit: u64,
     log_keep: u32,
+    pool: Option<&'a str>,
+    failover: &'static str,
+    protected: bool,
+    epoch: u64,
 }
 
 /// A row that is set aside.
@@ -143,6 +147,10 @@ impl<'a> Full<'a> {
             max_runtime: policy.max_runtime.map(|limit| limit.as_secs_f64() / 60.0),
             log_limit: policy.log_limit,
             log_keep: policy.log_keep,
+            pool: policy.pool.as_ref().map(crate::model::Part::as_str),
+            failover: policy.failover.word(),
+            protected: policy.protected,
+            epoch: row.epoch,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::session::{Fleet, Session, block_on, live_managers};
 use super::{format, output};
 use crate::model::{AppRow, CmdFlag, ManagerRow, Run, RunStatus, Skip, Timestamp};
-use crate::store::{HistoryQuery, OpenMode};
+use crate::store::{HistoryQuery, OpenMode, SkipQuery};
 
 pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
@@ -16,7 +16,11 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
         let (managers, now) = live_managers(store.as_ref()).await?;
         let query = HistoryQuery { apps: vec![row.app.id], limit: 1, ..HistoryQuery::default() };
         let last = store.history(query).await?.into_iter().next();
-        let skip = store.skips(row.app.id, 1).await?.into_iter().next();
+        let skip = store
+            .skips(SkipQuery { apps: vec![row.app.id], limit: 1, ..SkipQuery::default() })
+            .await?
+            .into_iter()
+            .next();
         let reasons =
             explain(&Facts { row: &row, managers: &managers, last: last.as_ref(), skip: skip.as_ref(), now });
         if session.json {

@@ -58,6 +58,9 @@ const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 /// The user's home directory.
 const HOME: &str = "HOME";
 
+/// Where the data of one user's programs belongs on Windows.
+const LOCAL_APP_DATA: &str = "LOCALAPPDATA";
+
 /// Where the data of all users' programs belongs on Windows.
 const PROGRAM_DATA: &str = "PROGRAMDATA";
 
@@ -91,12 +94,33 @@ pub(super) fn default_state_dir() -> std::path::PathBuf {
     }
 }
 
+/// Where a person's choices for the console are kept.
+#[must_use]
+pub fn console_file() -> Option<std::path::PathBuf> {
+    user_config_dir().map(|folder| folder.join("dcm/console.toml"))
+}
+
+/// Where the console keeps what a person looked at, and reports of its failures.
+#[must_use]
+pub fn user_state_dir() -> Option<std::path::PathBuf> {
+    let home = || get(HOME).map(|home| std::path::PathBuf::from(home).join(".local/state"));
+    let local = || get(LOCAL_APP_DATA).map(std::path::PathBuf::from);
+    get(XDG_STATE_HOME)
+        .map(std::path::PathBuf::from)
+        .or_else(home)
+        .or_else(local)
+        .map(|folder| folder.join("dcm"))
+}
+
+fn user_config_dir() -> Option<std::path::PathBuf> {
+    let home = || get(HOME).map(|home| std::path::PathBuf::from(home).join(".config"));
+    let local = || get(LOCAL_APP_DATA).map(std::path::PathBuf::from);
+    get(XDG_CONFIG_HOME).map(std::path::PathBuf::from).or_else(home).or_else(local)
+}
+
 /// Where the configuration is looked for when nobody says, in this order.
 pub(super) fn default_config_files() -> Vec<std::path::PathBuf> {
-    let user = get(XDG_CONFIG_HOME)
-        .map(std::path::PathBuf::from)
-        .or_else(|| get(HOME).map(|home| std::path::PathBuf::from(home).join(".config")));
-    let of_user = user.map(|folder| folder.join("dcm/dcm.toml"));
+    let of_user = user_config_dir().map(|folder| folder.join("dcm/dcm.toml"));
     let of_host =
         if cfg!(windows) { default_state_dir().join("dcm.toml") } else { "/etc/dcm/dcm.toml".into() };
     of_user.into_iter().chain([of_host]).collect()

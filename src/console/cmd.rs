@@ -1,22 +1,26 @@
 //! What the console wants done outside.
 
-use crate::model::{AppPath, CmdName};
+use super::request::Request;
 
-/// Something that takes time or ends the console.
+/// Something that takes time, or concerns the terminal, or ends the console.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cmd {
-    /// Enter commands into the ledger.
-    Submit { name: CmdName, apps: Vec<AppPath> },
-    /// Read the log of an app, and go on with it.
-    OpenLog(AppPath),
-    /// The log is not shown any more.
-    CloseLog,
+    /// Give these to the worker, in this order.
+    Work(Vec<Request>),
     /// Draw everything anew.
     Redraw,
     /// Stand still until the shell lets this job go on.
     Suspend,
     /// Leave the console.
     Leave(Leave),
+}
+
+impl Cmd {
+    /// `None` when there is nothing to do.
+    pub(super) fn work(requests: impl IntoIterator<Item = Request>) -> Option<Self> {
+        let requests: Vec<_> = requests.into_iter().collect();
+        (!requests.is_empty()).then_some(Self::Work(requests))
+    }
 }
 
 /// How a console was left.

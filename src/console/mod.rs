@@ -4,30 +4,32 @@
 //! for anything. What takes time is done by the worker, in a thread of its own.
 
 mod cmd;
-
-mod confirm;
-mod export;
+mod dialog;
+pub mod export;
 mod fleet;
 mod glyphs;
 mod keymap;
-mod log;
 mod model;
 mod msg;
 mod program;
 mod recorder;
+mod rehearsal;
+mod request;
 mod sample;
+mod screen;
 mod sent;
 mod serve;
 mod terminal;
 mod theme;
-mod tree;
 mod update;
 mod view;
 mod worker;
+mod world;
 
 pub use cmd::Leave;
 pub use glyphs::GlyphSet;
 pub use program::{Interrupter, Look, Mailbox, Options, RunError, mailbox, run};
+pub use rehearsal::Rehearsal;
 pub use sample::sample;
 pub use terminal::{Abilities, ColourChoice, Colours};
 pub use theme::Palette;

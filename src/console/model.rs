@@ -2,118 +2,44 @@
 
 use std::time::Duration;
 
-use super::confirm::Confirm;
-use super::fleet::Fleet;
-use super::log::LogView;
-use super::sent::Sent;
-use super::tree::Tree;
-use crate::model::{Now, Timestamp};
-
-/// How long a remark stays in the footer.
-pub(super) const REMARK_STAYS: Duration = Duration::from_secs(6);
+use super::dialog::Dialog;
+use super::screen::fleet::Table;
+use super::screen::{Page, Stack, Tab};
+use super::world::{Identity, World};
+use crate::model::Now;
 
 /// Everything that the console shows and remembers.
 #[derive(Debug)]
 pub(super) struct Model {
-    pub(super) identity: Identity,
-    pub(super) fleet: Fleet,
-    pub(super) tree: Tree,
-    pub(super) focus: Focus,
-    pub(super) link: Link,
-    pub(super) managers: Option<usize>,
-    pub(super) sent: Option<Sent>,
-    pub(super) remark: Option<Remark>,
-    /// Columns and rows of the terminal.
-    pub(super) size: (u16, u16),
-    pub(super) now: Now,
-    /// How far the clock of the database is ahead of ours: ages are told by it.
-    pub(super) ahead: chrono::TimeDelta,
+    pub(super) world: World,
+    /// The screen of the fleet.
+    pub(super) table: Table,
+    pub(super) stack: Stack,
+    /// What lies above the screen and has the keys.
+    pub(super) dialog: Option<Dialog>,
     /// ^c was pressed at this time; pressed again soon, it leaves.
     pub(super) quit_asked: Option<Duration>,
 }
 
-/// Who looks at what.
-#[derive(Debug, Clone)]
-pub(super) struct Identity {
-    /// The database, without a password.
-    pub(super) database: String,
-    pub(super) user: String,
-    /// The manager lives in this process.
-    pub(super) is_attached: bool,
-    /// Nothing can be changed from here.
-    pub(super) is_read_only: bool,
-}
-
-/// What the keys go to.
-#[derive(Debug)]
-pub(super) enum Focus {
-    Fleet,
-    /// The filter is being typed; holds the one before, for esc.
-    Filter {
-        text: String,
-        before: String,
-    },
-    Confirm(Confirm),
-    /// How to leave an attached console.
-    Leave {
-        opened: Duration,
-    },
-    Help {
-        top: usize,
-    },
-    Log(LogView),
-}
-
-/// Whether the database answers.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Link {
-    /// Not asked yet.
-    Fresh,
-    /// It answered at this time.
-    Up { read: Timestamp },
-    /// It does not.
-    Lost { since: Duration, last: Option<Timestamp>, why: String },
-}
-
-/// A word to the person, for a while.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Remark {
-    pub(super) text: String,
-    pub(super) until: Duration,
-}
-
 impl Model {
     pub(super) fn new(identity: Identity, size: (u16, u16), now: Now, filter: &str) -> Self {
-        let fleet = Fleet::default();
-        let mut tree = Tree::default();
-        tree.set_filter(filter, &fleet);
-        Self {
-            identity,
-            fleet,
-            tree,
-            focus: Focus::Fleet,
-            link: Link::Fresh,
-            managers: None,
-            sent: None,
-            remark: None,
-            size,
-            now,
-            ahead: chrono::TimeDelta::zero(),
-            quit_asked: None,
-        }
+        let mut world = World::new(identity, size, now);
+        let mut table = Table::default();
+        table.seek(&mut world, filter);
+        Self { world, table, stack: Stack::default(), dialog: None, quit_asked: None }
     }
 
-    /// The time of the database.
-    pub(super) fn time(&self) -> Timestamp {
-        self.now.wall + self.ahead
+    /// Which screen is shown.
+    pub(super) fn tab(&self) -> Tab {
+        self.stack.top().tab()
     }
 
-    pub(super) fn say(&mut self, text: impl Into<String>) {
-        self.remark = Some(Remark { text: text.into(), until: self.now.mono + REMARK_STAYS });
+    pub(super) fn page(&self) -> &dyn Page {
+        self.stack.top().page().unwrap_or(&self.table)
     }
 
-    /// Rows of the tree that fit on the screen.
-    pub(super) fn page(&self) -> usize {
-        usize::from(self.size.1.saturating_sub(super::view::FRAME_ROWS)).max(1)
+    /// The screen that is shown, and what it may change besides itself.
+    pub(super) fn parts(&mut self) -> (&mut dyn Page, &mut World) {
+        (self.stack.top_mut().page_mut().unwrap_or(&mut self.table), &mut self.world)
     }
 }

@@ -2,6 +2,7 @@
 
 use crossterm::event::KeyEvent;
 
+use super::request::{Answer, Ticket};
 use crate::model::{AppPath, CommandRow, Delta, Now, Timestamp};
 use crate::process::LogRecord;
 
@@ -34,6 +35,8 @@ pub(super) enum Msg {
     Submitted(Result<Vec<CommandRow>, String>),
     /// What became of commands so far.
     Verdicts(Vec<CommandRow>),
+    /// The answer to the question of a screen.
+    Answer { ticket: Ticket, answer: Result<Answer, String> },
     /// Lines of the log that is open.
     Log { app: AppPath, records: Vec<LogRecord>, is_start: bool },
     /// The log cannot be read.

@@ -12,13 +12,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::cmd::Leave;
 use super::glyphs::GlyphSet;
-use super::model::{Identity, Model};
+use super::model::Model;
 use super::msg::Msg;
 use super::recorder::Recorder;
+use super::request::Request;
 use super::serve::Console;
 use super::terminal::{Abilities, Guard, Screen, Writer};
 use super::theme::{Palette, Theme};
-use super::worker::{Request, Worker};
+use super::worker::Worker;
+use super::world::Identity;
 use crate::process::{Job, StateDir, clock, on_job_control, terminal_output, watch_terminal};
 use crate::store::OperatorStore;
 
@@ -111,18 +113,15 @@ pub enum RunError {
 /// [`RunError`] when there is no terminal, or the console has a fault.
 pub fn run(options: Options, mailbox: Mailbox) -> Result<Leave, RunError> {
     let mut keys = None;
-    let mut remark = None;
-    loop {
-        match attempt(&options, &mailbox, &mut keys, remark.take()) {
-            Err(RunError::Failed { message, report, .. }) if options.is_attached && keys.is_some() => {
-                // The second time it is left.
-                let report = report.map(|path| format!(", report: {}", path.display())).unwrap_or_default();
-                remark = Some(format!("the console has failed and begins anew: {message}{report}"));
-                let again = attempt(&options, &mailbox, &mut keys, remark.take());
-                return again;
-            }
-            result => return result,
+    match attempt(&options, &mailbox, &mut keys, None) {
+        Err(RunError::Failed { message, report, .. }) if options.is_attached => {
+            // What came meanwhile was meant for the one that failed.
+            mailbox.messages.try_iter().for_each(drop);
+            let report = report.map(|path| format!("; report: {}", path.display())).unwrap_or_default();
+            let remark = format!("the console has failed and was opened again: {message}{report}");
+            attempt(&options, &mailbox, &mut keys, Some(remark))
         }
+        result => result,
     }
 }
 
@@ -143,7 +142,7 @@ fn attempt(
     let size = crossterm::terminal::size()?;
     let mut model = Model::new(identity, size, clock::now(), &options.filter);
     if let Some(remark) = remark {
-        model.say(remark);
+        model.world.say(remark);
     }
     let writer = Writer::spawn(terminal_output()?)?;
     let guard = Guard::take(writer.clone())?;

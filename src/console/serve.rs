@@ -11,11 +11,11 @@ use super::cmd::{Cmd, Leave};
 use super::model::Model;
 use super::msg::Msg;
 use super::recorder::Recorder;
+use super::request::Request;
 use super::terminal::{Guard, Screen, Writer};
 use super::theme::Theme;
 use super::update::update;
 use super::view;
-use super::worker::Request;
 use crate::process::{clock, stand_still};
 
 /// Frames that answer a key are at least this far apart; keys that come meanwhile are in the next.
@@ -81,10 +81,10 @@ impl Console {
             if self.guard.panic().is_some() {
                 return Ok(Leave::HungUp);
             }
-            update(&mut self.model, Msg::Tick(clock::now()));
             frames.want(DATA_FRAME);
             // All keys are taken in before one frame is drawn.
-            for msg in first.into_iter().chain(std::iter::from_fn(|| messages.try_recv().ok())) {
+            let rest = std::iter::from_fn(|| messages.try_recv().ok());
+            for msg in std::iter::once(Msg::Tick(clock::now())).chain(first).chain(rest) {
                 if matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Resize(..)) {
                     frames.want(KEY_FRAME);
                 }
@@ -98,7 +98,7 @@ impl Console {
     fn draw(&mut self, bytes: &mut Vec<u8>) {
         let Self { model, theme, screen, .. } = self;
         screen.draw(
-            model.size,
+            model.world.size,
             |buffer| {
                 let area = buffer.area;
                 view::draw(model, *theme, buffer, area);
@@ -112,7 +112,9 @@ impl Console {
     }
 
     fn take(&mut self, msg: Msg) -> io::Result<Option<Leave>> {
-        self.recorder.note(&msg);
+        if !matches!(msg, Msg::Tick(_)) {
+            self.recorder.note(&msg);
+        }
         let msg = match msg {
             // A manager that stood still would start nothing: what is asked by a signal is asked as
             // by its key, and the model knows what may be.
@@ -123,24 +125,18 @@ impl Console {
             }
             msg => msg,
         };
-        // If the worker has ended, the link is shown as lost.
-        let _ = match update(&mut self.model, msg) {
-            None => Ok(()),
-            Some(Cmd::Redraw) => {
-                self.begin_anew()?;
-                Ok(())
-            }
+        match update(&mut self.model, msg) {
+            None => {}
+            Some(Cmd::Redraw) => self.begin_anew()?,
             Some(Cmd::Suspend) => {
                 self.guard.leave();
                 stand_still()?;
                 self.begin_anew()?;
-                Ok(())
             }
             Some(Cmd::Leave(leave)) => return Ok(Some(leave)),
-            Some(Cmd::Submit { name, apps }) => self.requests.send(Request::Submit { name, apps }),
-            Some(Cmd::OpenLog(app)) => self.requests.send(Request::OpenLog(app)),
-            Some(Cmd::CloseLog) => self.requests.send(Request::CloseLog),
-        };
+            // If the worker has ended, the link is shown as lost.
+            Some(Cmd::Work(work)) => work.into_iter().for_each(|request| drop(self.requests.send(request))),
+        }
         Ok(None)
     }
 

@@ -71,6 +71,7 @@ impl Theme {
     }
 
     /// The two that nearly all terminals have.
+    #[cfg(test)]
     pub(super) const fn new(has_colour: bool, is_unicode: bool) -> Self {
         let palette = if has_colour { Palette::Ansi } else { Palette::Mono };
         Self::of(palette, if is_unicode { GlyphSet::Unicode } else { GlyphSet::Ascii })

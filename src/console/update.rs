@@ -5,14 +5,18 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
 use super::cmd::{Cmd, Leave};
-use super::confirm::{Confirm, Consent, DEAF};
-use super::keymap::{self, Intent, Place};
-use super::log::LogView;
-use super::model::{Focus, Link, Model};
+use super::dialog::confirm::{Confirm, Consent};
+use super::dialog::field::Field;
+use super::dialog::help::Help;
+use super::dialog::{DEAF, Dialog};
+use super::keymap::{self, Common, Intent};
+use super::model::Model;
 use super::msg::Msg;
+use super::request::Request;
+use super::screen::{Screen, Tab, Turn};
 use super::sent::Sent;
-use super::tree::Line;
-use crate::model::{AppPath, CmdName};
+use super::world::Link;
+use crate::model::{AppPath, CmdName, Delta, Timestamp};
 
 /// ^c pressed again within this time leaves at once.
 const QUIT_AGAIN: Duration = Duration::from_secs(2);
@@ -22,12 +26,9 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
     match msg {
         Msg::Key(event) if event.kind == KeyEventKind::Release => None,
         Msg::Key(event) => key(model, event),
-        Msg::Paste(text) => {
-            paste(model, &text);
-            None
-        }
+        Msg::Paste(text) => paste(model, &text),
         Msg::Resize(columns, rows) => {
-            model.size = (columns, rows);
+            model.world.size = (columns, rows);
             None
         }
         // The program knows what to do with them.
@@ -35,16 +36,17 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         Msg::HungUp => Some(Cmd::Leave(Leave::HungUp)),
         Msg::Interrupted(signal) => Some(Cmd::Leave(Leave::Interrupted(signal))),
         Msg::Tick(now) => {
-            model.now = now;
-            model.remark = model.remark.take().filter(|remark| remark.until > now.mono);
-            None
+            model.world.now = now;
+            model.world.remark = model.world.remark.take().filter(|remark| remark.until > now.mono);
+            let (page, world) = model.parts();
+            Cmd::work(page.tick(world))
         }
         Msg::Changes { delta, read } => {
             changes(model, delta, read);
             None
         }
         Msg::Managers(count) => {
-            model.managers = Some(count);
+            model.world.managers = Some(count);
             None
         }
         Msg::Lost(why) => {
@@ -53,183 +55,207 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         }
         Msg::Submitted(Ok(rows)) | Msg::Verdicts(rows) => {
             let what = rows.first().map(|row| row.name.to_string()).unwrap_or_default();
-            model.sent = Some(Sent::new(&rows, what));
+            model.world.sent = Some(Sent::new(&rows, what));
             None
         }
         Msg::Submitted(Err(why)) => {
-            model.say(format!("nothing was sent: {why}"));
+            model.world.say(format!("nothing was sent: {why}"));
+            None
+        }
+        Msg::Answer { ticket, answer } => {
+            let Model { stack, world, .. } = model;
+            // A screen that has gone does not take its answer, nor does any other.
+            let _ =
+                stack.all_mut().filter_map(Screen::page_mut).any(|page| page.answer(world, ticket, &answer));
             None
         }
         Msg::Log { app, records, is_start } => {
-            if let Focus::Log(log) = &mut model.focus
-                && log.app == app
+            if let Screen::Logs(logs) = model.stack.top_mut()
+                && logs.app() == Some(&app)
             {
-                log.add(records, is_start);
+                logs.add(records, is_start);
             }
             None
         }
         Msg::LogFailed { app, why } => {
-            if let Focus::Log(log) = &mut model.focus
-                && log.app == app
+            if let Screen::Logs(logs) = model.stack.top_mut()
+                && logs.app() == Some(&app)
             {
-                log.fault = Some(why);
+                logs.fault = Some(why);
             }
             None
         }
     }
 }
 
-fn changes(model: &mut Model, delta: crate::model::Delta, read: crate::model::Timestamp) {
-    if let Link::Lost { since, .. } = &model.link {
-        let away = model.now.mono.saturating_sub(*since).as_secs();
+fn changes(model: &mut Model, delta: Delta, read: Timestamp) {
+    let Model { world, table, .. } = model;
+    if let Link::Lost { since, .. } = &world.link {
+        let away = world.now.mono.saturating_sub(*since).as_secs();
         let count = delta.rows.len();
-        model.say(format!("the database is back after {away} s: {count} apps changed"));
+        world.say(format!("the database is back after {away} s: {count} apps changed"));
     }
-    model.link = Link::Up { read };
-    model.ahead = read - model.now.wall;
-    let is_first = model.fleet.total.apps == 0;
-    let reshaped = model.fleet.apply(delta);
-    if is_first && model.fleet.total.apps <= model.page() {
-        // A small fleet is shown as a whole.
-        model.tree.set_all(true, &model.fleet);
-    } else if reshaped {
-        model.tree.rebuild(&model.fleet);
-    }
+    world.link = Link::Up { read };
+    world.ahead = read - world.now.wall;
+    let is_first = world.fleet.total.apps == 0;
+    let reshaped = world.fleet.apply(delta);
+    table.follow(world, is_first, reshaped);
 }
 
 fn lost(model: &mut Model, why: String) {
-    model.link = match &model.link {
+    let world = &mut model.world;
+    world.link = match &world.link {
         Link::Lost { since, last, .. } => Link::Lost { since: *since, last: *last, why },
-        Link::Up { read } => Link::Lost { since: model.now.mono, last: Some(*read), why },
-        Link::Fresh => Link::Lost { since: model.now.mono, last: None, why },
+        Link::Up { read } => Link::Lost { since: world.now.mono, last: Some(*read), why },
+        Link::Fresh => Link::Lost { since: world.now.mono, last: None, why },
     };
 }
 
-fn paste(model: &mut Model, text: &str) {
-    if let Focus::Filter { text: typed, .. } = &mut model.focus {
-        typed.extend(text.chars().filter(|c| !c.is_control()).take(200));
-        let typed = typed.clone();
-        model.tree.set_filter(&typed, &model.fleet);
+/// Pasted text is never taken for keys: it goes to what is being typed, or nowhere.
+fn paste(model: &mut Model, text: &str) -> Option<Cmd> {
+    match &mut model.dialog {
+        Some(Dialog::Seek { field, .. }) => {
+            field.paste(text);
+            let text = field.text();
+            seek(model, &text)
+        }
+        Some(Dialog::Help(help)) if help.is_typing => {
+            help.sought.paste(text);
+            None
+        }
+        Some(Dialog::Help(_) | Dialog::Confirm(_) | Dialog::Leave { .. }) | None => None,
     }
+}
+
+fn seek(model: &mut Model, text: &str) -> Option<Cmd> {
+    let (page, world) = model.parts();
+    Cmd::work(page.seek(world, text))
 }
 
 fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
-    match &mut model.focus {
-        Focus::Filter { .. } => {
-            type_filter(model, event);
-            None
+    match keymap::intent(Tab::Fleet, event) {
+        Some(Intent::Common(Common::QuitNow)) => return quit_now(model),
+        Some(Intent::Common(Common::Suspend)) => return suspend(model),
+        Some(_) | None => {}
+    }
+    match &model.dialog {
+        None => {
+            let intent = keymap::intent(model.tab(), event)?;
+            obey(model, intent)
         }
-        Focus::Confirm(_) => answer(model, event),
-        Focus::Leave { opened } => {
-            let is_deaf = model.now.mono < *opened + DEAF;
+        Some(Dialog::Seek { .. }) => type_sought(model, event),
+        Some(Dialog::Confirm(_)) => answer(model, event),
+        Some(Dialog::Leave { opened }) => {
+            let is_deaf = model.world.now.mono < *opened + DEAF;
             leave_dialog(model, event, is_deaf)
         }
-        Focus::Fleet => keymap::intent(Place::Fleet, event).and_then(|intent| fleet(model, intent)),
-        Focus::Log(_) => keymap::intent(Place::Log, event).and_then(|intent| log(model, intent)),
-        Focus::Help { .. } => {
-            let intent = keymap::intent(Place::Everywhere, event);
-            help(model, intent)
+        Some(Dialog::Help(_)) => {
+            help(model, event);
+            None
         }
     }
 }
 
-fn fleet(model: &mut Model, intent: Intent) -> Option<Cmd> {
-    let page = isize::try_from(model.page()).unwrap_or(isize::MAX);
-    match intent {
-        Intent::Up => model.tree.move_by(-1),
-        Intent::Down => model.tree.move_by(1),
-        Intent::PageUp => model.tree.move_by(-page),
-        Intent::PageDown => model.tree.move_by(page),
-        Intent::HalfUp => model.tree.move_by(-(page / 2).max(1)),
-        Intent::HalfDown => model.tree.move_by((page / 2).max(1)),
-        Intent::Top => model.tree.move_by(isize::MIN),
-        Intent::Bottom => model.tree.move_by(isize::MAX),
-        Intent::Open => {
-            if !model.tree.open(&model.fleet) {
-                return open_log(model);
-            }
+/// Does what a key of the screen asks for.
+pub(super) fn obey(model: &mut Model, intent: Intent) -> Option<Cmd> {
+    if let Intent::Common(common) = intent {
+        return obey_common(model, common);
+    }
+    let (page, world) = model.parts();
+    match page.act(world, intent)? {
+        Turn::Work(request) => Cmd::work([request]),
+        Turn::Open(screen) => switch(model, |model| model.stack.push(screen)),
+        Turn::GoTo(app) => {
+            let cmd = switch(model, |model| model.stack.select(Tab::Fleet));
+            model.table.go_to(&model.world, &app);
+            cmd
         }
-        Intent::Close => model.tree.close(&model.fleet),
-        Intent::OpenAll => model.tree.set_all(true, &model.fleet),
-        Intent::CloseAll => model.tree.set_all(false, &model.fleet),
-        Intent::NextProblem | Intent::PreviousProblem => {
-            if !model.tree.go_to_problem(&model.fleet, intent == Intent::PreviousProblem) {
-                model.say("no app needs anybody");
-            }
+        Turn::Issue(name, apps) => issue(model, name, &apps),
+    }
+}
+
+fn obey_common(model: &mut Model, common: Common) -> Option<Cmd> {
+    match common {
+        Common::Help => model.dialog = Some(Dialog::Help(Help::new(model.tab()))),
+        Common::Back => return back(model),
+        Common::Quit if model.tab() == Tab::Fleet => return quit(model),
+        Common::Quit => return back(model),
+        Common::QuitNow => return quit_now(model),
+        Common::Redraw => return Some(Cmd::Redraw),
+        Common::Suspend => return suspend(model),
+        Common::ReadAgain => {
+            let (page, world) = model.parts();
+            return Cmd::work([Request::Look].into_iter().chain(page.refresh(world)));
         }
-        Intent::Filter => {
-            let text = model.tree.filter().text().to_owned();
-            model.focus = Focus::Filter { before: text.clone(), text };
+        Common::Find => {
+            let before = model.page().sought();
+            model.dialog = Some(Dialog::Seek { field: Field::new(&before), before });
         }
-        Intent::Log => return open_log(model),
-        Intent::Issue(name) => return issue(model, name),
-        Intent::Help => model.focus = Focus::Help { top: 0 },
-        Intent::Back => {
-            if model.tree.filter().is_active() {
-                model.tree.set_filter("", &model.fleet);
-            }
-        }
-        Intent::Quit => return quit(model),
-        Intent::QuitNow => return quit_now(model),
-        Intent::Redraw => return Some(Cmd::Redraw),
-        Intent::Suspend => return suspend(model),
-        Intent::Follow => {}
+        Common::Go(tab) if tab == model.tab() => {}
+        Common::Go(tab) => return switch(model, |model| model.stack.select(tab)),
     }
     None
 }
 
-fn current_app(model: &Model) -> Option<AppPath> {
-    match model.tree.current() {
-        Some(Line::App(path)) => Some(path.clone()),
-        Some(Line::Group(_) | Line::Parent(..)) | None => None,
-    }
+/// Shows another screen: the one before is told to rest, the new one to begin.
+fn switch(model: &mut Model, change: impl FnOnce(&mut Model)) -> Option<Cmd> {
+    let (page, _) = model.parts();
+    let left = page.leave();
+    change(model);
+    let (page, world) = model.parts();
+    let entered = page.enter(world);
+    Cmd::work(left.into_iter().chain(entered))
 }
 
-fn open_log(model: &mut Model) -> Option<Cmd> {
-    let Some(app) = current_app(model) else {
-        model.say("a log belongs to an app: open the group and choose one");
-        return None;
-    };
-    model.focus = Focus::Log(LogView::new(app.clone()));
-    Some(Cmd::OpenLog(app))
-}
-
-fn issue(model: &mut Model, name: CmdName) -> Option<Cmd> {
-    if model.identity.is_read_only {
-        model.say("this console is read-only");
+/// One step back: inside the screen, then to the one before.
+fn back(model: &mut Model) -> Option<Cmd> {
+    let (page, world) = model.parts();
+    if page.back(world) || model.tab() == Tab::Fleet {
         return None;
     }
-    if let Link::Lost { why, .. } = &model.link {
+    switch(model, |model| {
+        model.stack.pop();
+    })
+}
+
+fn issue(model: &mut Model, name: CmdName, apps: &[AppPath]) -> Option<Cmd> {
+    let world = &mut model.world;
+    if world.identity.is_read_only {
+        world.say("this console is read-only");
+        return None;
+    }
+    if let Link::Lost { why, .. } = &world.link {
         let text = format!("actions are off until the database answers: {why}");
-        model.say(text);
+        world.say(text);
         return None;
     }
-    let line = model.tree.current()?.clone();
-    let confirm = Confirm::new(name, &line, &model.fleet, model.now.mono);
+    let line = model.table.tree.current()?.clone();
+    let _ = apps;
+    let confirm = Confirm::new(name, &line, &world.fleet, world.now.mono);
     if confirm.sent.is_empty() {
-        model.say(format!("{name} would change nothing for {}", line.name()));
+        world.say(format!("{name} would change nothing for {}", line.name()));
         return None;
     }
     if confirm.asks_for == Consent::Nothing {
-        return Some(Cmd::Submit { name, apps: confirm.sent });
+        return Cmd::work([Request::Submit { name, apps: confirm.sent }]);
     }
-    model.focus = Focus::Confirm(confirm);
+    model.dialog = Some(Dialog::Confirm(confirm));
     None
 }
 
 fn answer(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
-    let Focus::Confirm(confirm) = &mut model.focus else { return None };
-    if model.now.mono < confirm.opened + DEAF {
+    let Some(Dialog::Confirm(confirm)) = &mut model.dialog else { return None };
+    if model.world.now.mono < confirm.opened + DEAF {
         return None;
     }
     let is_yes = match (confirm.asks_for, event.code) {
         (_, KeyCode::Esc) => {
-            model.focus = Focus::Fleet;
+            model.dialog = None;
             return None;
         }
         (Consent::Yes | Consent::Nothing, KeyCode::Char('y' | 'Y')) => true,
         (Consent::Yes | Consent::Nothing, KeyCode::Char('n' | 'N' | 'q')) => {
-            model.focus = Focus::Fleet;
+            model.dialog = None;
             return None;
         }
         (Consent::Number, KeyCode::Char(digit @ '0'..='9')) if confirm.typed.len() < 6 => {
@@ -247,97 +273,55 @@ fn answer(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
         return None;
     }
     let (name, apps) = (confirm.name, std::mem::take(&mut confirm.sent));
-    model.focus = Focus::Fleet;
-    Some(Cmd::Submit { name, apps })
+    model.dialog = None;
+    Cmd::work([Request::Submit { name, apps }])
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]
-fn type_filter(model: &mut Model, event: KeyEvent) {
-    let Focus::Filter { text, before } = &mut model.focus else { return };
-    match event.code {
+fn type_sought(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
+    let Some(Dialog::Seek { field, before }) = &mut model.dialog else { return None };
+    let text = match event.code {
         KeyCode::Enter => {
-            model.focus = Focus::Fleet;
-            return;
+            model.dialog = None;
+            return None;
         }
         KeyCode::Esc => {
             let before = std::mem::take(before);
-            model.tree.set_filter(&before, &model.fleet);
-            model.focus = Focus::Fleet;
-            return;
+            model.dialog = None;
+            before
         }
-        KeyCode::Backspace => drop(text.pop()),
-        KeyCode::Char('u') if event.modifiers.contains(crossterm::event::KeyModifiers::CONTROL) => {
-            text.clear();
-        }
-        KeyCode::Char(c) if event.modifiers.difference(crossterm::event::KeyModifiers::SHIFT).is_empty() => {
-            if text.len() < 200 {
-                text.push(c);
+        _ if field.edit(event) => field.text(),
+        _ => return None,
+    };
+    seek(model, &text)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]
+fn help(model: &mut Model, event: KeyEvent) {
+    let Some(Dialog::Help(help)) = &mut model.dialog else { return };
+    if help.is_typing {
+        match event.code {
+            KeyCode::Enter => help.is_typing = false,
+            KeyCode::Esc => {
+                help.is_typing = false;
+                help.sought = Field::default();
             }
+            _ => drop(help.sought.edit(event)),
         }
-        _ => return,
+        return;
     }
-    let text = text.clone();
-    model.tree.set_filter(&text, &model.fleet);
-}
-
-fn log(model: &mut Model, intent: Intent) -> Option<Cmd> {
-    let height = model.page();
-    let page = isize::try_from(height).unwrap_or(isize::MAX);
-    let Focus::Log(log) = &mut model.focus else { return None };
-    match intent {
-        Intent::Up => log.scroll(-1, height),
-        Intent::Down => log.scroll(1, height),
-        Intent::PageUp => log.scroll(-page, height),
-        Intent::PageDown => log.scroll(page, height),
-        Intent::HalfUp => log.scroll(-(page / 2).max(1), height),
-        Intent::HalfDown => log.scroll((page / 2).max(1), height),
-        Intent::Top => log.show_start(),
-        Intent::Bottom | Intent::Follow => log.follow(),
-        Intent::Back | Intent::Quit => {
-            model.focus = Focus::Fleet;
-            return Some(Cmd::CloseLog);
-        }
-        Intent::Help => {
-            model.focus = Focus::Help { top: 0 };
-            return Some(Cmd::CloseLog);
-        }
-        Intent::QuitNow => return quit_now(model),
-        Intent::Redraw => return Some(Cmd::Redraw),
-        Intent::Suspend => return suspend(model),
-        Intent::Open
-        | Intent::Close
-        | Intent::OpenAll
-        | Intent::CloseAll
-        | Intent::NextProblem
-        | Intent::PreviousProblem
-        | Intent::Filter
-        | Intent::Log
-        | Intent::Issue(_) => {}
-    }
-    None
-}
-
-fn help(model: &mut Model, intent: Option<Intent>) -> Option<Cmd> {
-    let page = model.page();
-    let Focus::Help { top } = &mut model.focus else { return None };
-    let last = keymap::BINDINGS.len().saturating_sub(1);
-    match intent {
-        Some(Intent::Up) => *top = top.saturating_sub(1),
-        Some(Intent::Down) => *top = (*top + 1).min(last),
-        Some(Intent::PageUp | Intent::HalfUp) => *top = top.saturating_sub(page),
-        Some(Intent::PageDown | Intent::HalfDown) => *top = (*top + page).min(last),
-        Some(Intent::QuitNow) => return quit_now(model),
-        Some(Intent::Redraw) => return Some(Cmd::Redraw),
-        Some(Intent::Suspend) => return suspend(model),
-        Some(Intent::Back | Intent::Quit | Intent::Help) => model.focus = Focus::Fleet,
+    let rows = help.sections().iter().map(|(_, lines)| lines.len() + 2).sum();
+    match keymap::intent(help.tab, event) {
+        Some(Intent::Move(way)) => help.top = way.from(help.top, model.world.body(), rows),
+        Some(Intent::Common(Common::Find)) => help.is_typing = true,
+        Some(Intent::Common(Common::Back | Common::Quit | Common::Help)) => model.dialog = None,
         Some(_) | None => {}
     }
-    None
 }
 
 fn quit(model: &mut Model) -> Option<Cmd> {
-    if model.identity.is_attached {
-        model.focus = Focus::Leave { opened: model.now.mono };
+    if model.world.identity.is_attached {
+        model.dialog = Some(Dialog::Leave { opened: model.world.now.mono });
         return None;
     }
     Some(Cmd::Leave(Leave::Client))
@@ -345,7 +329,7 @@ fn quit(model: &mut Model) -> Option<Cmd> {
 
 /// A manager that stands still starts nothing, so an attached console asks what is meant.
 fn suspend(model: &mut Model) -> Option<Cmd> {
-    if model.identity.is_attached {
+    if model.world.identity.is_attached {
         return quit(model);
     }
     Some(Cmd::Suspend)
@@ -353,11 +337,12 @@ fn suspend(model: &mut Model) -> Option<Cmd> {
 
 /// ^c twice leaves; what is attached goes on without a console, since nothing was said against it.
 fn quit_now(model: &mut Model) -> Option<Cmd> {
-    let is_second = model.quit_asked.is_some_and(|at| model.now.mono < at + QUIT_AGAIN);
-    model.quit_asked = Some(model.now.mono);
-    match (is_second, model.identity.is_attached) {
+    let now = model.world.now.mono;
+    let is_second = model.quit_asked.is_some_and(|at| now < at + QUIT_AGAIN);
+    model.quit_asked = Some(now);
+    match (is_second, model.world.identity.is_attached) {
         (false, _) => {
-            model.say("^c again leaves");
+            model.world.say("^c again leaves");
             None
         }
         (true, true) => Some(Cmd::Leave(Leave::Headless)),
@@ -372,7 +357,7 @@ fn leave_dialog(model: &mut Model, event: KeyEvent, is_deaf: bool) -> Option<Cmd
         KeyCode::Char('b') => Some(Cmd::Leave(Leave::Headless)),
         KeyCode::Char('s') => Some(Cmd::Leave(Leave::Stop)),
         KeyCode::Esc | KeyCode::Char('q') => {
-            model.focus = Focus::Fleet;
+            model.dialog = None;
             None
         }
         _ => None,

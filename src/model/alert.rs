@@ -66,4 +66,10 @@ pub struct AlertRow {
     pub delivered: Option<Timestamp>,
     /// When it was over: the app was enabled again.
     pub cleared: Option<Timestamp>,
+    /// The run that brought it about.
+    pub run: Option<RunId>,
+    /// Who looks after it, and since when.
+    pub acknowledged: Option<(String, Timestamp)>,
+    /// Until when it is not to be shown.
+    pub muted_until: Option<Timestamp>,
 }

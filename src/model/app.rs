@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    AppId, AppPath, CmdFlag, CmdName, CommandId, FatalFlag, Progress, Revision, RunId, RunStatus, Schedule,
-    Timestamp, UnknownCode,
+    AppId, AppPath, CmdFlag, CmdName, CommandId, FatalFlag, Part, Progress, Revision, RunId, RunStatus,
+    Schedule, Timestamp, UnknownCode,
 };
 
 /// What the row of an app defines: people and programs write it, the manager obeys.
@@ -69,6 +69,12 @@ pub struct Policy {
     pub log_limit: u64,
     /// The output of so many runs is kept.
     pub log_keep: u32,
+    /// Only managers that serve this pool may run it; `None`: all may.
+    pub pool: Option<Part>,
+    /// What happens when its manager is lost.
+    pub failover: Failover,
+    /// Whether commands to it are never sent without a question.
+    pub protected: bool,
 }
 
 impl Default for Policy {
@@ -81,6 +87,9 @@ impl Default for Policy {
             max_runtime: None,
             log_limit: 10 * 1024 * 1024,
             log_keep: 20,
+            pool: None,
+            failover: Failover::Never,
+            protected: false,
         }
     }
 }
@@ -119,6 +128,47 @@ impl FromStr for CatchUp {
     }
 }
 
+/// What happens to an app when its manager is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failover {
+    /// It belongs to that manager, and runs on whatever happens to the database.
+    Never,
+    /// A person gives it to others, once it is sure that the host is dead.
+    Manual,
+    /// Others take it over. There is never more than one run: its shim ends the run when the
+    /// manager cannot renew its lease.
+    Exclusive,
+    /// Others take it over. The old run may still live: nothing ends it.
+    AtLeastOnce,
+}
+
+impl Failover {
+    /// All values.
+    pub const ALL: [Self; 4] = [Self::Never, Self::Manual, Self::Exclusive, Self::AtLeastOnce];
+
+    /// The word that the database stores.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Manual => "manual",
+            Self::Exclusive => "exclusive",
+            Self::AtLeastOnce => "at_least_once",
+        }
+    }
+}
+
+impl FromStr for Failover {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        Self::ALL
+            .into_iter()
+            .find(|value| value.word() == text)
+            .ok_or_else(|| UnknownCode::new("failover", text))
+    }
+}
+
 /// The columns of an app's row that only the manager writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppState {
@@ -138,7 +188,7 @@ pub struct AppState {
     pub fatal: Option<Box<Fatal>>,
     /// Which limit keeps a due run waiting.
     pub waiting_for: Option<String>,
-    /// Who runs it.
+    /// Whose app it is: the manager that runs it.
     pub manager: Option<String>,
 }
 
@@ -204,6 +254,8 @@ pub struct AppRow {
     pub asked_next_run: Option<Timestamp>,
     /// How many times the manager has written the row.
     pub sequence: u64,
+    /// Grows with every change of its manager: what an earlier owner does can be told by it.
+    pub epoch: u64,
     /// Whether the row has its key; the manager fills it in where it is missing.
     pub is_named: bool,
     /// Why the row was set aside before; `None` for a good row.

@@ -65,6 +65,10 @@ pub struct NewCommand {
     pub time: Timestamp,
     /// After this moment it is not carried out any more.
     pub expires: Option<Timestamp>,
+    /// The name of the commands that are sent together with it.
+    pub batch: Option<String>,
+    /// Why it is sent, for people.
+    pub note: Option<String>,
 }
 
 /// A command without a verdict, as the manager takes it from the ledger.
@@ -136,4 +140,8 @@ pub struct CommandRow {
     pub executed: Option<Timestamp>,
     /// Why it was not executed.
     pub reason: Option<String>,
+    /// The name of the commands that were sent together with it.
+    pub batch: Option<String>,
+    /// Why it was sent, for people.
+    pub note: Option<String>,
 }

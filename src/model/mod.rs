@@ -19,7 +19,9 @@ mod status;
 mod time;
 
 pub use alert::{Alert, AlertKind, AlertRow};
-pub use app::{App, AppRow, AppState, CatchUp, Fatal, FaultyRow, LastCommand, Policy, Program, Registered};
+pub use app::{
+    App, AppRow, AppState, CatchUp, Failover, Fatal, FaultyRow, LastCommand, Policy, Program, Registered,
+};
 pub use change::{AppUpdate, Change, Refusal, RunOpening, Skip, SkipReason};
 pub use command::{Command, CommandRow, CommandSource, NewCommand, Verdict};
 pub use cron::{Cron, CronError, Pattern};

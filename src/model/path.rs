@@ -39,6 +39,15 @@ impl Part {
     }
 }
 
+/// A name by itself, such as that of a pool.
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::new(text).map_err(|error| format!("invalid name {:?}: {}", error.text, error.why))
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use crate::model::{AppPath, CatchUp, Minutes, Policy, Program, Schedule};
+use crate::model::{AppPath, CatchUp, Failover, Minutes, Part, Policy, Program, Schedule};
 
 /// The definition columns of a row, as they are stored.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,6 +29,9 @@ pub(super) struct Definition {
     pub(super) max_runtime: Option<f64>,
     pub(super) log_limit: i64,
     pub(super) log_keep: i64,
+    pub(super) pool: Option<String>,
+    pub(super) failover: String,
+    pub(super) protected: bool,
 }
 
 /// The parts of an app that its definition columns make.
@@ -106,6 +109,11 @@ impl Definition {
         let max_runtime = self.max_runtime.and_then(|value| {
             faults.note(Minutes::new(value).map_err(|error| format!("max_runtime: {error}")))
         });
+        let pool = self
+            .pool
+            .as_deref()
+            .and_then(|pool| faults.note(pool.parse::<Part>().map_err(|error| format!("pool: {error}"))));
+        let failover = faults.note(self.failover.parse::<Failover>());
         Policy {
             catch_up: catch_up.unwrap_or(CatchUp::Latest),
             catch_up_limit: u32::try_from(catch_up_limit).unwrap_or(1),
@@ -114,6 +122,9 @@ impl Definition {
             max_runtime: max_runtime.map(Minutes::duration),
             log_limit: u64::try_from(log_limit).unwrap_or(0),
             log_keep: u32::try_from(log_keep).unwrap_or(0),
+            pool,
+            failover: failover.unwrap_or(Failover::Never),
+            protected: self.protected,
         }
     }
 
@@ -149,6 +160,9 @@ impl Definition {
             max_runtime: policy.max_runtime.map(|limit| limit.as_secs_f64() / 60.0),
             log_limit: i64::try_from(policy.log_limit).unwrap_or(i64::MAX),
             log_keep: policy.log_keep.into(),
+            pool: policy.pool.as_ref().map(ToString::to_string),
+            failover: policy.failover.word().to_owned(),
+            protected: policy.protected,
         }
     }
 }

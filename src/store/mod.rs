@@ -7,6 +7,7 @@ mod definition;
 mod error;
 mod memory;
 mod postgres;
+mod query;
 mod sqlite;
 
 use async_trait::async_trait;
@@ -15,11 +16,12 @@ use tokio::sync::watch;
 pub use error::StoreError;
 pub use memory::{MemoryStore, Tables};
 pub use postgres::PostgresStore;
+pub use query::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
 pub use sqlite::{OpenMode, SqliteStore};
 
 use crate::model::{
-    AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Limits, ManagerRow,
-    NewCommand, Part, Refusal, Registered, Revision, Run, RunId, Skip, Snapshot, Timestamp,
+    AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Limits,
+    ManagerRow, NewCommand, Part, Refusal, Registered, Revision, Run, RunId, Skip, Snapshot, Timestamp,
 };
 
 /// At most so many rows of the apps table come in one answer of [`OperatorStore::changes_since`].
@@ -38,23 +40,27 @@ pub trait OperatorStore: Send + Sync {
     /// so callers look by themselves now and then.
     fn changed(&self) -> watch::Receiver<u64>;
 
-    /// Enters commands into the ledger, all or none, in this order.
+    /// Enters commands into the ledger, all or none, in this order. A batch that is there already is
+    /// not entered again: its commands are given back.
     async fn submit(&self, commands: Vec<NewCommand>) -> Result<Vec<CommandId>, StoreError>;
 
     /// These commands of the ledger; unknown ids are left out.
     async fn commands(&self, ids: Vec<CommandId>) -> Result<Vec<CommandRow>, StoreError>;
 
-    /// The latest commands, newest first, of one app or of all.
-    async fn recent_commands(&self, app: Option<AppId>, limit: u32) -> Result<Vec<CommandRow>, StoreError>;
+    /// Commands of the ledger, newest first.
+    async fn ledger(&self, query: LedgerQuery) -> Result<Vec<CommandRow>, StoreError>;
 
     /// Runs, newest first.
     async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError>;
 
     /// Times that were due and did not become runs, newest first.
-    async fn skips(&self, app: AppId, limit: u32) -> Result<Vec<Skip>, StoreError>;
+    async fn skips(&self, query: SkipQuery) -> Result<Vec<Skip>, StoreError>;
 
     /// Alerts, newest first.
-    async fn alerts(&self, app: Option<AppId>, limit: u32) -> Result<Vec<AlertRow>, StoreError>;
+    async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertRow>, StoreError>;
+
+    /// Notes something on alerts. What is over already stays as it is.
+    async fn note_alerts(&self, alerts: Vec<AlertId>, note: AlertNote) -> Result<(), StoreError>;
 
     /// The managers that serve or served this database.
     async fn managers(&self) -> Result<Vec<ManagerRow>, StoreError>;
@@ -111,19 +117,6 @@ pub trait Store: OperatorStore {
 pub struct Committed {
     /// Runs that were not opened, and why. Everything else was written.
     pub refused: Vec<(RunId, Refusal)>,
-}
-
-/// Which runs are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HistoryQuery {
-    /// Of these apps only; empty: of all.
-    pub apps: Vec<AppId>,
-    /// This run only.
-    pub run: Option<RunId>,
-    /// Begun before this moment.
-    pub before: Option<Timestamp>,
-    /// At most so many.
-    pub limit: u32,
 }
 
 /// An app that is to be registered, or a new definition of one.

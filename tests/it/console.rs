@@ -26,7 +26,7 @@ fn a_client_shows_the_fleet_and_starts_and_stops_an_app() {
     terminal.press("l");
     terminal.until_text("hello from the app");
     terminal.press("\x1b");
-    terminal.until_text("[fleet]");
+    terminal.until_text("[1 Fleet]");
     terminal.press("x");
     terminal.answer("STOP croatia/fina/companies?", "y", |screen| !screen.contains("do it"));
     fleet.until("croatia/fina/companies", "is stopped by the key", |row| {
@@ -36,9 +36,9 @@ fn a_client_shows_the_fleet_and_starts_and_stops_an_app() {
     let source = fleet.query("SELECT DISTINCT cmd_source FROM commands");
     assert_eq!(format!("{source:?}"), "[[Text(\"console\")]]");
     terminal.press("?");
-    terminal.until_text("next app that needs somebody");
+    terminal.until_text("next problem");
     terminal.press("q");
-    terminal.until_text("[fleet]");
+    terminal.until_text("[1 Fleet]");
     terminal.press("q");
     assert_eq!(terminal.code(), 0);
     terminal.until("the screen before is there again", |_| true);
@@ -146,7 +146,7 @@ fn sizes_change_down_to_one_cell() {
         terminal.press("j");
     }
     terminal.press("?");
-    terminal.until_text("next app that needs somebody");
+    terminal.until_text("next problem");
     terminal.press("qq");
     assert_eq!(terminal.code(), 0);
 }

@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use tokio::time::Instant;
+
+use crate::fleet::PATIENCE;
 
 /// An empty schema; it is dropped with this.
 pub(crate) struct Schema {
@@ -39,6 +43,11 @@ impl Schema {
         run(&self.url, sql);
     }
 
+    /// The only number that a query gives; from within a test's own event loop, too.
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        std::thread::scope(|scope| scope.spawn(|| number(&self.url, sql)).join().unwrap())
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -65,6 +74,18 @@ pub(crate) fn with(url: &str, parameters: &str) -> String {
     format!("{url}{}{parameters}", if url.contains('?') { '&' } else { '?' })
 }
 
+/// Asks until there is an answer.
+pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 fn run(url: &str, sql: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -72,6 +93,16 @@ fn run(url: &str, sql: &str) {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     });
+}
+
+fn number(url: &str, sql: &str) -> i64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        let row = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        row.get(0)
+    })
 }
 
 struct Server {

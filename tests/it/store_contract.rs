@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use dcm::model::{
     Alert, AlertKind, App, AppId, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
-    CommandSource, Ending, Exit, ManagerRow, NewCommand, Policy, Program, Refusal, Registered, Report,
-    Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict,
+    CommandSource, Ending, Exit, Failover, ManagerRow, NewCommand, Policy, Program, Refusal, Registered,
+    Report, Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict,
     parse_timestamp,
 };
 use dcm::store::{
-    Existing, HistoryQuery, MemoryStore, OpenMode, PostgresStore, Registration, SqliteStore, Store,
-    StoreError,
+    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, OpenMode, PostgresStore,
+    Registration, SkipQuery, SqliteStore, Store, StoreError,
 };
 
 use crate::postgres::Schema;
@@ -45,6 +45,10 @@ contract! {
     a_run_that_the_database_lost_is_entered_whole
     a_run_does_not_end_before_it_began
     it_is_known_how_far_calendars_are_accounted_for
+    runs_of_a_window_are_those_that_overlap_it
+    skips_of_a_window_are_found
+    alerts_are_acknowledged_muted_and_read_by_page
+    the_ledger_is_read_by_page_person_command_and_batch
 }
 
 fn on_memory(test: impl AsyncFnOnce(&dyn Store)) {
@@ -83,7 +87,13 @@ fn app(path: &str) -> App {
         path,
         program: Program { command: Some(vec!["true".to_owned(), "a b".to_owned()]), ..Program::default() },
         schedule: Schedule { interval: Some("0.5".parse().unwrap()), ..Schedule::default() },
-        policy: Policy { max_runtime: Some(Duration::from_secs(90)), ..Policy::default() },
+        policy: Policy {
+            max_runtime: Some(Duration::from_secs(90)),
+            pool: Some("eu-1".parse().unwrap()),
+            failover: Failover::Exclusive,
+            protected: true,
+            ..Policy::default()
+        },
         disabled: false,
     }
 }
@@ -268,6 +278,8 @@ async fn submit(store: &dyn Store, app: AppId, name: CmdName) -> CommandId {
         source: CommandSource::Console,
         time: noon(),
         expires: Some(at("2026-11-24T00:00:00Z")),
+        batch: None,
+        note: None,
     };
     store.submit(vec![command]).await.unwrap()[0]
 }
@@ -291,7 +303,8 @@ async fn commands_get_one_verdict(store: &dyn Store) {
     assert_eq!((rows[1].flag, rows[1].executed), (CmdFlag::Pending, None));
     assert_eq!(store.pending_commands(CommandId(0)).await.unwrap().len(), 1);
     assert_eq!(store.pending_commands(second).await.unwrap(), []);
-    let recent = store.recent_commands(Some(id), 1).await.unwrap();
+    let recent =
+        store.ledger(LedgerQuery { app: Some(id), limit: 1, ..LedgerQuery::default() }).await.unwrap();
     assert_eq!(recent[0].id, second);
 }
 
@@ -413,12 +426,19 @@ async fn skips_and_alerts_are_kept_once(store: &dyn Store) {
     for _ in 0..2 {
         commit(store, vec![Change::Skipped(skip.clone()), Change::AlertRaised(alert.clone())]).await;
     }
-    assert_eq!(store.skips(id, 10).await.unwrap(), [skip]);
-    let alerts = store.alerts(Some(id), 10).await.unwrap();
+    assert_eq!(
+        store.skips(SkipQuery { apps: vec![id], limit: 10, ..SkipQuery::default() }).await.unwrap(),
+        [skip]
+    );
+    let alerts =
+        store.alerts(AlertQuery { app: Some(id), limit: 10, ..AlertQuery::default() }).await.unwrap();
     assert_eq!(alerts.len(), 1);
     assert_eq!((alerts[0].message.as_str(), alerts[0].cleared), ("it failed", None));
     commit(store, vec![Change::AlertsCleared { app: id, at: noon() }]).await;
-    assert_eq!(store.alerts(None, 10).await.unwrap()[0].cleared, Some(noon()));
+    assert_eq!(
+        store.alerts(AlertQuery { limit: 10, ..AlertQuery::default() }).await.unwrap()[0].cleared,
+        Some(noon())
+    );
 }
 
 async fn limits_are_set_and_lifted(store: &dyn Store) {
@@ -496,4 +516,164 @@ async fn it_is_known_how_far_calendars_are_accounted_for(store: &dyn Store) {
     let skip = Skip { app: id, first: noon(), last, slots: None, reason: SkipReason::Superseded, at: last };
     commit(store, vec![Change::Skipped(skip)]).await;
     assert_eq!(accounted().await, Some(last));
+}
+
+async fn runs_of_a_window_are_those_that_overlap_it(store: &dyn Store) {
+    let first = register(store, "a/b/c").await;
+    let other = register(store, "a/b/d").await;
+    let open = |app, number, begin: &str| {
+        let Change::RunOpened(opening) = opening(app, run(number)) else { unreachable!() };
+        Change::RunOpened(RunOpening { at: at(begin), ..opening })
+    };
+    let close = |app, number, begin: &str, end: &str| Change::RunClosed {
+        run: run(number),
+        app,
+        closing: Closing {
+            started: Some(at(begin)),
+            ended: at(end),
+            ..closing(Ending::Exited(Exit::Code(0)))
+        },
+    };
+    let times = [
+        ("2026-11-23T08:00:00Z", "2026-11-23T09:00:00Z"),
+        ("2026-11-23T09:30:00Z", "2026-11-23T10:30:00Z"),
+        ("2026-11-23T11:00:00Z", "2026-11-23T11:10:00Z"),
+        ("2026-11-23T12:00:00Z", "2026-11-23T12:10:00Z"),
+    ];
+    for (number, (begin, end)) in (1..).zip(times) {
+        commit(store, vec![open(first, number, begin), close(first, number, begin, end)]).await;
+    }
+    commit(store, vec![open(other, 9, "2026-11-23T07:00:00Z")]).await;
+    let found = async |apps: Vec<AppId>, since: &str, before: &str| {
+        let query = HistoryQuery {
+            apps,
+            since: Some(at(since)),
+            before: Some(at(before)),
+            limit: 10,
+            ..HistoryQuery::default()
+        };
+        let runs = store.history(query).await.unwrap();
+        runs.into_iter().map(|run| run.run).collect::<Vec<_>>()
+    };
+    let both = vec![first, other];
+    let (ten, noon) = ("2026-11-23T10:00:00Z", "2026-11-23T12:00:00Z");
+    assert_eq!(found(both.clone(), ten, noon).await, [run(3), run(2), run(9)]);
+    assert_eq!(found(vec![first], ten, noon).await, [run(3), run(2)]);
+    assert_eq!(found(both, "2026-11-23T09:10:00Z", "2026-11-23T09:20:00Z").await, [run(9)]);
+    assert_eq!(found(vec![], ten, noon).await, [], "no app, no run");
+    let query = HistoryQuery { apps: vec![first], since: Some(at(ten)), limit: 1, ..HistoryQuery::default() };
+    assert_eq!(store.history(query).await.unwrap()[0].run, run(4), "the newest come first");
+}
+
+async fn skips_of_a_window_are_found(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let other = register(store, "a/b/d").await;
+    let skip = |app, first: &str, last: &str| Skip {
+        app,
+        first: at(first),
+        last: at(last),
+        slots: Some(2),
+        reason: SkipReason::Missed,
+        at: at(last),
+    };
+    let early = skip(id, "2026-11-23T08:00:00Z", "2026-11-23T09:00:00Z");
+    let late = skip(id, "2026-11-23T11:00:00Z", "2026-11-23T11:30:00Z");
+    let foreign = skip(other, "2026-11-23T11:00:00Z", "2026-11-23T11:10:00Z");
+    commit(store, [&early, &late, &foreign].map(|skip| Change::Skipped(skip.clone())).into()).await;
+    let query = |apps: &[AppId], since: Option<&str>, before: Option<&str>| SkipQuery {
+        apps: apps.to_vec(),
+        since: since.map(at),
+        before: before.map(at),
+        limit: 10,
+    };
+    let nine = Some("2026-11-23T09:00:00Z");
+    assert_eq!(store.skips(query(&[id], None, None)).await.unwrap(), [late.clone(), early.clone()]);
+    assert_eq!(store.skips(query(&[id], None, nine)).await.unwrap(), std::slice::from_ref(&early));
+    assert_eq!(
+        store.skips(query(&[id, other], Some("2026-11-23T09:00:01Z"), None)).await.unwrap(),
+        [late, foreign]
+    );
+    assert_eq!(store.skips(query(&[id], nine, Some("2026-11-23T10:00:00Z"))).await.unwrap(), [early]);
+    assert_eq!(store.skips(query(&[], None, None)).await.unwrap(), []);
+}
+
+async fn alerts_are_acknowledged_muted_and_read_by_page(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let raise = |number| {
+        Change::AlertRaised(Alert {
+            app: id,
+            kind: AlertKind::UnexpectedBehavior,
+            run: run(number),
+            message: format!("it failed {number} times"),
+            raised: noon(),
+        })
+    };
+    commit(store, vec![raise(1), Change::AlertsCleared { app: id, at: noon() }, raise(2), raise(3)]).await;
+    let read = async |open_only, before, limit| {
+        store.alerts(AlertQuery { app: None, open_only, before, limit }).await.unwrap()
+    };
+    let all = read(false, None, 10).await;
+    assert_eq!(all.iter().map(|alert| alert.run).collect::<Vec<_>>(), [run(3), run(2), run(1)].map(Some));
+    assert_eq!(read(true, None, 10).await.len(), 2);
+    assert_eq!(read(false, None, 2).await, all[..2]);
+    assert_eq!(read(false, Some(all[1].id), 2).await, all[2..], "the next page");
+    let ids: Vec<_> = all.iter().map(|alert| alert.id).collect();
+    let note = async |note| store.note_alerts(ids.clone(), note).await.unwrap();
+    note(AlertNote::Acknowledged { by: "marko".to_owned(), at: noon() }).await;
+    let until = at("2026-11-23T13:00:00Z");
+    note(AlertNote::Muted(Some(until))).await;
+    let noted = read(false, None, 10).await;
+    let marko = Some(("marko".to_owned(), noon()));
+    assert_eq!((&noted[0].acknowledged, noted[0].muted_until), (&marko, Some(until)));
+    assert_eq!((&noted[2].acknowledged, noted[2].muted_until), (&None, None), "what is over stays");
+    note(AlertNote::Unacknowledged).await;
+    note(AlertNote::Muted(None)).await;
+    assert_eq!(read(false, None, 10).await, all);
+    store.note_alerts(vec![], AlertNote::Unacknowledged).await.unwrap();
+}
+
+async fn the_ledger_is_read_by_page_person_command_and_batch(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let other = register(store, "a/b/d").await;
+    let new = |app, name, by: &str, time: &str, batch: Option<&str>| NewCommand {
+        app,
+        name,
+        args: None,
+        by: by.to_owned(),
+        source: CommandSource::Cli,
+        time: at(time),
+        expires: None,
+        batch: batch.map(str::to_owned),
+        note: batch.map(|_| "proxy ban, ticket 4411".to_owned()),
+    };
+    let early = "2026-11-23T11:00:00Z";
+    let late = "2026-11-23T12:00:00Z";
+    let both = vec![
+        new(id, CmdName::Stop, "Marko", late, Some("b1")),
+        new(other, CmdName::Stop, "Marko", late, Some("b1")),
+    ];
+    store.submit(vec![new(id, CmdName::Start, "ana", early, None)]).await.unwrap();
+    let sent = store.submit(both.clone()).await.unwrap();
+    assert_eq!(store.submit(both).await.unwrap(), sent, "a batch is entered once");
+    store.submit(vec![new(id, CmdName::Start, "Marko", late, Some("b1"))]).await.unwrap();
+    let find = async |query: LedgerQuery| {
+        let rows = store.ledger(LedgerQuery { limit: 10, ..query }).await.unwrap();
+        rows.into_iter().map(|row| row.id.0).collect::<Vec<_>>()
+    };
+    let all = find(LedgerQuery::default()).await;
+    assert_eq!(all.len(), 4);
+    assert!(all.is_sorted_by(|a, b| a > b), "newest first: {all:?}");
+    let second_page = LedgerQuery { before: Some(CommandId(all[1])), ..LedgerQuery::default() };
+    assert_eq!(find(second_page).await, all[2..]);
+    let marko = LedgerQuery { by: Some("mar".to_owned()), ..LedgerQuery::default() };
+    assert_eq!(find(marko).await, all[..3]);
+    assert_eq!(
+        find(LedgerQuery { name: Some(CmdName::Start), ..LedgerQuery::default() }).await,
+        [all[0], all[3]]
+    );
+    assert_eq!(find(LedgerQuery { since: Some(at(late)), ..LedgerQuery::default() }).await, all[..3]);
+    assert_eq!(find(LedgerQuery { app: Some(other), ..LedgerQuery::default() }).await, [all[1]]);
+    assert_eq!(find(LedgerQuery { batch: Some("b1".to_owned()), ..LedgerQuery::default() }).await, all[..3]);
+    let row = store.commands(sent).await.unwrap().remove(0);
+    assert_eq!((row.batch.as_deref(), row.note.as_deref()), (Some("b1"), Some("proxy ban, ticket 4411")));
 }

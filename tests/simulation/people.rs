@@ -114,6 +114,8 @@ impl World {
             source: CommandSource::Cli,
             time: self.wall(),
             expires,
+            batch: None,
+            note: None,
         };
         let id = self.database.tables.submit(&new);
         self.note(|| format!("command {id} {name} for {app:?}"));

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::line_of;
-use crate::model::{App, AppId, AppPath, CatchUp, Cron, Minutes, Policy, Program, Schedule};
+use crate::model::{App, AppId, AppPath, CatchUp, Cron, Failover, Minutes, Part, Policy, Program, Schedule};
 
 /// One `[[app]]` table.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +126,9 @@ impl Parser<'_> {
             "max_runtime" => policy.max_runtime = self.minutes(name, value).map(Minutes::duration),
             "log_limit" => policy.log_limit = self.whole(name, value, 4096, 1 << 40),
             "log_keep" => policy.log_keep = self.whole(name, value, 0, 1_000_000),
+            "pool" => policy.pool = self.parsed::<Part>(name, value),
+            "failover" => policy.failover = self.parsed::<Failover>(name, value).unwrap_or(policy.failover),
+            "protected" => policy.protected = self.boolean(name, value).unwrap_or_default(),
             _ => return false,
         }
         true

@@ -85,6 +85,15 @@ fn policies(policy: &Policy, put: &mut impl FnMut(&str, Value)) {
     if policy.log_keep != default.log_keep {
         put("log_keep", i64::from(policy.log_keep).into());
     }
+    if let Some(pool) = &policy.pool {
+        put("pool", pool.as_str().into());
+    }
+    if policy.failover != default.failover {
+        put("failover", policy.failover.word().into());
+    }
+    if policy.protected {
+        put("protected", true.into());
+    }
 }
 
 /// A number without decimals where it has none.

@@ -65,6 +65,11 @@ fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
     }
     policy.log_limit = definition.log_limit.unwrap_or(policy.log_limit);
     policy.log_keep = definition.log_keep.unwrap_or(policy.log_keep);
+    if let Some(pool) = definition.pool {
+        policy.pool = pool.into_option();
+    }
+    policy.failover = definition.failover.unwrap_or(policy.failover);
+    policy.protected = definition.protected.unwrap_or(policy.protected);
     check_command(program.command.as_deref())
 }
 

@@ -21,8 +21,8 @@ const TEXT: &str = "#d6d8df";
 
 /// The 16 colours, somewhat softer than those of xterm on this background.
 const BASIC: [&str; 16] = [
-    "#3b3f4a", "#e06c6c", "#7fc27a", "#d9b65f", "#6c9fe0", "#c084d6", "#5fb8bf", "#c8cbd4", "#7b808e", "#ff8a80",
-    "#a5e075", "#ffd866", "#82aaff", "#e0a0f0", "#7fe0e0", "#ffffff",
+    "#3b3f4a", "#e06c6c", "#7fc27a", "#d9b65f", "#6c9fe0", "#c084d6", "#5fb8bf", "#c8cbd4", "#7b808e",
+    "#ff8a80", "#a5e075", "#ffd866", "#82aaff", "#e0a0f0", "#7fe0e0", "#ffffff",
 ];
 
 /// Draws the screen. Each run of text is told its length, so that the grid holds with any font.
@@ -96,7 +96,10 @@ fn runs(line: &[Cell]) -> Vec<Run> {
 fn background(run: &Run, top: usize, svg: &mut String) {
     if let Some(paper) = &run.paper {
         let (x, width) = (MARGIN + run.at * WIDTH, run.cells * WIDTH);
-        let _ = writeln!(svg, "<rect x=\"{x}\" y=\"{top}\" width=\"{width}\" height=\"{HEIGHT}\" fill=\"{paper}\"/>");
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{x}\" y=\"{top}\" width=\"{width}\" height=\"{HEIGHT}\" fill=\"{paper}\"/>"
+        );
     }
 }
 
@@ -111,7 +114,11 @@ fn text(run: &Run, top: usize, svg: &mut String) {
     let trailing = run.text.len() - run.text.trim_end().len();
     let cells = run.cells - lead - trailing;
     let (x, y) = (MARGIN + (run.at + lead) * WIDTH, top + BASE);
-    let _ = write!(svg, "<text x=\"{x}\" y=\"{y}\" textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\"", cells * WIDTH);
+    let _ = write!(
+        svg,
+        "<text x=\"{x}\" y=\"{y}\" textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\"",
+        cells * WIDTH
+    );
     if run.ink != TEXT {
         let _ = write!(svg, " fill=\"{}\"", run.ink);
     }
@@ -192,6 +199,8 @@ mod tests {
                    fill=\"#e06c6c\" font-weight=\"bold\">&lt;b&gt;</text>";
         assert!(picture.contains(tag), "{picture}");
         assert!(picture.contains("<rect x=\"82\" y=\"10\" width=\"32\" height=\"17\" fill=\"#d6d8df\"/>"));
-        assert!(picture.contains(" textLength=\"32\" lengthAdjust=\"spacingAndGlyphs\" fill=\"#1b1d23\">漢 x"));
+        assert!(
+            picture.contains(" textLength=\"32\" lengthAdjust=\"spacingAndGlyphs\" fill=\"#1b1d23\">漢 x")
+        );
     }
 }

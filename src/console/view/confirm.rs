@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::widgets::{Block, Clear, Widget as _};
 
 use super::text::put;
-use crate::console::confirm::{Confirm, Consent};
+use crate::console::dialog::confirm::{Confirm, Consent};
 use crate::console::model::Model;
 use crate::console::theme::Theme;
 
@@ -39,7 +39,7 @@ pub(super) fn draw(confirm: &Confirm, theme: Theme, buffer: &mut Buffer, area: R
 }
 
 pub(super) fn draw_leave(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    let running = model.fleet.total.running;
+    let running = model.world.fleet.total.running;
     let lines = [
         ("The manager lives in this console.".to_owned(), Style::new()),
         (format!("{running} apps are running; they run on either way."), Style::new()),

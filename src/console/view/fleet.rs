@@ -4,11 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::text::{clock, count, put, put_right, span};
+use super::text::{clock, count, put, put_right, span, top_of};
 use crate::console::fleet::{Condition, Row, Sums};
-use crate::console::model::{Link, Model};
+use crate::console::model::Model;
+use crate::console::screen::tree::Line;
 use crate::console::theme::Theme;
-use crate::console::tree::Line;
+use crate::console::world::Link;
 use crate::model::{CmdFlag, FatalFlag, Timestamp};
 
 /// Below this width a table has no room for counters.
@@ -101,19 +102,20 @@ impl Layout {
 
 pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let layout = Layout::of(area.width);
-    rule(model, theme, buffer, area);
-    put(buffer, area, 1, 1, "NAME", theme.faint());
+    let filter = model.table.tree.filter();
+    let title = if filter.is_active() { format!("NAME  /{}", filter.text()) } else { "NAME".to_owned() };
+    put(buffer, Rect { width: layout.name, ..area }, 0, 1, &title, theme.faint());
     for (column, at) in &layout.columns {
-        cell(buffer, area, 1, (*column, *at), column.title(), theme.faint());
+        cell(buffer, area, 0, (*column, *at), column.title(), theme.faint());
     }
-    let lines = model.tree.lines();
-    let height = usize::from(area.height.saturating_sub(2));
-    let top = top_of(model.tree.cursor(), height, lines.len());
-    let is_old = matches!(model.link, Link::Lost { .. });
+    let lines = model.table.tree.lines();
+    let height = usize::from(area.height.saturating_sub(1));
+    let top = top_of(model.table.tree.cursor(), height, lines.len());
+    let is_old = matches!(model.world.link, Link::Lost { .. });
     for (offset, line) in lines.iter().skip(top).take(height).enumerate() {
-        let row = u16::try_from(offset).unwrap_or(u16::MAX) + 2;
+        let row = u16::try_from(offset).unwrap_or(u16::MAX) + 1;
         draw_line(model, theme, buffer, area, (row, line), &layout);
-        let style = match (top + offset == model.tree.cursor(), is_old) {
+        let style = match (top + offset == model.table.tree.cursor(), is_old) {
             (true, _) => theme.cursor(),
             (false, true) => theme.faint(),
             (false, false) => continue,
@@ -121,33 +123,16 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
         buffer.set_style(Rect { y: area.y + row, height: 1, ..area }, style);
     }
     if lines.is_empty() && height > 0 {
-        put(buffer, area, 2, 1, empty_text(model), theme.faint());
+        put(buffer, area, 1, 1, empty_text(model), theme.faint());
     }
 }
 
 fn empty_text(model: &Model) -> &'static str {
-    match (&model.link, model.tree.filter().is_active()) {
+    match (&model.world.link, model.table.tree.filter().is_active()) {
         (Link::Fresh, _) => "reading the fleet ...",
         (_, true) => "no app is like that; esc shows all",
         (_, false) => "no apps are registered; dcm app add GROUP/PARENT/APP registers one",
     }
-}
-
-/// The window follows the cursor and keeps it off the edges.
-fn top_of(cursor: usize, height: usize, lines: usize) -> usize {
-    let margin = (height / 4).min(3);
-    cursor.saturating_sub(height.saturating_sub(margin + 1)).min(lines.saturating_sub(height))
-}
-
-fn rule(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    let line: String = std::iter::repeat_n(theme.glyphs.rule, usize::from(area.width)).collect();
-    put(buffer, area, 0, 0, &line, theme.faint());
-    let at = put(buffer, area, 0, 1, "[fleet]", theme.strong());
-    if model.tree.filter().is_active() {
-        put(buffer, area, 0, at + 1, &format!(" filter: {} ", model.tree.filter().text()), theme.strong());
-    }
-    let rows = format!(" {} rows ", count(model.tree.lines().len() as u64));
-    put_right(buffer, area, 0, area.width.saturating_sub(1), &rows, theme.faint());
 }
 
 fn cell(buffer: &mut Buffer, area: Rect, row: u16, (column, at): (Column, u16), text: &str, style: Style) {
@@ -168,24 +153,24 @@ fn draw_line(
     layout: &Layout,
 ) {
     let name_area = Rect { width: layout.name, ..area };
-    let fold = if model.tree.is_opened(line) { theme.glyphs.opened } else { theme.glyphs.closed };
+    let fold = if model.table.tree.is_opened(line) { theme.glyphs.opened } else { theme.glyphs.closed };
     match line {
         Line::Group(group) => {
             put(buffer, name_area, row, 1, &format!("{fold} {group}"), theme.strong());
-            if let Some(sums) = model.fleet.group(group) {
+            if let Some(sums) = model.world.fleet.group(group) {
                 draw_sums(model, theme, buffer, area, row, sums, layout);
             }
         }
         Line::Parent(group, parent) => {
             put(buffer, name_area, row, 3, &format!("{fold} {parent}"), Style::new());
-            if let Some(sums) = model.fleet.parent(group, parent) {
+            if let Some(sums) = model.world.fleet.parent(group, parent) {
                 draw_sums(model, theme, buffer, area, row, sums, layout);
             }
         }
         Line::App(path) => {
-            if let Some(app) = model.fleet.get(path) {
+            if let Some(app) = model.world.fleet.get(path) {
                 put(buffer, name_area, row, 7, path.name.as_str(), theme.condition(app.condition));
-                draw_app(model.time(), theme, buffer, area, row, app, layout);
+                draw_app(model.world.time(), theme, buffer, area, row, app, layout);
             }
         }
     }
@@ -202,7 +187,7 @@ fn draw_sums(
 ) {
     let running = format!("{}/{}", sums.running, sums.apps);
     put_right(buffer, area, row, layout.name, &running, theme.faint());
-    let now = model.time();
+    let now = model.world.time();
     for place in &layout.columns {
         let (text, style) = match place.0 {
             Column::Flags if sums.fatal > 0 => {

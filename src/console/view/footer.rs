@@ -1,57 +1,101 @@
-//! The last three lines: the app under the cursor, what became of the last commands, the keys.
+//! The last two lines: a remark, what became of the last commands, or the app under the cursor; and
+//! the keys.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::text::put;
+use crate::console::dialog::Dialog;
 use crate::console::fleet::{Condition, Row};
-use crate::console::model::{Focus, Model};
+use crate::console::keymap::bindings;
+use crate::console::model::Model;
+use crate::console::screen::{Screen, Tab};
+use crate::console::sent::Sent;
 use crate::console::theme::Theme;
-use crate::console::tree::Line;
 
 pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    detail(model, theme, buffer, area);
-    if let Some(remark) = &model.remark {
-        put(buffer, area, 1, 1, &remark.text, theme.strong());
-    } else if let Some(sent) = &model.sent {
-        let glyphs = theme.glyphs;
-        let mut at = put(buffer, area, 1, 1, &format!("{} ", sent.what), theme.strong());
-        for (count, glyph, style) in [
-            (sent.executed, glyphs.executed, theme.good()),
-            (sent.refused, glyphs.refused, theme.alarm()),
-            (sent.pending, glyphs.pending, theme.pending()),
-        ] {
-            if count > 0 {
-                at = put(buffer, area, 1, at, &format!("{glyph}{count} "), style);
-            }
-        }
-        if let Some(reason) = &sent.reason {
-            put(buffer, area, 1, at, reason, theme.faint());
+    let (message, keys) = if area.height < 2 { (None, 0) } else { (Some(0), 1) };
+    if let Some(row) = message {
+        if let Some(remark) = &model.world.remark {
+            put(buffer, area, row, 1, &remark.text, theme.strong());
+        } else if let Some(sent) = &model.world.sent {
+            draw_sent(sent, theme, buffer, area, row);
+        } else if matches!(model.stack.top(), Screen::Fleet) {
+            detail(model, theme, buffer, area, row);
         }
     }
-    let keys = match &model.focus {
-        Focus::Filter { text, .. } => {
-            let at = put(buffer, area, 2, 0, &format!("/{text}"), theme.strong());
-            put(buffer, area, 2, at, "_", theme.cursor());
-            return;
+    match &model.dialog {
+        Some(Dialog::Seek { field, .. }) => {
+            let text: Vec<char> = field.text().chars().collect();
+            let (before, after) = text.split_at(field.cursor().min(text.len()));
+            let at = put(buffer, area, keys, 0, "/", theme.strong());
+            let at = put(buffer, area, keys, at, &before.iter().collect::<String>(), theme.strong());
+            let under = after.first().copied().unwrap_or(' ').to_string();
+            let at = put(buffer, area, keys, at, &under, theme.cursor());
+            put(buffer, area, keys, at, &after.iter().skip(1).collect::<String>(), theme.strong());
         }
-        Focus::Fleet if area.width < 60 => "s x r E D  l log  n next  ? help",
-        Focus::Fleet => "s start x stop r restart E enable D disable | l log / filter n next ? help q quit",
-        Focus::Confirm(_) | Focus::Leave { .. } => "esc: nothing is done",
-        Focus::Help { .. } => "esc back  up down",
-        Focus::Log(_) => "esc back  F follow  g G start end  pgup pgdn",
-    };
-    put(buffer, area, 2, 0, keys, theme.faint());
+        Some(Dialog::Confirm(_) | Dialog::Leave { .. }) => {
+            put(buffer, area, keys, 0, "esc: nothing is done", theme.faint());
+        }
+        Some(Dialog::Help(_)) => {
+            put(buffer, area, keys, 0, "/ search  esc back", theme.faint());
+        }
+        None => {
+            put(buffer, area, keys, 0, &keys_of(model, area.width), theme.faint());
+        }
+    }
 }
 
-fn detail(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    let Some(Line::App(path)) = model.tree.current() else { return };
-    let Some(app) = model.fleet.get(path) else { return };
+/// The keys of the screen, as many as there is room for; that of the help is always among them.
+fn keys_of(model: &Model, width: u16) -> String {
+    let tab = model.tab();
+    let is_read_only = model.world.identity.is_read_only;
+    let mut words: Vec<String> = bindings(tab)
+        .filter(|binding| !(is_read_only && binding.is_action()))
+        .filter_map(super::super::keymap::Binding::foot)
+        .collect();
+    let help = words.iter().position(|word| word == "? help").map(|at| words.remove(at));
+    if tab != Tab::Fleet {
+        words.retain(|word| word != "q quit");
+        words.insert(0, "esc back".to_owned());
+    }
+    let help = help.unwrap_or_default();
+    let mut text = String::new();
+    for word in words {
+        if text.chars().count() + word.chars().count() + help.len() + 4 > usize::from(width) {
+            break;
+        }
+        text.push_str(&word);
+        text.push_str("  ");
+    }
+    text + &help
+}
+
+fn draw_sent(sent: &Sent, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
+    let glyphs = theme.glyphs;
+    let mut at = put(buffer, area, row, 1, &format!("{} ", sent.what), theme.strong());
+    for (count, glyph, style) in [
+        (sent.executed, glyphs.executed, theme.good()),
+        (sent.refused, glyphs.refused, theme.alarm()),
+        (sent.pending, glyphs.pending, theme.pending()),
+    ] {
+        if count > 0 {
+            at = put(buffer, area, row, at, &format!("{glyph}{count} "), style);
+        }
+    }
+    if let Some(reason) = &sent.reason {
+        put(buffer, area, row, at, reason, theme.faint());
+    }
+}
+
+fn detail(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
+    let Some(path) = model.table.app() else { return };
+    let Some(app) = model.world.fleet.get(path) else { return };
     let (text, style) = match (&app.fatal, app) {
         (Some((flag, why)), _) => (format!("{path}  {flag}: {why}"), theme.alarm()),
         (None, app) => (format!("{path}  {}", describe(app)), theme.faint()),
     };
-    put(buffer, area, 0, 1, &text, style);
+    put(buffer, area, row, 1, &text, style);
 }
 
 fn describe(app: &Row) -> String {

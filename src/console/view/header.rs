@@ -6,19 +6,21 @@ use ratatui::layout::Rect;
 
 use super::text::{count, put, put_right, span};
 use crate::console::fleet::Condition;
-use crate::console::model::{Link, Model};
+use crate::console::model::Model;
 use crate::console::theme::Theme;
+use crate::console::world::Link;
 
 pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    let total = &model.fleet.total;
+    let total = &model.world.fleet.total;
     let glyphs = theme.glyphs;
-    let role = match (model.identity.is_attached, model.identity.is_read_only) {
+    let role = match (model.world.identity.is_attached, model.world.identity.is_read_only) {
         (_, true) => "[RO]",
         (true, false) => "[attached]",
         (false, false) => "[client]",
     };
     let mut at = if area.width >= 60 {
-        let place = put(buffer, area, 0, 0, &format!(" dcm {} ", model.identity.database), theme.strong());
+        let place =
+            put(buffer, area, 0, 0, &format!(" dcm {} ", model.world.identity.database), theme.strong());
         let text = format!("{role} {} apps ", count(total.apps as u64));
         put(buffer, area, 0, place, &text, theme.faint())
     } else {
@@ -45,16 +47,20 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
             theme.faint(),
         );
     }
-    let time = model.time().with_timezone(&Local).format("%H:%M:%S");
-    let right =
-        if area.width >= 60 { format!("  {}  {time} ", model.identity.user) } else { format!(" {time}") };
+    let time = model.world.time().with_timezone(&Local).format("%H:%M:%S");
+    let right = if area.width >= 60 {
+        format!("  {}  {time} ", model.world.identity.user)
+    } else {
+        format!(" {time}")
+    };
     put_right(buffer, area, 0, area.width, &right, theme.faint());
     second_line(model, theme, buffer, area);
 }
 
 fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    if let Link::Lost { since, last, why } = &model.link {
-        let away = span(i64::try_from(model.now.mono.saturating_sub(*since).as_secs()).unwrap_or(i64::MAX));
+    if let Link::Lost { since, last, why } = &model.world.link {
+        let away =
+            span(i64::try_from(model.world.now.mono.saturating_sub(*since).as_secs()).unwrap_or(i64::MAX));
         let data = last
             .map(|last| format!(" - data of {}", last.with_timezone(&Local).format("%H:%M:%S")))
             .unwrap_or_default();
@@ -64,13 +70,13 @@ fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         put(buffer, area, 1, end, &rest, theme.banner());
         return;
     }
-    let total = &model.fleet.total;
+    let total = &model.world.fleet.total;
     let mut at = 1;
     if total.fatal > 0 {
         let text = format!("{}{} FATAL  ", theme.glyphs.fatal, count(total.fatal as u64));
         at = put(buffer, area, 1, at, &text, theme.alarm());
     }
-    let set_aside = model.fleet.set_aside().count();
+    let set_aside = model.world.fleet.set_aside().count();
     if set_aside > 0 {
         at = put(buffer, area, 1, at, &format!("{set_aside} set aside  "), theme.alarm());
     }
@@ -78,15 +84,15 @@ fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         let text = format!("work {}/{}  ", count(total.solved), count(total.task_size));
         at = put(buffer, area, 1, at, &text, theme.faint());
     }
-    at = match model.managers {
+    at = match model.world.managers {
         Some(0) => {
             put(buffer, area, 1, at, "no manager is running: nothing is started or stopped  ", theme.alarm())
         }
         Some(managers) => put(buffer, area, 1, at, &format!("mgr {managers}  "), theme.faint()),
         None => at,
     };
-    if let Link::Up { read } = &model.link {
-        let age = (model.time() - *read).num_seconds().max(0);
+    if let Link::Up { read } = &model.world.link {
+        let age = (model.world.time() - *read).num_seconds().max(0);
         put(buffer, area, 1, at, &format!("data {}", span(age)), theme.faint());
     }
 }

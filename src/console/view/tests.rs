@@ -7,12 +7,14 @@ use ratatui::layout::Rect;
 
 use super::draw;
 use crate::console::cmd::{Cmd, Leave};
-use crate::console::model::{Identity, Model};
+use crate::console::model::Model;
 use crate::console::msg::Msg;
+use crate::console::request::Request;
 use crate::console::theme::Theme;
 use crate::console::update::update;
+use crate::console::world::Identity;
 use crate::model::{
-    App, AppId, AppRow, AppState, CmdFlag, CmdName, CommandId, CommandRow, Delta, Fatal, FatalFlag,
+    App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, CommandId, CommandRow, Delta, Fatal, FatalFlag,
     LastCommand, Now, Policy, Program, Progress, Registered, Revision, RunStatus, Schedule, Timestamp,
     parse_timestamp,
 };
@@ -45,6 +47,7 @@ fn row(path: &str) -> AppRow {
         progress: Progress::default(),
         command: None,
         asked_next_run: None,
+        epoch: 0,
         sequence: 0,
         is_named: true,
         shown_fault: None,
@@ -125,7 +128,7 @@ fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
 }
 
 fn screen(model: &Model, theme: Theme) -> String {
-    let area = Rect::new(0, 0, model.size.0, model.size.1);
+    let area = Rect::new(0, 0, model.world.size.0, model.world.size.1);
     let mut buffer = Buffer::empty(area);
     draw(model, theme, &mut buffer, area);
     let line = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
@@ -134,6 +137,10 @@ fn screen(model: &Model, theme: Theme) -> String {
 
 fn unicode() -> Theme {
     Theme::new(true, true)
+}
+
+fn submitted(name: CmdName, apps: Vec<AppPath>) -> Cmd {
+    Cmd::Work(vec![Request::Submit { name, apps }])
 }
 
 fn press(model: &mut Model, key: KeyCode) -> Option<Cmd> {
@@ -146,8 +153,8 @@ fn type_keys(model: &mut Model, keys: &str) -> Option<Cmd> {
 
 /// Time goes on, so that a question that was opened is no longer deaf.
 fn wait(model: &mut Model, seconds: u64) {
-    let wall = model.now.wall + TimeDelta::seconds(i64::try_from(seconds).unwrap());
-    let now = Now { mono: model.now.mono + Duration::from_secs(seconds), wall };
+    let wall = model.world.now.wall + TimeDelta::seconds(i64::try_from(seconds).unwrap());
+    let now = Now { mono: model.world.now.mono + Duration::from_secs(seconds), wall };
     update(model, Msg::Tick(now));
 }
 
@@ -217,7 +224,7 @@ fn a_dangerous_key_asks_first_and_is_deaf_to_what_was_typed_before() {
     wait(&mut model, 1);
     assert_eq!(press(&mut model, KeyCode::Enter), None, "enter is not yes");
     let apps = vec!["croatia/fina/insolvency".parse().unwrap()];
-    assert_eq!(press(&mut model, KeyCode::Char('y')), Some(Cmd::Submit { name: CmdName::Stop, apps }));
+    assert_eq!(press(&mut model, KeyCode::Char('y')), Some(submitted(CmdName::Stop, apps)));
 }
 
 #[test]
@@ -227,7 +234,7 @@ fn starting_one_app_needs_no_question_and_what_changes_nothing_is_not_sent() {
     press(&mut model, KeyCode::Enter);
     press(&mut model, KeyCode::Char('G'));
     let apps = vec!["austria/tax/liens".parse().unwrap()];
-    assert_eq!(press(&mut model, KeyCode::Char('s')), Some(Cmd::Submit { name: CmdName::Start, apps }));
+    assert_eq!(press(&mut model, KeyCode::Char('s')), Some(submitted(CmdName::Start, apps)));
     press(&mut model, KeyCode::Esc);
     type_keys(&mut model, "/insolvency");
     press(&mut model, KeyCode::Enter);
@@ -249,7 +256,10 @@ fn a_whole_group_takes_its_number() {
     insta::assert_snapshot!("confirm_number", screen(&model, unicode()));
     assert_eq!(type_keys(&mut model, "2"), None);
     match press(&mut model, KeyCode::Enter) {
-        Some(Cmd::Submit { name: CmdName::Stop, apps }) => assert_eq!(apps.len(), 12),
+        Some(Cmd::Work(work)) => match &work[..] {
+            [Request::Submit { name: CmdName::Stop, apps }] => assert_eq!(apps.len(), 12),
+            other => panic!("{other:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }
@@ -266,14 +276,14 @@ fn the_cursor_stays_on_its_app_when_others_come_and_go() {
         more: false,
     };
     update(&mut model, Msg::Changes { delta, read: noon() });
-    assert_eq!(model.tree.current().unwrap().name(), "croatia/fina/companies");
+    assert_eq!(model.table.tree.current().unwrap().name(), "croatia/fina/companies");
 }
 
 #[test]
 fn filters_narrow_and_esc_brings_all_back() {
     let mut model = model((80, 24), fleet());
     let apps = |model: &Model| {
-        model.tree.lines().iter().filter(|line| line.name().matches('/').count() == 2).count()
+        model.table.tree.lines().iter().filter(|line| line.name().matches('/').count() == 2).count()
     };
     let count = |model: &mut Model, filter: &str| {
         type_keys(model, "/");
@@ -300,14 +310,14 @@ fn filters_narrow_and_esc_brings_all_back() {
     // While it is typed, esc brings back the filter before.
     type_keys(&mut model, "/fina");
     press(&mut model, KeyCode::Esc);
-    assert!(!model.tree.filter().is_active());
+    assert!(!model.table.tree.filter().is_active());
 }
 
 #[test]
 fn pasted_text_is_never_taken_for_keys() {
     let mut model = model((80, 24), fleet());
     assert_eq!(update(&mut model, Msg::Paste("xDyyy\n".to_owned())), None);
-    assert!(matches!(model.focus, crate::console::model::Focus::Fleet));
+    assert!(model.dialog.is_none());
 }
 
 #[test]
@@ -341,6 +351,8 @@ fn verdicts_are_told_as_they_come() {
         time: noon(),
         executed: None,
         reason: reason.map(str::to_owned),
+        batch: None,
+        note: None,
     };
     let rows = vec![
         verdict(CmdFlag::Executed, None),
@@ -356,7 +368,7 @@ fn the_log_follows_is_held_and_follows_again() {
     let mut model = model((80, 24), fleet());
     type_keys(&mut model, "n");
     let app = "croatia/fina/companies".parse().unwrap();
-    assert_eq!(press(&mut model, KeyCode::Char('l')), Some(Cmd::OpenLog(app)));
+    assert_eq!(press(&mut model, KeyCode::Char('l')), Some(Cmd::Work(vec![Request::OpenLog(app)])));
     let records = |from: usize, to: usize| {
         (from..to)
             .map(|number| LogRecord {
@@ -377,7 +389,7 @@ fn the_log_follows_is_held_and_follows_again() {
     assert!(shown.contains("held, 38 new lines below") && !shown.contains("line 137"), "{shown}");
     press(&mut model, KeyCode::Char('F'));
     assert!(screen(&model, unicode()).contains("line 137"));
-    assert_eq!(press(&mut model, KeyCode::Esc), Some(Cmd::CloseLog));
+    assert_eq!(press(&mut model, KeyCode::Esc), Some(Cmd::Work(vec![Request::CloseLog])));
 }
 
 #[test]
@@ -391,7 +403,7 @@ fn help_is_the_table_of_keys() {
 fn leaving_asks_when_the_manager_lives_here() {
     let mut model = model((80, 24), fleet());
     assert_eq!(press(&mut model, KeyCode::Char('q')), Some(Cmd::Leave(Leave::Client)));
-    model.identity.is_attached = true;
+    model.world.identity.is_attached = true;
     assert_eq!(press(&mut model, KeyCode::Char('q')), None);
     insta::assert_snapshot!("leave", screen(&model, unicode()));
     wait(&mut model, 1);
@@ -407,11 +419,39 @@ fn leaving_asks_when_the_manager_lives_here() {
 #[test]
 fn a_read_only_console_sends_nothing() {
     let mut model = model((80, 24), fleet());
-    model.identity.is_read_only = true;
+    model.world.identity.is_read_only = true;
     type_keys(&mut model, "n");
     for key in "sxrED".chars() {
         assert_eq!(press(&mut model, KeyCode::Char(key)), None);
     }
     let shown = screen(&model, unicode());
     assert!(shown.contains("[RO]") && shown.contains("this console is read-only"), "{shown}");
+}
+
+#[test]
+fn screens_are_a_step_away_and_esc_leads_back() {
+    use crate::console::request::{Answer, Question, Ticket};
+    let mut model = model((80, 24), fleet());
+    let asked = press(&mut model, KeyCode::Char('6'));
+    let Some(Cmd::Work(work)) = asked else { panic!("{asked:?}") };
+    let [Request::Ask(ticket, Question::Managers)] = work[..] else { panic!("{work:?}") };
+    assert!(screen(&model, unicode()).contains("reading ..."));
+    let answer = |ticket| Msg::Answer { ticket, answer: Ok(Answer::Managers(Vec::new())) };
+    update(&mut model, answer(Ticket(ticket.0 + 1)));
+    assert!(
+        !screen(&model, unicode()).contains("no manager has served"),
+        "that was an answer to somebody else"
+    );
+    update(&mut model, answer(ticket));
+    assert!(
+        screen(&model, unicode()).contains("[6 Mgrs]")
+            && screen(&model, unicode()).contains("no manager has served")
+    );
+    // The answer to a screen that has gone is dropped.
+    let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Char('2')) else { panic!() };
+    let [Request::Ask(late, _)] = work[..] else { panic!("{work:?}") };
+    press(&mut model, KeyCode::Esc);
+    assert!(screen(&model, unicode()).contains("[1 Fleet]"));
+    update(&mut model, Msg::Answer { ticket: late, answer: Err("too late".to_owned()) });
+    assert!(!screen(&model, unicode()).contains("too late"));
 }

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use chrono::Local;
 
+use crate::console::theme::Theme;
 use crate::model::{Printable, Timestamp};
 
 /// Writes text at a column of a row; gives back the column after it.
@@ -17,6 +18,18 @@ pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, column: u16, text: 
     let shown = Printable(text).to_string();
     let (end, _) = buffer.set_stringn(area.x + column, area.y + row, shown, room, style);
     end - area.x
+}
+
+/// A line across a row.
+pub(super) fn rule(theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
+    let line: String = std::iter::repeat_n(theme.glyphs.rule, usize::from(area.width)).collect();
+    put(buffer, area, row, 0, &line, theme.faint());
+}
+
+/// The first row of a window of this height that follows the cursor and keeps it off the edges.
+pub(super) fn top_of(cursor: usize, height: usize, rows: usize) -> usize {
+    let margin = (height / 4).min(3);
+    cursor.saturating_sub(height.saturating_sub(margin + 1)).min(rows.saturating_sub(height))
 }
 
 /// Writes text that ends before this column.

@@ -1,6 +1,8 @@
 //! The database in memory, for tests and for the simulation of the manager: the same rules as the
 //! real ones, proved by the same contract tests.
 
+mod ledger;
+mod look;
 mod tables;
 
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +12,13 @@ use tokio::sync::watch;
 
 pub use tables::Tables;
 
-use super::{Committed, HistoryQuery, OperatorStore, Registration, Store, StoreError};
+use super::{
+    AlertNote, AlertQuery, Committed, HistoryQuery, LedgerQuery, OperatorStore, Registration, SkipQuery,
+    Store, StoreError,
+};
 use crate::model::{
-    AlertRow, AppId, Change, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part,
-    Registered, Revision, Run, Skip, Snapshot, Timestamp,
+    AlertId, AlertRow, AppId, Change, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand,
+    Part, Registered, Revision, Run, Skip, Snapshot, Timestamp,
 };
 
 /// [`Tables`] behind a lock, as a [`Store`].
@@ -71,43 +76,25 @@ impl OperatorStore for MemoryStore {
         }))
     }
 
-    async fn recent_commands(&self, app: Option<AppId>, limit: u32) -> Result<Vec<CommandRow>, StoreError> {
-        Ok(self.read(|tables| {
-            let newest = tables.commands.iter().rev().filter(|row| app.is_none() || row.command.app == app);
-            newest.take(limit as usize).map(Tables::command_row).collect()
-        }))
+    async fn ledger(&self, query: LedgerQuery) -> Result<Vec<CommandRow>, StoreError> {
+        Ok(self.read(|tables| tables.ledger(&query)))
     }
 
     async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError> {
-        Ok(self.read(|tables| {
-            let mut rows: Vec<_> = tables
-                .runs
-                .values()
-                .filter(|row| query.apps.is_empty() || query.apps.contains(&row.run.app))
-                .filter(|row| query.run.is_none_or(|run| row.run.run == run))
-                .filter(|row| query.before.is_none_or(|before| row.run.start < before))
-                .collect();
-            rows.sort_by_key(|row| std::cmp::Reverse((row.run.start, row.order)));
-            rows.into_iter().take(query.limit as usize).map(|row| row.run.clone()).collect()
-        }))
+        Ok(self.read(|tables| tables.history(&query)))
     }
 
-    async fn skips(&self, app: AppId, limit: u32) -> Result<Vec<Skip>, StoreError> {
-        Ok(self.read(|tables| {
-            let mut skips: Vec<_> = tables.skips.values().filter(|skip| skip.app == app).cloned().collect();
-            skips.sort_by_key(|skip| std::cmp::Reverse((skip.at, skip.first)));
-            skips.truncate(limit as usize);
-            skips
-        }))
+    async fn skips(&self, query: SkipQuery) -> Result<Vec<Skip>, StoreError> {
+        Ok(self.read(|tables| tables.skips_of(&query)))
     }
 
-    async fn alerts(&self, app: Option<AppId>, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
-        let app = app.map(|app| app.to_string());
-        Ok(self.read(|tables| {
-            let newest =
-                tables.alerts.iter().rev().filter(|alert| app.as_ref().is_none_or(|app| alert.app == *app));
-            newest.take(limit as usize).cloned().collect()
-        }))
+    async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertRow>, StoreError> {
+        Ok(self.read(|tables| tables.alerts_of(&query)))
+    }
+
+    async fn note_alerts(&self, alerts: Vec<AlertId>, note: AlertNote) -> Result<(), StoreError> {
+        self.write(|tables| tables.note_alerts(&alerts, &note));
+        Ok(())
     }
 
     async fn managers(&self) -> Result<Vec<ManagerRow>, StoreError> {

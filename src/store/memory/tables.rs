@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{SubsecRound as _, TimeDelta};
 
+use super::ledger::LedgerRow;
 use crate::model::{
-    AlertId, AlertRow, App, AppId, AppRow, AppState, AppUpdate, Change, Closing, CmdFlag, Command, CommandId,
-    CommandRow, Delta, Ending, Exit, LastCommand, Limits, ManagerRow, NewCommand, OpenRun, Progress, Refusal,
-    Registered, Report, Revision, Run, RunId, RunOpening, RunStatus, Skip, Snapshot, Timestamp, Verdict,
+    AlertId, AlertRow, App, AppId, AppRow, AppState, AppUpdate, Change, Closing, CommandId, Delta, Ending,
+    Exit, Limits, ManagerRow, OpenRun, Progress, Refusal, Registered, Report, Revision, Run, RunId,
+    RunOpening, RunStatus, Skip, Snapshot, Timestamp,
 };
 use crate::store::{Committed, Existing, PAGE, Registration, StoreError, exists};
 
@@ -36,13 +37,6 @@ pub(super) struct RunRow {
     pub(super) order: i64,
     command: Option<CommandId>,
     trigger: crate::model::Trigger,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct LedgerRow {
-    pub(super) command: Command,
-    source: &'static str,
-    verdict: Option<(Verdict, Timestamp)>,
 }
 
 impl Tables {
@@ -78,6 +72,9 @@ impl Tables {
                             raised: alert.raised,
                             delivered: None,
                             cleared: None,
+                            run: Some(alert.run),
+                            acknowledged: None,
+                            muted_until: None,
                         });
                     }
                 }
@@ -101,7 +98,7 @@ impl Tables {
         committed
     }
 
-    fn touch(&mut self, app: AppId) {
+    pub(super) fn touch(&mut self, app: AppId) {
         self.revision.0 += 1;
         if let Some(row) = self.apps.get_mut(&app) {
             row.revision = self.revision;
@@ -258,57 +255,6 @@ impl Tables {
         }
     }
 
-    fn settle(&mut self, id: CommandId, verdict: &Verdict, at: Timestamp) {
-        let Some(row) = usize::try_from(id.0 - 1).ok().and_then(|index| self.commands.get_mut(index)) else {
-            return;
-        };
-        if row.verdict.is_some() {
-            return;
-        }
-        row.verdict = Some((verdict.clone(), at));
-        let Some(app) = row.command.app else { return };
-        if let Some(command) = self
-            .apps
-            .get_mut(&app)
-            .and_then(|row| row.command.as_mut())
-            .filter(|command| command.id == Some(id))
-        {
-            command.flag = verdict.flag();
-            command.executed = Some(at);
-            self.touch(app);
-        }
-    }
-
-    /// Enters a command; the counterpart of `OperatorStore::submit`.
-    pub fn submit(&mut self, new: &NewCommand) -> CommandId {
-        let id = CommandId(i64::try_from(self.commands.len()).unwrap_or(0) + 1);
-        self.commands.push(LedgerRow {
-            command: Command {
-                id,
-                app: Some(new.app),
-                name: new.name,
-                args: new.args.clone(),
-                by: new.by.clone(),
-                time: new.time,
-                expires: new.expires,
-            },
-            source: new.source.word(),
-            verdict: None,
-        });
-        if let Some(row) = self.apps.get_mut(&new.app) {
-            row.command = Some(LastCommand {
-                id: Some(id),
-                name: new.name,
-                flag: CmdFlag::Pending,
-                by: Some(new.by.clone()),
-                time: Some(new.time),
-                executed: None,
-            });
-            self.touch(new.app);
-        }
-        id
-    }
-
     /// Registers an app or replaces its definition.
     pub fn register(&mut self, registration: &Registration) -> Result<(), StoreError> {
         let app = &registration.app;
@@ -351,16 +297,6 @@ impl Tables {
         }
     }
 
-    /// Commands without a verdict after `last`.
-    #[must_use]
-    pub fn pending(&self, last: CommandId) -> Vec<Command> {
-        self.commands
-            .iter()
-            .filter(|row| row.verdict.is_none() && row.command.id > last)
-            .map(|row| row.command.clone())
-            .collect()
-    }
-
     /// Everything that a manager needs to begin.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -395,13 +331,6 @@ impl Tables {
         // Of one app the latest comes last and stays.
         accounted.sort_unstable();
         accounted.into_iter().collect()
-    }
-
-    /// The verdict on a command, once it has one.
-    #[must_use]
-    pub fn verdict(&self, id: CommandId) -> Option<&Verdict> {
-        let row = usize::try_from(id.0 - 1).ok().and_then(|index| self.commands.get(index))?;
-        row.verdict.as_ref().map(|(verdict, _)| verdict)
     }
 
     /// The row of an app.
@@ -446,20 +375,6 @@ impl Tables {
         }
         Ok(())
     }
-
-    pub(super) fn command_row(row: &LedgerRow) -> CommandRow {
-        CommandRow {
-            id: row.command.id,
-            app: row.command.app.map(|app| app.to_string()).unwrap_or_default(),
-            name: row.command.name,
-            flag: row.verdict.as_ref().map_or(CmdFlag::Pending, |(verdict, _)| verdict.flag()),
-            by: row.command.by.clone(),
-            source: row.source.to_owned(),
-            time: row.command.time,
-            executed: row.verdict.as_ref().map(|(_, at)| *at),
-            reason: row.verdict.as_ref().and_then(|(verdict, _)| verdict.reason().map(str::to_owned)),
-        }
-    }
 }
 
 fn new_row(app: App, row: i64) -> AppRow {
@@ -471,6 +386,7 @@ fn new_row(app: App, row: i64) -> AppRow {
         command: None,
         asked_next_run: None,
         sequence: 0,
+        epoch: 0,
         is_named: true,
         shown_fault: None,
         row,

@@ -5,6 +5,7 @@ mod commit;
 mod connection;
 mod errors;
 mod hints;
+mod look;
 mod operator;
 mod rows;
 mod schema;

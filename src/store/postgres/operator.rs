@@ -9,13 +9,16 @@ use tokio::sync::watch;
 
 use super::commit::{milliseconds, text};
 use super::connection::{Fault, Plan, composed, statement};
-use super::{PostgresStore, first_column, rows, valid};
+use super::{PostgresStore, first_column, look, rows, valid};
 use crate::model::{
-    AlertRow, AppId, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part, Registered,
-    Revision, Run, Skip, Timestamp,
+    AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part,
+    Registered, Revision, Run, Skip, Timestamp,
 };
 use crate::store::definition::Definition;
-use crate::store::{Existing, HistoryQuery, OperatorStore, PAGE, Registration, StoreError, exists};
+use crate::store::{
+    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, SkipQuery,
+    StoreError, exists,
+};
 
 /// Rows of the apps table after `revision`.
 pub(super) async fn delta(connection: &mut PgConnection, revision: Revision) -> Result<Delta, Fault> {
@@ -146,55 +149,42 @@ impl OperatorStore for PostgresStore {
             .await
     }
 
-    async fn recent_commands(&self, app: Option<AppId>, limit: u32) -> Result<Vec<CommandRow>, StoreError> {
-        let app = app.map(|app| app.to_string());
+    async fn ledger(&self, query: LedgerQuery) -> Result<Vec<CommandRow>, StoreError> {
         self.worker
             .call(Plan::READ, async move |connection: &mut PgConnection| {
-                let found = composed(format!(
-                    "SELECT {} FROM commands WHERE $1 IS NULL OR app_id = $1 ORDER BY id DESC LIMIT $2",
-                    rows::COMMAND_COLUMNS
-                ))
-                .bind(&app)
-                .bind(i64::from(limit))
-                .fetch_all(connection)
-                .await?;
-                Ok(valid(&found, rows::command_row)?)
+                look::ledger(connection, &query).await
             })
             .await
     }
 
     async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError> {
         self.worker
-            .call(Plan::READ, async move |connection: &mut PgConnection| history(connection, &query).await)
-            .await
-    }
-
-    async fn skips(&self, app: AppId, limit: u32) -> Result<Vec<Skip>, StoreError> {
-        self.worker
             .call(Plan::READ, async move |connection: &mut PgConnection| {
-                let found = statement(
-                    "SELECT * FROM skips WHERE app_id = $1 ORDER BY recorded DESC, first_due DESC LIMIT $2",
-                )
-                .bind(app.to_string())
-                .bind(i64::from(limit))
-                .fetch_all(connection)
-                .await?;
-                Ok(valid(&found, rows::skip)?)
+                look::history(connection, &query).await
             })
             .await
     }
 
-    async fn alerts(&self, app: Option<AppId>, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
+    async fn skips(&self, query: SkipQuery) -> Result<Vec<Skip>, StoreError> {
         self.worker
             .call(Plan::READ, async move |connection: &mut PgConnection| {
-                let found = statement(
-                    "SELECT * FROM alerts WHERE $1 IS NULL OR app_id = $1 ORDER BY id DESC LIMIT $2",
-                )
-                .bind(app.map(|app| app.to_string()))
-                .bind(i64::from(limit))
-                .fetch_all(connection)
-                .await?;
-                Ok(valid(&found, rows::alert)?)
+                look::skips(connection, &query).await
+            })
+            .await
+    }
+
+    async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertRow>, StoreError> {
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                look::alerts(connection, &query).await
+            })
+            .await
+    }
+
+    async fn note_alerts(&self, alerts: Vec<AlertId>, note: AlertNote) -> Result<(), StoreError> {
+        self.worker
+            .call(Plan::WRITE, async move |connection: &mut PgConnection| {
+                look::note_alerts(connection, &alerts, &note).await
             })
             .await
     }
@@ -290,9 +280,22 @@ impl OperatorStore for PostgresStore {
 async fn submit(connection: &mut PgConnection, commands: &[NewCommand]) -> Result<Vec<CommandId>, Fault> {
     let mut ids = Vec::with_capacity(commands.len());
     for command in commands {
+        if let Some(batch) = &command.batch {
+            let known =
+                statement("SELECT id FROM commands WHERE batch = $1 AND app_id = $2 AND cmd_name = $3")
+                    .bind(text(batch))
+                    .bind(command.app.to_string())
+                    .bind(command.name.code())
+                    .fetch_optional(&mut *connection)
+                    .await?;
+            if let Some(row) = known {
+                ids.push(CommandId(row.try_get(0)?));
+                continue;
+            }
+        }
         let row = statement(
-            "INSERT INTO commands (app_id, cmd_name, cmd_by, cmd_source, cmd_time, cmd_args, expires) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+            "INSERT INTO commands (app_id, cmd_name, cmd_by, cmd_source, cmd_time, cmd_args, expires, batch, note) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
         )
         .bind(command.app.to_string())
         .bind(command.name.code())
@@ -301,27 +304,13 @@ async fn submit(connection: &mut PgConnection, commands: &[NewCommand]) -> Resul
         .bind(milliseconds(command.time))
         .bind(command.args.as_deref().map(text))
         .bind(command.expires.map(milliseconds))
+        .bind(command.batch.as_deref().map(text))
+        .bind(command.note.as_deref().map(text))
         .fetch_one(&mut *connection)
         .await?;
         ids.push(CommandId(row.try_get(0)?));
     }
     Ok(ids)
-}
-
-async fn history(connection: &mut PgConnection, query: &HistoryQuery) -> Result<Vec<Run>, Fault> {
-    let apps: Vec<_> = query.apps.iter().map(ToString::to_string).collect();
-    let found = composed(format!(
-        "SELECT {} FROM runtime WHERE ($1 IS NULL OR runtime = $1) AND ($2 IS NULL OR start_time < $2) \
-         AND (cardinality($3) = 0 OR app_id = ANY($3)) ORDER BY start_time DESC, id DESC LIMIT $4",
-        rows::RUN_COLUMNS
-    ))
-    .bind(query.run.map(|run| run.to_string()))
-    .bind(query.before.map(milliseconds))
-    .bind(apps)
-    .bind(i64::from(query.limit))
-    .fetch_all(connection)
-    .await?;
-    Ok(valid(&found, rows::run)?)
 }
 
 async fn register(connection: &mut PgConnection, registration: &Registration) -> Result<(), Fault> {
@@ -359,7 +348,7 @@ async fn define(connection: &mut PgConnection, row: i64, registration: &Registra
         "UPDATE apps SET app = $2, command = $3, cwd = $4, env = $5, pass_database = $6, interval = $7, \
          retry_interval = $8, cron_expression = $9, time_zone = $10, jitter = $11, catch_up = $12, \
          catch_up_limit = $13, max_failures = $14, stop_grace = $15, max_runtime = $16, log_limit = $17, \
-         log_keep = $18, disable = $19 WHERE id = $1",
+         log_keep = $18, disable = $19, pool = $20, failover = $21, protected = $22 WHERE id = $1",
     )
     .bind(row)
     .bind(app.id.to_string())
@@ -380,6 +369,9 @@ async fn define(connection: &mut PgConnection, row: i64, registration: &Registra
     .bind(definition.log_limit)
     .bind(definition.log_keep)
     .bind(app.disabled)
+    .bind(definition.pool)
+    .bind(definition.failover)
+    .bind(definition.protected)
     .execute(&mut *connection)
     .await?;
     if let Some(next_run) = registration.next_run {

@@ -51,9 +51,9 @@ columns! {
     APP_COLUMNS AppColumn {
         id, app, app_group, app_parent, app_name, command, cwd, env, pass_database, interval, retry_interval,
         cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, stop_grace, max_runtime, log_limit,
-        log_keep, next_run, disable, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
+        log_keep, pool, failover, protected, next_run, disable, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
         last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
-        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, sequence, revision,
+        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, sequence, epoch, revision,
     }
 }
 
@@ -156,6 +156,7 @@ fn app_row(row: &PgRow, id: AppId, parsed: Parsed, times: &Times, is_named: bool
         asked_next_run: times.asked_next_run,
         is_named,
         sequence: u64::try_from(AppColumn::sequence.get::<i64>(row)?).unwrap_or(0),
+        epoch: u64::try_from(AppColumn::epoch.get::<i64>(row)?).unwrap_or(0),
         shown_fault: AppColumn::fault.get(row)?,
         row: AppColumn::id.get(row)?,
         revision: Revision(AppColumn::revision.get(row)?),
@@ -183,6 +184,9 @@ fn definition(row: &PgRow) -> sqlx::Result<Definition> {
         max_runtime: AppColumn::max_runtime.get(row)?,
         log_limit: AppColumn::log_limit.get(row)?,
         log_keep: AppColumn::log_keep.get(row)?,
+        pool: AppColumn::pool.get(row)?,
+        failover: AppColumn::failover.get(row)?,
+        protected: AppColumn::protected.get(row)?,
     })
 }
 
@@ -307,7 +311,7 @@ fn app_named(text: &str) -> Option<AppId> {
 
 /// The columns that [`command_row`] reads.
 pub(super) const COMMAND_COLUMNS: &str =
-    "id, app_id, cmd_name, cmd_flag, cmd_by, cmd_source, cmd_time, cmd_exec, reason";
+    "id, app_id, cmd_name, cmd_flag, cmd_by, cmd_source, cmd_time, cmd_exec, reason, batch, note";
 
 /// A row of the ledger.
 pub(super) fn command_row(row: &PgRow) -> Read<CommandRow> {
@@ -321,6 +325,8 @@ pub(super) fn command_row(row: &PgRow) -> Read<CommandRow> {
         time: sure_time(row, "cmd_time")?,
         executed: time(row, "cmd_exec")?,
         reason: row.try_get("reason")?,
+        batch: row.try_get("batch")?,
+        note: row.try_get("note")?,
     })
 }
 
@@ -390,6 +396,7 @@ pub(super) fn manager(row: &PgRow) -> Read<ManagerRow> {
 
 /// A row of the alerts table.
 pub(super) fn alert(row: &PgRow) -> Read<AlertRow> {
+    let by: Option<String> = row.try_get("acked_by")?;
     Ok(AlertRow {
         id: AlertId(row.try_get("id")?),
         app: row.try_get("app_id")?,
@@ -398,6 +405,9 @@ pub(super) fn alert(row: &PgRow) -> Read<AlertRow> {
         raised: sure_time(row, "raised")?,
         delivered: time(row, "delivered")?,
         cleared: time(row, "cleared")?,
+        run: parsed(row, "runtime").ok(),
+        acknowledged: time(row, "acked")?.map(|at| (by.unwrap_or_default(), at)),
+        muted_until: time(row, "muted_until")?,
     })
 }
 

@@ -6,10 +6,13 @@ use super::connection::Fault;
 use crate::store::StoreError;
 
 /// Released migrations are never edited; a change of the schema is a new file.
-const FIRST: &str = include_str!("../../../migrations/postgres/0001_fleet.sql");
+const STEPS: [&str; 2] = [
+    include_str!("../../../migrations/postgres/0001_fleet.sql"),
+    include_str!("../../../migrations/postgres/0002_managers.sql"),
+];
 
 /// The version of the schema that this program knows: the number of its migrations.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// The oldest server that the migration works on.
 const SERVER_MIN: i64 = 150_000;
@@ -21,20 +24,23 @@ pub(super) enum State {
     Foreign,
 }
 
-/// Creates the tables if there are none, inside a transaction. Two programs may do that at the same
+/// Brings the tables to the version of this program, inside a transaction. Two programs may do that at the same
 /// moment: the second one waits and finds it done.
 pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), Fault> {
     // "dcm" and 1, and no table's number.
     sqlx::raw_sql("SELECT pg_advisory_xact_lock(1684237569::bigint << 32)").execute(&mut *connection).await?;
-    match read(connection).await? {
-        State::Ours { version: VERSION } => Ok(()),
-        State::Ours { version } => Err(StoreError::Schema { found: version, expected: VERSION }.into()),
-        State::Foreign => Err(foreign().into()),
-        State::Empty => {
-            sqlx::raw_sql(FIRST).execute(connection).await?;
-            Ok(())
+    let version = match read(connection).await? {
+        State::Ours { version } if version > VERSION => {
+            return Err(StoreError::Schema { found: version, expected: VERSION }.into());
         }
+        State::Ours { version } => version,
+        State::Foreign => return Err(foreign().into()),
+        State::Empty => 0,
+    };
+    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(usize::MAX)) {
+        sqlx::raw_sql(*step).execute(&mut *connection).await?;
     }
+    Ok(())
 }
 
 /// Checks that a database is of this program's version. Each question is one message, which even a

@@ -3,6 +3,7 @@
 
 mod commit;
 mod connection;
+mod look;
 mod operator;
 mod rows;
 mod schema;

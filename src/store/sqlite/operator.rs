@@ -3,23 +3,20 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use rusqlite::{
-    Connection, OptionalExtension as _, TransactionBehavior, named_params, params, params_from_iter,
-};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, named_params, params};
 use tokio::sync::watch;
 
 use super::connection::translate;
-use super::{SqliteStore, collect, collect_valid, rows};
+use super::{SqliteStore, collect, collect_valid, look, rows};
 use crate::model::{
-    AlertRow, AppId, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part, Registered,
-    Revision, Run, Skip, Timestamp, format_timestamp, parse_timestamp,
+    AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part,
+    Registered, Revision, Run, Skip, Timestamp, format_timestamp, parse_timestamp,
 };
 use crate::store::definition::Definition;
-use crate::store::{Existing, HistoryQuery, OperatorStore, PAGE, Registration, StoreError, exists};
-
-/// The columns of the ledger that are shown.
-const COMMAND_COLUMNS: &str =
-    "id, app_id, cmd_name, cmd_flag, cmd_by, cmd_source, cmd_time, cmd_exec, reason";
+use crate::store::{
+    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, SkipQuery,
+    StoreError, exists,
+};
 
 /// Rows of the apps table after `revision`.
 pub(super) fn delta(connection: &mut Connection, revision: Revision) -> Result<Delta, StoreError> {
@@ -121,7 +118,7 @@ impl OperatorStore for SqliteStore {
         self.reader
             .call(move |connection| {
                 let mut found = Vec::with_capacity(ids.len());
-                let sql = format!("SELECT {COMMAND_COLUMNS} FROM commands WHERE id = ?1");
+                let sql = format!("SELECT {} FROM commands WHERE id = ?1", look::COMMAND_COLUMNS);
                 for id in ids {
                     found.extend(collect_valid(connection, &sql, [id.0], rows::command_row)?);
                 }
@@ -130,53 +127,26 @@ impl OperatorStore for SqliteStore {
             .await
     }
 
-    async fn recent_commands(&self, app: Option<AppId>, limit: u32) -> Result<Vec<CommandRow>, StoreError> {
-        self.reader
-            .call(move |connection| match app {
-                Some(app) => collect_valid(
-                    connection,
-                    &format!(
-                        "SELECT {COMMAND_COLUMNS} FROM commands WHERE app_id = ?1 ORDER BY id DESC LIMIT ?2"
-                    ),
-                    params![app.to_string(), limit],
-                    rows::command_row,
-                ),
-                None => collect_valid(
-                    connection,
-                    &format!("SELECT {COMMAND_COLUMNS} FROM commands ORDER BY id DESC LIMIT ?1"),
-                    [limit],
-                    rows::command_row,
-                ),
-            })
-            .await
+    async fn ledger(&self, query: LedgerQuery) -> Result<Vec<CommandRow>, StoreError> {
+        self.reader.call(move |connection| look::ledger(connection, &query)).await
     }
 
     async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError> {
-        self.reader.call(move |connection| history(connection, &query)).await
+        self.reader.call(move |connection| look::history(connection, &query)).await
     }
 
-    async fn skips(&self, app: AppId, limit: u32) -> Result<Vec<Skip>, StoreError> {
-        self.reader
-            .call(move |connection| {
-                collect_valid(
-                    connection,
-                    "SELECT * FROM skips WHERE app_id = ?1 ORDER BY recorded DESC, first_due DESC LIMIT ?2",
-                    params![app.to_string(), limit],
-                    rows::skip,
-                )
-            })
-            .await
+    async fn skips(&self, query: SkipQuery) -> Result<Vec<Skip>, StoreError> {
+        self.reader.call(move |connection| look::skips(connection, &query)).await
     }
 
-    async fn alerts(&self, app: Option<AppId>, limit: u32) -> Result<Vec<AlertRow>, StoreError> {
-        self.reader
+    async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertRow>, StoreError> {
+        self.reader.call(move |connection| look::alerts(connection, &query)).await
+    }
+
+    async fn note_alerts(&self, alerts: Vec<AlertId>, note: AlertNote) -> Result<(), StoreError> {
+        self.writer
             .call(move |connection| {
-                collect_valid(
-                    connection,
-                    "SELECT * FROM alerts WHERE ?1 IS NULL OR app_id = ?1 ORDER BY id DESC LIMIT ?2",
-                    params![app.map(|app| app.to_string()), limit],
-                    rows::alert,
-                )
+                look::note_alerts(connection, &alerts, &note).map_err(|error| translate(&error))
             })
             .await
     }
@@ -245,46 +215,37 @@ fn submit(connection: &mut Connection, commands: &[NewCommand]) -> rusqlite::Res
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut ids = Vec::with_capacity(commands.len());
     for command in commands {
+        let app = command.app.to_string();
+        if command.batch.is_some() {
+            let known = transaction
+                .prepare_cached("SELECT id FROM commands WHERE batch = ?1 AND app_id = ?2 AND cmd_name = ?3")?
+                .query_row(params![command.batch, app, command.name.code()], |row| row.get(0))
+                .optional()?;
+            if let Some(id) = known {
+                ids.push(CommandId(id));
+                continue;
+            }
+        }
         transaction
             .prepare_cached(
-                "INSERT INTO commands (app_id, cmd_name, cmd_by, cmd_source, cmd_time, cmd_args, expires) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO commands (app_id, cmd_name, cmd_by, cmd_source, cmd_time, cmd_args, expires, batch, note) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
-                command.app.to_string(),
+                app,
                 command.name.code(),
                 command.by,
                 command.source.word(),
                 format_timestamp(command.time),
                 command.args,
                 command.expires.map(format_timestamp),
+                command.batch,
+                command.note,
             ])?;
         ids.push(CommandId(transaction.last_insert_rowid()));
     }
     transaction.commit()?;
     Ok(ids)
-}
-
-fn history(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Run>, StoreError> {
-    let mut sql = format!("SELECT {} FROM runtime WHERE 1", rows::RUN_COLUMNS);
-    let mut values = Vec::new();
-    if let Some(run) = query.run {
-        values.push(run.to_string());
-        sql.push_str(" AND runtime = ?");
-    }
-    if let Some(before) = query.before {
-        values.push(format_timestamp(before));
-        sql.push_str(" AND start_time < ?");
-    }
-    if !query.apps.is_empty() {
-        // A JSON array is one parameter, however many apps are asked for.
-        let apps = query.apps.iter().map(ToString::to_string).collect::<serde_json::Value>();
-        values.push(apps.to_string());
-        sql.push_str(" AND app_id IN (SELECT value FROM json_each(?))");
-    }
-    sql.push_str(" ORDER BY start_time DESC, rowid DESC LIMIT ");
-    sql.push_str(&query.limit.to_string());
-    collect_valid(connection, &sql, params_from_iter(values), rows::run)
 }
 
 fn register(connection: &mut Connection, apps: &[Registration]) -> Result<(), StoreError> {
@@ -335,7 +296,8 @@ fn define(connection: &Connection, row: i64, registration: &Registration) -> Res
              interval = :interval, retry_interval = :retry_interval, cron_expression = :cron_expression, \
              time_zone = :time_zone, jitter = :jitter, catch_up = :catch_up, catch_up_limit = :catch_up_limit, \
              max_failures = :max_failures, stop_grace = :stop_grace, max_runtime = :max_runtime, \
-             log_limit = :log_limit, log_keep = :log_keep, disable = :disable WHERE id = :row",
+             log_limit = :log_limit, log_keep = :log_keep, disable = :disable, \
+             pool = :pool, failover = :failover, protected = :protected WHERE id = :row",
         )
         .and_then(|mut statement| {
             statement.execute(named_params! {
@@ -358,6 +320,9 @@ fn define(connection: &Connection, row: i64, registration: &Registration) -> Res
                 ":log_limit": definition.log_limit,
                 ":log_keep": definition.log_keep,
                 ":disable": app.disabled,
+                ":pool": definition.pool,
+                ":failover": definition.failover,
+                ":protected": definition.protected,
             })
         })
         .map_err(|error| translate(&error))?;

@@ -35,9 +35,9 @@ columns! {
     APP_COLUMNS AppColumn {
         id, app, app_group, app_parent, app_name, command, cwd, env, pass_database, interval, retry_interval,
         cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, stop_grace, max_runtime, log_limit,
-        log_keep, next_run, disable, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
+        log_keep, pool, failover, protected, next_run, disable, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
         last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
-        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, sequence, revision,
+        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, sequence, epoch, revision,
     }
 }
 
@@ -111,6 +111,7 @@ fn app_row(row: &Row<'_>, id: AppId, parsed: Parsed, times: &Times) -> rusqlite:
         asked_next_run: times.asked_next_run,
         is_named: AppColumn::app.get::<Option<String>>(row)?.is_some(),
         sequence: u64::try_from(AppColumn::sequence.get::<i64>(row)?).unwrap_or(0),
+        epoch: u64::try_from(AppColumn::epoch.get::<i64>(row)?).unwrap_or(0),
         shown_fault: AppColumn::fault.get(row)?,
         row: AppColumn::id.get(row)?,
         revision: Revision(AppColumn::revision.get(row)?),
@@ -138,6 +139,9 @@ fn definition(row: &Row<'_>) -> rusqlite::Result<Definition> {
         max_runtime: AppColumn::max_runtime.get(row)?,
         log_limit: AppColumn::log_limit.get(row)?,
         log_keep: AppColumn::log_keep.get(row)?,
+        pool: AppColumn::pool.get(row)?,
+        failover: AppColumn::failover.get(row)?,
+        protected: AppColumn::protected.get(row)?,
     })
 }
 
@@ -263,6 +267,8 @@ pub(super) fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         time: sure_time(row, "cmd_time")?,
         executed: time(row, "cmd_exec")?,
         reason: row.get("reason")?,
+        batch: row.get("batch")?,
+        note: row.get("note")?,
     })
 }
 
@@ -335,6 +341,7 @@ pub(super) fn manager(row: &Row<'_>) -> rusqlite::Result<ManagerRow> {
 
 /// A row of the alerts table.
 pub(super) fn alert(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
+    let by: Option<String> = row.get("acked_by")?;
     Ok(AlertRow {
         id: AlertId(row.get("id")?),
         app: row.get("app_id")?,
@@ -343,6 +350,9 @@ pub(super) fn alert(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
         raised: sure_time(row, "raised")?,
         delivered: time(row, "delivered")?,
         cleared: time(row, "cleared")?,
+        run: row.get::<_, String>("runtime")?.parse().ok(),
+        acknowledged: time(row, "acked")?.map(|at| (by.unwrap_or_default(), at)),
+        muted_until: time(row, "muted_until")?,
     })
 }
 

@@ -9,12 +9,15 @@ use super::connection::{prepare, translate};
 use crate::store::StoreError;
 
 /// Released migrations are never edited; a change of the schema is a new file.
-const STEPS: &[M<'static>] = &[M::up(include_str!("../../../migrations/sqlite/0001_fleet.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("../../../migrations/sqlite/0001_fleet.sql")),
+    M::up(include_str!("../../../migrations/sqlite/0002_managers.sql")),
+];
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// The version of the schema that this program knows: the number of its migrations.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// `application_id` of the first migration.
 const APPLICATION: i64 = 1_684_237_569;
@@ -111,6 +114,23 @@ mod tests {
         assert_eq!(version, VERSION);
         let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).unwrap();
         assert_eq!(application, APPLICATION);
+    }
+
+    #[test]
+    fn a_database_of_the_first_version_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dcm.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(include_str!("../../../migrations/sqlite/0001_fleet.sql")).unwrap();
+        connection.execute_batch("PRAGMA user_version = 1").unwrap();
+        let insert = "INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c')";
+        connection.execute(insert, []).unwrap();
+        assert_eq!(check(&connection), Err(StoreError::Schema { found: 1, expected: VERSION }));
+        migrate(&path).unwrap();
+        check(&connection).unwrap();
+        let failover: String =
+            connection.query_row("SELECT failover FROM apps", [], |row| row.get(0)).unwrap();
+        assert_eq!(failover, "never");
     }
 
     #[test]

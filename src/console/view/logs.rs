@@ -5,23 +5,26 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::text::{count, put, put_right};
-use crate::console::log::LogView;
-use crate::console::model::Model;
+use super::text::{count, put, put_right, rule};
+use crate::console::screen::logs::Logs;
 use crate::console::theme::Theme;
+use crate::console::world::World;
 use crate::process::Stream;
 
-pub(super) fn draw(log: &LogView, model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    let line: String = std::iter::repeat_n(theme.glyphs.rule, usize::from(area.width)).collect();
-    put(buffer, area, 0, 0, &line, theme.faint());
-    put(buffer, area, 0, 1, &format!("[log] {} ", log.app), theme.strong());
+pub(super) fn draw(log: &Logs, _world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let Some(app) = log.app() else {
+        put(buffer, area, 0, 1, "choose an app on the fleet screen and press l", theme.faint());
+        return;
+    };
+    rule(theme, buffer, area, 0);
+    put(buffer, area, 0, 1, &format!(" log {app} "), theme.strong());
     let state = match (log.is_following(), log.unseen) {
         (true, _) => " following ".to_owned(),
         (false, 0) => " held ".to_owned(),
         (false, unseen) => format!(" held, {} new lines below ", count(unseen as u64)),
     };
     put_right(buffer, area, 0, area.width.saturating_sub(1), &state, theme.strong());
-    let height = usize::from(area.height.saturating_sub(1)).min(model.page() + 1);
+    let height = usize::from(area.height.saturating_sub(1));
     for (row, line) in log.window(height).enumerate() {
         let row = u16::try_from(row).unwrap_or(u16::MAX) + 1;
         let time = line.time.map(|time| time.with_timezone(&Local).format("%H:%M:%S%.3f ").to_string());

@@ -9,29 +9,29 @@ use crate::model::{
 
 /// An app as it is shown: what the screens need and nothing else.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
-    pub(super) id: AppId,
-    pub(super) path: AppPath,
-    pub(super) condition: Condition,
-    pub(super) disabled: bool,
-    pub(super) fatal: Option<(FatalFlag, Box<str>)>,
-    pub(super) stopped_by: Option<Box<str>>,
-    pub(super) waiting_for: Option<Box<str>>,
-    pub(super) task_size: Option<u64>,
-    pub(super) percent: Option<u8>,
-    pub(super) solved: u64,
-    pub(super) failed: u64,
-    pub(super) eta: Option<Timestamp>,
-    pub(super) next_run: Option<Timestamp>,
-    pub(super) last_run: Option<Timestamp>,
-    pub(super) pid: Option<u32>,
-    pub(super) command: Option<(CmdName, CmdFlag)>,
-    pub(super) message: Option<Box<str>>,
+pub(in crate::console) struct Row {
+    pub(in crate::console) id: AppId,
+    pub(in crate::console) path: AppPath,
+    pub(in crate::console) condition: Condition,
+    pub(in crate::console) disabled: bool,
+    pub(in crate::console) fatal: Option<(FatalFlag, Box<str>)>,
+    pub(in crate::console) stopped_by: Option<Box<str>>,
+    pub(in crate::console) waiting_for: Option<Box<str>>,
+    pub(in crate::console) task_size: Option<u64>,
+    pub(in crate::console) percent: Option<u8>,
+    pub(in crate::console) solved: u64,
+    pub(in crate::console) failed: u64,
+    pub(in crate::console) eta: Option<Timestamp>,
+    pub(in crate::console) next_run: Option<Timestamp>,
+    pub(in crate::console) last_run: Option<Timestamp>,
+    pub(in crate::console) pid: Option<u32>,
+    pub(in crate::console) command: Option<(CmdName, CmdFlag)>,
+    pub(in crate::console) message: Option<Box<str>>,
 }
 
 /// What an app is doing, in the order of how much it needs a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Condition {
+pub(in crate::console) enum Condition {
     Idle,
     Running,
     Waiting,
@@ -71,31 +71,31 @@ impl Row {
     }
 
     /// Whether a person is needed.
-    pub(super) fn needs_somebody(&self) -> bool {
+    pub(in crate::console) fn needs_somebody(&self) -> bool {
         self.fatal.is_some()
     }
 }
 
 /// The sums of a group, a parent, or of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Sums {
-    pub(super) apps: usize,
-    pub(super) running: usize,
-    pub(super) idle: usize,
-    pub(super) stopped: usize,
-    pub(super) waiting: usize,
-    pub(super) disabled: usize,
-    pub(super) fatal: usize,
+pub(in crate::console) struct Sums {
+    pub(in crate::console) apps: usize,
+    pub(in crate::console) running: usize,
+    pub(in crate::console) idle: usize,
+    pub(in crate::console) stopped: usize,
+    pub(in crate::console) waiting: usize,
+    pub(in crate::console) disabled: usize,
+    pub(in crate::console) fatal: usize,
     /// Over running apps that know their size.
-    pub(super) solved: u64,
-    pub(super) task_size: u64,
-    pub(super) failed: u64,
+    pub(in crate::console) solved: u64,
+    pub(in crate::console) task_size: u64,
+    pub(in crate::console) failed: u64,
     /// The latest of the running apps.
-    pub(super) eta: Option<Timestamp>,
+    pub(in crate::console) eta: Option<Timestamp>,
     /// The earliest.
-    pub(super) next_run: Option<Timestamp>,
+    pub(in crate::console) next_run: Option<Timestamp>,
     /// The latest.
-    pub(super) last_run: Option<Timestamp>,
+    pub(in crate::console) last_run: Option<Timestamp>,
 }
 
 impl Sums {
@@ -125,7 +125,7 @@ impl Sums {
     }
 
     /// Of the running apps that know their size.
-    pub(super) fn percent(&self) -> Option<u8> {
+    pub(in crate::console) fn percent(&self) -> Option<u8> {
         let percent = u128::from(self.solved) * 100 / u128::from(self.task_size.max(1));
         (self.task_size > 0).then(|| u8::try_from(percent.min(100)).unwrap_or(100))
     }
@@ -133,12 +133,12 @@ impl Sums {
 
 /// All apps, and the sums over them.
 #[derive(Debug, Default)]
-pub(super) struct Fleet {
+pub(in crate::console) struct Fleet {
     rows: BTreeMap<AppPath, Row>,
     paths: BTreeMap<AppId, AppPath>,
     set_aside: BTreeMap<i64, FaultyRow>,
-    pub(super) revision: Revision,
-    pub(super) total: Sums,
+    pub(in crate::console) revision: Revision,
+    pub(in crate::console) total: Sums,
     groups: BTreeMap<Part, Sums>,
     parents: BTreeMap<(Part, Part), Sums>,
 }
@@ -146,7 +146,7 @@ pub(super) struct Fleet {
 impl Fleet {
     /// Takes in what changed. Gives back whether apps came, went or changed their condition, so
     /// that other rows may be shown.
-    pub(super) fn apply(&mut self, delta: Delta) -> bool {
+    pub(in crate::console) fn apply(&mut self, delta: Delta) -> bool {
         self.revision = delta.revision;
         let mut reshaped = false;
         for app in delta.removed {
@@ -196,24 +196,29 @@ impl Fleet {
     }
 
     /// All apps, by group, parent and name.
-    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
+    pub(in crate::console) fn rows(&self) -> impl Iterator<Item = &Row> {
         self.rows.values()
     }
 
-    pub(super) fn get(&self, path: &AppPath) -> Option<&Row> {
+    pub(in crate::console) fn get(&self, path: &AppPath) -> Option<&Row> {
         self.rows.get(path)
     }
 
-    pub(super) fn group(&self, group: &Part) -> Option<&Sums> {
+    /// The path of an app that is registered.
+    pub(in crate::console) fn path_of(&self, id: AppId) -> Option<&AppPath> {
+        self.paths.get(&id)
+    }
+
+    pub(in crate::console) fn group(&self, group: &Part) -> Option<&Sums> {
         self.groups.get(group)
     }
 
-    pub(super) fn parent(&self, group: &Part, parent: &Part) -> Option<&Sums> {
+    pub(in crate::console) fn parent(&self, group: &Part, parent: &Part) -> Option<&Sums> {
         self.parents.get(&(group.clone(), parent.clone()))
     }
 
     /// Rows that cannot be obeyed.
-    pub(super) fn set_aside(&self) -> impl Iterator<Item = &FaultyRow> {
+    pub(in crate::console) fn set_aside(&self) -> impl Iterator<Item = &FaultyRow> {
         self.set_aside.values()
     }
 }

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use super::fleet::{Condition, Fleet, Row};
-use super::tree::Line;
+use crate::console::fleet::{Condition, Fleet, Row};
+use crate::console::screen::tree::Line;
 use crate::model::{AppPath, CmdFlag, CmdName};
-
-/// Keys that come this soon after the question were meant for what was there before.
-pub(super) const DEAF: Duration = Duration::from_millis(300);
 
 /// More apps than this need their number to be typed.
 const TYPED_FROM: usize = 10;
@@ -15,24 +12,24 @@ const TYPED_FROM: usize = 10;
 /// Who is meant, by what will happen to them. The apps are those of the moment in which the key was
 /// pressed.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Confirm {
-    pub(super) name: CmdName,
+pub(in crate::console) struct Confirm {
+    pub(in crate::console) name: CmdName,
     /// As the line is called.
-    pub(super) what: String,
+    pub(in crate::console) what: String,
     /// They get the command.
-    pub(super) sent: Vec<AppPath>,
+    pub(in crate::console) sent: Vec<AppPath>,
     /// It would change nothing for them.
-    pub(super) without_effect: usize,
+    pub(in crate::console) without_effect: usize,
     /// A command for them is under way already.
-    pub(super) pending: usize,
-    pub(super) asks_for: Consent,
-    pub(super) typed: String,
-    pub(super) opened: Duration,
+    pub(in crate::console) pending: usize,
+    pub(in crate::console) asks_for: Consent,
+    pub(in crate::console) typed: String,
+    pub(in crate::console) opened: Duration,
 }
 
 /// What it takes to say yes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Consent {
+pub(in crate::console) enum Consent {
     Nothing,
     Yes,
     Number,
@@ -40,7 +37,7 @@ pub(super) enum Consent {
 
 impl Confirm {
     /// Finds out who is meant.
-    pub(super) fn new(name: CmdName, line: &Line, fleet: &Fleet, now: Duration) -> Self {
+    pub(in crate::console) fn new(name: CmdName, line: &Line, fleet: &Fleet, now: Duration) -> Self {
         let mut confirm = Self {
             name,
             what: line.name(),
@@ -71,7 +68,7 @@ impl Confirm {
     }
 
     /// Whether the number that was typed is the right one.
-    pub(super) fn is_typed(&self) -> bool {
+    pub(in crate::console) fn is_typed(&self) -> bool {
         self.typed == self.sent.len().to_string()
     }
 }

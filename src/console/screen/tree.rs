@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::fleet::{Condition, Fleet, Row};
+use crate::console::fleet::{Condition, Fleet, Row};
 use crate::model::{AppPath, Part};
 
 /// One line of the tree. It is named by what it shows, so that it is found again when others move.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Line {
+pub(in crate::console) enum Line {
     Group(Part),
     Parent(Part, Part),
     App(AppPath),
@@ -15,7 +15,7 @@ pub(super) enum Line {
 
 impl Line {
     /// Whether an app is this line or below it.
-    pub(super) fn holds(&self, path: &AppPath) -> bool {
+    pub(in crate::console) fn holds(&self, path: &AppPath) -> bool {
         match self {
             Self::Group(group) => path.group == *group,
             Self::Parent(group, parent) => path.group == *group && path.parent == *parent,
@@ -24,7 +24,7 @@ impl Line {
     }
 
     /// As it is written.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::console) fn name(&self) -> String {
         match self {
             Self::Group(group) => group.to_string(),
             Self::Parent(group, parent) => format!("{group}/{parent}"),
@@ -43,7 +43,7 @@ impl Line {
 
 /// What is opened, what is asked for, and the lines that follow from both.
 #[derive(Debug, Default)]
-pub(super) struct Tree {
+pub(in crate::console) struct Tree {
     opened: BTreeSet<Line>,
     filter: Filter,
     lines: Vec<Line>,
@@ -52,30 +52,30 @@ pub(super) struct Tree {
 
 impl Tree {
     /// All lines, from the top.
-    pub(super) fn lines(&self) -> &[Line] {
+    pub(in crate::console) fn lines(&self) -> &[Line] {
         &self.lines
     }
 
     /// The place of the cursor among them.
-    pub(super) fn cursor(&self) -> usize {
+    pub(in crate::console) fn cursor(&self) -> usize {
         self.cursor
     }
 
     /// The line under the cursor.
-    pub(super) fn current(&self) -> Option<&Line> {
+    pub(in crate::console) fn current(&self) -> Option<&Line> {
         self.lines.get(self.cursor)
     }
 
-    pub(super) fn filter(&self) -> &Filter {
+    pub(in crate::console) fn filter(&self) -> &Filter {
         &self.filter
     }
 
-    pub(super) fn is_opened(&self, line: &Line) -> bool {
+    pub(in crate::console) fn is_opened(&self, line: &Line) -> bool {
         self.opened.contains(line) || self.filter.is_active()
     }
 
     /// Makes the lines anew. The cursor stays on what it was on; if that is gone, on its place.
-    pub(super) fn rebuild(&mut self, fleet: &Fleet) {
+    pub(in crate::console) fn rebuild(&mut self, fleet: &Fleet) {
         let before = self.current().cloned();
         self.lines.clear();
         let (mut group, mut parent) = (None, None);
@@ -105,7 +105,7 @@ impl Tree {
     }
 
     /// Puts the cursor on a line, or on the nearest line above it that is shown.
-    pub(super) fn go_to(&mut self, line: &Line) {
+    pub(in crate::console) fn go_to(&mut self, line: &Line) {
         let mut wanted = Some(line.clone());
         while let Some(line) = wanted {
             if let Some(at) = self.lines.iter().position(|shown| *shown == line) {
@@ -116,13 +116,13 @@ impl Tree {
         }
     }
 
-    pub(super) fn move_by(&mut self, by: isize) {
+    pub(in crate::console) fn move_by(&mut self, by: isize) {
         let last = self.lines.len().saturating_sub(1);
         self.cursor = self.cursor.saturating_add_signed(by).min(last);
     }
 
     /// Opens the line under the cursor; `false` if it is an app.
-    pub(super) fn open(&mut self, fleet: &Fleet) -> bool {
+    pub(in crate::console) fn open(&mut self, fleet: &Fleet) -> bool {
         match self.current().cloned() {
             Some(line @ (Line::Group(_) | Line::Parent(..))) => {
                 self.opened.insert(line);
@@ -134,7 +134,7 @@ impl Tree {
     }
 
     /// Closes the line under the cursor, or goes to the one above it.
-    pub(super) fn close(&mut self, fleet: &Fleet) {
+    pub(in crate::console) fn close(&mut self, fleet: &Fleet) {
         let Some(line) = self.current().cloned() else { return };
         if self.opened.remove(&line) {
             self.rebuild(fleet);
@@ -144,7 +144,7 @@ impl Tree {
     }
 
     /// Opens everything, or closes it.
-    pub(super) fn set_all(&mut self, opened: bool, fleet: &Fleet) {
+    pub(in crate::console) fn set_all(&mut self, opened: bool, fleet: &Fleet) {
         self.opened.clear();
         if opened {
             for row in fleet.rows() {
@@ -155,13 +155,13 @@ impl Tree {
         self.rebuild(fleet);
     }
 
-    pub(super) fn set_filter(&mut self, text: &str, fleet: &Fleet) {
+    pub(in crate::console) fn set_filter(&mut self, text: &str, fleet: &Fleet) {
         self.filter = Filter::parse(text);
         self.rebuild(fleet);
     }
 
     /// Goes to the next app that needs somebody, wherever it is, and opens the way to it.
-    pub(super) fn go_to_problem(&mut self, fleet: &Fleet, backwards: bool) -> bool {
+    pub(in crate::console) fn go_to_problem(&mut self, fleet: &Fleet, backwards: bool) -> bool {
         let problems: Vec<_> = fleet
             .rows()
             .filter(|row| row.needs_somebody() && self.filter.shows(row))
@@ -178,7 +178,14 @@ impl Tree {
             (Some(at), false) => problems[(at + 1) % problems.len()],
             (Some(at), true) => problems[(at + problems.len() - 1) % problems.len()],
         };
-        let line = Line::App(next.clone());
+        let next = next.clone();
+        self.show(&next, fleet);
+        true
+    }
+
+    /// Goes to an app and opens the way to it.
+    pub(in crate::console) fn show(&mut self, app: &AppPath, fleet: &Fleet) {
+        let line = Line::App(app.clone());
         let mut above = line.above();
         while let Some(open) = above {
             above = open.above();
@@ -186,14 +193,13 @@ impl Tree {
         }
         self.rebuild(fleet);
         self.go_to(&line);
-        true
     }
 }
 
 /// What is asked for: words that the path must hold, and conditions such as `is:fatal`. A word with
 /// `!` in front must not apply.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub(super) struct Filter {
+pub(in crate::console) struct Filter {
     text: String,
     terms: Vec<Term>,
 }
@@ -221,7 +227,7 @@ enum Quality {
 }
 
 impl Filter {
-    pub(super) fn parse(text: &str) -> Self {
+    pub(in crate::console) fn parse(text: &str) -> Self {
         let terms = text.split_whitespace().map(|word| {
             let (negated, word) = match word.strip_prefix('!') {
                 Some(rest) => (true, rest),
@@ -238,11 +244,11 @@ impl Filter {
         Self { text: text.to_owned(), terms: terms.collect() }
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::console) fn text(&self) -> &str {
         &self.text
     }
 
-    pub(super) fn is_active(&self) -> bool {
+    pub(in crate::console) fn is_active(&self) -> bool {
         !self.terms.is_empty()
     }
 

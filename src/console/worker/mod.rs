@@ -1,6 +1,8 @@
 //! The console's hands: reads the database and logs, and enters commands. A thread with a small
 //! event loop of its own, so that the screen never waits.
 
+mod ask;
+
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::msg::Msg;
+use super::request::Request;
 use crate::model::{AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision, RunId};
 use crate::process::{LogTail, StateDir, clock, logs_of};
 use crate::store::{OperatorStore, StoreError};
@@ -28,14 +31,6 @@ const LOG_LINES: usize = 1000;
 
 /// A manager whose heartbeat is older has ended.
 const HEARTBEAT_MAX: TimeDelta = TimeDelta::seconds(15);
-
-/// What the worker is asked.
-#[derive(Debug)]
-pub(super) enum Request {
-    Submit { name: CmdName, apps: Vec<AppPath> },
-    OpenLog(AppPath),
-    CloseLog,
-}
 
 pub(super) struct Worker {
     pub(super) store: Arc<dyn OperatorStore>,
@@ -77,6 +72,12 @@ impl Worker {
                     Some(Request::CloseLog) => {
                         log = None;
                         Ok(())
+                    }
+                    Some(Request::Look) => self.look(&mut revision, &mut sent).await,
+                    Some(Request::Ask(ticket, question)) => {
+                        let answer = ask::ask(self.store.as_ref(), question).await;
+                        let answer = answer.map_err(|error| error.to_string());
+                        self.tell(Msg::Answer { ticket, answer })
                     }
                     None => return,
                 },
@@ -151,6 +152,8 @@ impl Worker {
             source: CommandSource::Console,
             time,
             expires: None,
+            batch: None,
+            note: None,
         });
         let result = match self.store.submit(commands.collect()).await {
             Ok(ids) => {

@@ -1,0 +1,42 @@
+//! The help: the keys of a screen, and of them those that hold what is looked for.
+
+use super::field::Field;
+use crate::console::keymap::{Section, bindings};
+use crate::console::screen::Tab;
+
+/// The help of a screen.
+#[derive(Debug)]
+pub(in crate::console) struct Help {
+    pub(in crate::console) tab: Tab,
+    pub(in crate::console) top: usize,
+    /// What is looked for, while it is typed and after.
+    pub(in crate::console) sought: Field,
+    pub(in crate::console) is_typing: bool,
+}
+
+impl Help {
+    pub(in crate::console) fn new(tab: Tab) -> Self {
+        Self { tab, top: 0, sought: Field::default(), is_typing: false }
+    }
+
+    /// The sections that have something to show: keys and what they do.
+    pub(in crate::console) fn sections(&self) -> Vec<(Section, Vec<(String, &'static str)>)> {
+        let sought = self.sought.text().to_lowercase();
+        let lines = |section| {
+            let mut lines: Vec<(String, &'static str)> = bindings(self.tab)
+                .filter(|binding| binding.section() == section)
+                .map(|binding| (binding.keys(), binding.help()))
+                .filter(|(keys, help)| {
+                    sought.is_empty() || help.to_lowercase().contains(&sought) || keys.contains(&sought)
+                })
+                .collect();
+            lines.dedup();
+            lines
+        };
+        Section::ALL
+            .into_iter()
+            .map(|section| (section, lines(section)))
+            .filter(|(_, lines)| !lines.is_empty())
+            .collect()
+    }
+}

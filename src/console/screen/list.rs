@@ -1,0 +1,95 @@
+//! Rows that were asked for: the newest answer, a cursor, and when to ask again.
+
+use std::time::Duration;
+
+use crate::console::keymap::Move;
+use crate::console::request::{Question, Request, Ticket};
+use crate::console::world::World;
+
+/// What is shown is asked for again after this time.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// Rows of one kind, as the database told them last.
+#[derive(Debug)]
+pub(in crate::console) struct List<T> {
+    pub(in crate::console) rows: Vec<T>,
+    pub(in crate::console) cursor: usize,
+    /// Whether any answer has come yet.
+    pub(in crate::console) is_read: bool,
+    /// Why the last question was not answered.
+    pub(in crate::console) fault: Option<String>,
+    ticket: Option<Ticket>,
+    asked: Duration,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), cursor: 0, is_read: false, fault: None, ticket: None, asked: Duration::ZERO }
+    }
+}
+
+impl<T> List<T> {
+    /// Asks now. The answer to the question before is not waited for any more.
+    pub(in crate::console) fn ask(&mut self, world: &mut World, question: Question) -> Request {
+        let ticket = world.ticket();
+        self.ticket = Some(ticket);
+        self.asked = world.now.mono;
+        Request::Ask(ticket, question)
+    }
+
+    /// Whether it is time to ask again.
+    pub(in crate::console) fn is_old(&self, world: &World) -> bool {
+        self.ticket.is_none() && world.now.mono >= self.asked + FRESH
+    }
+
+    /// Whether this is the answer that is waited for.
+    pub(in crate::console) fn awaits(&self, ticket: Ticket) -> bool {
+        self.ticket == Some(ticket)
+    }
+
+    /// Takes the answer. The cursor stays on the row that `is_same`, if that is still there.
+    pub(in crate::console) fn take(
+        &mut self,
+        answer: Result<Vec<T>, String>,
+        is_same: impl Fn(&T, &T) -> bool,
+    ) {
+        self.ticket = None;
+        match answer {
+            Ok(rows) => {
+                let before = self.rows.get(self.cursor);
+                let place = before.and_then(|before| rows.iter().position(|row| is_same(before, row)));
+                self.cursor = place.unwrap_or(self.cursor).min(rows.len().saturating_sub(1));
+                self.rows = rows;
+                self.is_read = true;
+                self.fault = None;
+            }
+            Err(why) => self.fault = Some(why),
+        }
+    }
+
+    pub(in crate::console) fn go(&mut self, way: Move, page: usize) {
+        self.cursor = way.from(self.cursor, page, self.rows.len());
+    }
+
+    pub(in crate::console) fn current(&self) -> Option<&T> {
+        self.rows.get(self.cursor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_stays_on_its_row_when_others_come() {
+        let mut list = List::default();
+        list.take(Ok(vec![10, 20, 30]), |a, b| a == b);
+        list.cursor = 1;
+        list.take(Ok(vec![1, 5, 10, 20, 30]), |a, b| a == b);
+        assert_eq!(list.current(), Some(&20));
+        list.take(Ok(vec![1]), |a, b| a == b);
+        assert_eq!(list.current(), Some(&1));
+        list.take(Err("away".to_owned()), |a, b| a == b);
+        assert_eq!((list.rows.len(), list.fault.as_deref()), (1, Some("away")));
+    }
+}

@@ -1,0 +1,17 @@
+//! Questions of the screens, put to the database.
+
+use crate::console::request::{Answer, Question};
+use crate::store::{OperatorStore, StoreError};
+
+/// Finds out what a screen wants to know.
+///
+/// # Errors
+/// As the store says; the screen shows it and asks again.
+pub(super) async fn ask(store: &dyn OperatorStore, question: Question) -> Result<Answer, StoreError> {
+    Ok(match question {
+        Question::Alerts(query) => Answer::Alerts(store.alerts(query).await?),
+        Question::Managers => Answer::Managers(store.managers().await?),
+        Question::Commands(query) => Answer::Commands(store.ledger(query).await?),
+        Question::History(query) => Answer::History(store.history(query).await?),
+    })
+}

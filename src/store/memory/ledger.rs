@@ -1,0 +1,126 @@
+//! The ledger of commands in memory.
+
+use super::Tables;
+use crate::model::{CmdFlag, Command, CommandId, CommandRow, LastCommand, NewCommand, Timestamp, Verdict};
+use crate::store::LedgerQuery;
+
+#[derive(Debug, Clone)]
+pub(super) struct LedgerRow {
+    pub(super) command: Command,
+    source: &'static str,
+    pub(super) batch: Option<String>,
+    note: Option<String>,
+    verdict: Option<(Verdict, Timestamp)>,
+}
+
+impl Tables {
+    /// Enters a command; the counterpart of `OperatorStore::submit`.
+    pub fn submit(&mut self, new: &NewCommand) -> CommandId {
+        let known = |row: &&LedgerRow| {
+            new.batch.is_some()
+                && row.batch == new.batch
+                && row.command.app == Some(new.app)
+                && row.command.name == new.name
+        };
+        if let Some(row) = self.commands.iter().find(known) {
+            return row.command.id;
+        }
+        let id = CommandId(i64::try_from(self.commands.len()).unwrap_or(0) + 1);
+        self.commands.push(LedgerRow {
+            command: Command {
+                id,
+                app: Some(new.app),
+                name: new.name,
+                args: new.args.clone(),
+                by: new.by.clone(),
+                time: new.time,
+                expires: new.expires,
+            },
+            source: new.source.word(),
+            batch: new.batch.clone(),
+            note: new.note.clone(),
+            verdict: None,
+        });
+        if let Some(row) = self.apps.get_mut(&new.app) {
+            row.command = Some(LastCommand {
+                id: Some(id),
+                name: new.name,
+                flag: CmdFlag::Pending,
+                by: Some(new.by.clone()),
+                time: Some(new.time),
+                executed: None,
+            });
+            self.touch(new.app);
+        }
+        id
+    }
+
+    pub(super) fn settle(&mut self, id: CommandId, verdict: &Verdict, at: Timestamp) {
+        let Some(row) = usize::try_from(id.0 - 1).ok().and_then(|index| self.commands.get_mut(index)) else {
+            return;
+        };
+        if row.verdict.is_some() {
+            return;
+        }
+        row.verdict = Some((verdict.clone(), at));
+        let Some(app) = row.command.app else { return };
+        if let Some(command) = self
+            .apps
+            .get_mut(&app)
+            .and_then(|row| row.command.as_mut())
+            .filter(|command| command.id == Some(id))
+        {
+            command.flag = verdict.flag();
+            command.executed = Some(at);
+            self.touch(app);
+        }
+    }
+
+    /// Commands without a verdict after `last`.
+    #[must_use]
+    pub fn pending(&self, last: CommandId) -> Vec<Command> {
+        self.commands
+            .iter()
+            .filter(|row| row.verdict.is_none() && row.command.id > last)
+            .map(|row| row.command.clone())
+            .collect()
+    }
+
+    /// The verdict on a command, once it has one.
+    #[must_use]
+    pub fn verdict(&self, id: CommandId) -> Option<&Verdict> {
+        let row = usize::try_from(id.0 - 1).ok().and_then(|index| self.commands.get(index))?;
+        row.verdict.as_ref().map(|(verdict, _)| verdict)
+    }
+
+    pub(super) fn ledger(&self, query: &LedgerQuery) -> Vec<CommandRow> {
+        let by = query.by.as_ref().map(|by| by.to_lowercase());
+        let is_meant = |row: &&LedgerRow| {
+            let command = &row.command;
+            query.app.is_none_or(|app| command.app == Some(app))
+                && by.as_ref().is_none_or(|by| command.by.to_lowercase().contains(by))
+                && query.name.is_none_or(|name| command.name == name)
+                && query.since.is_none_or(|since| command.time >= since)
+                && query.batch.as_ref().is_none_or(|batch| row.batch.as_ref() == Some(batch))
+                && query.before.is_none_or(|before| command.id < before)
+        };
+        let newest = self.commands.iter().rev().filter(is_meant);
+        newest.take(query.limit as usize).map(Self::command_row).collect()
+    }
+
+    pub(super) fn command_row(row: &LedgerRow) -> CommandRow {
+        CommandRow {
+            id: row.command.id,
+            app: row.command.app.map(|app| app.to_string()).unwrap_or_default(),
+            name: row.command.name,
+            flag: row.verdict.as_ref().map_or(CmdFlag::Pending, |(verdict, _)| verdict.flag()),
+            by: row.command.by.clone(),
+            source: row.source.to_owned(),
+            time: row.command.time,
+            executed: row.verdict.as_ref().map(|(_, at)| *at),
+            reason: row.verdict.as_ref().and_then(|(verdict, _)| verdict.reason().map(str::to_owned)),
+            batch: row.batch.clone(),
+            note: row.note.clone(),
+        }
+    }
+}

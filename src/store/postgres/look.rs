@@ -1,0 +1,121 @@
+//! Looking back on the server: runs, skipped times, alerts, the ledger.
+
+use sqlx::PgConnection;
+
+use super::commit::{milliseconds, text};
+use super::connection::{Fault, composed, statement};
+use super::{rows, valid};
+use crate::model::{AlertId, AlertRow, AppId, CommandRow, Run, Skip};
+use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
+
+/// The runs of a window. Runs of one app do not overlap: of those before only the last can still
+/// have gone on.
+const SINCE: &str = "id IN (SELECT id FROM runtime WHERE app_id = ANY($3) AND start_time >= $5 \
+    UNION ALL SELECT earlier.id FROM unnest($3) AS asked (app) CROSS JOIN LATERAL \
+        (SELECT id, end_time FROM runtime WHERE app_id = asked.app AND start_time < $5 \
+            ORDER BY start_time DESC LIMIT 1) AS earlier \
+        WHERE earlier.end_time IS NULL OR earlier.end_time >= $5)";
+
+const OF_APPS: &str = "(cardinality($3) = 0 OR app_id = ANY($3)) AND $5::timestamptz IS NULL";
+
+fn words(apps: &[AppId]) -> Vec<String> {
+    apps.iter().map(ToString::to_string).collect()
+}
+
+pub(super) async fn history(connection: &mut PgConnection, query: &HistoryQuery) -> Result<Vec<Run>, Fault> {
+    let found = composed(format!(
+        "SELECT {} FROM runtime WHERE ($1 IS NULL OR runtime = $1) AND ($2 IS NULL OR start_time < $2) \
+         AND {} ORDER BY start_time DESC, id DESC LIMIT $4",
+        rows::RUN_COLUMNS,
+        if query.since.is_some() { SINCE } else { OF_APPS },
+    ))
+    .bind(query.run.map(|run| run.to_string()))
+    .bind(query.before.map(milliseconds))
+    .bind(words(&query.apps))
+    .bind(i64::from(query.limit))
+    .bind(query.since.map(milliseconds))
+    .fetch_all(connection)
+    .await?;
+    Ok(valid(&found, rows::run)?)
+}
+
+pub(super) async fn skips(connection: &mut PgConnection, query: &SkipQuery) -> Result<Vec<Skip>, Fault> {
+    let found = statement(
+        "SELECT * FROM skips WHERE app_id = ANY($1) AND ($2 IS NULL OR last_due >= $2) \
+         AND ($3 IS NULL OR first_due < $3) ORDER BY recorded DESC, first_due DESC LIMIT $4",
+    )
+    .bind(words(&query.apps))
+    .bind(query.since.map(milliseconds))
+    .bind(query.before.map(milliseconds))
+    .bind(i64::from(query.limit))
+    .fetch_all(connection)
+    .await?;
+    Ok(valid(&found, rows::skip)?)
+}
+
+pub(super) async fn alerts(
+    connection: &mut PgConnection,
+    query: &AlertQuery,
+) -> Result<Vec<AlertRow>, Fault> {
+    let found = statement(
+        "SELECT * FROM alerts WHERE ($1 IS NULL OR app_id = $1) AND (NOT $2 OR cleared IS NULL) \
+         AND ($3 IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
+    )
+    .bind(query.app.map(|app| app.to_string()))
+    .bind(query.open_only)
+    .bind(query.before.map(|id| id.0))
+    .bind(i64::from(query.limit))
+    .fetch_all(connection)
+    .await?;
+    Ok(valid(&found, rows::alert)?)
+}
+
+pub(super) async fn note_alerts(
+    connection: &mut PgConnection,
+    alerts: &[AlertId],
+    note: &AlertNote,
+) -> Result<(), Fault> {
+    let ids: Vec<_> = alerts.iter().map(|id| id.0).collect();
+    let change = match note {
+        AlertNote::Acknowledged { by, at } => {
+            statement("UPDATE alerts SET acked = $2, acked_by = $3 WHERE id = ANY($1) AND cleared IS NULL")
+                .bind(ids)
+                .bind(milliseconds(*at))
+                .bind(text(by))
+        }
+        AlertNote::Unacknowledged => statement(
+            "UPDATE alerts SET acked = NULL, acked_by = NULL WHERE id = ANY($1) AND cleared IS NULL",
+        )
+        .bind(ids),
+        AlertNote::Muted(until) => {
+            statement("UPDATE alerts SET muted_until = $2 WHERE id = ANY($1) AND cleared IS NULL")
+                .bind(ids)
+                .bind(until.map(milliseconds))
+        }
+    };
+    change.execute(connection).await?;
+    Ok(())
+}
+
+pub(super) async fn ledger(
+    connection: &mut PgConnection,
+    query: &LedgerQuery,
+) -> Result<Vec<CommandRow>, Fault> {
+    let found = composed(format!(
+        "SELECT {} FROM commands WHERE ($1 IS NULL OR app_id = $1) \
+         AND ($2 IS NULL OR strpos(lower(cmd_by), lower($2)) > 0) AND ($3 IS NULL OR cmd_name = $3) \
+         AND ($4 IS NULL OR cmd_time >= $4) AND ($5 IS NULL OR batch = $5) AND ($6 IS NULL OR id < $6) \
+         ORDER BY id DESC LIMIT $7",
+        rows::COMMAND_COLUMNS
+    ))
+    .bind(query.app.map(|app| app.to_string()))
+    .bind(query.by.as_deref().map(text))
+    .bind(query.name.map(crate::model::CmdName::code))
+    .bind(query.since.map(milliseconds))
+    .bind(query.batch.as_deref().map(text))
+    .bind(query.before.map(|id| id.0))
+    .bind(i64::from(query.limit))
+    .fetch_all(connection)
+    .await?;
+    Ok(valid(&found, rows::command_row)?)
+}

@@ -1,0 +1,131 @@
+//! Looking back in the embedded database: runs, skipped times, alerts, the ledger.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
+
+use super::{collect_valid, rows};
+use crate::model::{AlertId, AlertRow, AppId, CmdName, CommandRow, Run, Skip, Timestamp, format_timestamp};
+use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery, StoreError};
+
+/// The columns of the ledger that are shown.
+pub(super) const COMMAND_COLUMNS: &str =
+    "id, app_id, cmd_name, cmd_flag, cmd_by, cmd_source, cmd_time, cmd_exec, reason, batch, note";
+
+/// Conditions that are put together as they are asked for.
+struct Conditions {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    fn of(select: String) -> Self {
+        Self { sql: format!("{select} WHERE 1"), values: Vec::new() }
+    }
+
+    /// Adds a condition with one `?`, if there is a value for it.
+    fn and(mut self, condition: &str, value: Option<impl Into<Value>>) -> Self {
+        if let Some(value) = value {
+            self.sql.push_str(" AND ");
+            self.sql.push_str(condition);
+            self.values.push(value.into());
+        }
+        self
+    }
+
+    fn all<T>(
+        self,
+        connection: &Connection,
+        order: &str,
+        limit: u32,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let sql = format!("{} ORDER BY {order} LIMIT {limit}", self.sql);
+        collect_valid(connection, &sql, params_from_iter(self.values), read)
+    }
+}
+
+fn moment(time: Option<Timestamp>) -> Option<String> {
+    time.map(format_timestamp)
+}
+
+/// A JSON array is one parameter, however many apps are asked for.
+fn array(apps: &[AppId]) -> String {
+    apps.iter().map(ToString::to_string).collect::<serde_json::Value>().to_string()
+}
+
+pub(super) fn history(connection: &Connection, query: &HistoryQuery) -> Result<Vec<Run>, StoreError> {
+    let apps = (!query.apps.is_empty() || query.since.is_some()).then(|| array(&query.apps));
+    let mut conditions = Conditions::of(format!("SELECT {} FROM runtime", rows::RUN_COLUMNS))
+        .and("runtime = ?", query.run.map(|run| run.to_string()))
+        .and("start_time < ?", moment(query.before));
+    if let (Some(since), Some(apps)) = (moment(query.since), &apps) {
+        // Runs of one app do not overlap: of those before only the last can still have gone on.
+        conditions.sql.push_str(
+            " AND rowid IN (SELECT begun.rowid FROM json_each(?) AS asked \
+                JOIN runtime AS begun ON begun.app_id = asked.value AND begun.start_time >= ? \
+              UNION ALL SELECT going.rowid FROM json_each(?) AS asked \
+                JOIN runtime AS going ON going.rowid = (SELECT earlier.rowid FROM runtime AS earlier \
+                    WHERE earlier.app_id = asked.value AND earlier.start_time < ? \
+                    ORDER BY earlier.start_time DESC LIMIT 1) \
+                WHERE going.end_time IS NULL OR going.end_time >= ?)",
+        );
+        let values = [apps, &since, apps, &since, &since];
+        conditions.values.extend(values.map(|value| Value::from(value.clone())));
+    } else {
+        conditions = conditions.and("app_id IN (SELECT value FROM json_each(?))", apps);
+    }
+    conditions.all(connection, "start_time DESC, rowid DESC", query.limit, rows::run)
+}
+
+pub(super) fn skips(connection: &Connection, query: &SkipQuery) -> Result<Vec<Skip>, StoreError> {
+    Conditions::of("SELECT * FROM skips".to_owned())
+        .and("app_id IN (SELECT value FROM json_each(?))", Some(array(&query.apps)))
+        .and("last_due >= ?", moment(query.since))
+        .and("first_due < ?", moment(query.before))
+        .all(connection, "recorded DESC, first_due DESC", query.limit, rows::skip)
+}
+
+pub(super) fn alerts(connection: &Connection, query: &AlertQuery) -> Result<Vec<AlertRow>, StoreError> {
+    let open = query.open_only.then_some(0_i64);
+    Conditions::of("SELECT * FROM alerts".to_owned())
+        .and("app_id = ?", query.app.map(|app| app.to_string()))
+        .and("(cleared IS NULL OR ? > 0)", open)
+        .and("id < ?", query.before.map(|id| id.0))
+        .all(connection, "id DESC", query.limit, rows::alert)
+}
+
+pub(super) fn note_alerts(
+    connection: &mut Connection,
+    alerts: &[AlertId],
+    note: &AlertNote,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for id in alerts.iter().map(|id| id.0) {
+        match note {
+            AlertNote::Acknowledged { by, at } => transaction.execute(
+                "UPDATE alerts SET acked = ?2, acked_by = ?3 WHERE id = ?1 AND cleared IS NULL",
+                params![id, format_timestamp(*at), by],
+            )?,
+            AlertNote::Unacknowledged => transaction.execute(
+                "UPDATE alerts SET acked = NULL, acked_by = NULL WHERE id = ?1 AND cleared IS NULL",
+                [id],
+            )?,
+            AlertNote::Muted(until) => transaction.execute(
+                "UPDATE alerts SET muted_until = ?2 WHERE id = ?1 AND cleared IS NULL",
+                params![id, moment(*until)],
+            )?,
+        };
+    }
+    transaction.commit()
+}
+
+pub(super) fn ledger(connection: &Connection, query: &LedgerQuery) -> Result<Vec<CommandRow>, StoreError> {
+    Conditions::of(format!("SELECT {COMMAND_COLUMNS} FROM commands"))
+        .and("app_id = ?", query.app.map(|app| app.to_string()))
+        .and("instr(lower(cmd_by), lower(?)) > 0", query.by.clone())
+        .and("cmd_name = ?", query.name.map(CmdName::code))
+        .and("cmd_time >= ?", moment(query.since))
+        .and("batch = ?", query.batch.clone())
+        .and("id < ?", query.before.map(|id| id.0))
+        .all(connection, "id DESC", query.limit, rows::command_row)
+}
