@@ -51,9 +51,8 @@ struct Short(String);
 
 impl fmt::Write for Short {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = LENGTH.saturating_sub(self.0.len());
-        let end = text.floor_char_boundary(room.min(text.len()));
-        self.0.push_str(&text[..end]);
-        if end < text.len() { Err(fmt::Error) } else { Ok(()) }
+        let room = LENGTH.saturating_sub(self.0.chars().count());
+        self.0.extend(text.chars().take(room));
+        if self.0.chars().count() < LENGTH { Ok(()) } else { Err(fmt::Error) }
     }
 }

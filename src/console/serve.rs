@@ -4,7 +4,6 @@ use std::io;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::cmd::{Cmd, Leave};
@@ -111,20 +110,11 @@ impl Console {
         }
     }
 
+    /// What it leads to outside of the model.
     fn take(&mut self, msg: Msg) -> io::Result<Option<Leave>> {
         if !matches!(msg, Msg::Tick(_)) {
             self.recorder.note(&msg);
         }
-        let msg = match msg {
-            // A manager that stood still would start nothing: what is asked by a signal is asked as
-            // by its key, and the model knows what may be.
-            Msg::Stop => Msg::Key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL)),
-            Msg::Continued => {
-                self.begin_anew()?;
-                return Ok(None);
-            }
-            msg => msg,
-        };
         match update(&mut self.model, msg) {
             None => {}
             Some(Cmd::Redraw) => self.begin_anew()?,

@@ -65,6 +65,7 @@ pub(super) struct Theme {
     pub(super) glyphs: &'static Glyphs,
 }
 
+#[expect(clippy::unused_self, reason = "a style is asked of the theme, whatever it depends on today")]
 impl Theme {
     pub(super) const fn of(palette: Palette, glyphs: GlyphSet) -> Self {
         Self { palette, glyphs: glyphs.glyphs() }

@@ -31,8 +31,9 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             model.world.size = (columns, rows);
             None
         }
-        // The program knows what to do with them.
-        Msg::Stop | Msg::Continued => None,
+        Msg::Stop => suspend(model),
+        // Somebody else may have had the terminal.
+        Msg::Continued => Some(Cmd::Redraw),
         Msg::HungUp => Some(Cmd::Leave(Leave::HungUp)),
         Msg::Interrupted(signal) => Some(Cmd::Leave(Leave::Interrupted(signal))),
         Msg::Tick(now) => {

@@ -52,7 +52,7 @@ impl Guard {
         std::panic::set_hook(Box::new(move |info| {
             let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
             let place = info.location().map(ToString::to_string).unwrap_or_default();
-            let message = info.payload_as_str().unwrap_or("no message").to_owned();
+            let message = said(info.payload()).to_owned();
             if !THREADS.contains(&thread.as_str()) {
                 tracing::error!(thread, place, message, "a thread has panicked");
                 return;
@@ -96,6 +96,12 @@ impl Drop for Guard {
             let _ = std::panic::take_hook();
         }
     }
+}
+
+/// The text that a panic carries.
+fn said(payload: &dyn std::any::Any) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// As it was found. What fails here cannot be told anybody.

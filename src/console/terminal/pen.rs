@@ -116,15 +116,19 @@ impl Codes {
         self.0.push_str(&code.to_string());
     }
 
+    fn add_all<const N: usize>(&mut self, codes: [u8; N]) {
+        for code in codes {
+            self.add(code);
+        }
+    }
+
     fn add_colour(&mut self, colour: Shown, base: u8) {
         match colour {
             Shown::Default => self.add(base + 9),
             Shown::Basic(number @ 0..8) => self.add(base + number),
             Shown::Basic(number) => self.add(base + 60 + number % 8),
-            Shown::Indexed(number) => [base + 8, 5, number].into_iter().for_each(|code| self.add(code)),
-            Shown::Rgb(red, green, blue) => {
-                [base + 8, 2, red, green, blue].into_iter().for_each(|code| self.add(code));
-            }
+            Shown::Indexed(number) => self.add_all([base + 8, 5, number]),
+            Shown::Rgb(red, green, blue) => self.add_all([base + 8, 2, red, green, blue]),
         }
     }
 }
