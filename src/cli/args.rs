@@ -334,6 +334,10 @@ pub(super) struct IssueArgs {
     /// Do not ask when many apps are meant.
     #[arg(long, short)]
     pub(super) yes: bool,
+
+    /// Why, for those who look it up in the ledger later.
+    #[arg(long, value_name = "TEXT", value_parser = parse_note)]
+    pub(super) note: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -471,6 +475,16 @@ pub(super) struct DemoArgs {
     /// Run it without a console.
     #[arg(long, conflicts_with = "prepare")]
     pub(super) without_console: bool,
+}
+
+/// A note is a sentence, not a document.
+const NOTE_MAX: usize = 1000;
+
+fn parse_note(text: &str) -> Result<String, String> {
+    if text.chars().count() > NOTE_MAX {
+        return Err(format!("a note has at most {NOTE_MAX} characters"));
+    }
+    Ok(text.to_owned())
 }
 
 fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {
