@@ -9,6 +9,9 @@ mod live;
 #[path = "../tests/it/made_up.rs"]
 mod made_up;
 
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crossterm::event::KeyCode;
@@ -38,19 +41,40 @@ fn main() {
 }
 
 /// ratatui's own way to a terminal, for comparison: it draws the same screens.
-struct Other(Terminal<CrosstermBackend<Vec<u8>>>);
+struct Other {
+    terminal: Terminal<CrosstermBackend<Counter>>,
+    count: Rc<Cell<usize>>,
+}
+
+struct Counter(Rc<Cell<usize>>);
+
+impl io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.set(self.0.get() + bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl Other {
     fn new((columns, rows): (u16, u16)) -> Self {
+        let count = Rc::new(Cell::new(0));
         let viewport = Viewport::Fixed(Rect::new(0, 0, columns, rows));
-        let backend = CrosstermBackend::new(Vec::new());
-        Self(Terminal::with_options(backend, TerminalOptions { viewport }).unwrap())
+        let backend = CrosstermBackend::new(Counter(Rc::clone(&count)));
+        let terminal = Terminal::with_options(backend, TerminalOptions { viewport }).unwrap();
+        Self { terminal, count }
     }
 
     fn bytes(&mut self, console: &Rehearsal) -> usize {
-        self.0.backend_mut().writer_mut().clear();
-        self.0.draw(|frame| frame.buffer_mut().content.clone_from_slice(&console.screen().content)).unwrap();
-        self.0.backend().writer().len()
+        self.count.set(0);
+        let paint = |frame: &mut ratatui::Frame<'_>| {
+            frame.buffer_mut().content.clone_from_slice(&console.screen().content);
+        };
+        self.terminal.draw(paint).unwrap();
+        self.count.get()
     }
 }
 

@@ -13,6 +13,8 @@ mod cli;
 mod commands;
 mod console;
 mod console_bytes;
+mod console_hostile;
+mod console_signals;
 mod database_faults;
 mod demo;
 mod fleet;
