@@ -105,6 +105,22 @@ pub(super) struct ConsoleArgs {
     /// Let nothing be changed from this console.
     #[arg(long)]
     pub(super) read_only: bool,
+
+    /// How many colours: auto, never, 8, 16, 256 or true. [env: NO_COLOR, COLORTERM, TERM]
+    #[arg(long, visible_alias = "colour", value_name = "LEVEL", default_value = "auto")]
+    pub(super) color: crate::console::ColourChoice,
+
+    /// What the colours are: ansi, cb-rg (for eyes that do not tell red from green) or mono.
+    #[arg(long, value_name = "THEME")]
+    pub(super) theme: Option<crate::console::Palette>,
+
+    /// Which signs are drawn: unicode, safe (old consoles of Windows) or ascii. [env: DC_GLYPHS]
+    #[arg(long, value_name = "SET")]
+    pub(super) glyphs: Option<crate::console::GlyphSet>,
+
+    /// Show all signs and colours, ask which look right, and remember it.
+    #[arg(long)]
+    pub(super) test_terminal: bool,
 }
 
 #[derive(Debug, Subcommand)]
