@@ -32,6 +32,15 @@ impl Search {
     pub(in crate::console) fn finds(&self, text: &str) -> bool {
         if self.is_exact { text.contains(&self.text) } else { text.to_lowercase().contains(&self.text) }
     }
+
+    /// Where in a text it is first, as far as that can be told: a letter that changes its length when
+    /// it is made small moves what follows.
+    pub(in crate::console) fn place(&self, text: &str) -> Option<std::ops::Range<usize>> {
+        let begin =
+            if self.is_exact { text.find(&self.text)? } else { text.to_lowercase().find(&self.text)? };
+        let place = begin..begin + self.text.len();
+        text.get(place.clone()).map(|_| place)
+    }
 }
 
 /// A log with a limit.
@@ -75,11 +84,6 @@ impl LogBuffer {
 
     pub(in crate::console) fn line(&self, number: Number) -> Option<&LogLine> {
         self.kept(number).map(|kept| &kept.line)
-    }
-
-    /// The time of the last line.
-    pub(in crate::console) fn newest(&self) -> Option<crate::model::Timestamp> {
-        self.lines.iter().rev().find_map(|kept| kept.line.time)
     }
 
     pub(in crate::console) fn search(&self) -> Option<&Search> {

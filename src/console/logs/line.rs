@@ -183,7 +183,9 @@ fn read_json(fields: &Map<String, Value>) -> Option<(Option<Level>, String)> {
             31..=40 => Level::Warn,
             41.. => Level::Error,
         }),
-        value => Level::named(value.as_str()?),
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            Level::named(value.as_str()?)
+        }
     });
     Some((level, text))
 }

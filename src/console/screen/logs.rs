@@ -70,11 +70,6 @@ impl Logs {
         Self { apps, ..Self::default() }
     }
 
-    /// The log of one run.
-    pub(in crate::console) fn of_run(app: AppPath, run: RunId) -> Self {
-        Self { apps: vec![app], only: Some(run), ..Self::default() }
-    }
-
     pub(in crate::console) fn apps(&self) -> &[AppPath] {
         &self.apps
     }
@@ -138,7 +133,11 @@ impl Logs {
             (None, _) => None,
         };
         let Some(next) = next.copied().filter(|_| self.apps.len() == 1) else {
-            world.say(if older { "no log of an earlier run is on this host" } else { "this is the newest run" });
+            world.say(if older {
+                "no log of an earlier run is on this host"
+            } else {
+                "this is the newest run"
+            });
             return None;
         };
         // The newest is followed into those that come after it.
@@ -198,7 +197,11 @@ impl Logs {
     }
 
     fn nothing_found(&self) -> &'static str {
-        if self.buffer.search().is_some() { "it is not in these lines" } else { "nothing is looked for: / does" }
+        if self.buffer.search().is_some() {
+            "it is not in these lines"
+        } else {
+            "nothing is looked for: / does"
+        }
     }
 }
 
@@ -218,9 +221,13 @@ fn joined(records: Vec<(u16, LogRecord)>) -> Vec<(u16, LogRecord)> {
     let mut found: Vec<(u16, LogRecord)> = Vec::with_capacity(records.len());
     let mut open: BTreeMap<(u16, bool), usize> = BTreeMap::new();
     for (origin, record) in records {
+        if record.stream == Stream::Dcm {
+            found.push((origin, record));
+            continue;
+        }
         let key = (origin, record.stream == Stream::Err);
-        let is_complete = record.is_complete || record.stream == Stream::Dcm;
-        match open.get(&key).and_then(|at| found.get_mut(*at)).filter(|_| record.stream != Stream::Dcm) {
+        let is_complete = record.is_complete;
+        match open.get(&key).and_then(|at| found.get_mut(*at)) {
             Some((_, begun)) => begun.text.extend_from_slice(&record.text),
             None => {
                 open.insert(key, found.len());

@@ -183,8 +183,13 @@ mod tests {
             let logs = self.state.logs(AppId::of(&self.app));
             fs::create_dir_all(&logs).unwrap();
             let path = logs.join(format!("{begun}-{}.log", RunId::from_random_bits(run)));
-            let text: String =
-                lines.into_iter().map(|(time, text)| format!("{} o F {text}\n", format_timestamp(time))).collect();
+            let mut text = String::new();
+            for (time, line) in lines {
+                text.push_str(&format_timestamp(time));
+                text.push_str(" o F ");
+                text.push_str(&line);
+                text.push('\n');
+            }
             let before = fs::read(&path).unwrap_or_default();
             fs::write(&path, [before, text.into_bytes()].concat()).unwrap();
         }
@@ -243,10 +248,8 @@ mod tests {
         let thread = std::thread::spawn(move || serve(&state, &inbox, &messages));
         let query = LogQuery { ticket: Ticket(7), apps: vec![fixture.app.clone()], run: None };
         wishes.send(Some(query)).unwrap();
-        match news.recv().unwrap() {
-            Msg::Log(news) => assert_eq!(news.ticket, Ticket(7)),
-            other => panic!("{other:?}"),
-        }
+        let Msg::Log(first) = news.recv().unwrap() else { panic!("nothing else is told") };
+        assert_eq!(first.ticket, Ticket(7));
         drop(wishes);
         thread.join().unwrap();
     }
