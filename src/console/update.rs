@@ -70,19 +70,9 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
                 stack.all_mut().filter_map(Screen::page_mut).any(|page| page.answer(world, ticket, &answer));
             None
         }
-        Msg::Log { app, records, is_start } => {
-            if let Screen::Logs(logs) = model.stack.top_mut()
-                && logs.app() == Some(&app)
-            {
-                logs.add(records, is_start);
-            }
-            None
-        }
-        Msg::LogFailed { app, why } => {
-            if let Screen::Logs(logs) = model.stack.top_mut()
-                && logs.app() == Some(&app)
-            {
-                logs.fault = Some(why);
+        Msg::Log(news) => {
+            if let Screen::Logs(logs) = model.stack.top_mut() {
+                logs.take(news);
             }
             None
         }

@@ -27,6 +27,8 @@ pub(in crate::console) struct Row {
     pub(in crate::console) pid: Option<u32>,
     pub(in crate::console) command: Option<(CmdName, CmdFlag)>,
     pub(in crate::console) message: Option<Box<str>>,
+    /// Under which manager it runs or ran last.
+    pub(in crate::console) manager: Option<Box<str>>,
 }
 
 /// What an app is doing, in the order of how much it needs a person.
@@ -67,6 +69,7 @@ impl Row {
             pid: state.pid,
             command: command.map(|command| (command.name, command.flag)),
             message: progress.message.map(Into::into),
+            manager: state.manager.map(Into::into),
         }
     }
 

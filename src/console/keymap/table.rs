@@ -92,13 +92,44 @@ pub(super) const ALERTS: &[Binding] = &[bind(
     "go to app",
 )];
 
-pub(super) const LOGS: &[Binding] = &[bind(
-    Section::Look,
-    &[Char('F'), Code(KeyCode::End)],
-    Intent::Logs(logs::Wish::Follow),
-    "follow what is written",
-    "follow",
-)];
+const fn log(
+    section: Section,
+    keys: &'static [Key],
+    wish: logs::Wish,
+    help: &'static str,
+    foot: &'static str,
+) -> Binding {
+    bind(section, keys, Intent::Logs(wish), help, foot)
+}
+
+pub(super) const LOGS: &[Binding] = &[
+    log(
+        Section::Look,
+        &[Char('F'), Code(KeyCode::End)],
+        logs::Wish::Follow,
+        "follow what is written",
+        "follow",
+    ),
+    log(Section::Look, &[Char(' ')], logs::Wish::Pause, "hold, and follow again", "hold"),
+    log(Section::Find, &[Char('n')], logs::Wish::NextHit, "next hit", "hits"),
+    log(Section::Find, &[Char('N')], logs::Wish::PreviousHit, "hit before", ""),
+    log(Section::Find, &[Char('&')], logs::Wish::OnlyHits, "only hits, or all", "only hits"),
+    log(Section::Look, &[Char('w')], logs::Wish::Wrap, "wrap long lines", "wrap"),
+    log(Section::Look, &[Char('t')], logs::Wish::Time, "time: clock, age, off", "time"),
+    log(Section::Look, &[Char('v')], logs::Wish::Level, "from which level on", "level"),
+    log(
+        Section::Look,
+        &[Char('o'), Code(KeyCode::Enter)],
+        logs::Wish::Fold,
+        "open, close tracebacks",
+        "trace",
+    ),
+    log(Section::Look, &[Char(',')], logs::Wish::RunBefore, "run before", "run"),
+    log(Section::Look, &[Char('.')], logs::Wish::RunAfter, "run after", ""),
+    log(Section::Move, &[Code(KeyCode::Left), Char('h')], logs::Wish::Left, "half a width left", ""),
+    log(Section::Move, &[Code(KeyCode::Right)], logs::Wish::Right, "half a width right", ""),
+    log(Section::Look, &[Char('H')], logs::Wish::History, "runs of it", ""),
+];
 
 pub(super) const HISTORY: &[Binding] = &[];
 

@@ -78,11 +78,18 @@ impl Table {
     }
 
     fn log(&self, world: &mut World) -> Option<Turn> {
-        let Some(app) = self.app() else {
-            world.say("a log belongs to an app: open the group and choose one");
+        let line = self.tree.current()?;
+        let apps: Vec<_> =
+            world.fleet.rows().map(|row| &row.path).filter(|path| line.holds(path)).cloned().collect();
+        if apps.len() > logs::MERGED_MAX {
+            world.say(format!(
+                "that is {} logs in one: at most {} can be read",
+                apps.len(),
+                logs::MERGED_MAX
+            ));
             return None;
-        };
-        Some(Turn::Open(Screen::Logs(logs::Logs::new(app.clone()))))
+        }
+        Some(Turn::Open(Screen::Logs(Box::new(logs::Logs::new(apps)))))
     }
 }
 

@@ -58,7 +58,7 @@ impl Tab {
 pub(super) enum Screen {
     Fleet,
     Alerts(alerts::Alerts),
-    Logs(logs::Logs),
+    Logs(Box<logs::Logs>),
     History(history::History),
     Managers(managers::Managers),
     Commands(commands::Commands),
@@ -69,7 +69,7 @@ impl Screen {
         match tab {
             Tab::Fleet => Self::Fleet,
             Tab::Alerts => Self::Alerts(alerts::Alerts::default()),
-            Tab::Logs => Self::Logs(logs::Logs::default()),
+            Tab::Logs => Self::Logs(Box::default()),
             Tab::History => Self::History(history::History::default()),
             Tab::Managers => Self::Managers(managers::Managers::default()),
             Tab::Commands => Self::Commands(commands::Commands::default()),
@@ -92,7 +92,7 @@ impl Screen {
         Some(match self {
             Self::Fleet => return None,
             Self::Alerts(page) => page,
-            Self::Logs(page) => page,
+            Self::Logs(page) => page.as_ref(),
             Self::History(page) => page,
             Self::Managers(page) => page,
             Self::Commands(page) => page,
@@ -104,7 +104,7 @@ impl Screen {
         Some(match self {
             Self::Fleet => return None,
             Self::Alerts(page) => page,
-            Self::Logs(page) => page,
+            Self::Logs(page) => page.as_mut(),
             Self::History(page) => page,
             Self::Managers(page) => page,
             Self::Commands(page) => page,
@@ -162,7 +162,6 @@ pub(super) trait Page {
 #[derive(Debug)]
 pub(super) enum Turn {
     /// Something for the worker.
-    #[expect(dead_code, reason = "so far the screens ask only in answer to time")]
     Work(Request),
     /// One screen deeper.
     Open(Screen),
