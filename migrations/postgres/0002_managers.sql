@@ -28,8 +28,9 @@ ALTER TABLE managers
     -- Which state directory it works with, and on which boot of its host: there its runs are.
     ADD COLUMN home         text,
     ADD COLUMN boot         text,
-    -- A JSON array of the pools that it serves.
-    ADD COLUMN pools        text NOT NULL DEFAULT '[]',
+    -- The pools that it serves.
+    ADD COLUMN pools        text[] NOT NULL DEFAULT '{}',
+    ADD CONSTRAINT managers_lease_is_sane CHECK (lease BETWEEN 0.1 AND 86400),
     -- It starts nothing new, and gives away what may run elsewhere.
     ADD COLUMN draining     boolean NOT NULL DEFAULT false,
     -- Runs under way, the most that it may have, and those that wait for room.
@@ -61,5 +62,12 @@ CREATE TRIGGER apps_write_owner BEFORE UPDATE ON apps FOR EACH ROW
 WHEN (NEW.manager IS DISTINCT FROM OLD.manager) EXECUTE FUNCTION dcm_apps_owner();
 CREATE TRIGGER apps_write_owner_insert BEFORE INSERT ON apps FOR EACH ROW
 WHEN (NEW.manager IS NOT NULL) EXECUTE FUNCTION dcm_apps_owner();
+
+-- What others must learn of at once; the renewal of a lease is no news.
+DROP TRIGGER managers_notify_update ON managers;
+CREATE TRIGGER managers_notify_update AFTER UPDATE ON managers FOR EACH ROW
+WHEN ((NEW.host, NEW.pid, NEW.version, NEW.started, NEW.stopped, NEW.incarnation, NEW.draining, NEW.pools)
+    IS DISTINCT FROM (OLD.host, OLD.pid, OLD.version, OLD.started, OLD.stopped, OLD.incarnation, OLD.draining, OLD.pools))
+EXECUTE FUNCTION dcm_notify();
 
 UPDATE dcm_schema SET version = 2;
