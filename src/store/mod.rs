@@ -8,6 +8,7 @@ mod error;
 mod memory;
 mod postgres;
 mod query;
+mod rights;
 mod sqlite;
 mod submit;
 
@@ -18,15 +19,16 @@ use tokio::sync::watch;
 
 pub use error::StoreError;
 pub use memory::{MemoryStore, Tables};
-pub use postgres::PostgresStore;
+pub use postgres::{PostgresStore, ROLES};
 pub use query::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
+pub use rights::{LOG_END, LOG_WISH, Rights};
 pub use sqlite::{OpenMode, SqliteStore};
 pub use submit::submit;
 
 use crate::model::{
-    AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, Limits,
-    Load, ManagerRow, NewCommand, Part, Refusal, Registered, Released, Revision, Run, RunId, Sight, Skip,
-    Snapshot, Timestamp,
+    AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog,
+    Limits, Load, ManagerRow, NewCommand, Part, Refusal, Registered, Released, Revision, Run, RunId, Sight,
+    Skip, Snapshot, Timestamp,
 };
 
 /// At most so many rows of the apps table come in one answer of [`OperatorStore::changes_since`].
@@ -100,6 +102,16 @@ pub trait OperatorStore: Send + Sync {
 
     /// The database's own clock: ages are told by it.
     async fn time(&self) -> Result<Timestamp, StoreError>;
+
+    /// What this user may do here. Who shows no button for the rest is not told of a denial.
+    async fn rights(&self) -> Result<Rights, StoreError>;
+
+    /// Asks the manager of an app, which may be on another host, to keep the end of its log in the
+    /// database from now on, for [`LOG_WISH`].
+    async fn want_log(&self, app: AppId) -> Result<(), StoreError>;
+
+    /// The end of the log of a run, or of the latest run of the app of which it is kept.
+    async fn kept_log(&self, app: AppId, run: Option<RunId>) -> Result<Option<KeptLog>, StoreError>;
 }
 
 /// What a manager needs besides.
@@ -147,6 +159,13 @@ pub trait Store: OperatorStore {
     /// Gives up the seat in order. Apps that others may have by themselves and that do not run
     /// belong to nobody from now on.
     async fn leave(&self) -> Result<(), StoreError>;
+
+    /// The apps of this manager at whose log somebody looks.
+    async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError>;
+
+    /// Keeps the end of a log, and forgets those that are too many or too old. When it was written
+    /// is for the database to say.
+    async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError>;
 }
 
 /// What became of a commit.

@@ -238,6 +238,33 @@ async fn taken_over_rows_say_what_to_do(st: &PostgresStore) {
 }
 
 #[test]
+fn an_app_can_ask_whether_it_is_still_the_only_one() {
+    let schema = Schema::new();
+    block_on(async {
+        let zg = seated(&schema, "zg").await;
+        sql(&schema, &insert("x", ", failover = 'exclusive'"));
+        zg.claim().await.unwrap();
+        let timeline = zg.renew(Load::default()).await.unwrap().timeline;
+        let assert = |token: String| format!("SELECT dcm_assert_fence('{token}')");
+        let refuses = |token: String, why: &str| {
+            let sql = format!(
+                "DO $$ BEGIN PERFORM dcm_assert_fence('{token}'); RAISE 'it was accepted'; \
+                 EXCEPTION WHEN OTHERS THEN ASSERT SQLERRM LIKE '%{why}%', SQLERRM; END $$"
+            );
+            self::sql(&schema, &sql);
+        };
+        let app = id("a/b/x");
+        self::sql(&schema, &assert(format!("{timeline}:{app}:1")));
+        self::sql(&schema, &assert(format!("0:{app}:1")));
+        refuses(format!("{}:{app}:1", timeline + 1), "must end");
+        refuses(format!("{timeline}:{app}:0"), "must end");
+        refuses("nonsense".to_owned(), "not a token");
+        self::sql(&schema, "UPDATE apps SET manager = 'st'");
+        refuses(format!("{timeline}:{app}:1"), "must end");
+    });
+}
+
+#[test]
 fn a_person_may_give_away_the_rest() {
     let schema = Schema::new();
     block_on(async {

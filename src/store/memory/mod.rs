@@ -2,6 +2,7 @@
 //! real ones, proved by the same contract tests.
 
 mod ledger;
+mod logs;
 mod look;
 mod tables;
 
@@ -13,12 +14,13 @@ use tokio::sync::watch;
 pub use tables::Tables;
 
 use super::{
-    AlertNote, AlertQuery, Committed, HistoryQuery, LedgerQuery, OperatorStore, Registration, SkipQuery,
-    Store, StoreError, no_such_manager, one_manager,
+    AlertNote, AlertQuery, Committed, HistoryQuery, LedgerQuery, OperatorStore, Registration, Rights,
+    SkipQuery, Store, StoreError, no_such_manager, one_manager,
 };
 use crate::model::{
-    AlertId, AlertRow, AppId, Change, Command, CommandId, CommandRow, Delta, Foreign, Limits, Load,
-    ManagerRow, NewCommand, Part, Registered, Released, Revision, Run, Sight, Skip, Snapshot, Timestamp,
+    AlertId, AlertRow, AppId, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog, Limits, Load,
+    ManagerRow, NewCommand, Part, Registered, Released, Revision, Run, RunId, Sight, Skip, Snapshot,
+    Timestamp,
 };
 
 /// [`Tables`] behind a lock, as a [`Store`].
@@ -163,6 +165,19 @@ impl OperatorStore for MemoryStore {
     async fn time(&self) -> Result<Timestamp, StoreError> {
         Ok(self.read(|tables| tables.time))
     }
+
+    async fn rights(&self) -> Result<Rights, StoreError> {
+        Ok(Rights::ALL)
+    }
+
+    async fn want_log(&self, app: AppId) -> Result<(), StoreError> {
+        self.write(|tables| tables.want_log(app));
+        Ok(())
+    }
+
+    async fn kept_log(&self, app: AppId, run: Option<RunId>) -> Result<Option<KeptLog>, StoreError> {
+        Ok(self.read(|tables| tables.kept_log(app, run)))
+    }
 }
 
 #[async_trait]
@@ -211,6 +226,15 @@ impl Store for MemoryStore {
 
     async fn leave(&self) -> Result<(), StoreError> {
         self.write(|tables| tables.update_seat(|row, now| row.stopped = Some(now)));
+        Ok(())
+    }
+
+    async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError> {
+        Ok(self.read(|tables| tables.wanted_logs(&manager)))
+    }
+
+    async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError> {
+        self.write(|tables| tables.keep_log(log));
         Ok(())
     }
 }

@@ -100,6 +100,8 @@ impl Plan {
     pub(super) const MIGRATE: Self =
         Self { begin: Begin::Migration, deadline: DEADLINE_LONG, is_reserved: false };
 
+    pub(super) const WRITE_OWN: Self =
+        Self { begin: Begin::WriteOwn, deadline: DEADLINE, is_reserved: false };
     /// For what must not wait for anything: the renewal of a lease.
     pub(super) const URGENT: Self = Self { begin: Begin::WriteOwn, deadline: DEADLINE, is_reserved: true };
 

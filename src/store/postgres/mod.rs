@@ -5,9 +5,11 @@ mod commit;
 mod connection;
 mod errors;
 mod hints;
+mod logs;
 mod look;
 mod managers;
 mod operator;
+mod rights;
 mod rows;
 mod schema;
 mod url;
@@ -27,10 +29,12 @@ use managers::Seat;
 use rows::Unreadable;
 use schema::State;
 
+pub use schema::ROLES;
+
 use super::{Committed, OpenMode, Store, StoreError};
 use crate::model::{
-    AppId, Change, Command, CommandId, Foreign, Load, ManagerRow, Released, Revision, Sight, Snapshot,
-    Timestamp,
+    AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, Released, Revision, Sight,
+    Snapshot, Timestamp,
 };
 
 /// What a change may take on top of the deadline of its commit.
@@ -41,6 +45,8 @@ pub struct PostgresStore {
     place: String,
     worker: Worker,
     changed: OnceLock<watch::Receiver<u64>>,
+    /// The columns of an app that this user may read.
+    app_columns: Arc<OnceLock<String>>,
     /// Everything up to this revision was read, or written by this store.
     known: Arc<Mutex<Option<Revision>>>,
     /// The manager that it serves.
@@ -82,6 +88,7 @@ impl PostgresStore {
             place,
             worker,
             changed: OnceLock::new(),
+            app_columns: Arc::default(),
             known: Arc::default(),
             seat: Mutex::default(),
             patience: Mutex::new(DEADLINE),
@@ -229,6 +236,22 @@ impl Store for PostgresStore {
         self.worker
             .call(Plan::URGENT.within(patience), async move |connection: &mut PgConnection| {
                 managers::renew(connection, &seat, load).await
+            })
+            .await
+    }
+
+    async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError> {
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                logs::wanted(connection, &manager).await
+            })
+            .await
+    }
+
+    async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError> {
+        self.worker
+            .call(Plan::WRITE_OWN, async move |connection: &mut PgConnection| {
+                logs::keep(connection, &log).await
             })
             .await
     }

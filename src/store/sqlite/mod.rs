@@ -3,6 +3,7 @@
 
 mod commit;
 mod connection;
+mod logs;
 mod look;
 mod operator;
 mod rows;
@@ -22,8 +23,8 @@ use connection::{Link, Worker, translate};
 
 use super::{Committed, OperatorStore as _, Store, StoreError};
 use crate::model::{
-    AppId, Change, Command, CommandId, Foreign, LEASE, Load, ManagerRow, Released, Revision, Sight, Snapshot,
-    Timestamp, format_timestamp,
+    AppId, Change, Command, CommandId, Foreign, KeptLog, LEASE, Load, ManagerRow, Released, Revision, Sight,
+    Snapshot, Timestamp, format_timestamp,
 };
 
 /// Whether a database file is created where there is none.
@@ -332,6 +333,14 @@ impl Store for SqliteStore {
     async fn leave(&self) -> Result<(), StoreError> {
         let now = self.time().await?;
         self.update_seat(Load::default(), Some(now)).await
+    }
+
+    async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError> {
+        self.reader.call(move |connection| logs::wanted(connection, &manager)).await
+    }
+
+    async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError> {
+        self.writer.call(move |connection| logs::keep(connection, &log)).await
     }
 }
 

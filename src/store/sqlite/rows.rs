@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, FaultyRow, LEASE, LastCommand, Load, ManagerRow, OpenRun, Progress,
-    Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger, parse_timestamp,
+    CommandRow, Fatal, FatalFlag, FaultyRow, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun,
+    Progress, Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+    parse_timestamp,
 };
 use crate::store::definition::{Definition, Parsed};
 
@@ -385,6 +386,18 @@ pub(super) fn skip(row: &Row<'_>) -> rusqlite::Result<Skip> {
         slots: row.get("slots")?,
         reason: REASONS.into_iter().find(|known| known.word() == reason).unwrap_or(SkipReason::Missed),
         at: sure_time(row, "recorded")?,
+    })
+}
+
+/// A row of the `log_tails` table.
+pub(super) fn kept_log(row: &Row<'_>) -> rusqlite::Result<KeptLog> {
+    let (run, app): (String, String) = (row.get("runtime")?, row.get("app_id")?);
+    Ok(KeptLog {
+        run: run.parse().map_err(|error| invalid(row, "runtime", error))?,
+        app: app.parse().map_err(|error| invalid(row, "app_id", error))?,
+        manager: row.get("manager")?,
+        bytes: row.get("bytes")?,
+        written: sure_time(row, "written")?,
     })
 }
 
