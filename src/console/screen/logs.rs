@@ -70,6 +70,11 @@ impl Logs {
         Self { apps, ..Self::default() }
     }
 
+    /// The log of one run.
+    pub(in crate::console) fn of_run(app: AppPath, run: RunId) -> Self {
+        Self { apps: vec![app], only: Some(run), ..Self::default() }
+    }
+
     pub(in crate::console) fn apps(&self) -> &[AppPath] {
         &self.apps
     }
