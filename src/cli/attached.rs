@@ -52,7 +52,16 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         ),
         reports: env::user_state_dir(),
     };
-    let left = console::run(options, mailbox).map_err(|error| Error::failed(error.to_string()))?;
+    let left = console::run(options, mailbox);
+    let left = match (&manager, left) {
+        // The fleet does not suffer from a fault of the console.
+        (Some(_), Err(error @ console::RunError::Failed { .. })) => {
+            let error = Error::from(error);
+            output::message(&format!("{error}; the manager goes on without a console, ^c stops it"));
+            Leave::HungUp
+        }
+        (_, left) => left?,
+    };
     match manager {
         None => Ok(match left {
             Leave::HungUp => 129,
@@ -109,7 +118,7 @@ impl Manager {
         match left {
             // The terminal is gone, the fleet is not: the manager goes on in this process.
             Leave::HungUp => {
-                tracing::info!("the terminal went away; the manager goes on without a console");
+                tracing::info!("the manager goes on without a console: its terminal is not there any more");
                 let stop = self.stop.clone();
                 let _ = on_termination(move |_| stop.ask());
                 join(self.thread)?;
