@@ -82,6 +82,7 @@ pub(super) const FLEET: &[Binding] = &[
     bind(Section::Move, &[Char('N')], Intent::Fleet(fleet::Wish::PreviousProblem), "problem before", ""),
     bind(Section::Look, &[Char('l')], Intent::Fleet(fleet::Wish::Log), "log of the app", "log"),
     bind(Section::Look, &[Char('H')], Intent::Fleet(fleet::Wish::History), "runs", "history"),
+    bind(Section::Look, &[Char('A')], Intent::Fleet(fleet::Wish::Audit), "commands for the app", ""),
 ];
 
 pub(super) const ALERTS: &[Binding] = &[

@@ -5,9 +5,9 @@ use chrono::TimeDelta;
 use crate::model::{AppId, Run, Skip, Timestamp};
 
 /// Seconds of a cell, from the nearest look to the widest.
-const ZOOMS: [i64; 14] = [1, 5, 10, 30, 60, 120, 240, 480, 900, 1800, 3600, 10_800, 43_200, 86_400];
+const ZOOMS: [i64; 14] = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 10_800, 43_200, 86_400];
 
-/// Six hours in a line of 45 cells.
+/// Seven hours in a line of 45 cells.
 const ZOOM_FIRST: usize = 7;
 
 /// Three bad ends within this time are flapping.
@@ -435,15 +435,15 @@ mod tests {
         let now = at("14:02:11");
         let mut window = Window::default();
         let span = window.span(45, now);
-        assert_eq!((span.begin, span.end()), (at("08:08:00"), at("14:08:00")));
+        assert_eq!((span.begin, span.end()), (at("06:40:00"), at("14:10:00")));
         window.shift(10, now);
         assert!(window.is_live(), "there is nothing later than now");
         window.shift(-10, now);
         assert!(!window.is_live());
-        assert_eq!(window.span(45, now).end(), at("12:48:00"));
+        assert_eq!(window.span(45, now).end(), at("12:30:00"));
         let cursor = at("10:00:00");
         window.zoom(true, cursor, now);
-        assert_eq!(window.cell(), TimeDelta::minutes(4));
+        assert_eq!(window.cell(), TimeDelta::minutes(5));
         let place = |window: Window| window.span(45, now).place(cursor);
         let before = place(window);
         window.zoom(true, cursor, now);

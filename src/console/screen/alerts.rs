@@ -99,12 +99,12 @@ impl Alerts {
                     world.say("the app is not registered any more");
                     return None;
                 }
-                return Some(Turn::Open(Screen::Logs(Box::new(logs::Logs::new(apps)))));
+                return Some(Turn::open(Screen::Logs(Box::new(logs::Logs::new(apps)))));
             }
             Wish::History => {
                 let cause = self.causes.current()?;
                 let apps = cause.apps.iter().map(crate::model::AppId::of).collect();
-                return Some(Turn::Open(Screen::History(history::History::new(apps, cause.who.clone()))));
+                return Some(Turn::open(Screen::History(history::History::new(apps, cause.who.clone()))));
             }
             Wish::Acknowledge => {
                 let note = match self.causes.current()?.acknowledged() {
@@ -160,7 +160,7 @@ impl Page for Alerts {
     fn act(&mut self, world: &mut World, intent: Intent) -> Option<Turn> {
         match intent {
             Intent::Move(way) => {
-                self.causes.go(way, world.body().saturating_sub(2));
+                self.causes.go(way, world.body().saturating_sub(3));
                 None
             }
             Intent::Alerts(wish) => self.wish(world, wish),

@@ -81,7 +81,7 @@ impl Commands {
                     None => self.batches.current()?.commands.first(),
                 };
                 let app = path_of(world, command?)?;
-                return Some(Turn::Open(Screen::Logs(Box::new(logs::Logs::new(vec![app])))));
+                return Some(Turn::open(Screen::Logs(Box::new(logs::Logs::new(vec![app])))));
             }
             Wish::RetryFailed => {
                 let batch = self.batches.current()?;

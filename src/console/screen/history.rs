@@ -196,12 +196,12 @@ impl History {
             return None;
         }
         // The window goes along with the cursor.
-        self.shift(world, by)
+        Some(self.shift(world, by))
     }
 
-    fn shift(&mut self, world: &mut World, by: i64) -> Option<Turn> {
+    fn shift(&mut self, world: &mut World, by: i64) -> Turn {
         self.window.shift(by, world.time());
-        Some(Turn::Work(self.ask_runs(world)))
+        Turn::Work(self.ask_runs(world))
     }
 
     fn wish(&mut self, world: &mut World, wish: Wish) -> Option<Turn> {
@@ -215,8 +215,8 @@ impl History {
             }
             Wish::Earlier => return self.move_cursor(world, -1),
             Wish::Later => return self.move_cursor(world, 1),
-            Wish::PageEarlier => return self.shift(world, -half),
-            Wish::PageLater => return self.shift(world, half),
+            Wish::PageEarlier => return Some(self.shift(world, -half)),
+            Wish::PageLater => return Some(self.shift(world, half)),
             Wish::Now => {
                 self.window.go_to_now();
                 self.back = 0;
@@ -247,7 +247,7 @@ impl History {
                 };
                 let app = world.fleet.path_of(run.app)?.clone();
                 let logs = logs::Logs::of_run(app, run.run);
-                return Some(Turn::Open(Screen::Logs(Box::new(logs))));
+                return Some(Turn::open(Screen::Logs(Box::new(logs))));
             }
         }
         None

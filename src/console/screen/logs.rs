@@ -195,7 +195,7 @@ impl Logs {
             Wish::History => {
                 let apps = self.apps.iter().map(AppId::of).collect();
                 let what = crate::console::past::together(&self.apps);
-                return Some(Turn::Open(Screen::History(history::History::new(apps, what))));
+                return Some(Turn::open(Screen::History(history::History::new(apps, what))));
             }
         }
         None

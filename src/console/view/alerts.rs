@@ -16,14 +16,19 @@ const NARROW: u16 = 70;
 
 pub(super) fn draw(alerts: &Alerts, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let time = world.time();
-    let columns: &[Column] = if area.width < NARROW {
-        &[("", 1), ("APP / MANAGER", 22), ("WHAT", 0)]
-    } else if area.width < 110 {
-        &[("SINCE", 6), ("", 1), ("APP / MANAGER", 28), ("N", 4), ("ACK", 8), ("WHAT", 0)]
-    } else {
-        &[("SINCE", 6), ("", 1), ("APP / MANAGER", 36), ("N", 4), ("ACK", 12), ("WHAT", 0)]
-    };
-    let table = Rect { height: area.height.saturating_sub(1), ..area };
+    let who = if area.width < 110 { 26 } else { 40 };
+    let wide = [
+        ("SINCE", 6),
+        ("", 1),
+        ("APP / MANAGER", who),
+        ("WHAT", area.width.saturating_sub(who + 28)),
+        ("N", 4),
+        ("ACK", 0),
+    ];
+    let columns: &[Column] =
+        if area.width < NARROW { &[("", 1), ("APP / MANAGER", 22), ("WHAT", 0)] } else { &wide };
+    let foot = area.height.min(2);
+    let table = Rect { height: area.height - foot, ..area };
     list::draw(&alerts.causes, columns, "nothing needs anybody", (theme, buffer, table), |cause| {
         let (sign, style) = sign_of(cause, theme);
         let faint = if cause.acknowledged().is_some() { theme.faint() } else { Style::new() };
@@ -35,20 +40,25 @@ pub(super) fn draw(alerts: &Alerts, world: &World, theme: Theme, buffer: &mut Bu
         if area.width >= NARROW {
             cells.insert(0, (span((time - cause.since).num_seconds()), theme.faint()));
             let number = if cause.alerts.is_empty() { 1 } else { cause.alerts.len() };
-            cells.insert(3, (count(number as u64), Style::new()));
+            cells.push((count(number as u64), Style::new()));
             let until = cause.muted(time).map(|until| format!("mute {}", span((until - time).num_seconds())));
             let ack =
                 until.or_else(|| cause.acknowledged().map(str::to_owned)).unwrap_or_else(|| "-".to_owned());
-            cells.insert(4, (ack, theme.faint()));
+            cells.push((ack, theme.faint()));
         }
         cells
     });
-    if area.height > 1 && alerts.causes.is_read && alerts.causes.fault.is_none() {
+    if foot > 1
+        && let Some(cause) = alerts.causes.current()
+    {
+        put(buffer, area, area.height - 2, 1, &format!("{}: {}", cause.who, cause.what), Style::new());
+    }
+    if foot > 1 && alerts.causes.is_read && alerts.causes.fault.is_none() {
         let grouped = if alerts.is_single { "one row an alert" } else { "grouped by cause" };
         let muted =
             if alerts.muted > 0 { format!("; {} muted, v shows", alerts.muted) } else { String::new() };
         let text = format!(
-            "{grouped}: {} alerts in {} rows{muted}",
+            "{grouped}: {} open in {} rows{muted}",
             count(alerts.count as u64),
             count(alerts.causes.rows.len() as u64)
         );

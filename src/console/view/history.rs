@@ -11,7 +11,7 @@ use crate::console::past::{Cell, Ended, Last, Span, TableRow, Track, at_once, en
 use crate::console::screen::history::{History, NARROW, PANE, ROOMY, length_width, name_width};
 use crate::console::theme::Theme;
 use crate::console::world::World;
-use crate::model::{AppId, Run, Timestamp};
+use crate::model::{AppId, AppPath, Run, Timestamp};
 
 pub(super) fn draw(history: &History, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
     rule(theme, buffer, area, 0);
@@ -34,20 +34,11 @@ pub(super) fn draw(history: &History, world: &World, theme: Theme, buffer: &mut 
     let name = name_width(area.width);
     hours(&span, theme, buffer, area, name + 1);
     let body = usize::from(area.height);
-    let mut row = 2;
     let now = world.time();
-    for (place, path) in history.on_screen(body) {
+    for (row, (place, path)) in (2..).zip(history.on_screen(body)) {
         let track = Track::new(AppId::of(path), history.runs(), history.skips(), &span, now);
-        // Below NARROW there is no room but for the name itself.
-        let text = if area.width < NARROW { path.name.to_string() } else { path.to_string() };
-        put(
-            buffer,
-            Rect { width: name.min(area.width), ..area },
-            row,
-            1,
-            &tail(&text, usize::from(name) - 1),
-            theme.strong(),
-        );
+        let text = fitting(path, usize::from(name) - 1);
+        put(buffer, Rect { width: name.min(area.width), ..area }, row, 1, &text, theme.strong());
         for (cell, found) in (0..).zip(&track.cells) {
             let (sign, style) = sign_of(*found, theme);
             put(buffer, area, row, name + 1 + cell, sign.encode_utf8(&mut [0; 4]), style);
@@ -59,7 +50,6 @@ pub(super) fn draw(history: &History, world: &World, theme: Theme, buffer: &mut 
         if place == history.lines.cursor {
             mark(history, &span, theme, buffer, area, (row, name));
         }
-        row += 1;
     }
     if let (Some(fault), _) = history.state() {
         put(buffer, area, 2, 1, fault, theme.alarm());
@@ -152,22 +142,25 @@ fn sign_of(cell: Cell, theme: Theme) -> (char, Style) {
         Cell::EndedOk => (half, theme.running()),
         Cell::Now => (glyphs.running, theme.running()),
         Cell::Missed => (glyphs.late, theme.late()),
+        // In ASCII the sign is that of a bar.
+        Cell::Stopped if glyphs.stopped == full => ('s', theme.stopped()),
         Cell::Stopped => (glyphs.stopped, theme.stopped()),
         Cell::EndedBadly => (glyphs.fatal, theme.alarm()),
     }
 }
 
-/// The end of a text that is too long: names differ there.
-fn tail(text: &str, width: usize) -> String {
-    let length = text.chars().count();
-    text.chars().skip(length.saturating_sub(width)).collect()
+/// As much of a path as fits: names differ at the end.
+fn fitting(path: &AppPath, width: usize) -> String {
+    let whole = path.to_string();
+    let forms = [whole, format!("{}/{}", path.parent, path.name)];
+    forms.into_iter().find(|form| form.chars().count() <= width).unwrap_or_else(|| path.name.to_string())
 }
 
 fn length(length: TimeDelta) -> String {
     span(length.num_seconds())
 }
 
-fn lengths(track: &Track, world: &World, path: &crate::model::AppPath, theme: Theme) -> (String, Style) {
+fn lengths(track: &Track, world: &World, path: &AppPath, theme: Theme) -> (String, Style) {
     if track.flaps > 0 {
         return (format!("flap {}x", track.flaps), theme.alarm());
     }
@@ -236,24 +229,21 @@ pub(super) fn describe(run: &Run, world: &World, theme: Theme) -> (String, Strin
     let name = world.fleet.path_of(run.app).map_or_else(String::new, |path| format!("{} ", path.name));
     let end = run.end.map_or_else(|| "now".to_owned(), clock);
     let took = length(run.end.unwrap_or_else(|| world.time()) - run.start);
-    let mut first = format!("{name}{} -> {end}  {took}  {}", clock(run.start), outcome(run));
+    let mut first = vec![format!("{name}{} -> {end}", clock(run.start)), took, outcome(run)];
     if run.progress.solved > 0 || run.progress.task_size.is_some() {
         let size = run.progress.task_size.map(|size| format!("/{}", count(size))).unwrap_or_default();
-        first.push_str(&format!("  solved {}{size}", count(run.progress.solved)));
+        first.push(format!("solved {}{size}", count(run.progress.solved)));
     }
     if run.progress.failed > 0 {
-        first.push_str(&format!("  failed {}", count(run.progress.failed)));
+        first.push(format!("failed {}", count(run.progress.failed)));
     }
-    let mut second = format!("by {}, try {}  mgr {}", run.trigger, run.attempt, run.manager);
-    if let Some(pid) = run.pid {
-        second.push_str(&format!(" pid {pid}"));
-    }
+    let mut second = vec![format!("by {}, try {}", run.trigger, run.attempt), format!("mgr {}", run.manager)];
+    second.extend(run.pid.map(|pid| format!("pid {pid}")));
     if run.except_cnt > 0 {
-        second.push_str(&format!("  {} exceptions", count(run.except_cnt)));
+        second.push(format!("{} exceptions", count(run.except_cnt)));
     }
-    if let Some(message) = &run.message {
-        second.push_str(&format!("  {message}"));
-    }
+    second.extend(run.message.clone());
+    let (first, second) = (first.join("  "), second.join("  "));
     (first, second, style_of(run, theme))
 }
 
@@ -281,15 +271,12 @@ fn draw_table(history: &History, world: &World, (theme, buffer, area): (Theme, &
     let columns: &[Column] = if is_narrow {
         &[("BEGAN", 5), ("TOOK", 6), ("APP", 14), ("HOW IT ENDED", 0)]
     } else {
-        &[("BEGAN", 8), ("TOOK", 7), ("APP", 30), ("SOLVED", 9), ("FAIL", 6), ("HOW IT ENDED", 0)]
+        &[("BEGAN", 8), ("TOOK", 7), ("APP", 24), ("SOLVED", 8), ("FAIL", 6), ("HOW IT ENDED", 0)]
     };
     let empty = if history.only_bad { "no run ended badly; b shows all" } else { "no runs yet" };
     list::draw(&history.table, columns, empty, (theme, buffer, area), |row| {
         let run = &row.run;
-        let app = world
-            .fleet
-            .path_of(run.app)
-            .map(|path| if is_narrow { path.name.to_string() } else { path.to_string() });
+        let app = world.fleet.path_of(run.app).map(|path| fitting(path, usize::from(columns[2].1)));
         let mut cells = vec![
             (began(row, time), theme.faint()),
             (
