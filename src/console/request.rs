@@ -1,8 +1,10 @@
 //! What the worker is asked, and what it answers.
 
-use crate::model::{AlertRow, AppPath, CmdName, CommandRow, ManagerRow, Run, RunId, Timestamp};
+use crate::model::{
+    AlertId, AlertRow, AppPath, CmdName, CommandRow, ManagerRow, Run, RunId, Skip, Timestamp,
+};
 use crate::process::LogRecord;
-use crate::store::{AlertQuery, HistoryQuery, LedgerQuery};
+use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
 
 /// Something that takes time.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,9 +30,11 @@ pub(super) struct Ticket(pub(super) u64);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Question {
     Alerts(AlertQuery),
+    NoteAlerts(Vec<AlertId>, AlertNote),
     Managers,
     Commands(LedgerQuery),
     History(HistoryQuery),
+    Skips(SkipQuery),
 }
 
 /// Which logs are read.
@@ -65,7 +69,9 @@ pub(super) struct LogNews {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
     Alerts(Vec<AlertRow>),
+    Noted,
     Managers(Vec<ManagerRow>),
     Commands(Vec<CommandRow>),
     History(Vec<Run>),
+    Skips(Vec<Skip>),
 }

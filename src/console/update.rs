@@ -155,7 +155,7 @@ pub(super) fn obey(model: &mut Model, intent: Intent) -> Option<Cmd> {
     let (page, world) = model.parts();
     match page.act(world, intent)? {
         Turn::Work(request) => Cmd::work([request]),
-        Turn::Open(screen) => switch(model, |model| model.stack.push(screen)),
+        Turn::Open(screen) => switch(model, |model| model.stack.push(*screen)),
         Turn::GoTo(app) => {
             let cmd = switch(model, |model| model.stack.select(Tab::Fleet));
             model.table.go_to(&model.world, &app);

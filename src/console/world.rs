@@ -86,6 +86,15 @@ impl World {
         self.remark = Some(Remark { text: text.into(), until: self.now.mono + REMARK_STAYS });
     }
 
+    /// Why nothing can be changed from here now.
+    pub(super) fn refusal(&self) -> Option<String> {
+        match &self.link {
+            _ if self.identity.is_read_only => Some("this console is read-only".to_owned()),
+            Link::Lost { why, .. } => Some(format!("actions are off until the database answers: {why}")),
+            Link::Up { .. } | Link::Fresh => None,
+        }
+    }
+
     /// A number for a question, by which its answer is known.
     pub(super) fn ticket(&mut self) -> Ticket {
         self.tickets += 1;

@@ -312,7 +312,8 @@ async fn commands_get_one_verdict(store: &dyn Store) {
 async fn the_ends_of_logs_are_kept_for_those_who_look(store: &dyn Store) {
     assert_eq!(store.rights().await.unwrap(), Rights::ALL);
     let id = register(store, "a/b/c").await;
-    store.take_seat(ManagerRow { name: "zg".to_owned(), ..ManagerRow::default() }).await.unwrap();
+    let pools = vec!["eu-1".to_owned()];
+    store.take_seat(ManagerRow { name: "zg".to_owned(), pools, ..ManagerRow::default() }).await.unwrap();
     // Where managers share a database, the app is now its own.
     store.claim().await.unwrap();
     commit(store, vec![opening(id, run(1))]).await;

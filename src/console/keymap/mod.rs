@@ -21,7 +21,6 @@ pub(super) enum Intent {
     Fleet(fleet::Wish),
     Alerts(alerts::Wish),
     Logs(logs::Wish),
-    #[expect(dead_code, reason = "so far it has no keys of its own")]
     History(history::Wish),
     #[expect(dead_code, reason = "so far it has no keys of its own")]
     Managers(managers::Wish),
@@ -155,7 +154,12 @@ impl Binding {
 
     /// Whether it changes anything but the view.
     pub(super) const fn is_action(&self) -> bool {
-        matches!(self.intent, Intent::Issue(_))
+        matches!(
+            self.intent,
+            Intent::Issue(_)
+                | Intent::Alerts(alerts::Wish::Acknowledge | alerts::Wish::Mute)
+                | Intent::Commands(commands::Wish::RetryFailed | commands::Wish::Undo)
+        )
     }
 
     pub(super) const fn section(&self) -> Section {

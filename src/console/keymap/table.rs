@@ -5,7 +5,7 @@ use crossterm::event::KeyCode;
 
 use super::Key::{Char, Code, Ctrl};
 use super::{Binding, Common, Intent, Key, Move, Section};
-use crate::console::screen::{Tab, alerts, commands, fleet, logs};
+use crate::console::screen::{Tab, alerts, commands, fleet, history, logs};
 use crate::model::CmdName;
 
 const fn bind(
@@ -82,15 +82,34 @@ pub(super) const FLEET: &[Binding] = &[
     bind(Section::Move, &[Char('N')], Intent::Fleet(fleet::Wish::PreviousProblem), "problem before", ""),
     bind(Section::Look, &[Char('l')], Intent::Fleet(fleet::Wish::Log), "log of the app", "log"),
     bind(Section::Look, &[Char('H')], Intent::Fleet(fleet::Wish::History), "runs", "history"),
+    bind(Section::Look, &[Char('A')], Intent::Fleet(fleet::Wish::Audit), "commands for the app", ""),
 ];
 
-pub(super) const ALERTS: &[Binding] = &[bind(
-    Section::Look,
-    &[Code(KeyCode::Enter)],
-    Intent::Alerts(alerts::Wish::Open),
-    "go to the app",
-    "go to app",
-)];
+pub(super) const ALERTS: &[Binding] = &[
+    alert(Section::Look, &[Code(KeyCode::Enter)], alerts::Wish::Open, "go to the app", "go to app"),
+    alert(Section::Look, &[Char('l')], alerts::Wish::Log, "log of these apps", "log"),
+    alert(Section::Look, &[Char('H')], alerts::Wish::History, "runs of these apps", "history"),
+    alert(
+        Section::Act,
+        &[Char('a')],
+        alerts::Wish::Acknowledge,
+        "acknowledge, or take that back",
+        "acknowledge",
+    ),
+    alert(Section::Act, &[Char('m')], alerts::Wish::Mute, "mute for an hour, or unmute", "mute 1h"),
+    alert(Section::Look, &[Char('t')], alerts::Wish::Ungroup, "by cause, or each alert", "ungroup"),
+    alert(Section::Look, &[Char('v')], alerts::Wish::ShowMuted, "show what is muted", ""),
+];
+
+const fn alert(
+    section: Section,
+    keys: &'static [Key],
+    wish: alerts::Wish,
+    help: &'static str,
+    foot: &'static str,
+) -> Binding {
+    bind(section, keys, Intent::Alerts(wish), help, foot)
+}
 
 const fn log(
     section: Section,
@@ -131,14 +150,52 @@ pub(super) const LOGS: &[Binding] = &[
     log(Section::Look, &[Char('H')], logs::Wish::History, "runs of it", ""),
 ];
 
-pub(super) const HISTORY: &[Binding] = &[];
+const fn past(
+    section: Section,
+    keys: &'static [Key],
+    wish: history::Wish,
+    help: &'static str,
+    foot: &'static str,
+) -> Binding {
+    bind(section, keys, Intent::History(wish), help, foot)
+}
+
+pub(super) const HISTORY: &[Binding] = &[
+    past(Section::Look, &[Code(KeyCode::Enter)], history::Wish::Open, "go to the app", "go to app"),
+    past(Section::Look, &[Char('l')], history::Wish::Log, "log of the run under the cursor", "log of run"),
+    past(Section::Look, &[Char('+'), Char('=')], history::Wish::Nearer, "zoom in", "zoom"),
+    past(Section::Look, &[Char('-')], history::Wish::Wider, "zoom out", ""),
+    past(Section::Move, &[Code(KeyCode::Left), Char('h')], history::Wish::Earlier, "a cell earlier", ""),
+    past(Section::Move, &[Code(KeyCode::Right)], history::Wish::Later, "a cell later", ""),
+    past(Section::Move, &[Char(',')], history::Wish::PageEarlier, "half a screen earlier", "earlier"),
+    past(Section::Move, &[Char('.')], history::Wish::PageLater, "half a screen later", "later"),
+    past(Section::Move, &[Char('F')], history::Wish::Now, "to the present, and on with it", ""),
+    past(Section::Look, &[Char('T')], history::Wish::Table, "table, or timeline", "table"),
+    past(Section::Find, &[Char('b')], history::Wish::OnlyBad, "in the table: only what ended badly", ""),
+    past(Section::Look, &[Char('c')], history::Wish::AtOnce, "how many ran at once", ""),
+];
 
 pub(super) const MANAGERS: &[Binding] = &[];
 
-pub(super) const COMMANDS: &[Binding] = &[bind(
-    Section::Look,
-    &[Code(KeyCode::Enter)],
-    Intent::Commands(commands::Wish::Open),
-    "go to the app",
-    "go to app",
-)];
+pub(super) const COMMANDS: &[Binding] = &[
+    command(Section::Look, &[Code(KeyCode::Enter)], commands::Wish::Open, "each command; its app", "items"),
+    command(Section::Look, &[Char('l')], commands::Wish::Log, "log of the app", "log"),
+    command(
+        Section::Act,
+        &[Char('r')],
+        commands::Wish::RetryFailed,
+        "send what was refused again",
+        "retry failed",
+    ),
+    command(Section::Act, &[Char('u')], commands::Wish::Undo, "undo ENABLE or DISABLE", "undo"),
+];
+
+const fn command(
+    section: Section,
+    keys: &'static [Key],
+    wish: commands::Wish,
+    help: &'static str,
+    foot: &'static str,
+) -> Binding {
+    bind(section, keys, Intent::Commands(wish), help, foot)
+}

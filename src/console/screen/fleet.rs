@@ -1,7 +1,7 @@
 //! The fleet: what is marked and filtered, and where the cursor is.
 
 use super::tree::{Line, Tree};
-use super::{Page, Screen, Turn, history, logs};
+use super::{Page, Screen, Turn, commands, history, logs};
 use crate::console::keymap::Intent;
 use crate::console::request::Request;
 use crate::console::world::World;
@@ -18,6 +18,7 @@ pub(in crate::console) enum Wish {
     PreviousProblem,
     Log,
     History,
+    Audit,
 }
 
 /// The state of the screen.
@@ -67,6 +68,13 @@ impl Table {
             }
             Wish::Log => return self.log(world),
             Wish::History => return self.history(world),
+            Wish::Audit => {
+                let Some(app) = self.app() else {
+                    world.say("choose an app; 7 shows the commands of all");
+                    return None;
+                };
+                return Some(Turn::open(Screen::Commands(commands::Commands::of_app(app.clone()))));
+            }
         }
         None
     }
@@ -74,7 +82,7 @@ impl Table {
     fn history(&self, world: &World) -> Option<Turn> {
         let line = self.tree.current()?;
         let apps = world.fleet.rows().filter(|row| line.holds(&row.path)).map(|row| row.id);
-        Some(Turn::Open(Screen::History(history::History::new(apps.collect(), line.name()))))
+        Some(Turn::open(Screen::History(history::History::new(apps.collect(), line.name()))))
     }
 
     fn log(&self, world: &mut World) -> Option<Turn> {
@@ -89,7 +97,7 @@ impl Table {
             ));
             return None;
         }
-        Some(Turn::Open(Screen::Logs(Box::new(logs::Logs::new(apps)))))
+        Some(Turn::open(Screen::Logs(Box::new(logs::Logs::new(apps)))))
     }
 }
 

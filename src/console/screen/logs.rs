@@ -70,6 +70,11 @@ impl Logs {
         Self { apps, ..Self::default() }
     }
 
+    /// The log of one run.
+    pub(in crate::console) fn of_run(app: AppPath, run: RunId) -> Self {
+        Self { apps: vec![app], only: Some(run), ..Self::default() }
+    }
+
     pub(in crate::console) fn apps(&self) -> &[AppPath] {
         &self.apps
     }
@@ -190,7 +195,7 @@ impl Logs {
             Wish::History => {
                 let apps = self.apps.iter().map(AppId::of).collect();
                 let what = crate::console::past::together(&self.apps);
-                return Some(Turn::Open(Screen::History(history::History::new(apps, what))));
+                return Some(Turn::open(Screen::History(history::History::new(apps, what))));
             }
         }
         None

@@ -164,9 +164,15 @@ pub(super) enum Turn {
     /// Something for the worker.
     Work(Request),
     /// One screen deeper.
-    Open(Screen),
+    Open(Box<Screen>),
     /// To the fleet, with the cursor on this app.
     GoTo(AppPath),
     /// A command for these apps; it is asked about first, as its weight demands.
     Issue(CmdName, Vec<AppPath>),
+}
+
+impl Turn {
+    pub(super) fn open(screen: Screen) -> Self {
+        Self::Open(Box::new(screen))
+    }
 }

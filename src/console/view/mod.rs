@@ -19,6 +19,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 pub(super) use places::Places;
+pub(super) use text::top_of;
 
 use super::dialog::Dialog;
 use super::model::Model;

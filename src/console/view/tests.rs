@@ -1,3 +1,6 @@
+mod alerts;
+mod commands;
+mod history;
 mod logs;
 
 use std::time::Duration;
@@ -17,7 +20,8 @@ use crate::console::update::update;
 use crate::console::world::Identity;
 use crate::model::{
     App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, CommandId, CommandRow, Delta, Fatal, FatalFlag,
-    LastCommand, Now, Policy, Program, Progress, Registered, Revision, RunStatus, Schedule, Timestamp,
+    LastCommand, ManagerRow, Now, Policy, Program, Progress, Registered, Revision, RunStatus, Schedule,
+    Timestamp,
 };
 use crate::process::clock;
 
@@ -126,6 +130,18 @@ fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
     update(&mut model, Msg::Changes { delta, read: noon() });
     update(&mut model, Msg::Managers(1));
     model
+}
+
+fn manager() -> ManagerRow {
+    ManagerRow {
+        name: "zg-01".to_owned(),
+        host: "10.0.3.11".to_owned(),
+        pid: 812,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: noon() - TimeDelta::hours(30),
+        heartbeat: noon() - TimeDelta::seconds(1),
+        ..ManagerRow::default()
+    }
 }
 
 fn screen(model: &Model, theme: Theme) -> String {
