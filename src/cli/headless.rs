@@ -53,5 +53,6 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
         logs_max: settings.logs_max,
         pools: settings.pools.clone(),
         lease: settings.lease,
+        keeps_logs: matches!(settings.database, Database::Postgres(_)),
     })
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::feed::Feed;
 use super::lease::{Deposed, Keeper};
 use super::outbox::{Emptied, Outbox, until};
+use super::tails::Tails;
 use crate::manager::peers::{Lease, Peers};
 use crate::manager::{Event, Identity, Manager, Step};
 use crate::model::{CommandId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, Survivor};
@@ -42,6 +43,8 @@ pub struct Options {
     pub pools: Vec<String>,
     /// How long its lease lasts.
     pub lease: Lease,
+    /// Whether others read logs from afar: then the database keeps the ends of some.
+    pub keeps_logs: bool,
 }
 
 /// Why a manager could not begin, or ended.
@@ -174,7 +177,15 @@ impl Host {
         parts.others.spawn(feed_after(store, &events, &snapshot).run());
         parts.others.spawn(trim(Arc::clone(&self.supervisor), self.options.logs_max));
         let supervisor = Arc::clone(&self.supervisor);
-        parts.writer.spawn(Outbox { store: Arc::clone(store), supervisor, steps: queue, events }.run());
+        let (failures, failed) = mpsc::unbounded_channel();
+        parts.writer.spawn(
+            Outbox { store: Arc::clone(store), supervisor, steps: queue, events, failed: failures }.run(),
+        );
+        if self.options.keeps_logs {
+            let state = self.options.launch.state.clone();
+            let tails = Tails { store: Arc::clone(store), state, name: name.clone(), failed };
+            parts.others.spawn(tails.run());
+        }
 
         let identity = Identity {
             name: name.clone(),

@@ -5,5 +5,6 @@ mod driver;
 mod feed;
 mod lease;
 mod outbox;
+mod tails;
 
 pub use driver::{Options, RunError, Stop, run};

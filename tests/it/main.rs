@@ -24,6 +24,7 @@ mod managers;
 mod postgres;
 mod postgres_cuts;
 mod postgres_faults;
+mod postgres_logs;
 mod postgres_roles;
 mod proxy;
 mod recorder;
