@@ -105,6 +105,22 @@ pub(super) struct ConsoleArgs {
     /// Let nothing be changed from this console.
     #[arg(long)]
     pub(super) read_only: bool,
+
+    /// How many colours: auto, never, 8, 16, 256 or true. [env: NO_COLOR, COLORTERM, TERM]
+    #[arg(long, visible_alias = "colour", value_name = "LEVEL", default_value = "auto")]
+    pub(super) color: crate::console::ColourChoice,
+
+    /// What the colours are: ansi, cb-rg (for eyes that do not tell red from green) or mono.
+    #[arg(long, value_name = "THEME")]
+    pub(super) theme: Option<crate::console::Palette>,
+
+    /// Which signs are drawn: unicode, safe (old consoles of Windows) or ascii. [env: DC_GLYPHS]
+    #[arg(long, value_name = "SET")]
+    pub(super) glyphs: Option<crate::console::GlyphSet>,
+
+    /// Show all signs and colours, ask which look right, and remember it.
+    #[arg(long)]
+    pub(super) test_terminal: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -318,6 +334,10 @@ pub(super) struct IssueArgs {
     /// Do not ask when many apps are meant.
     #[arg(long, short)]
     pub(super) yes: bool,
+
+    /// Why, for those who look it up in the ledger later.
+    #[arg(long, value_name = "TEXT", value_parser = parse_note)]
+    pub(super) note: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -455,6 +475,16 @@ pub(super) struct DemoArgs {
     /// Run it without a console.
     #[arg(long, conflicts_with = "prepare")]
     pub(super) without_console: bool,
+}
+
+/// A note is a sentence, not a document.
+const NOTE_MAX: usize = 1000;
+
+fn parse_note(text: &str) -> Result<String, String> {
+    if text.chars().count() > NOTE_MAX {
+        return Err(format!("a note has at most {NOTE_MAX} characters"));
+    }
+    Ok(text.to_owned())
 }
 
 fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {

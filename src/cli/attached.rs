@@ -10,7 +10,8 @@ use super::args::ConsoleArgs;
 use super::error::{Error, Kind};
 use super::logging::{self, Stderr};
 use super::session::{Session, block_on};
-use super::{headless, output};
+use super::{headless, look, output};
+use crate::config::console::ConsoleFile;
 use crate::config::env;
 use crate::console::{self, Leave};
 use crate::process::{OpenError, on_termination, spawn_detached, user_name};
@@ -45,8 +46,11 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         is_attached: manager.is_some(),
         is_read_only: args.read_only,
         filter: args.filter.clone().unwrap_or_default(),
-        has_colour: env::get(env::NO_COLOR).is_none(),
-        is_unicode: env::is_unicode(),
+        look: look::of(
+            args,
+            &ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning)),
+        ),
+        reports: env::user_state_dir(),
     };
     let left = console::run(options, mailbox).map_err(|error| Error::failed(error.to_string()))?;
     match manager {

@@ -13,7 +13,7 @@ use super::session::{Fleet, Session, block_on, live_managers};
 use super::{json, output};
 use crate::model::{CmdFlag, CmdName, CommandId, CommandRow, CommandSource, NewCommand};
 use crate::process::{clock, user_name};
-use crate::store::{OpenMode, OperatorStore};
+use crate::store::{OpenMode, OperatorStore, submit};
 
 /// A person is asked before a command that ends runs of more apps than this.
 const UNASKED_MAX: usize = 10;
@@ -46,9 +46,9 @@ pub(super) fn issue(session: &Session, name: CmdName, args: IssueArgs) -> Result
             time,
             expires: None,
             batch: None,
-            note: None,
+            note: args.note.clone(),
         });
-        let ids = store.submit(commands.collect()).await?;
+        let ids = submit(store.as_ref(), commands.collect()).await?;
         let paths: BTreeMap<_, _> =
             ids.iter().copied().zip(apps.iter().map(|row| row.app.path.to_string())).collect();
         let (live, _) = live_managers(store.as_ref()).await?;

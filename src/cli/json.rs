@@ -219,6 +219,8 @@ pub(super) fn command(row: &CommandRow, path: Option<&str>) -> Value {
         "cmd_time": format_timestamp(row.time),
         "cmd_exec": time(row.executed),
         "reason": row.reason,
+        "batch": row.batch,
+        "note": row.note,
     })
 }
 

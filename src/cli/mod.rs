@@ -13,6 +13,7 @@ mod issue;
 mod json;
 mod logging;
 mod logs;
+mod look;
 mod next;
 mod output;
 mod report;
@@ -20,6 +21,7 @@ mod run_app;
 mod session;
 mod status;
 mod stop_apps;
+mod test_terminal;
 mod why;
 
 use std::process::ExitCode;
@@ -64,6 +66,7 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         None if headless => done(headless::headless(&session)),
         None => attached::open(&session, &ConsoleArgs::default(), role),
         Some(_) if headless => Err(Error::usage("--headless stands alone")),
+        Some(Command::Console(args)) if args.test_terminal => test_terminal::test_terminal(&args),
         Some(Command::Console(args)) => attached::open(&session, &args, role),
         Some(Command::App(command)) => done(app::app(&session, command)),
         Some(Command::Start(args)) => done(issue::issue(&session, CmdName::Start, args)),

@@ -52,6 +52,14 @@ pub(super) fn confirm(question: &str) -> bool {
     io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
+/// Asks a person; `None` when there is no answer any more.
+pub(super) fn ask(question: &str) -> Option<String> {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{question}").and_then(|()| err.flush());
+    let mut answer = String::new();
+    matches!(io::stdin().read_line(&mut answer), Ok(1..)).then_some(answer)
+}
+
 /// Whether a person sits in front of input and messages.
 pub(super) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

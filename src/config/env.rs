@@ -37,7 +37,13 @@ pub const NO_COLOR: &str = "NO_COLOR";
 /// The Python environment that is active; its interpreter runs apps without a command.
 pub const VIRTUAL_ENV: &str = "VIRTUAL_ENV";
 
-/// Which glyphs the console draws: `unicode` or `ascii`.
+/// The name of the terminal.
+pub const TERM: &str = "TERM";
+
+/// Set to `truecolor` by terminals that have all colours.
+pub const COLORTERM: &str = "COLORTERM";
+
+/// Which glyphs the console draws: `unicode`, `safe` or `ascii`.
 pub const GLYPHS: &str = "DC_GLYPHS";
 
 /// The variables of the locale, in the order in which they count.
@@ -52,6 +58,9 @@ const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 /// The user's home directory.
 const HOME: &str = "HOME";
 
+/// Where the data of one user's programs belongs on Windows.
+const LOCAL_APP_DATA: &str = "LOCALAPPDATA";
+
 /// Where the data of all users' programs belongs on Windows.
 const PROGRAM_DATA: &str = "PROGRAMDATA";
 
@@ -62,13 +71,9 @@ pub fn get(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether the terminal can be expected to show more than ASCII: the locale says UTF-8, or
-/// [`GLYPHS`] decides.
+/// Whether the terminal can be expected to show more than ASCII: the locale says UTF-8.
 #[must_use]
 pub fn is_unicode() -> bool {
-    if let Some(glyphs) = get(GLYPHS) {
-        return glyphs != "ascii";
-    }
     let locale = LOCALE.iter().find_map(|name| get(name)).unwrap_or_default().to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8") || cfg!(windows)
 }
@@ -89,12 +94,33 @@ pub(super) fn default_state_dir() -> std::path::PathBuf {
     }
 }
 
+/// Where a person's choices for the console are kept.
+#[must_use]
+pub fn console_file() -> Option<std::path::PathBuf> {
+    user_config_dir().map(|folder| folder.join("dcm/console.toml"))
+}
+
+/// Where the console keeps what a person looked at, and reports of its failures.
+#[must_use]
+pub fn user_state_dir() -> Option<std::path::PathBuf> {
+    let home = || get(HOME).map(|home| std::path::PathBuf::from(home).join(".local/state"));
+    let local = || get(LOCAL_APP_DATA).map(std::path::PathBuf::from);
+    get(XDG_STATE_HOME)
+        .map(std::path::PathBuf::from)
+        .or_else(home)
+        .or_else(local)
+        .map(|folder| folder.join("dcm"))
+}
+
+fn user_config_dir() -> Option<std::path::PathBuf> {
+    let home = || get(HOME).map(|home| std::path::PathBuf::from(home).join(".config"));
+    let local = || get(LOCAL_APP_DATA).map(std::path::PathBuf::from);
+    get(XDG_CONFIG_HOME).map(std::path::PathBuf::from).or_else(home).or_else(local)
+}
+
 /// Where the configuration is looked for when nobody says, in this order.
 pub(super) fn default_config_files() -> Vec<std::path::PathBuf> {
-    let user = get(XDG_CONFIG_HOME)
-        .map(std::path::PathBuf::from)
-        .or_else(|| get(HOME).map(|home| std::path::PathBuf::from(home).join(".config")));
-    let of_user = user.map(|folder| folder.join("dcm/dcm.toml"));
+    let of_user = user_config_dir().map(|folder| folder.join("dcm/dcm.toml"));
     let of_host =
         if cfg!(windows) { default_state_dir().join("dcm.toml") } else { "/etc/dcm/dcm.toml".into() };
     of_user.into_iter().chain([of_host]).collect()

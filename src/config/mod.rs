@@ -1,5 +1,6 @@
 //! Settings: flags come before the environment, that before the file, that before the defaults.
 
+pub mod console;
 pub mod env;
 mod file;
 

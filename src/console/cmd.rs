@@ -9,6 +9,8 @@ pub(super) enum Cmd {
     Work(Vec<Request>),
     /// Draw everything anew.
     Redraw,
+    /// Stand still until the shell lets this job go on.
+    Suspend,
     /// Leave the console.
     Leave(Leave),
 }

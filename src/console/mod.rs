@@ -5,15 +5,20 @@
 
 mod cmd;
 mod dialog;
+pub mod export;
 mod fleet;
 mod glyphs;
 mod keymap;
 mod model;
 mod msg;
 mod program;
+mod recorder;
+mod rehearsal;
 mod request;
+mod sample;
 mod screen;
 mod sent;
+mod serve;
 mod terminal;
 mod theme;
 mod update;
@@ -22,4 +27,9 @@ mod worker;
 mod world;
 
 pub use cmd::Leave;
-pub use program::{Interrupter, Mailbox, Options, RunError, mailbox, run};
+pub use glyphs::GlyphSet;
+pub use program::{Interrupter, Look, Mailbox, Options, RunError, mailbox, run};
+pub use rehearsal::Rehearsal;
+pub use sample::sample;
+pub use terminal::{Abilities, ColourChoice, Colours};
+pub use theme::Palette;

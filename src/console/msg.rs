@@ -19,6 +19,10 @@ pub(super) enum Msg {
     HungUp,
     /// A signal asks the process to end.
     Interrupted(i32),
+    /// A signal asks the process to stand still.
+    Stop,
+    /// The process goes on after it stood still.
+    Continued,
     /// Time passed.
     Tick(Now),
     /// Rows changed; read at this time of the database.

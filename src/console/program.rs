@@ -1,34 +1,30 @@
-//! The loop: takes messages, updates the model, draws. It waits for nothing but the next message.
+//! A console from its opening to its end, and what is left when it fails.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::thread::JoinHandle;
 
 use crossterm::event::Event;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::cmd::{Cmd, Leave};
+use super::cmd::Leave;
+use super::glyphs::GlyphSet;
 use super::model::Model;
 use super::msg::Msg;
+use super::recorder::Recorder;
 use super::request::Request;
-use super::terminal::Terminal;
-use super::theme::Theme;
-use super::update::update;
-use super::view::view;
+use super::serve::Console;
+use super::terminal::{Abilities, Guard, Screen, Writer};
+use super::theme::{Palette, Theme};
 use super::worker::Worker;
 use super::world::Identity;
-use crate::process::{StateDir, clock, watch_terminal};
+use crate::process::{Job, StateDir, clock, on_job_control, terminal_output, watch_terminal};
 use crate::store::OperatorStore;
 
-/// Frames are at least this far apart; keys that come meanwhile are in the next one.
-const FRAME: Duration = Duration::from_millis(50);
-
-/// The clock of the header moves this often.
-const TICK: Duration = Duration::from_secs(1);
-
 /// What a console is opened with.
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
     /// The database.
     pub store: Arc<dyn OperatorStore>,
@@ -44,10 +40,27 @@ pub struct Options {
     pub is_read_only: bool,
     /// Which apps are shown at first.
     pub filter: String,
-    /// Whether colours are used.
-    pub has_colour: bool,
-    /// Whether the terminal shows more than ASCII.
-    pub is_unicode: bool,
+    /// How it looks.
+    pub look: Look,
+    /// The folder for reports of failures.
+    pub reports: Option<PathBuf>,
+}
+
+/// How a console looks on its terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Which colours carry which meaning.
+    pub palette: Palette,
+    /// Which signs are drawn.
+    pub glyphs: GlyphSet,
+    /// What the terminal can do.
+    pub abilities: Abilities,
+}
+
+impl Look {
+    pub(super) fn theme(self) -> Theme {
+        Theme::of(self.palette, self.glyphs)
+    }
 }
 
 /// Tells a console to end, from elsewhere in the process.
@@ -82,75 +95,104 @@ pub enum RunError {
     /// There is no terminal, or it cannot be drawn on.
     #[error("the terminal cannot be used: {0}")]
     Terminal(#[from] io::Error),
+    /// It has a fault. The terminal is as it was.
+    #[error("the console has failed at {place}: {message}")]
+    Failed {
+        /// Where in the source.
+        place: String,
+        /// What went wrong.
+        message: String,
+        /// What is known of it, where that could be written.
+        report: Option<PathBuf>,
+    },
 }
 
-/// Runs the console until it is left.
+/// Runs the console until it is left. One with a manager inside that fails is opened once more.
 ///
 /// # Errors
-/// [`RunError`] when there is no terminal.
+/// [`RunError`] when there is no terminal, or the console has a fault.
 pub fn run(options: Options, mailbox: Mailbox) -> Result<Leave, RunError> {
-    let theme = Theme::new(options.has_colour, options.is_unicode);
+    let mut keys = None;
+    match attempt(&options, &mailbox, &mut keys, None) {
+        Err(RunError::Failed { message, report, .. }) if options.is_attached => {
+            // What came meanwhile was meant for the one that failed.
+            mailbox.messages.try_iter().for_each(drop);
+            let report = report.map(|path| format!("; report: {}", path.display())).unwrap_or_default();
+            let remark = format!("the console has failed and was opened again: {message}{report}");
+            attempt(&options, &mailbox, &mut keys, Some(remark))
+        }
+        result => result,
+    }
+}
+
+type Keys = JoinHandle<()>;
+
+fn attempt(
+    options: &Options,
+    mailbox: &Mailbox,
+    keys: &mut Option<Keys>,
+    remark: Option<String>,
+) -> Result<Leave, RunError> {
     let identity = Identity {
-        database: options.database,
+        database: options.database.clone(),
         user: options.user.clone(),
         is_attached: options.is_attached,
         is_read_only: options.is_read_only,
     };
     let size = crossterm::terminal::size()?;
     let mut model = Model::new(identity, size, clock::now(), &options.filter);
-    let Mailbox { sender, messages } = mailbox;
-    let mut terminal = Terminal::take()?;
+    if let Some(remark) = remark {
+        model.world.say(remark);
+    }
+    let writer = Writer::spawn(terminal_output()?)?;
+    let guard = Guard::take(writer.clone())?;
     let (requests, inbox) = unbounded_channel();
-    spawn_worker(Worker {
-        store: options.store,
-        state: options.state,
-        user: options.user,
-        messages: sender.clone(),
-        requests: inbox,
-    })?;
-    spawn_input(sender)?;
-    // What cannot be drawn on any more is a terminal that went away, heard of before the hang-up.
-    Ok(serve(&mut model, theme, &mut terminal, &messages, &requests).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the terminal cannot be drawn on any more");
-        Leave::HungUp
-    }))
-}
-
-fn serve(
-    model: &mut Model,
-    theme: Theme,
-    terminal: &mut Terminal,
-    messages: &Receiver<Msg>,
-    requests: &UnboundedSender<Request>,
-) -> io::Result<Leave> {
-    let mut next_frame = Duration::ZERO;
-    let mut is_dirty = true;
-    loop {
-        let now = clock::boot_time();
-        if is_dirty && now >= next_frame {
-            terminal.draw(|frame| view(model, theme, frame))?;
-            next_frame = now + FRAME;
-            is_dirty = false;
+    spawn_worker(options, mailbox.sender.clone(), inbox)?;
+    // What a failed console has read before is not lost: its keys go on.
+    if keys.as_ref().is_none_or(JoinHandle::is_finished) {
+        *keys = Some(spawn_input(mailbox.sender.clone())?);
+    }
+    let mut console = Console {
+        model,
+        theme: options.look.theme(),
+        screen: Screen::new(options.look.abilities),
+        writer,
+        guard,
+        requests,
+        recorder: Recorder::default(),
+    };
+    let served = catch_unwind(AssertUnwindSafe(|| console.serve(&mailbox.messages)));
+    let Console { guard, recorder, .. } = console;
+    let panic = guard.panic();
+    drop(guard);
+    if let Some(panic) = panic {
+        let report = options.reports.as_deref().and_then(|folder| recorder.report(&panic, folder));
+        tracing::error!(place = panic.place, message = panic.message, "the console has failed");
+        return Err(RunError::Failed { place: panic.place, message: panic.message, report });
+    }
+    match served {
+        Ok(Ok(leave)) => Ok(leave),
+        // What cannot be drawn on any more is a terminal that went away, heard of before the hang-up.
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the terminal cannot be drawn on any more");
+            Ok(Leave::HungUp)
         }
-        let wait = if is_dirty { next_frame.saturating_sub(now) } else { TICK };
-        // This loop holds no sender, but the threads that read keys and the database do.
-        let first = messages.recv_timeout(wait).ok();
-        is_dirty = true;
-        // All keys are taken in before one frame is drawn.
-        let rest = std::iter::from_fn(|| messages.try_recv().ok());
-        for msg in std::iter::once(Msg::Tick(clock::now())).chain(first).chain(rest) {
-            match update(model, msg) {
-                None => {}
-                Some(Cmd::Redraw) => terminal.clear()?,
-                Some(Cmd::Leave(leave)) => return Ok(leave),
-                // If the worker has ended, the link is shown as lost.
-                Some(Cmd::Work(work)) => work.into_iter().for_each(|request| drop(requests.send(request))),
-            }
-        }
+        Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 
-fn spawn_worker(worker: Worker) -> io::Result<()> {
+fn spawn_worker(
+    options: &Options,
+    messages: Sender<Msg>,
+    requests: UnboundedReceiver<Request>,
+) -> io::Result<()> {
+    let worker = Worker {
+        store: Arc::clone(&options.store),
+        state: options.state.clone(),
+        user: options.user.clone(),
+        messages,
+        requests,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new()
         .name("dcm-console".to_owned())
@@ -160,10 +202,17 @@ fn spawn_worker(worker: Worker) -> io::Result<()> {
 
 /// Reads keys in a thread of its own. It ends with the process; when the terminal goes away it is
 /// left waiting for input that does not come.
-fn spawn_input(messages: Sender<Msg>) -> io::Result<()> {
+fn spawn_input(messages: Sender<Msg>) -> io::Result<Keys> {
     let gone = messages.clone();
     watch_terminal(move || {
         let _ = gone.send(Msg::HungUp);
+    })?;
+    let jobs = messages.clone();
+    on_job_control(move |job| {
+        let _ = jobs.send(match job {
+            Job::Stop => Msg::Stop,
+            Job::Continue => Msg::Continued,
+        });
     })?;
     std::thread::Builder::new().name("dcm-keys".to_owned()).spawn(move || {
         while let Ok(event) = crossterm::event::read() {
@@ -177,6 +226,5 @@ fn spawn_input(messages: Sender<Msg>) -> io::Result<()> {
                 return;
             }
         }
-    })?;
-    Ok(())
+    })
 }

@@ -31,6 +31,9 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             model.world.size = (columns, rows);
             None
         }
+        Msg::Stop => suspend(model),
+        // Somebody else may have had the terminal.
+        Msg::Continued => Some(Cmd::Redraw),
         Msg::HungUp => Some(Cmd::Leave(Leave::HungUp)),
         Msg::Interrupted(signal) => Some(Cmd::Leave(Leave::Interrupted(signal))),
         Msg::Tick(now) => {
@@ -131,8 +134,10 @@ fn seek(model: &mut Model, text: &str) -> Option<Cmd> {
 }
 
 fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
-    if keymap::intent(Tab::Fleet, event) == Some(Intent::Common(Common::QuitNow)) {
-        return quit_now(model);
+    match keymap::intent(Tab::Fleet, event) {
+        Some(Intent::Common(Common::QuitNow)) => return quit_now(model),
+        Some(Intent::Common(Common::Suspend)) => return suspend(model),
+        Some(_) | None => {}
     }
     match &model.dialog {
         None => {
@@ -178,6 +183,7 @@ fn obey_common(model: &mut Model, common: Common) -> Option<Cmd> {
         Common::Quit => return back(model),
         Common::QuitNow => return quit_now(model),
         Common::Redraw => return Some(Cmd::Redraw),
+        Common::Suspend => return suspend(model),
         Common::ReadAgain => {
             let (page, world) = model.parts();
             return Cmd::work([Request::Look].into_iter().chain(page.refresh(world)));
@@ -320,6 +326,14 @@ fn quit(model: &mut Model) -> Option<Cmd> {
         return None;
     }
     Some(Cmd::Leave(Leave::Client))
+}
+
+/// A manager that stands still starts nothing, so an attached console asks what is meant.
+fn suspend(model: &mut Model) -> Option<Cmd> {
+    if model.world.identity.is_attached {
+        return quit(model);
+    }
+    Some(Cmd::Suspend)
 }
 
 /// ^c twice leaves; what is attached goes on without a console, since nothing was said against it.

@@ -71,6 +71,41 @@ pub fn return_memory() {
     sys::return_memory();
 }
 
+/// What becomes of this process as a job of its shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// It is asked to stand still.
+    Stop,
+    /// It goes on after it stood still.
+    Continue,
+}
+
+/// Calls `act` instead of standing still when that is asked of this process, and when it goes on
+/// after it stood still nevertheless. Not all platforms know jobs.
+///
+/// # Errors
+/// When the system does not allow it.
+pub fn on_job_control(act: impl FnMut(Job) + Send + 'static) -> std::io::Result<()> {
+    sys::on_job_control(act)
+}
+
+/// Stands still with all processes of this job, until the shell lets them go on. Where there is no
+/// shell to do that, it returns at once.
+///
+/// # Errors
+/// When the system does not allow it.
+pub fn stand_still() -> std::io::Result<()> {
+    sys::stand_still()
+}
+
+/// A way to the terminal of its own, without a buffer.
+///
+/// # Errors
+/// When there is no standard output.
+pub fn terminal_output() -> std::io::Result<Box<dyn std::io::Write + Send>> {
+    sys::terminal_output()
+}
+
 /// Calls `act` when this process is asked to end; asked twice, it ends at once.
 ///
 /// # Errors

@@ -33,8 +33,9 @@ use super::layout::RunDir;
 use super::record::{Identity, Message};
 
 pub(super) use shim::foreground;
-pub(super) use terminal::watch_terminal;
-pub(super) use termination::on_termination;
+pub(super) use signals::stand_still;
+pub(super) use terminal::{terminal_output, watch_terminal};
+pub(super) use termination::{on_job_control, on_termination};
 pub(super) use tree::kill_tagged;
 pub(super) use watcher::{Line, begin_to_watch};
 

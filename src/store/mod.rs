@@ -9,6 +9,7 @@ mod memory;
 mod postgres;
 mod query;
 mod sqlite;
+mod submit;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ pub use memory::{MemoryStore, Tables};
 pub use postgres::PostgresStore;
 pub use query::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
 pub use sqlite::{OpenMode, SqliteStore};
+pub use submit::submit;
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Limits,
@@ -41,7 +43,8 @@ pub trait OperatorStore: Send + Sync {
     fn changed(&self) -> watch::Receiver<u64>;
 
     /// Enters commands into the ledger, all or none, in this order. A batch that is there already is
-    /// not entered again: its commands are given back.
+    /// not entered again: its commands are given back. So a sender whose answer was lost may ask once
+    /// more, and [`submit`] does.
     async fn submit(&self, commands: Vec<NewCommand>) -> Result<Vec<CommandId>, StoreError>;
 
     /// These commands of the ledger; unknown ids are left out.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dcm::model::{Change, Revision};
-use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
+use dcm::model::{AppId, Change, CmdName, CommandSource, NewCommand, Revision, parse_timestamp};
+use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError, submit};
 use tokio::time::Instant;
 
 use crate::postgres::Schema;
@@ -109,5 +109,35 @@ fn a_commit_whose_answer_is_lost_may_be_made_again() {
             assert_eq!(count, i64::from(moment == Moment::AfterCommit), "{moment:?}");
             store.commit(vec![fault(turn)]).await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_command_whose_answer_is_lost_is_entered_once() {
+    let (schema, proxy, store) = behind_a_proxy();
+    schema.sql("INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c')");
+    let command = NewCommand {
+        app: AppId::of(&"a/b/c".parse().unwrap()),
+        name: CmdName::Start,
+        args: None,
+        by: "ana".to_owned(),
+        source: CommandSource::Cli,
+        time: parse_timestamp("2026-11-23T12:00:00Z").unwrap(),
+        expires: None,
+        batch: None,
+        note: None,
+    };
+    block_on(async {
+        for (turn, moment) in [(1, Moment::BeforeCommit), (2, Moment::AfterCommit)] {
+            proxy.trap(moment, "commands");
+            let ids = submit(&store, vec![command.clone()]).await.unwrap();
+            assert_eq!(proxy.sprung(), turn);
+            assert_eq!(schema.number("SELECT count(*) FROM commands"), i64::try_from(turn).unwrap());
+            assert_eq!(schema.number("SELECT max(id) FROM commands"), ids[0].0);
+        }
+        // A server that does not come back: nothing is claimed.
+        proxy.cut();
+        let error = submit(&store, vec![command.clone()]).await.unwrap_err();
+        assert!(error.to_string().contains("is not known"), "{error}");
     });
 }

@@ -281,7 +281,7 @@ async fn submit(store: &dyn Store, app: AppId, name: CmdName) -> CommandId {
         batch: None,
         note: None,
     };
-    store.submit(vec![command]).await.unwrap()[0]
+    dcm::store::submit(store, vec![command]).await.unwrap()[0]
 }
 
 async fn commands_get_one_verdict(store: &dyn Store) {

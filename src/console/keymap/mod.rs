@@ -36,6 +36,7 @@ pub(super) enum Common {
     Quit,
     QuitNow,
     Redraw,
+    Suspend,
     ReadAgain,
     /// Type what is looked for.
     Find,

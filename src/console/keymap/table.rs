@@ -32,6 +32,7 @@ pub(super) const EVERYWHERE: &[Binding] = &[
     go(Tab::Commands, &[Char('7')], "commands and audit"),
     bind(Section::Other, &[Ctrl('r')], Intent::Common(Common::ReadAgain), "read again", ""),
     bind(Section::Other, &[Ctrl('l')], Intent::Common(Common::Redraw), "draw anew", ""),
+    bind(Section::Other, &[Ctrl('z')], Intent::Common(Common::Suspend), "to the shell; fg", ""),
     bind(Section::Other, &[Code(KeyCode::Esc)], Intent::Common(Common::Back), "one step back", ""),
     bind(
         Section::Other,

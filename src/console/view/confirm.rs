@@ -57,25 +57,10 @@ fn boxed(title: &str, lines: &[(String, Style)], theme: Theme, buffer: &mut Buff
     let place =
         Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height };
     Clear.render(place, buffer);
-    let block = if theme.glyphs.rule.is_ascii() {
-        Block::bordered().border_set(ASCII_BORDER)
-    } else {
-        Block::bordered()
-    };
+    let block = Block::bordered().border_set(theme.glyphs.border);
     let inner = block.inner(place);
     block.title(title.to_owned()).render(place, buffer);
     for (row, (text, style)) in lines.iter().enumerate() {
         put(buffer, inner, u16::try_from(row).unwrap_or(u16::MAX), 1, text, *style);
     }
 }
-
-const ASCII_BORDER: ratatui::symbols::border::Set<'static> = ratatui::symbols::border::Set {
-    top_left: "+",
-    top_right: "+",
-    bottom_left: "+",
-    bottom_right: "+",
-    vertical_left: "|",
-    vertical_right: "|",
-    horizontal_top: "-",
-    horizontal_bottom: "-",
-};

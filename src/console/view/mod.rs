@@ -15,7 +15,6 @@ mod places;
 mod tabs;
 mod text;
 
-use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -27,12 +26,7 @@ use super::screen::Screen;
 use super::theme::Theme;
 
 /// Draws everything.
-pub(super) fn view(model: &Model, theme: Theme, frame: &mut Frame<'_>) {
-    let area = frame.area();
-    draw(model, theme, frame.buffer_mut(), area);
-}
-
-fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
+pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     if area.height == 0 || area.width == 0 {
         return;
     }

@@ -15,7 +15,7 @@ use super::msg::Msg;
 use super::request::Request;
 use crate::model::{AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision, RunId};
 use crate::process::{LogTail, StateDir, clock, logs_of};
-use crate::store::{OperatorStore, StoreError};
+use crate::store::{OperatorStore, StoreError, submit};
 
 /// How often the database is asked without a hint.
 const POLL: Duration = Duration::from_secs(1);
@@ -155,7 +155,7 @@ impl Worker {
             batch: None,
             note: None,
         });
-        let result = match self.store.submit(commands.collect()).await {
+        let result = match submit(self.store.as_ref(), commands.collect()).await {
             Ok(ids) => {
                 sent.clone_from(&ids);
                 self.store.commands(ids).await

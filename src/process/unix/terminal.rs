@@ -1,4 +1,4 @@
-//! Notices when the terminal goes away.
+//! The terminal: notices when it goes away, and writes to it.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -26,4 +26,9 @@ pub(in crate::process) fn watch_terminal(act: impl FnOnce() + Send + 'static) ->
         }
     })?;
     Ok(())
+}
+
+pub(in crate::process) fn terminal_output() -> io::Result<Box<dyn io::Write + Send>> {
+    // Not standard output itself, which would cut what is written into lines.
+    Ok(Box::new(std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?)))
 }

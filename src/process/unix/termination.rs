@@ -1,4 +1,4 @@
-//! Signals that ask this process to end.
+//! Signals that ask this process to end, or to stand still.
 
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
@@ -7,6 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::signals;
+use crate::process::Job;
 
 /// Calls `act` for the first TERM or INT. A second one ends the process at once, with the exit code
 /// that a shell shows for a signal. HUP is noted and nothing else: a manager outlives the terminal
@@ -26,6 +27,22 @@ pub(in crate::process) fn on_termination(act: impl FnOnce(i32) + Send + 'static)
                     Some(act) => act(number),
                     None => std::process::exit(128 + number),
                 }
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Calls `act` for TSTP and CONT.
+pub(in crate::process) fn on_job_control(mut act: impl FnMut(Job) + Send + 'static) -> io::Result<()> {
+    let mut noted = signals::catch(&[Signal::SIGTSTP, Signal::SIGCONT])?;
+    std::thread::Builder::new().name("dcm-jobs".to_owned()).spawn(move || {
+        let mut numbers = [0; 16];
+        loop {
+            let _ = poll(&mut [PollFd::new(noted.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+            let count = noted.read(&mut numbers).unwrap_or(0);
+            for number in numbers[..count].iter().copied().map(i32::from) {
+                act(if number == libc::SIGCONT { Job::Continue } else { Job::Stop });
             }
         }
     })?;

@@ -4,11 +4,13 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use windows_sys::Win32::System::Console::{
-    AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, FreeConsole, GenerateConsoleCtrlEvent,
-    SetConsoleCtrlHandler,
+    AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, DISABLE_NEWLINE_AUTO_RETURN,
+    ENABLE_VIRTUAL_TERMINAL_PROCESSING, FreeConsole, GenerateConsoleCtrlEvent, GetConsoleMode, GetStdHandle,
+    STD_OUTPUT_HANDLE, SetConsoleCtrlHandler, SetConsoleMode,
 };
 
 use super::check;
+use crate::process::Job;
 
 /// The numbers that other platforms have for these requests.
 const INTERRUPT: i32 = 2;
@@ -34,6 +36,33 @@ pub(in crate::process) fn on_termination(act: impl FnOnce(i32) + Send + 'static)
 #[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
 pub(in crate::process) fn watch_terminal(_act: impl FnOnce() + Send + 'static) -> io::Result<()> {
     Ok(())
+}
+
+/// There are no jobs.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(in crate::process) fn on_job_control(_act: impl FnMut(Job) + Send + 'static) -> io::Result<()> {
+    Ok(())
+}
+
+/// There are no jobs.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(in crate::process) fn stand_still() -> io::Result<()> {
+    Ok(())
+}
+
+/// The library turns UTF-8 into what the console takes. The console itself is told to understand
+/// sequences, which it does since Windows 10.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(in crate::process) fn terminal_output() -> io::Result<Box<dyn io::Write + Send>> {
+    let mut mode = 0;
+    // SAFETY: the handle is that of the process, and the place for the mode lives on this stack.
+    unsafe {
+        let console = GetStdHandle(STD_OUTPUT_HANDLE);
+        if GetConsoleMode(console, &raw mut mode) != 0 {
+            SetConsoleMode(console, mode | ENABLE_VIRTUAL_TERMINAL_PROCESSING | DISABLE_NEWLINE_AUTO_RETURN);
+        }
+    }
+    Ok(Box::new(io::stdout()))
 }
 
 /// Calls `act` for each request to end, instead of who was called before.

@@ -1,0 +1,142 @@
+//! The loop: takes messages, updates the model, draws. It waits for nothing but the next message.
+
+use std::io;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::cmd::{Cmd, Leave};
+use super::model::Model;
+use super::msg::Msg;
+use super::recorder::Recorder;
+use super::request::Request;
+use super::terminal::{Guard, Screen, Writer};
+use super::theme::Theme;
+use super::update::update;
+use super::view;
+use crate::process::{clock, stand_still};
+
+/// Frames that answer a key are at least this far apart; keys that come meanwhile are in the next.
+const KEY_FRAME: Duration = Duration::from_millis(8);
+
+/// Frames that show changes of the database.
+const DATA_FRAME: Duration = Duration::from_millis(100);
+
+/// The clock of the header moves this often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A terminal that is still taking the last frame is looked at again after this time.
+const BUSY: Duration = Duration::from_millis(20);
+
+/// An open console.
+pub(super) struct Console {
+    pub(super) model: Model,
+    pub(super) theme: Theme,
+    pub(super) screen: Screen,
+    pub(super) writer: Writer,
+    pub(super) guard: Guard,
+    pub(super) requests: UnboundedSender<Request>,
+    pub(super) recorder: Recorder,
+}
+
+/// What is to become of the screen.
+struct Frames {
+    last: Duration,
+    /// When the next one is due, if anything has changed.
+    due: Option<Duration>,
+}
+
+impl Frames {
+    fn want(&mut self, gap: Duration) {
+        let due = self.last + gap;
+        self.due = Some(self.due.map_or(due, |other| other.min(due)));
+    }
+}
+
+impl Console {
+    /// Goes on until the console is left, or one of its threads has panicked.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    pub(super) fn serve(&mut self, messages: &Receiver<Msg>) -> io::Result<Leave> {
+        let mut frames = Frames { last: Duration::ZERO, due: Some(Duration::ZERO) };
+        let mut bytes = Vec::new();
+        loop {
+            let now = clock::boot_time();
+            let mut wait = TICK;
+            if let Some(due) = frames.due {
+                wait = due.saturating_sub(now);
+                if wait.is_zero() && !self.writer.is_idle()? {
+                    wait = BUSY;
+                } else if wait.is_zero() {
+                    self.draw(&mut bytes);
+                    frames = Frames { last: now, due: None };
+                    wait = TICK;
+                }
+            }
+            // This loop holds no sender, but the threads that read keys and the database do.
+            let first = messages.recv_timeout(wait).ok();
+            if self.guard.panic().is_some() {
+                return Ok(Leave::HungUp);
+            }
+            frames.want(DATA_FRAME);
+            // All keys are taken in before one frame is drawn.
+            let rest = std::iter::from_fn(|| messages.try_recv().ok());
+            for msg in std::iter::once(Msg::Tick(clock::now())).chain(first).chain(rest) {
+                if matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Resize(..)) {
+                    frames.want(KEY_FRAME);
+                }
+                if let Some(leave) = self.take(msg)? {
+                    return Ok(leave);
+                }
+            }
+        }
+    }
+
+    fn draw(&mut self, bytes: &mut Vec<u8>) {
+        let Self { model, theme, screen, .. } = self;
+        screen.draw(
+            model.world.size,
+            |buffer| {
+                let area = buffer.area;
+                view::draw(model, *theme, buffer, area);
+                None
+            },
+            bytes,
+        );
+        if !bytes.is_empty() {
+            self.writer.send(bytes);
+        }
+    }
+
+    /// What it leads to outside of the model.
+    fn take(&mut self, msg: Msg) -> io::Result<Option<Leave>> {
+        if !matches!(msg, Msg::Tick(_)) {
+            self.recorder.note(&msg);
+        }
+        match update(&mut self.model, msg) {
+            None => {}
+            Some(Cmd::Redraw) => self.begin_anew()?,
+            Some(Cmd::Suspend) => {
+                self.guard.leave();
+                stand_still()?;
+                self.begin_anew()?;
+            }
+            Some(Cmd::Leave(leave)) => return Ok(Some(leave)),
+            // If the worker has ended, the link is shown as lost.
+            Some(Cmd::Work(work)) => work.into_iter().for_each(|request| drop(self.requests.send(request))),
+        }
+        Ok(None)
+    }
+
+    /// Somebody else may have had the terminal.
+    fn begin_anew(&mut self) -> io::Result<()> {
+        self.guard.enter()?;
+        self.screen.forget();
+        if let Ok(size) = crossterm::terminal::size() {
+            update(&mut self.model, Msg::Resize(size.0, size.1));
+        }
+        Ok(())
+    }
+}

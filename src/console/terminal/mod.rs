@@ -1,0 +1,22 @@
+//! The terminal: what is written to it, by whom, and that it is given back.
+//!
+//! ratatui's own backend repaints a list that scrolls by one line nearly as a whole, and writes the
+//! 16 colours in a form that simple terminals do not know. `src/ARCHITECTURE.md` has the measurement.
+
+mod colour;
+mod encoder;
+mod guard;
+mod pen;
+mod screen;
+mod scroll;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(super) use colour::rgb_of;
+pub use colour::{ColourChoice, Colours};
+pub use encoder::Abilities;
+pub(super) use guard::{Guard, Panic};
+pub(super) use pen::Pen;
+pub(super) use screen::Screen;
+pub(super) use writer::Writer;
