@@ -1,9 +1,11 @@
 //! What happens to the console. Plain data, so that it can be recorded.
 
+use std::time::Duration;
+
 use crossterm::event::KeyEvent;
 
 use super::request::{Answer, Ticket};
-use crate::model::{AppPath, CommandRow, Delta, Now, Timestamp};
+use crate::model::{AppPath, CommandRow, Delta, ManagerRow, Now, Timestamp};
 use crate::process::LogRecord;
 
 /// Something that the console must take in.
@@ -27,12 +29,14 @@ pub(super) enum Msg {
     Tick(Now),
     /// Rows changed; read at this time of the database.
     Changes { delta: Delta, read: Timestamp },
-    /// How many managers live.
-    Managers(usize),
+    /// The managers that serve or served the database.
+    Managers(Vec<ManagerRow>),
+    /// An answer of the database took so long.
+    Latency(Duration),
     /// The database does not answer, and why.
     Lost(String),
     /// Commands were entered into the ledger, or not.
-    Submitted(Result<Vec<CommandRow>, String>),
+    Submitted { ticket: Ticket, result: Result<Vec<CommandRow>, String> },
     /// What became of commands so far.
     Verdicts(Vec<CommandRow>),
     /// The answer to the question of a screen.

@@ -1,13 +1,14 @@
 //! What the worker is asked, and what it answers.
 
-use crate::model::{AlertRow, AppPath, CmdName, CommandRow, ManagerRow, Run};
+use crate::model::{AlertRow, AppId, AppPath, CmdName, CommandRow, ManagerRow, Run};
 use crate::store::{AlertQuery, HistoryQuery, LedgerQuery};
 
 /// Something that takes time.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Request {
     /// Enter commands into the ledger.
-    Submit { name: CmdName, apps: Vec<AppPath> },
+    /// All those of one ticket are one batch.
+    Submit { ticket: Ticket, name: CmdName, apps: Vec<AppId>, note: Option<String> },
     /// Read the log of an app, and go on with it.
     OpenLog(AppPath),
     /// The log is not shown any more.

@@ -191,6 +191,13 @@ impl Confirm {
         }
     }
 
+    /// What was pasted goes to what is being typed.
+    pub(in crate::console) fn paste(&mut self, text: &str) {
+        if self.focus == Part::Reason {
+            self.reason.paste(text);
+        }
+    }
+
     /// Whether the number that was typed is the right one.
     pub(in crate::console) fn is_typed(&self) -> bool {
         self.typed.text() == self.sent.len().to_string()

@@ -131,7 +131,13 @@ fn score_word(word: &str, text: &str) -> Option<i32> {
         let is_hit = rest.peek() == Some(&c);
         if is_hit {
             rest.next();
-            score += if was_hit { 5 } else if before.is_alphanumeric() { 1 } else { 8 };
+            score += if was_hit {
+                5
+            } else if before.is_alphanumeric() {
+                1
+            } else {
+                8
+            };
         }
         (before, was_hit) = (c, is_hit);
     }
@@ -156,9 +162,9 @@ mod tests {
         menu.narrow(Vec::new());
         let shown: Vec<_> = menu.shown.iter().map(|item| item.text.as_str()).collect();
         assert_eq!(shown, ["restart croatia/fina (21)", "restart croatia/finance-old (2)"]);
-        menu.query = Field::new("rsc");
+        menu.query = Field::new("rsa");
         menu.narrow(Vec::new());
-        assert_eq!(menu.found, 3);
+        assert_eq!(menu.found, 2);
         menu.query = Field::new("xyz");
         menu.narrow(vec![item("x-y-z")]);
         assert_eq!(menu.current().unwrap().text, "x-y-z");

@@ -108,7 +108,8 @@ pub(in crate::console) fn offers(world: &World, query: &str) -> Vec<Item> {
         place(format!("{group}/{parent}"), group, Some(parent), count);
     }
     let apps = world.fleet.rows();
-    items.extend(apps.map(|row| Item::new(format!("go to {}", row.path), "", Choice::GoTo(row.path.clone()))));
+    items
+        .extend(apps.map(|row| Item::new(format!("go to {}", row.path), "", Choice::GoTo(row.path.clone()))));
     if let Some(name) = query.strip_prefix("save ").map(str::trim).filter(|name| !name.is_empty()) {
         items.push(Item::new(format!("save {name}: this view"), "", Choice::Save(name.to_owned())));
     }

@@ -207,6 +207,5 @@ pub(super) fn is_subsequence(word: &str, text: &str) -> bool {
     word.chars().all(|wanted| rest.any(|c| c == wanted))
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ pub(super) mod pulse;
 pub(super) mod row;
 pub(super) mod sums;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -28,7 +28,7 @@ pub(super) struct Fleet {
     /// By slot. A slot stays with its app until that is gone.
     rows: Vec<Option<Row>>,
     free: Vec<u32>,
-    slots: HashMap<AppId, u32>,
+    slots: BTreeMap<AppId, u32>,
     /// By group, parent and name.
     order: BTreeMap<AppPath, u32>,
     set_aside: BTreeMap<i64, FaultyRow>,

@@ -15,7 +15,7 @@ const STILL_MIN: TimeDelta = TimeDelta::seconds(60);
 /// Standing still: so many times the usual pause between two changes.
 const STILL_STEPS: i32 = 5;
 
-/// Ends within this time make an app flap.
+/// Bad ends within this time make an app flap.
 const FLAPPING_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 /// Pauses between changes that are remembered.
@@ -34,7 +34,7 @@ pub(in crate::console) struct Pulse {
     /// The last pauses between changes, in seconds.
     steps: [u16; STEPS],
     seen_steps: usize,
-    /// The last ends of runs.
+    /// The last bad ends of runs.
     ends: [Option<Timestamp>; 3],
     /// Items of the last minutes; the newest is last.
     bars: [u32; BARS],
@@ -56,7 +56,9 @@ impl Pulse {
     /// Takes over from the row before.
     pub(super) fn next(before: &Row, row: &Row, now: Timestamp) -> Self {
         let mut pulse = before.pulse.clone();
-        if before.is_running() && (!row.is_running() || before.run != row.run) {
+        // A job that runs each minute and ends well does not flap.
+        let is_bad = row.failures > before.failures;
+        if is_bad && before.is_running() && (!row.is_running() || before.run != row.run) {
             pulse.ends.rotate_left(1);
             pulse.ends[2] = Some(now);
         }
@@ -138,7 +140,7 @@ impl Pulse {
         self.changed
     }
 
-    /// Whether it ended three times in a short while.
+    /// Whether it ended badly three times in a short while.
     pub(super) fn is_flapping(&self, now: Timestamp) -> bool {
         self.ends[0].is_some_and(|end| now - end < FLAPPING_WITHIN)
     }

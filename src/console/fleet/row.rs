@@ -66,7 +66,7 @@ pub(in crate::console) enum Trouble {
     Stalled,
     /// It was due a while ago and does not run.
     Late,
-    /// It ended three times within ten minutes.
+    /// It ended badly three times within ten minutes.
     Flapping,
 }
 

@@ -42,6 +42,11 @@ impl<T> List<T> {
         self.ticket.is_none() && world.now.mono >= self.asked + FRESH
     }
 
+    /// Whether an answer is waited for.
+    pub(in crate::console) fn is_waiting(&self) -> bool {
+        self.ticket.is_some()
+    }
+
     /// Whether this is the answer that is waited for.
     pub(in crate::console) fn awaits(&self, ticket: Ticket) -> bool {
         self.ticket == Some(ticket)

@@ -11,12 +11,11 @@ mod list;
 pub(super) mod logs;
 pub(super) mod managers;
 mod stack;
-pub(super) mod tree;
 
 use super::keymap::Intent;
 use super::request::{Answer, Request, Ticket};
 use super::world::World;
-use crate::model::{AppPath, CmdName};
+use crate::model::{AppId, AppPath, CmdName};
 
 pub(super) use list::List;
 pub(super) use stack::Stack;
@@ -168,6 +167,23 @@ pub(super) enum Turn {
     Open(Screen),
     /// To the fleet, with the cursor on this app.
     GoTo(AppPath),
-    /// A command for these apps; it is asked about first, as its weight demands.
-    Issue(CmdName, Vec<AppPath>),
+    /// A command for these apps, which are called so together; it is asked about first, as its weight
+    /// demands.
+    Issue(CmdName, Vec<AppId>, String),
+    /// ENABLE, for what it does to a fatal flag.
+    ClearFatal(Vec<AppId>, String),
+    /// For the clipboard of the terminal.
+    Copy(String),
+    /// A menu.
+    Ask(Ask),
+}
+
+/// A menu that is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    Sort,
+    Columns,
+    Actions,
+    Palette,
+    Messages,
 }

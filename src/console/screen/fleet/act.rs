@@ -41,7 +41,7 @@ impl Table {
         match wish {
             Wish::Open => match self.spot.clone()? {
                 Spot::App(_) => self.detail.is_zoomed = true,
-                spot => {
+                spot @ (Spot::Group(_) | Spot::Parent(..)) => {
                     self.opened.insert(spot);
                     self.rebuild(world, Order::Held);
                 }

@@ -33,8 +33,8 @@ const PRIORITY: [Column; 17] = [
     Command, Since, Message,
 ];
 
-/// On a narrow screen these count.
-const NARROW: [Column; 5] = [State, Flags, Percent, Eta, Next];
+/// On a narrow screen these count; state and flags stand before the name.
+const NARROW: [Column; 3] = [Percent, Eta, Next];
 
 /// Below this width a table has no room for counters.
 const NARROW_BELOW: u16 = 60;
@@ -139,6 +139,11 @@ impl Columns {
         (name, places.collect())
     }
 
+    /// Whether state and flags stand before the name, for want of room.
+    pub(in crate::console) const fn is_narrow(width: u16) -> bool {
+        width < NARROW_BELOW
+    }
+
     /// Whether it is shown where there is room.
     pub(in crate::console) fn is_on(&self, column: Column) -> bool {
         !self.hidden.contains(&column)
@@ -174,9 +179,9 @@ mod tests {
     #[test]
     fn columns_come_by_priority_as_there_is_room() {
         let all = Columns::default();
-        assert_eq!(titles(&all, 40), "ST FLG % ETA");
+        assert_eq!(titles(&all, 40), "% ETA NEXT");
         assert_eq!(titles(&all, 80), "ST FLG % PROGRESS SOLVED/TASK ETA NEXT");
-        assert_eq!(titles(&all, 120), "ST FLG % PROGRESS SOLVED/TASK FAIL RATE/s ETA NEXT LAST");
+        assert_eq!(titles(&all, 120), "ST FLG % PROGRESS SOLVED/TASK FAIL RATE/s 10 MIN ETA NEXT LAST");
         for width in 0..300 {
             let (name, columns) = all.of(width);
             let end = columns.last().map_or(name, |(column, at)| at + column.width());

@@ -37,7 +37,7 @@ impl Marks {
     /// Marks all of them; if all were marked already, none of them.
     pub(super) fn toggle(&mut self, apps: &[AppId]) {
         if apps.iter().all(|app| self.apps.contains(app)) {
-            apps.iter().for_each(|app| drop(self.apps.remove(app)));
+            self.apps.retain(|app| !apps.contains(app));
         } else {
             self.apps.extend(apps);
         }

@@ -13,26 +13,28 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub(in crate::console) use act::Wish;
-pub(in crate::console) use columns::Column;
+pub(in crate::console) use columns::{Column, Columns};
 pub(in crate::console) use detail::Detail;
 pub(in crate::console) use lines::{Line, Spot};
 pub(in crate::console) use marks::Marks;
 pub(in crate::console) use sort::{Key, Sort};
 pub(in crate::console) use views::View;
 
-use columns::Columns;
 use lines::{Query, Ranks};
 
 use crate::console::filter::Filter;
 use crate::console::fleet::{Change, Row};
 use crate::console::world::World;
-use crate::model::{AppId, AppPath};
+use crate::model::{AppId, AppPath, CmdFlag, CommandId};
 
 /// A live order changes at most so often.
 const ORDER_EVERY: Duration = Duration::from_secs(1);
 
 /// Rows do not move so soon after a key.
 const HANDS_OFF: Duration = Duration::from_millis(1500);
+
+/// So many refusals are remembered as seen.
+const SEEN_MAX: usize = 10_000;
 
 /// The state of the screen.
 #[derive(Debug, Default)]
@@ -56,6 +58,8 @@ pub(in crate::console) struct Table {
     ordered: Duration,
     touched: Duration,
     pub(in crate::console) detail: Detail,
+    /// Refused commands that the cursor has rested on.
+    seen: BTreeSet<CommandId>,
 }
 
 /// Whether rows may move.
@@ -112,6 +116,28 @@ impl Table {
         self.opened.contains(&spot) || self.filter.is_active()
     }
 
+    /// Refused commands that a person has seen.
+    pub(in crate::console) fn seen(&self) -> &BTreeSet<CommandId> {
+        &self.seen
+    }
+
+    /// The cursor rests on an app: its refusal is seen.
+    fn see(&mut self, world: &World) {
+        let row = self.app().and_then(|id| world.fleet.by_id(id));
+        let refused = row.and_then(|row| row.command.as_deref());
+        let refused = refused.filter(|command| command.flag == CmdFlag::NotExecuted);
+        if let Some(id) = refused.and_then(|command| command.id).filter(|_| self.rests(world)) {
+            if self.seen.len() >= SEEN_MAX {
+                self.seen.pop_first();
+            }
+            self.seen.insert(id);
+        }
+    }
+
+    fn rests(&self, world: &World) -> bool {
+        world.now.mono >= self.touched + HANDS_OFF
+    }
+
     /// How old the order is, where rows would stand otherwise if it were made now.
     pub(in crate::console) fn order_age(&self, world: &World) -> Option<Duration> {
         let age = world.now.mono.saturating_sub(self.ordered);
@@ -134,9 +160,10 @@ impl Table {
 
     /// Time passed: a live order is made anew, if no hand is on it.
     fn time_passed(&mut self, world: &World) {
+        self.see(world);
         let now = world.now.mono;
         let is_due = self.sort.is_live() && now >= self.ordered + ORDER_EVERY;
-        let is_free = now >= self.touched + HANDS_OFF && self.marks.is_empty() && !world.has_dialog;
+        let is_free = self.rests(world) && self.marks.is_empty() && !world.has_dialog;
         if is_due && is_free {
             self.rebuild(world, Order::Fresh);
         } else if self.filter.is_volatile() {
@@ -227,6 +254,16 @@ impl Table {
             let parents = world.fleet.parents().cloned();
             self.opened.extend(parents.map(|(group, parent)| Spot::Parent(group, parent)));
         }
+    }
+
+    /// The marks have served: an action was sent.
+    pub(in crate::console) fn marks_are_used(&mut self) {
+        self.marks.clear();
+    }
+
+    /// All apps of a group or parent, whatever the filter.
+    pub(in crate::console) fn all_below(world: &World, spot: &Spot) -> Vec<AppId> {
+        Self::default().below(world, spot)
     }
 
     /// The apps that a line stands for: itself, or what is below it and passes the filter.

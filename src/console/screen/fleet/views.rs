@@ -1,6 +1,8 @@
 //! A view is a query: filter, order, tree or flat, columns. It has a form in one line, by which it is
 //! saved: `is:running sort:eta flat`.
 
+use std::fmt;
+
 use super::columns::{Column, Columns};
 use super::sort::{Key, Sort};
 
@@ -38,7 +40,7 @@ impl View {
                 let column = |name: &str| {
                     Column::ALL
                         .into_iter()
-                        .find(|column| column.title().eq_ignore_ascii_case(name))
+                        .find(|column| column.title().replace(' ', "").eq_ignore_ascii_case(name))
                         .ok_or_else(|| format!("cols:{name} is no column"))
                 };
                 view.columns = Columns::only(names.split(',').map(column).collect::<Result<_, _>>()?);
@@ -48,6 +50,26 @@ impl View {
         }
         view.filter = filter.join(" ");
         Ok(view)
+    }
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = vec![self.filter.clone()];
+        if self.sort != Sort::default() {
+            let sign = if self.sort.is_reversed { "-" } else { "" };
+            words.push(format!("sort:{sign}{}", self.sort.key.word()));
+        }
+        if self.is_flat {
+            words.push("flat".to_owned());
+        }
+        if self.columns != Columns::default() {
+            let shown = Column::ALL.into_iter().filter(|column| self.columns.is_on(*column));
+            let names: Vec<_> = shown.map(|column| column.title().replace(' ', "").to_lowercase()).collect();
+            words.push(format!("cols:{}", names.join(",")));
+        }
+        words.retain(|word| !word.is_empty());
+        f.write_str(&words.join(" "))
     }
 }
 
@@ -61,6 +83,7 @@ mod tests {
         assert_eq!(view.filter, "is:running g:croatia");
         assert_eq!(view.sort, Sort { key: Key::Eta, is_reversed: true });
         assert!(view.is_flat && view.columns.is_on(Column::Pid) && !view.columns.is_on(Column::Bar));
+        assert_eq!(view.to_string(), "is:running g:croatia sort:-eta flat cols:st,eta,pid");
         assert_eq!(View::parse("").unwrap(), View::default());
         assert!(View::parse("sort:luck").unwrap_err().contains("severity name"));
         assert!(View::parse("cols:x").is_err());
