@@ -456,6 +456,12 @@ pub(super) enum DbCommand {
     Migrate,
     /// Look for damage.
     Check,
+    /// Print what makes the roles of a fleet on PostgreSQL, for a superuser's psql.
+    Roles {
+        /// Where the tables are, or shall be.
+        #[arg(long, value_name = "NAME", default_value = "dcm", value_parser = parse_schema)]
+        schema: String,
+    },
     /// Write a consistent copy while others go on writing.
     Backup {
         /// The new file.
@@ -485,6 +491,14 @@ fn parse_note(text: &str) -> Result<String, String> {
         return Err(format!("a note has at most {NOTE_MAX} characters"));
     }
     Ok(text.to_owned())
+}
+
+/// A name that needs no quotes anywhere.
+fn parse_schema(text: &str) -> Result<String, String> {
+    let is_plain = !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if is_plain { Ok(text.to_owned()) } else { Err("expected a-z, 0-9 and _, at most 63 of them".to_owned()) }
 }
 
 fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {

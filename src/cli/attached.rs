@@ -12,7 +12,7 @@ use super::logging::{self, Stderr};
 use super::session::{Session, block_on};
 use super::{headless, look, output};
 use crate::config::console::ConsoleFile;
-use crate::config::env;
+use crate::config::{Database, env};
 use crate::console::{self, Leave};
 use crate::process::{OpenError, on_termination, spawn_detached, user_name};
 use crate::runtime::{self, RunError, Stop};
@@ -35,16 +35,18 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
     let _guard = logging::begin(&session.settings, Stderr::Untouched)?;
     let manager = match role {
         Role::Client => None,
-        Role::AttachedIfNeeded => Manager::start(session)?,
+        Role::AttachedIfNeeded if may_manage(session)? => Manager::start(session)?,
+        Role::AttachedIfNeeded => None,
     };
     let store: Arc<dyn OperatorStore> = session.store(OpenMode::Existing)?;
+    let rights = block_on(async { Ok(store.rights().await?) })?;
     let options = console::Options {
         store,
         state: session.settings.state.clone(),
         database: session.settings.database.to_string(),
         user: user_name(),
         is_attached: manager.is_some(),
-        is_read_only: args.read_only,
+        is_read_only: args.read_only || !rights.submit,
         filter: args.filter.clone().unwrap_or_default(),
         look: look::of(
             args,
@@ -52,7 +54,16 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         ),
         reports: env::user_state_dir(),
     };
-    let left = console::run(options, mailbox).map_err(|error| Error::failed(error.to_string()))?;
+    let left = console::run(options, mailbox);
+    let left = match (&manager, left) {
+        // The fleet does not suffer from a fault of the console.
+        (Some(_), Err(error @ console::RunError::Failed { .. })) => {
+            let error = Error::from(error);
+            output::message(&format!("{error}; the manager goes on without a console, ^c stops it"));
+            Leave::HungUp
+        }
+        (_, left) => left?,
+    };
     match manager {
         None => Ok(match left {
             Leave::HungUp => 129,
@@ -60,6 +71,19 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
             Leave::Client | Leave::Headless | Leave::Stop => 0,
         }),
         Some(manager) => manager.outlive(session, left),
+    }
+}
+
+/// Whether the user of the database may be a manager. An operator's console on a shared server is a
+/// client, also while no manager lives.
+fn may_manage(session: &Session) -> Result<bool, Error> {
+    match &session.settings.database {
+        Database::Sqlite { .. } => Ok(true),
+        Database::Postgres(_) => match session.store(OpenMode::Existing) {
+            Ok(store) => block_on(async { Ok(store.rights().await?.manage) }),
+            // The manager makes it, or says why it cannot.
+            Err(_) => Ok(true),
+        },
     }
 }
 
@@ -109,7 +133,7 @@ impl Manager {
         match left {
             // The terminal is gone, the fleet is not: the manager goes on in this process.
             Leave::HungUp => {
-                tracing::info!("the terminal went away; the manager goes on without a console");
+                tracing::info!("the manager goes on without a console: its terminal is not there any more");
                 let stop = self.stop.clone();
                 let _ = on_termination(move |_| stop.ask());
                 join(self.thread)?;
@@ -155,7 +179,7 @@ fn headless_arguments(session: &Session) -> Vec<OsString> {
         arguments.extend(["--config".into(), config.into()]);
     }
     // The URL may hold a password; it then comes by the environment or the file, as it did here.
-    if let crate::config::Database::Sqlite { .. } = session.settings.database {
+    if let Database::Sqlite { .. } = session.settings.database {
         arguments.extend(["--database".into(), session.settings.database.url().into()]);
     }
     arguments

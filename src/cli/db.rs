@@ -7,7 +7,7 @@ use super::error::Error;
 use super::output;
 use super::session::{Session, block_on};
 use crate::config::Database;
-use crate::store::{OpenMode, SqliteStore};
+use crate::store::{OpenMode, ROLES, SqliteStore};
 
 pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
     match command {
@@ -29,6 +29,10 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
                 return Ok(());
             }
             Err(Error::failed("the database is damaged").hint("restore a backup made with dcm db backup"))
+        }
+        DbCommand::Roles { schema } => {
+            output::data(&format!("\\set schema {schema}\n{ROLES}"));
+            Ok(())
         }
         DbCommand::Backup { target } => {
             let store = file(session, "a server is copied by pg_dump")?;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::config::ConfigError;
+use crate::console;
 use crate::process::OpenError;
 use crate::runtime::RunError;
 use crate::store::StoreError;
@@ -28,6 +29,8 @@ pub(super) enum Kind {
     RefusedForNow,
     /// No answer in time.
     TimedOut,
+    /// A fault of the program.
+    Fault,
 }
 
 impl Kind {
@@ -38,6 +41,7 @@ impl Kind {
             Self::NoSuchApp => 4,
             Self::RefusedForNow => 75,
             Self::TimedOut => 124,
+            Self::Fault => 101,
         }
     }
 }
@@ -111,6 +115,22 @@ impl From<RunError> for Error {
             RunError::State(error) => error.into(),
             RunError::Store(error) => error.into(),
             error @ RunError::Part(_) => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl From<console::RunError> for Error {
+    fn from(error: console::RunError) -> Self {
+        let message = error.to_string();
+        match error {
+            console::RunError::Terminal(_) => Self::failed(message),
+            console::RunError::Failed { report, .. } => {
+                let error = Self::new(Kind::Fault, message);
+                match report {
+                    Some(path) => error.hint(format!("please report it with {}", path.display())),
+                    None => error,
+                }
+            }
         }
     }
 }

@@ -170,6 +170,15 @@ impl Fleet {
     }
 }
 
+/// Refuses what would take an environment that is hidden for an empty one.
+pub(super) async fn needs_env(store: &dyn OperatorStore) -> Result<(), Error> {
+    if store.rights().await?.see_env {
+        return Ok(());
+    }
+    Err(Error::usage("this user of the database may not read env, which is a part of each definition")
+        .hint("do it as a member of dcm_owner"))
+}
+
 /// The managers that live, by the database's clock.
 pub(super) async fn live_managers(store: &dyn Store) -> Result<(Vec<ManagerRow>, Timestamp), Error> {
     let now = store.time().await?;

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crossterm::event::KeyEvent;
 
-use super::request::{Answer, Ticket};
-use crate::model::{AppPath, CommandRow, Delta, ManagerRow, Now, Timestamp};
-use crate::process::LogRecord;
+use super::request::{Answer, LogNews, Ticket};
+use crate::model::{CommandRow, Delta, ManagerRow, Now, Timestamp};
 
 /// Something that the console must take in.
 #[derive(Debug)]
@@ -41,8 +40,6 @@ pub(super) enum Msg {
     Verdicts(Vec<CommandRow>),
     /// The answer to the question of a screen.
     Answer { ticket: Ticket, answer: Result<Answer, String> },
-    /// Lines of the log that is open.
-    Log { app: AppPath, records: Vec<LogRecord>, is_start: bool },
-    /// The log cannot be read.
-    LogFailed { app: AppPath, why: String },
+    /// Something is new in the logs that are open.
+    Log(LogNews),
 }

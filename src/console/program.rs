@@ -17,7 +17,7 @@ use super::msg::Msg;
 use super::recorder::Recorder;
 use super::request::Request;
 use super::serve::Console;
-use super::terminal::{Abilities, Guard, Screen, Writer};
+use super::terminal::{Abilities, Guard, Panic, Screen, Writer};
 use super::theme::{Palette, Theme};
 use super::worker::Worker;
 use super::world::Identity;
@@ -113,13 +113,24 @@ pub enum RunError {
 /// [`RunError`] when there is no terminal, or the console has a fault.
 pub fn run(options: Options, mailbox: Mailbox) -> Result<Leave, RunError> {
     let mut keys = None;
-    match attempt(&options, &mailbox, &mut keys, None) {
-        Err(RunError::Failed { message, report, .. }) if options.is_attached => {
-            // What came meanwhile was meant for the one that failed.
+    reopening(options.is_attached, |remark| {
+        // What came meanwhile was meant for the one that failed.
+        if remark.is_some() {
             mailbox.messages.try_iter().for_each(drop);
+        }
+        open(&options, &mailbox, &mut keys, remark)
+    })
+}
+
+/// Opens a console; the one of a manager is opened once more if it fails, with a remark.
+fn reopening(
+    is_attached: bool,
+    mut open: impl FnMut(Option<String>) -> Result<Leave, RunError>,
+) -> Result<Leave, RunError> {
+    match open(None) {
+        Err(RunError::Failed { message, report, .. }) if is_attached => {
             let report = report.map(|path| format!("; report: {}", path.display())).unwrap_or_default();
-            let remark = format!("the console has failed and was opened again: {message}{report}");
-            attempt(&options, &mailbox, &mut keys, Some(remark))
+            open(Some(format!("the console has failed and was opened again: {message}{report}")))
         }
         result => result,
     }
@@ -127,7 +138,7 @@ pub fn run(options: Options, mailbox: Mailbox) -> Result<Leave, RunError> {
 
 type Keys = JoinHandle<()>;
 
-fn attempt(
+fn open(
     options: &Options,
     mailbox: &Mailbox,
     keys: &mut Option<Keys>,
@@ -148,7 +159,7 @@ fn attempt(
     let guard = Guard::take(writer.clone())?;
     let (requests, inbox) = unbounded_channel();
     spawn_worker(options, mailbox.sender.clone(), inbox)?;
-    // What a failed console has read before is not lost: its keys go on.
+    // What reads keys is not opened twice: it goes on for the next console.
     if keys.as_ref().is_none_or(JoinHandle::is_finished) {
         *keys = Some(spawn_input(mailbox.sender.clone())?);
     }
@@ -157,27 +168,32 @@ fn attempt(
         theme: options.look.theme(),
         screen: Screen::new(options.look.abilities),
         writer,
-        guard,
         requests,
         recorder: Recorder::default(),
     };
-    let served = catch_unwind(AssertUnwindSafe(|| console.serve(&mailbox.messages)));
-    let Console { guard, recorder, .. } = console;
+    let served = guarded(guard, |guard| console.serve(guard, &mailbox.messages));
+    served.map_err(|panic| {
+        tracing::error!(place = panic.place, message = panic.message, "the console has failed");
+        let report = options.reports.as_deref().and_then(|folder| console.recorder.report(&panic, folder));
+        RunError::Failed { place: panic.place, message: panic.message, report }
+    })
+}
+
+/// Serves with the terminal taken, and gives it back whatever happens.
+fn guarded(guard: Guard, serve: impl FnOnce(&Guard) -> io::Result<Leave>) -> Result<Leave, Panic> {
+    let served = catch_unwind(AssertUnwindSafe(|| serve(&guard)));
     let panic = guard.panic();
     drop(guard);
-    if let Some(panic) = panic {
-        let report = options.reports.as_deref().and_then(|folder| recorder.report(&panic, folder));
-        tracing::error!(place = panic.place, message = panic.message, "the console has failed");
-        return Err(RunError::Failed { place: panic.place, message: panic.message, report });
-    }
-    match served {
-        Ok(Ok(leave)) => Ok(leave),
+    match (panic, served) {
+        // Another thread of the console may have panicked, not the one that serves.
+        (Some(panic), _) => Err(panic),
+        (None, Ok(Ok(leave))) => Ok(leave),
         // What cannot be drawn on any more is a terminal that went away, heard of before the hang-up.
-        Ok(Err(error)) => {
+        (None, Ok(Err(error))) => {
             tracing::warn!(%error, "the terminal cannot be drawn on any more");
             Ok(Leave::HungUp)
         }
-        Err(panic) => std::panic::resume_unwind(panic),
+        (None, Err(panic)) => std::panic::resume_unwind(panic),
     }
 }
 
@@ -213,6 +229,7 @@ fn spawn_input(messages: Sender<Msg>) -> io::Result<Keys> {
         let _ = jobs.send(match job {
             Job::Stop => Msg::Stop,
             Job::Continue => Msg::Continued,
+            Job::HangUp => Msg::HungUp,
         });
     })?;
     std::thread::Builder::new().name("dcm-keys".to_owned()).spawn(move || {
@@ -228,4 +245,81 @@ fn spawn_input(messages: Sender<Msg>) -> io::Result<Keys> {
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
+    use super::*;
+
+    #[test]
+    fn an_attached_console_that_fails_is_opened_once_more() {
+        let failed = || RunError::Failed { place: String::new(), message: "m".to_owned(), report: None };
+        let open = |is_attached, failures| {
+            let mut remarks = Vec::new();
+            let result = reopening(is_attached, |remark| {
+                remarks.push(remark);
+                if remarks.len() > failures { Ok(Leave::Stop) } else { Err(failed()) }
+            });
+            (result.is_ok(), remarks.len(), remarks.last().cloned().flatten())
+        };
+        assert_eq!(open(true, 0), (true, 1, None));
+        let remark = "the console has failed and was opened again: m".to_owned();
+        assert_eq!(open(true, 1), (true, 2, Some(remark.clone())));
+        assert_eq!(open(true, 2), (false, 2, Some(remark)));
+        assert_eq!(open(false, 1), (false, 1, None));
+    }
+
+    /// Run by the test below, on a terminal.
+    #[test]
+    #[ignore = "needs a terminal, which the next test gives it"]
+    fn a_console_that_panics() {
+        let folder = tempfile::tempdir().unwrap();
+        // By its name the thread is one of a console.
+        let console = std::thread::Builder::new().name("dcm-console".to_owned()).spawn(move || {
+            let writer = Writer::spawn(terminal_output().unwrap()).unwrap();
+            let guard = Guard::take(writer.clone()).unwrap();
+            let mut recorder = Recorder::default();
+            recorder.note(&Msg::Resize(80, 24));
+            let panic = guarded(guard, |_| {
+                writer.send(&mut b"\x1b[31mon the screen".to_vec());
+                panic!("a fault on purpose")
+            });
+            let path = recorder.report(&panic.unwrap_err(), folder.path()).unwrap();
+            let report = std::fs::read_to_string(path).unwrap();
+            for part in ["a fault on purpose", "Resize(80, 24)", "program.rs", "dcm-console"] {
+                assert!(report.contains(part), "{report}");
+            }
+        });
+        console.unwrap().join().unwrap();
+        assert!(!crossterm::terminal::is_raw_mode_enabled().unwrap());
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_and_is_kept() {
+        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+        command.args([
+            "--exact",
+            "console::program::tests::a_console_that_panics",
+            "--ignored",
+            "--nocapture",
+        ]);
+        let mut child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut output = Vec::new();
+        // The end of a pseudo terminal is an error.
+        let _ = pair.master.try_clone_reader().unwrap().read_to_end(&mut output);
+        assert!(child.wait().unwrap().success(), "{}", String::from_utf8_lossy(&output));
+        let mut parser = vt100::Parser::new(24, 80, 0);
+        parser.process(&output);
+        let screen = parser.screen();
+        assert!(!screen.alternate_screen() && !screen.bracketed_paste() && !screen.hide_cursor());
+        assert!(!screen.contents().contains("on the screen"), "{}", screen.contents());
+        assert!(String::from_utf8_lossy(&output).contains("on the screen"));
+    }
 }

@@ -1,7 +1,10 @@
 //! What the worker is asked, and what it answers.
 
-use crate::model::{AlertRow, AppId, AppPath, CmdName, CommandRow, ManagerRow, Run};
-use crate::store::{AlertQuery, HistoryQuery, LedgerQuery};
+use crate::model::{
+    AlertId, AlertRow, AppId, AppPath, CmdName, CommandRow, ManagerRow, Run, RunId, Skip, Timestamp,
+};
+use crate::process::LogRecord;
+use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
 
 /// Something that takes time.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,8 +12,8 @@ pub(super) enum Request {
     /// Enter commands into the ledger.
     /// All those of one ticket are one batch.
     Submit { ticket: Ticket, name: CmdName, apps: Vec<AppId>, note: Option<String> },
-    /// Read the log of an app, and go on with it.
-    OpenLog(AppPath),
+    /// Read these logs, and go on with them.
+    OpenLog(LogQuery),
     /// The log is not shown any more.
     CloseLog,
     /// Look into the database now.
@@ -21,23 +24,55 @@ pub(super) enum Request {
 
 /// Tells the answer to one question from all others. An answer whose ticket no screen holds any
 /// more is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Ticket(pub(super) u64);
 
 /// What a screen wants to know of the database.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Question {
     Alerts(AlertQuery),
+    NoteAlerts(Vec<AlertId>, AlertNote),
     Managers,
     Commands(LedgerQuery),
     History(HistoryQuery),
+    Skips(SkipQuery),
+}
+
+/// Which logs are read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct LogQuery {
+    pub(super) ticket: Ticket,
+    /// Several ones are merged.
+    pub(super) apps: Vec<AppPath>,
+    /// This run only; `None`: the newest, and those that follow.
+    pub(super) run: Option<RunId>,
+}
+
+/// What is new in logs. Apps are numbers here, by their place in the query.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct LogNews {
+    pub(super) ticket: Ticket,
+    /// The first news.
+    pub(super) is_start: bool,
+    /// By time.
+    pub(super) records: Vec<(u16, LogRecord)>,
+    /// Runs whose log begins here, and when.
+    pub(super) begun: Vec<(u16, RunId, Option<Timestamp>)>,
+    /// Logs that grew faster than they were read; from where they go on.
+    pub(super) jumped: Vec<(u16, Option<Timestamp>)>,
+    /// The runs of which there is a log on this host, newest first; empty if that is not new.
+    pub(super) runs: Vec<RunId>,
+    /// Why a log cannot be read.
+    pub(super) fault: Option<String>,
 }
 
 /// What the database says.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
     Alerts(Vec<AlertRow>),
+    Noted,
     Managers(Vec<ManagerRow>),
     Commands(Vec<CommandRow>),
     History(Vec<Run>),
+    Skips(Vec<Skip>),
 }

@@ -36,7 +36,6 @@ pub(super) struct Console {
     pub(super) theme: Theme,
     pub(super) screen: Screen,
     pub(super) writer: Writer,
-    pub(super) guard: Guard,
     pub(super) requests: UnboundedSender<Request>,
     pub(super) recorder: Recorder,
 }
@@ -60,7 +59,7 @@ impl Console {
     ///
     /// # Errors
     /// When the terminal cannot be written to.
-    pub(super) fn serve(&mut self, messages: &Receiver<Msg>) -> io::Result<Leave> {
+    pub(super) fn serve(&mut self, guard: &Guard, messages: &Receiver<Msg>) -> io::Result<Leave> {
         let mut frames = Frames { last: Duration::ZERO, due: Some(Duration::ZERO) };
         let mut bytes = Vec::new();
         loop {
@@ -78,7 +77,7 @@ impl Console {
             }
             // This loop holds no sender, but the threads that read keys and the database do.
             let first = messages.recv_timeout(wait).ok();
-            if self.guard.panic().is_some() {
+            if guard.panic().is_some() {
                 return Ok(Leave::HungUp);
             }
             frames.want(DATA_FRAME);
@@ -88,7 +87,7 @@ impl Console {
                 if matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Resize(..)) {
                     frames.want(KEY_FRAME);
                 }
-                if let Some(leave) = self.take(msg)? {
+                if let Some(leave) = self.take(guard, msg)? {
                     return Ok(leave);
                 }
             }
@@ -112,17 +111,17 @@ impl Console {
     }
 
     /// What it leads to outside of the model.
-    fn take(&mut self, msg: Msg) -> io::Result<Option<Leave>> {
+    fn take(&mut self, guard: &Guard, msg: Msg) -> io::Result<Option<Leave>> {
         if !matches!(msg, Msg::Tick(_)) {
             self.recorder.note(&msg);
         }
         match update(&mut self.model, msg) {
             None => {}
-            Some(Cmd::Redraw) => self.begin_anew()?,
+            Some(Cmd::Redraw) => self.begin_anew(guard)?,
             Some(Cmd::Suspend) => {
-                self.guard.leave();
+                guard.leave();
                 stand_still()?;
-                self.begin_anew()?;
+                self.begin_anew(guard)?;
             }
             Some(Cmd::Copy(text)) => self.writer.send(&mut clipboard::osc52(&text)),
             Some(Cmd::Leave(leave)) => return Ok(Some(leave)),
@@ -133,8 +132,8 @@ impl Console {
     }
 
     /// Somebody else may have had the terminal.
-    fn begin_anew(&mut self) -> io::Result<()> {
-        self.guard.enter()?;
+    fn begin_anew(&mut self, guard: &Guard) -> io::Result<()> {
+        guard.enter()?;
         self.screen.forget();
         if let Ok(size) = crossterm::terminal::size() {
             update(&mut self.model, Msg::Resize(size.0, size.1));

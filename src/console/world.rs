@@ -135,6 +135,16 @@ impl World {
         self.remark = Some(Remark { text, until: self.now.mono + REMARK_STAYS });
     }
 
+    /// Why nothing can be changed from here now.
+    pub(super) fn refusal(&self) -> Option<String> {
+        match &self.link {
+            _ if self.identity.is_read_only => Some("this console is read-only".to_owned()),
+            Link::Lost { why, .. } => Some(format!("actions are off until the database answers: {why}")),
+            Link::Fresh => Some("actions are off until the database answers".to_owned()),
+            Link::Up { .. } => None,
+        }
+    }
+
     /// A number for a question, by which its answer is known.
     pub(super) fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
@@ -144,18 +154,6 @@ impl World {
     /// Rows between header and footer.
     pub(super) fn body(&self) -> usize {
         usize::from(super::view::Places::of(self.size).body_rows())
-    }
-
-    /// Whether commands may be sent now; if not, why not.
-    pub(super) fn may_act(&self) -> Result<(), String> {
-        if self.identity.is_read_only {
-            return Err("this console is read-only".to_owned());
-        }
-        match &self.link {
-            Link::Lost { why, .. } => Err(format!("actions are off until the database answers: {why}")),
-            Link::Fresh => Err("actions are off until the database answers".to_owned()),
-            Link::Up { .. } => Ok(()),
-        }
     }
 
     /// Rows of the fleet that are seen at once.

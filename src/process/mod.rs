@@ -78,10 +78,12 @@ pub enum Job {
     Stop,
     /// It goes on after it stood still.
     Continue,
+    /// The terminal that it belongs to is gone.
+    HangUp,
 }
 
-/// Calls `act` instead of standing still when that is asked of this process, and when it goes on
-/// after it stood still nevertheless. Not all platforms know jobs.
+/// Calls `act` instead of standing still when that is asked of this process, when it goes on after it
+/// stood still nevertheless, and when its terminal hangs up. Not all platforms know jobs.
 ///
 /// # Errors
 /// When the system does not allow it.

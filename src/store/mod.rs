@@ -8,6 +8,7 @@ mod error;
 mod memory;
 mod postgres;
 mod query;
+mod rights;
 mod sqlite;
 mod submit;
 
@@ -16,13 +17,14 @@ use tokio::sync::watch;
 
 pub use error::StoreError;
 pub use memory::{MemoryStore, Tables};
-pub use postgres::PostgresStore;
+pub use postgres::{PostgresStore, ROLES};
 pub use query::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
+pub use rights::{LOG_END, LOG_WISH, Rights};
 pub use sqlite::{OpenMode, SqliteStore};
 pub use submit::submit;
 
 use crate::model::{
-    AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Limits,
+    AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, KeptLog, Limits,
     ManagerRow, NewCommand, Part, Refusal, Registered, Revision, Run, RunId, Skip, Snapshot, Timestamp,
 };
 
@@ -87,6 +89,16 @@ pub trait OperatorStore: Send + Sync {
 
     /// The database's own clock: ages are told by it.
     async fn time(&self) -> Result<Timestamp, StoreError>;
+
+    /// What this user may do here. Who shows no button for the rest is not told of a denial.
+    async fn rights(&self) -> Result<Rights, StoreError>;
+
+    /// Asks the manager of an app, which may be on another host, to keep the end of its log in the
+    /// database from now on, for [`LOG_WISH`].
+    async fn want_log(&self, app: AppId) -> Result<(), StoreError>;
+
+    /// The end of the log of a run, or of the latest run of the app of which it is kept.
+    async fn kept_log(&self, app: AppId, run: Option<RunId>) -> Result<Option<KeptLog>, StoreError>;
 }
 
 /// What a manager needs besides.
@@ -113,6 +125,13 @@ pub trait Store: OperatorStore {
 
     /// Says that a manager lives.
     async fn heartbeat(&self, manager: ManagerRow) -> Result<(), StoreError>;
+
+    /// The apps of this manager at whose log somebody looks.
+    async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError>;
+
+    /// Keeps the end of a log, and forgets those that are too many or too old. When it was written
+    /// is for the database to say.
+    async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError>;
 }
 
 /// What became of a commit.

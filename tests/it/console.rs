@@ -161,7 +161,7 @@ fn a_console_needs_a_terminal_and_a_client_a_database() {
     terminal.until_text("there is no database at /no/such/dcm.db");
 }
 
-fn processor_time(pid: u32) -> Duration {
+pub(crate) fn processor_time(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
@@ -169,7 +169,7 @@ fn processor_time(pid: u32) -> Duration {
 }
 
 /// Ends a manager that this test did not start itself.
-fn end_manager(fleet: &Fleet) {
+pub(crate) fn end_manager(fleet: &Fleet) {
     let pid = std::fs::read_to_string(fleet.state().join("manager.lock")).unwrap().trim().parse().unwrap();
     crate::fleet::send_signal(pid, libc::SIGTERM);
     crate::fleet::until_gone(pid);

@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Fleet {
     pub(crate) dir: TempDir,
     manager: Option<Child>,
-    environment: Vec<(String, String)>,
+    pub(crate) environment: Vec<(String, String)>,
     database: PathBuf,
     descriptors: Option<u64>,
 }

@@ -1,6 +1,7 @@
 //! A PostgreSQL server for tests: the one of `DCM_TEST_POSTGRES` (a URL), or a cluster of its own
 //! from the packages of the system, which ends with the test program.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -24,7 +25,7 @@ impl Schema {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("t{}_{number}", std::process::id());
         admin(&format!("CREATE SCHEMA {name}"));
-        let url = with(&server().url, &format!("options=-c%20search_path%3D{name}"));
+        let url = with(server(), &format!("options=-c%20search_path%3D{name}"));
         Self { name, url }
     }
 
@@ -61,12 +62,12 @@ impl Drop for Schema {
 
 /// Runs statements outside of any test's schema.
 pub(crate) fn admin(sql: &str) {
-    run(&server().url, sql);
+    run(server(), sql);
 }
 
 /// The URL of the server's own database.
 pub(crate) fn server_url() -> &'static str {
-    &server().url
+    server()
 }
 
 /// A URL with more parameters.
@@ -105,34 +106,70 @@ fn number(url: &str, sql: &str) -> i64 {
     })
 }
 
-struct Server {
-    url: String,
+fn server() -> &'static str {
+    static SERVER: OnceLock<(String, Option<Cluster>)> = OnceLock::new();
+    let (url, _) = SERVER.get_or_init(|| match std::env::var("DCM_TEST_POSTGRES") {
+        Ok(url) => (url, None),
+        Err(_) => {
+            let cluster = Cluster::new();
+            (cluster.url(), Some(cluster))
+        }
+    });
+    url
+}
+
+/// A server of its own, with `dcm` for its superuser, that ends with the test program.
+pub(crate) struct Cluster {
+    folder: PathBuf,
+    is_root: bool,
     /// Its input is closed when this program ends, however it ends: then the cluster is stopped and
     /// removed.
-    _ends_with: Option<Child>,
+    ends_with: Option<Child>,
 }
 
-fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| match std::env::var("DCM_TEST_POSTGRES") {
-        Ok(url) => Server { url, _ends_with: None },
-        Err(_) => start(),
-    })
-}
-
-fn start() -> Server {
-    let programs = programs();
-    let folder = tempfile::Builder::new().prefix("dcm-pg-").tempdir().unwrap().keep();
-    let sockets = folder.join("sock");
-    std::fs::create_dir(&sockets).unwrap();
-    // The server refuses to run as root.
-    let is_root = nix::unistd::Uid::effective().is_root();
-    if is_root {
-        assert!(Command::new("chown").args(["-R", "postgres:"]).arg(&folder).status().unwrap().success());
+impl Cluster {
+    /// A server that listens on a socket only and lets everybody in.
+    pub(crate) fn new() -> Self {
+        let mut cluster = Self::prepared();
+        cluster.set("fsync = off\nfull_page_writes = off\nmax_connections = 100\n");
+        cluster.begin();
+        cluster
     }
-    let command = |program: &str| {
-        let program = programs.join(program);
-        let mut command = if is_root {
+
+    /// Files of a server that was not started yet.
+    pub(crate) fn prepared() -> Self {
+        let cluster = Self::empty();
+        let data = cluster.data();
+        cluster.run("initdb", &["-D", &data, "-U", "dcm", "--auth=trust", "--no-sync", "-E", "UTF8"]);
+        cluster
+    }
+
+    fn empty() -> Self {
+        let folder = tempfile::Builder::new().prefix("dcm-pg-").tempdir().unwrap().keep();
+        std::fs::create_dir(folder.join("sock")).unwrap();
+        // The server refuses to run as root.
+        let is_root = nix::unistd::Uid::effective().is_root();
+        let cluster = Self { folder, is_root, ends_with: None };
+        cluster.hand_over();
+        cluster
+    }
+
+    /// What this program made in the folder is the server's.
+    fn hand_over(&self) {
+        if self.is_root {
+            let done = Command::new("chown").args(["-R", "postgres:"]).arg(&self.folder).status().unwrap();
+            assert!(done.success());
+        }
+    }
+
+    pub(crate) fn data(&self) -> String {
+        self.folder.join("data").display().to_string()
+    }
+
+    /// A program of the server, as its user.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let program = programs().join(program);
+        let mut command = if self.is_root {
             let mut command = Command::new("setpriv");
             command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]).arg(program);
             command
@@ -141,46 +178,97 @@ fn start() -> Server {
         };
         command.current_dir("/").env("LC_ALL", "C.UTF-8");
         command
-    };
-    let done = command("initdb")
-        .arg("-D")
-        .arg(folder.join("data"))
-        .args(["-U", "dcm", "--auth=trust", "--no-sync", "-E", "UTF8"])
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "initdb: {}", String::from_utf8_lossy(&done.stderr));
-    let options = format!(
-        "-k {} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=100",
-        sockets.display()
-    );
-    let done = command("pg_ctl")
-        .arg("-D")
-        .arg(folder.join("data"))
-        .args(["-w", "-t", "60", "-s", "-o", &options, "start", "-l"])
-        .arg(folder.join("log"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-    assert!(done.success(), "pg_ctl: {}", log());
-    // It goes on reading until this program is gone; no shell trick would see a kill.
-    let mut stop = command("pg_ctl");
-    stop.arg("-D").arg(folder.join("data")).args(["-m", "immediate", "-w", "-s", "stop"]);
-    let arguments: Vec<_> = stop.get_args().map(|text| text.to_string_lossy().into_owned()).collect();
-    let end = Command::new("sh")
-        .args(["-c", "cat >/dev/null; folder=$1; shift; \"$@\"; rm -rf \"$folder\"", "sh"])
-        .arg(&folder)
-        .arg(stop.get_program())
-        .args(arguments)
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let url = format!("postgres:///postgres?host={}&user=dcm", sockets.display());
-    Server { url, _ends_with: Some(end) }
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let done = self.command(program).args(arguments).output().unwrap();
+        assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Adds settings.
+    pub(crate) fn set(&self, lines: &str) {
+        let mut file =
+            std::fs::File::options().append(true).open(self.folder.join("data/postgresql.conf")).unwrap();
+        file.write_all(lines.as_bytes()).unwrap();
+    }
+
+    /// Starts it, also after it was stopped.
+    pub(crate) fn begin(&mut self) {
+        let sockets = self.folder.join("sock").display().to_string();
+        self.set(&format!("unix_socket_directories = '{sockets}'\nlisten_addresses = ''\n"));
+        self.start();
+        // It goes on reading until this program is gone; no shell trick would see a kill.
+        let mut stop = self.command("pg_ctl");
+        stop.args(["-D", &self.data(), "-m", "immediate", "-w", "-s", "stop"]);
+        let arguments: Vec<_> = stop.get_args().map(|text| text.to_string_lossy().into_owned()).collect();
+        let end = Command::new("sh")
+            .args(["-c", "cat >/dev/null; folder=$1; shift; \"$@\"; rm -rf \"$folder\"", "sh"])
+            .arg(&self.folder)
+            .arg(stop.get_program())
+            .args(arguments)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.ends_with = Some(end);
+    }
+
+    /// Starts it once more.
+    pub(crate) fn start(&self) {
+        let log = self.folder.join("log");
+        let done = self
+            .command("pg_ctl")
+            .args(["-D", &self.data(), "-w", "-t", "60", "-s", "start", "-l"])
+            .arg(&log)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(done.success(), "pg_ctl: {}", std::fs::read_to_string(&log).unwrap_or_default());
+    }
+
+    /// As a crash would end it.
+    pub(crate) fn stop(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "-s", "stop"]);
+    }
+
+    /// The URL of its superuser.
+    pub(crate) fn url(&self) -> String {
+        self.url_of("dcm", "postgres")
+    }
+
+    pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
+        format!("postgres:///{database}?host={}&user={user}", self.folder.join("sock").display())
+    }
+
+    /// Runs a script of `psql` as its superuser.
+    pub(crate) fn psql(&self, database: &str, script: &str) -> String {
+        let mut psql = self.command("psql");
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "dcm", "-d", database, "-h"]);
+        psql.arg(self.folder.join("sock"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut running = psql.spawn().unwrap();
+        running.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        let done = running.wait_with_output().unwrap();
+        assert!(done.status.success(), "psql: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        match self.ends_with.take() {
+            Some(mut end) => {
+                drop(end.stdin.take());
+                let _ = end.wait();
+            }
+            None => drop(std::fs::remove_dir_all(&self.folder)),
+        }
+    }
 }
 
 /// Where the newest server's programs are.

@@ -129,7 +129,7 @@ fn a_command_whose_answer_is_lost_is_entered_once() {
     };
     block_on(async {
         for (turn, moment) in [(1, Moment::BeforeCommit), (2, Moment::AfterCommit)] {
-            proxy.trap(moment, "commands");
+            proxy.trap(moment, "dcm_submit");
             let ids = submit(&store, vec![command.clone()]).await.unwrap();
             assert_eq!(proxy.sprung(), turn);
             assert_eq!(schema.number("SELECT count(*) FROM commands"), i64::try_from(turn).unwrap());

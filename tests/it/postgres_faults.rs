@@ -41,7 +41,7 @@ fn a_schema_without_tables_is_missing_and_one_of_another_version_is_refused() {
     drop(PostgresStore::connect(schema.url(), OpenMode::Existing).unwrap());
     schema.sql("UPDATE dcm_schema SET version = 99");
     for mode in [OpenMode::Create, OpenMode::Existing] {
-        assert_eq!(refused(schema.url(), mode), StoreError::Schema { found: 99, expected: 2 });
+        assert_eq!(refused(schema.url(), mode), StoreError::Schema { found: 99, expected: 3 });
     }
 }
 
@@ -50,7 +50,7 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
     let schema = Schema::new();
     schema.sql(include_str!("../../migrations/postgres/0001_fleet.sql"));
     schema.sql("INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c')");
-    assert_eq!(refused(schema.url(), OpenMode::Existing), StoreError::Schema { found: 1, expected: 2 });
+    assert_eq!(refused(schema.url(), OpenMode::Existing), StoreError::Schema { found: 1, expected: 3 });
     drop(PostgresStore::connect(schema.url(), OpenMode::Create).unwrap());
     drop(PostgresStore::connect(schema.url(), OpenMode::Existing).unwrap());
     // Whoever changes the owner, the epoch grows.
@@ -199,4 +199,24 @@ fn changes_of_others_are_told_and_own_ones_are_not() {
 /// From within a test's own event loop.
 fn run_sql(schema: &Schema, sql: &str) {
     std::thread::scope(|scope| scope.spawn(|| schema.sql(sql)).join().unwrap());
+}
+
+#[test]
+fn a_server_that_crashes_and_comes_back_is_used_again() {
+    let cluster = postgres::Cluster::new();
+    let store = PostgresStore::connect(&cluster.url(), OpenMode::Create).unwrap();
+    block_on(async {
+        let mut changed = store.changed();
+        store.limits().await.unwrap();
+        cluster.stop();
+        for _ in 0..3 {
+            let error = store.limits().await.unwrap_err();
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        }
+        cluster.start();
+        postgres::until("the store to reach the server again", async || store.limits().await.ok()).await;
+        changed.mark_unchanged();
+        // Hints come again, too.
+        tokio::time::timeout(Duration::from_secs(20), changed.changed()).await.unwrap().unwrap();
+    });
 }

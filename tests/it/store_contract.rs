@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use dcm::model::{
     Alert, AlertKind, App, AppId, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
-    CommandSource, Ending, Exit, Failover, ManagerRow, NewCommand, Policy, Program, Refusal, Registered,
-    Report, Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict,
-    parse_timestamp,
+    CommandSource, Ending, Exit, Failover, KeptLog, ManagerRow, NewCommand, Policy, Program, Refusal,
+    Registered, Report, Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp,
+    Trigger, Verdict, parse_timestamp,
 };
 use dcm::store::{
     AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, OpenMode, PostgresStore,
-    Registration, SkipQuery, SqliteStore, Store, StoreError,
+    Registration, Rights, SkipQuery, SqliteStore, Store, StoreError,
 };
 
 use crate::postgres::Schema;
@@ -33,6 +33,7 @@ contract! {
     writing_twice_is_writing_once
     a_closed_run_is_never_changed
     commands_get_one_verdict
+    the_ends_of_logs_are_kept_for_those_who_look
     the_row_follows_its_latest_command
     percentage_and_eta_follow_from_the_counters
     a_wish_for_the_next_run_is_kept_until_it_is_dealt_with
@@ -306,6 +307,36 @@ async fn commands_get_one_verdict(store: &dyn Store) {
     let recent =
         store.ledger(LedgerQuery { app: Some(id), limit: 1, ..LedgerQuery::default() }).await.unwrap();
     assert_eq!(recent[0].id, second);
+}
+
+async fn the_ends_of_logs_are_kept_for_those_who_look(store: &dyn Store) {
+    assert_eq!(store.rights().await.unwrap(), Rights::ALL);
+    let id = register(store, "a/b/c").await;
+    commit(store, vec![opening(id, run(1))]).await;
+    let wanted = async |manager: &str| store.wanted_logs(manager.to_owned()).await.unwrap();
+    let kept = async |run| store.kept_log(id, run).await.unwrap();
+    assert_eq!(wanted("zg").await, []);
+    store.want_log(id).await.unwrap();
+    store.want_log(id).await.unwrap();
+    store.want_log(AppId::of(&"no/such/app".parse().unwrap())).await.unwrap();
+    assert_eq!((wanted("zg").await, wanted("st").await), (vec![id], vec![]));
+    assert_eq!(kept(None).await, None);
+    for (number, bytes) in [(1, "one"), (2, "two"), (1, "one \u{0} and more")] {
+        let log = KeptLog {
+            run: run(number),
+            app: id,
+            manager: "zg".to_owned(),
+            bytes: bytes.as_bytes().to_vec(),
+            written: noon(),
+        };
+        store.keep_log(log).await.unwrap();
+    }
+    let newest = kept(None).await.unwrap();
+    assert_eq!((newest.run, newest.manager.as_str()), (run(1), "zg"));
+    assert_eq!(newest.bytes, "one \u{0} and more".as_bytes());
+    assert!(newest.written <= store.time().await.unwrap());
+    assert_eq!(kept(Some(run(2))).await.unwrap().bytes, b"two");
+    assert_eq!(kept(Some(run(3))).await, None);
 }
 
 async fn the_row_follows_its_latest_command(store: &dyn Store) {

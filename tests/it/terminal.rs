@@ -1,7 +1,7 @@
 //! A terminal with the real program on it.
 
 use std::io::{Read as _, Write as _};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -14,42 +14,115 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A terminal with a program on it.
 pub(crate) struct Terminal {
     pub(crate) master: Box<dyn MasterPty + Send>,
-    writer: Box<dyn std::io::Write + Send>,
+    writer: Keyboard,
     pub(crate) child: Box<dyn Child + Send + Sync>,
     pub(crate) screen: Arc<(Mutex<vt100::Parser>, Condvar)>,
+    /// While it is locked nobody reads what the program writes.
+    tap: Arc<Mutex<()>>,
+    /// All that the program wrote.
+    written: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
-    pub(crate) fn open(fleet: &Fleet, arguments: &[&str], (columns, rows): (u16, u16)) -> Self {
+    pub(crate) fn open(fleet: &Fleet, arguments: &[&str], size: (u16, u16)) -> Self {
+        Self::with(fleet, arguments, size, &[])
+    }
+
+    /// With these variables in its environment.
+    pub(crate) fn with(
+        fleet: &Fleet,
+        arguments: &[&str],
+        size: (u16, u16),
+        variables: &[(&str, &str)],
+    ) -> Self {
+        Self::run(fleet, env!("CARGO_BIN_EXE_dcm"), arguments, size, variables)
+    }
+
+    /// Another program, which may call dcm.
+    pub(crate) fn run(
+        fleet: &Fleet,
+        program: &str,
+        arguments: &[&str],
+        (columns, rows): (u16, u16),
+        variables: &[(&str, &str)],
+    ) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_dcm"));
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
+        for (name, value) in &fleet.environment {
+            command.env(name, value);
+        }
         command.env("DC_STATE_DIR", fleet.state());
         command.env("DC_CONFIG", "/dev/null");
+        command.env("HOME", fleet.dir.path());
+        command.env("XDG_STATE_HOME", fleet.dir.path().join("xdg"));
+        command.env("XDG_CONFIG_HOME", fleet.dir.path().join("config"));
         command.env("TMPDIR", fleet.dir.path());
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         command.cwd(fleet.dir.path());
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let screen = Arc::new((Mutex::new(vt100::Parser::new(rows, columns, 0)), Condvar::new()));
         let mut reader = pair.master.try_clone_reader().unwrap();
-        let shared = Arc::clone(&screen);
+        let (tap, written) = (Arc::<Mutex<()>>::default(), Arc::<Mutex<Vec<u8>>>::default());
+        let (shared, gate, kept) = (Arc::clone(&screen), Arc::clone(&tap), Arc::clone(&written));
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            while let Ok(length @ 1..) = reader.read(&mut bytes) {
+            loop {
+                drop(gate.lock());
+                let Ok(length @ 1..) = reader.read(&mut bytes) else { return };
+                kept.lock().unwrap().extend_from_slice(&bytes[..length]);
                 shared.0.lock().unwrap().process(&bytes[..length]);
                 shared.1.notify_all();
             }
         });
-        let writer = pair.master.take_writer().unwrap();
-        Self { master: pair.master, writer, child, screen }
+        let writer = Keyboard(Arc::new(Mutex::new(pair.master.take_writer().unwrap())));
+        Self { master: pair.master, writer, child, screen, tap, written }
     }
 
-    pub(crate) fn press(&mut self, keys: &str) {
-        self.writer.write_all(keys.as_bytes()).unwrap();
-        self.writer.flush().unwrap();
+    /// Nobody reads what the program writes, until the guard is dropped.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.tap.lock().unwrap()
+    }
+
+    /// All that the program has written so far, and forgets it.
+    pub(crate) fn written(&self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut *self.written.lock().unwrap())).into_owned()
+    }
+
+    /// Another program writes to the terminal.
+    pub(crate) fn scribble(&self, text: &str) {
+        self.screen.0.lock().unwrap().process(text.as_bytes());
+    }
+
+    /// The program is told of another size.
+    pub(crate) fn resize_only(&self, (columns, rows): (u16, u16)) {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        self.master.resize(size).unwrap();
+    }
+
+    /// Another terminal of this size takes over, with an empty screen.
+    pub(crate) fn renew(&self, (columns, rows): (u16, u16)) {
+        *self.screen.0.lock().unwrap() = vt100::Parser::new(rows, columns, 0);
+        self.resize_only((columns, rows));
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    pub(crate) fn press(&self, keys: &str) {
+        self.writer.press(keys);
+    }
+
+    /// For who holds the terminal.
+    pub(crate) fn keyboard(&self) -> Keyboard {
+        self.writer.clone()
     }
 
     /// Waits until the screen is as asked for; every output is an occasion to look.
@@ -92,6 +165,18 @@ impl Terminal {
 
     pub(crate) fn code(&mut self) -> u32 {
         self.child.wait().unwrap().exit_code()
+    }
+}
+
+/// Where keys are pressed.
+#[derive(Clone)]
+pub(crate) struct Keyboard(Arc<Mutex<Box<dyn std::io::Write + Send>>>);
+
+impl Keyboard {
+    pub(crate) fn press(&self, keys: &str) {
+        let mut writer = self.0.lock().unwrap();
+        writer.write_all(keys.as_bytes()).unwrap();
+        writer.flush().unwrap();
     }
 }
 

@@ -5,13 +5,16 @@ use toml::{Table, Value};
 use crate::cli::args::SelectorsArgs;
 use crate::cli::error::Error;
 use crate::cli::output;
-use crate::cli::session::{Fleet, Session, block_on};
+use crate::cli::session::{Fleet, Session, block_on, needs_env};
 use crate::model::{App, Policy, Schedule};
 use crate::store::OpenMode;
 
 pub(super) fn export(session: &Session, args: &SelectorsArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
-    let apps = block_on(async { Fleet::meant(store.as_ref(), &args.selectors).await })?;
+    let apps = block_on(async {
+        needs_env(store.as_ref()).await?;
+        Fleet::meant(store.as_ref(), &args.selectors).await
+    })?;
     let tables: Vec<_> = apps.iter().map(|row| Value::Table(table(&row.app))).collect();
     let document = Table::from_iter([("app".to_owned(), Value::Array(tables))]);
     if session.json {

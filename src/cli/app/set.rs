@@ -2,7 +2,7 @@
 
 use crate::cli::args::SetArgs;
 use crate::cli::error::Error;
-use crate::cli::session::{Fleet, Session, block_on};
+use crate::cli::session::{Fleet, Session, block_on, needs_env};
 use crate::cli::{json, output};
 use crate::store::{Existing, OpenMode, Registration};
 
@@ -10,6 +10,7 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
     let SetArgs { path, definition, next_run, default_command, command } = args;
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
+        needs_env(store.as_ref()).await?;
         let row = Fleet::find(store.as_ref(), &path).await?;
         let mut app = row.app.clone();
         if default_command {

@@ -10,7 +10,11 @@ use crate::store::OpenMode;
 
 pub(super) fn show(session: &Session, path: &AppPath) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
-    let row = block_on(async { Fleet::find(store.as_ref(), path).await })?;
+    let (row, rights) =
+        block_on(async { Ok((Fleet::find(store.as_ref(), path).await?, store.rights().await?)) })?;
+    if !rights.see_env {
+        output::message("env is hidden from this user of the database");
+    }
     let value = serde_json::to_value(json::Full::of(&row)).map_err(std::io::Error::from)?;
     if session.json {
         output::json(&value);

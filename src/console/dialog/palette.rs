@@ -47,7 +47,7 @@ pub(in crate::console) fn action_menu(model: &Model) -> Option<Menu> {
         [one] => model.world.fleet.by_id(one),
         _ => None,
     };
-    let refused = model.world.may_act().err();
+    let refused = model.world.refusal();
     let items = bindings(model.tab()).filter(|binding| binding.is_action()).map(|binding| {
         let mut item = Item::new(binding.help(), binding.keys(), Choice::Intent(binding.intent()));
         item.why_not = refused.clone().or_else(|| match (binding.intent(), one) {

@@ -241,6 +241,10 @@ impl Fleet {
         self.row(self.slot_of(id)?)
     }
 
+    pub(super) fn get(&self, path: &AppPath) -> Option<&Row> {
+        self.row(*self.order.get(path)?)
+    }
+
     /// The path of an app that is registered.
     pub(super) fn path_of(&self, id: AppId) -> Option<&AppPath> {
         self.by_id(id).map(|row| &row.path)

@@ -21,7 +21,6 @@ pub(super) enum Intent {
     Fleet(fleet::Wish),
     Alerts(alerts::Wish),
     Logs(logs::Wish),
-    #[expect(dead_code, reason = "so far it has no keys of its own")]
     History(history::Wish),
     #[expect(dead_code, reason = "so far it has no keys of its own")]
     Managers(managers::Wish),

@@ -5,7 +5,7 @@ use crossterm::event::KeyCode;
 
 use super::Key::{Char, Code, Ctrl};
 use super::{Binding, Common, Intent, Key, Move, Section};
-use crate::console::screen::{Tab, alerts, commands, fleet, logs};
+use crate::console::screen::{Tab, alerts, commands, fleet, history, logs};
 use crate::model::CmdName;
 
 const fn bind(
@@ -100,8 +100,9 @@ pub(super) const FLEET: &[Binding] = &[
         "next problem",
     ),
     bind(Section::Move, &[Char('N')], Intent::Fleet(fleet::Wish::PreviousProblem), "problem before", ""),
-    bind(Section::Look, &[Char('l')], Intent::Fleet(fleet::Wish::Log), "log", "logs"),
+    bind(Section::Look, &[Char('l'), Char('L')], Intent::Fleet(fleet::Wish::Log), "log", "logs"),
     bind(Section::Look, &[Char('H')], Intent::Fleet(fleet::Wish::History), "runs", "hist"),
+    bind(Section::Look, &[Char('A')], Intent::Fleet(fleet::Wish::Audit), "commands for the app", ""),
     bind(Section::Look, &[Char('d')], Intent::Fleet(fleet::Wish::Detail), "detail", "detail"),
     bind(Section::Look, &[Char('z')], Intent::Fleet(fleet::Wish::Zoom), "zoom the detail", ""),
     bind(Section::Look, &[Char('t')], Intent::Fleet(fleet::Wish::Flat), "tree or flat", ""),
@@ -115,30 +116,117 @@ pub(super) const FLEET: &[Binding] = &[
     bind(Section::Other, &[Char('Y')], Intent::Fleet(fleet::Wish::CopyJson), "copy as JSON", ""),
 ];
 
-pub(super) const ALERTS: &[Binding] = &[bind(
-    Section::Look,
-    &[Code(KeyCode::Enter)],
-    Intent::Alerts(alerts::Wish::Open),
-    "go to the app",
-    "go to app",
-)];
+pub(super) const ALERTS: &[Binding] = &[
+    alert(Section::Look, &[Code(KeyCode::Enter)], alerts::Wish::Open, "go to the app", "go to app"),
+    alert(Section::Look, &[Char('l')], alerts::Wish::Log, "log of these apps", "log"),
+    alert(Section::Look, &[Char('H')], alerts::Wish::History, "runs of these apps", "history"),
+    alert(
+        Section::Act,
+        &[Char('a')],
+        alerts::Wish::Acknowledge,
+        "acknowledge, or take that back",
+        "acknowledge",
+    ),
+    alert(Section::Act, &[Char('m')], alerts::Wish::Mute, "mute for an hour, or unmute", "mute 1h"),
+    alert(Section::Look, &[Char('t')], alerts::Wish::Ungroup, "by cause, or each alert", "ungroup"),
+    alert(Section::Look, &[Char('v')], alerts::Wish::ShowMuted, "show what is muted", ""),
+];
 
-pub(super) const LOGS: &[Binding] = &[bind(
-    Section::Look,
-    &[Char('F'), Code(KeyCode::End)],
-    Intent::Logs(logs::Wish::Follow),
-    "follow what is written",
-    "follow",
-)];
+const fn alert(
+    section: Section,
+    keys: &'static [Key],
+    wish: alerts::Wish,
+    help: &'static str,
+    foot: &'static str,
+) -> Binding {
+    bind(section, keys, Intent::Alerts(wish), help, foot)
+}
 
-pub(super) const HISTORY: &[Binding] = &[];
+const fn log(
+    section: Section,
+    keys: &'static [Key],
+    wish: logs::Wish,
+    help: &'static str,
+    foot: &'static str,
+) -> Binding {
+    bind(section, keys, Intent::Logs(wish), help, foot)
+}
+
+pub(super) const LOGS: &[Binding] = &[
+    log(
+        Section::Look,
+        &[Char('F'), Code(KeyCode::End)],
+        logs::Wish::Follow,
+        "follow what is written",
+        "follow",
+    ),
+    log(Section::Look, &[Char(' ')], logs::Wish::Pause, "hold, and follow again", "hold"),
+    log(Section::Find, &[Char('n')], logs::Wish::NextHit, "next hit", "hits"),
+    log(Section::Find, &[Char('N')], logs::Wish::PreviousHit, "hit before", ""),
+    log(Section::Find, &[Char('&')], logs::Wish::OnlyHits, "only hits, or all", "only hits"),
+    log(Section::Look, &[Char('w')], logs::Wish::Wrap, "wrap long lines", "wrap"),
+    log(Section::Look, &[Char('t')], logs::Wish::Time, "time: clock, age, off", "time"),
+    log(Section::Look, &[Char('v')], logs::Wish::Level, "from which level on", "level"),
+    log(
+        Section::Look,
+        &[Char('o'), Code(KeyCode::Enter)],
+        logs::Wish::Fold,
+        "open, close tracebacks",
+        "trace",
+    ),
+    log(Section::Look, &[Char(',')], logs::Wish::RunBefore, "run before", "run"),
+    log(Section::Look, &[Char('.')], logs::Wish::RunAfter, "run after", ""),
+    log(Section::Move, &[Code(KeyCode::Left), Char('h')], logs::Wish::Left, "half a width left", ""),
+    log(Section::Move, &[Code(KeyCode::Right)], logs::Wish::Right, "half a width right", ""),
+    log(Section::Look, &[Char('H')], logs::Wish::History, "runs of it", ""),
+];
+
+const fn past(
+    section: Section,
+    keys: &'static [Key],
+    wish: history::Wish,
+    help: &'static str,
+    foot: &'static str,
+) -> Binding {
+    bind(section, keys, Intent::History(wish), help, foot)
+}
+
+pub(super) const HISTORY: &[Binding] = &[
+    past(Section::Look, &[Code(KeyCode::Enter)], history::Wish::Open, "go to the app", "go to app"),
+    past(Section::Look, &[Char('l')], history::Wish::Log, "log of the run under the cursor", "log of run"),
+    past(Section::Look, &[Char('+'), Char('=')], history::Wish::Nearer, "zoom in", "zoom"),
+    past(Section::Look, &[Char('-')], history::Wish::Wider, "zoom out", ""),
+    past(Section::Move, &[Code(KeyCode::Left), Char('h')], history::Wish::Earlier, "a cell earlier", ""),
+    past(Section::Move, &[Code(KeyCode::Right)], history::Wish::Later, "a cell later", ""),
+    past(Section::Move, &[Char(',')], history::Wish::PageEarlier, "half a screen earlier", "earlier"),
+    past(Section::Move, &[Char('.')], history::Wish::PageLater, "half a screen later", "later"),
+    past(Section::Move, &[Char('F')], history::Wish::Now, "to the present, and on with it", ""),
+    past(Section::Look, &[Char('T')], history::Wish::Table, "table, or timeline", "table"),
+    past(Section::Find, &[Char('b')], history::Wish::OnlyBad, "in the table: only what ended badly", ""),
+    past(Section::Look, &[Char('c')], history::Wish::AtOnce, "how many ran at once", ""),
+];
 
 pub(super) const MANAGERS: &[Binding] = &[];
 
-pub(super) const COMMANDS: &[Binding] = &[bind(
-    Section::Look,
-    &[Code(KeyCode::Enter)],
-    Intent::Commands(commands::Wish::Open),
-    "go to the app",
-    "go to app",
-)];
+pub(super) const COMMANDS: &[Binding] = &[
+    command(Section::Look, &[Code(KeyCode::Enter)], commands::Wish::Open, "each command; its app", "items"),
+    command(Section::Look, &[Char('l')], commands::Wish::Log, "log of the app", "log"),
+    command(
+        Section::Act,
+        &[Char('r')],
+        commands::Wish::RetryFailed,
+        "send what was refused again",
+        "retry failed",
+    ),
+    command(Section::Act, &[Char('u')], commands::Wish::Undo, "undo ENABLE or DISABLE", "undo"),
+];
+
+const fn command(
+    section: Section,
+    keys: &'static [Key],
+    wish: commands::Wish,
+    help: &'static str,
+    foot: &'static str,
+) -> Binding {
+    bind(section, keys, Intent::Commands(wish), help, foot)
+}

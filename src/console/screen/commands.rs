@@ -1,52 +1,168 @@
-//! The ledger of commands, newest first.
+//! The ledger of commands, newest first: what was sent together is one row.
 
-use super::{List, Page, Turn};
+use super::{List, Page, Screen, Turn, logs};
 use crate::console::keymap::Intent;
+use crate::console::past::{Batch, LedgerFilter, batches};
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
-use crate::model::CommandRow;
-use crate::store::LedgerQuery;
+use crate::model::{AppId, AppPath, CmdFlag, CommandRow};
 
-/// At most so many are asked for.
-const LIMIT: u32 = 500;
+/// So many commands are asked for at first, and so many more at the end of the list.
+const PAGE: u32 = 500;
+
+/// At most so many are kept; older ones are found by `since:` and `who:`.
+const LIMIT_MAX: u32 = 10_000;
 
 /// Wishes of this screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::console) enum Wish {
-    /// To the app.
+    /// The commands of a batch; the app of a command.
     Open,
+    Log,
+    RetryFailed,
+    Undo,
 }
 
 /// The state of the screen.
 #[derive(Debug, Default)]
 pub(in crate::console) struct Commands {
-    pub(in crate::console) list: List<CommandRow>,
+    asked: List<CommandRow>,
+    pub(in crate::console) batches: List<Batch>,
+    /// The batch of which each command is seen.
+    pub(in crate::console) opened: Option<List<CommandRow>>,
+    /// For this app only.
+    app: Option<AppPath>,
+    sought: String,
+    pub(in crate::console) filter: LedgerFilter,
+    more: u32,
+}
+
+impl Commands {
+    /// The commands of one app.
+    pub(in crate::console) fn of_app(app: AppPath) -> Self {
+        Self { app: Some(app), ..Self::default() }
+    }
+
+    pub(in crate::console) fn app(&self) -> Option<&AppPath> {
+        self.app.as_ref()
+    }
+
+    /// Whether there is more in the ledger than was read.
+    pub(in crate::console) fn is_cut(&self) -> bool {
+        self.asked.rows.len() >= self.limit() as usize
+    }
+
+    fn limit(&self) -> u32 {
+        (PAGE + self.more).min(LIMIT_MAX)
+    }
+
+    fn regroup(&mut self, world: &World) {
+        let is_meant = |row: &&CommandRow| self.filter.holds(&name_of(world, row));
+        let rows: Vec<_> = self.asked.rows.iter().filter(is_meant).cloned().collect();
+        self.batches.take(Ok(batches(&rows)), |before, row| before.key == row.key);
+        if let (Some(items), Some(batch)) = (&mut self.opened, self.batches.current()) {
+            items.take(Ok(batch.commands.clone()), |before, row| before.id == row.id);
+        }
+    }
+
+    fn wish(&mut self, world: &mut World, wish: Wish) -> Option<Turn> {
+        match wish {
+            Wish::Open => match &self.opened {
+                None => {
+                    let mut items = List::default();
+                    items.take(Ok(self.batches.current()?.commands.clone()), |_, _| false);
+                    self.opened = Some(items);
+                }
+                Some(items) => return path_of(world, items.current()?).map(Turn::GoTo),
+            },
+            Wish::Log => {
+                let command = match &self.opened {
+                    Some(items) => items.current(),
+                    None => self.batches.current()?.commands.first(),
+                };
+                let app = path_of(world, command?)?;
+                return Some(Turn::open(Screen::Logs(Box::new(logs::Logs::new(vec![app])))));
+            }
+            Wish::RetryFailed => {
+                let batch = self.batches.current()?;
+                let apps = paths(world, batch, CmdFlag::NotExecuted);
+                if apps.is_empty() {
+                    world.say("none of these commands was refused");
+                    return None;
+                }
+                return Some(Turn::issue(batch.name, &apps));
+            }
+            Wish::Undo => {
+                let batch = self.batches.current()?;
+                let Some(opposite) = batch.opposite() else {
+                    let name = batch.name;
+                    world.say(format!("{name} cannot be undone: only ENABLE and DISABLE have an opposite"));
+                    return None;
+                };
+                let apps = paths(world, batch, CmdFlag::Executed);
+                if apps.is_empty() {
+                    world.say("none of these commands was executed");
+                    return None;
+                }
+                return Some(Turn::issue(opposite, &apps));
+            }
+        }
+        None
+    }
+}
+
+/// The app of a command, where it is still registered.
+fn path_of(world: &World, command: &CommandRow) -> Option<AppPath> {
+    let id: Option<AppId> = command.app.parse().ok();
+    id.and_then(|id| world.fleet.path_of(id)).cloned().or_else(|| command.app.parse().ok())
+}
+
+/// The app of a command, for people.
+pub(in crate::console) fn name_of(world: &World, command: &CommandRow) -> String {
+    path_of(world, command).map_or_else(|| command.app.clone(), |path| path.to_string())
+}
+
+/// The apps of a batch whose command became this.
+fn paths(world: &World, batch: &Batch, flag: CmdFlag) -> Vec<AppPath> {
+    let meant = batch.commands.iter().filter(|command| command.flag == flag);
+    meant.filter_map(|command| path_of(world, command)).collect()
 }
 
 impl Page for Commands {
     #[expect(clippy::wildcard_enum_match_arm, reason = "wishes of other screens are of no concern")]
     fn act(&mut self, world: &mut World, intent: Intent) -> Option<Turn> {
+        let page = world.body().saturating_sub(2);
         match intent {
-            Intent::Move(way) => self.list.go(way, world.body().saturating_sub(1)),
-            Intent::Commands(Wish::Open) => {
-                let app = self.list.current()?.app.parse().ok();
-                return app.and_then(|app| world.fleet.path_of(app)).cloned().map(Turn::GoTo);
+            Intent::Move(way) => {
+                if let Some(items) = &mut self.opened {
+                    items.go(way, page);
+                    return None;
+                }
+                self.batches.go(way, page);
+                let is_at_end = self.batches.cursor + 1 >= self.batches.rows.len();
+                if is_at_end && self.is_cut() && self.limit() < LIMIT_MAX {
+                    self.more += PAGE;
+                    return self.refresh(world).map(Turn::Work);
+                }
             }
+            Intent::Commands(wish) => return self.wish(world, wish),
             _ => {}
         }
         None
     }
 
     fn refresh(&mut self, world: &mut World) -> Option<Request> {
-        Some(self.list.ask(world, Question::Commands(LedgerQuery { limit: LIMIT, ..LedgerQuery::default() })))
+        let mut query = self.filter.query(world.time(), self.limit());
+        query.app = self.app.as_ref().map(AppId::of);
+        Some(self.asked.ask(world, Question::Commands(query)))
     }
 
     fn tick(&mut self, world: &mut World) -> Option<Request> {
-        self.list.is_old(world).then(|| self.refresh(world)).flatten()
+        self.asked.is_old(world).then(|| self.refresh(world)).flatten()
     }
 
-    fn answer(&mut self, _world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
-        if !self.list.awaits(ticket) {
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+        if !self.asked.awaits(ticket) {
             return false;
         }
         let rows = match answer {
@@ -54,7 +170,38 @@ impl Page for Commands {
             Ok(_) => return false,
             Err(why) => Err(why.clone()),
         };
-        self.list.take(rows, |before, row| before.id == row.id);
+        self.batches.fault = rows.as_ref().err().cloned();
+        let is_read = rows.is_ok();
+        self.asked.take(rows, |before, row| before.id == row.id);
+        if is_read {
+            self.regroup(world);
+        }
         true
+    }
+
+    fn sought(&self) -> String {
+        self.sought.clone()
+    }
+
+    fn seek(&mut self, world: &mut World, text: &str) -> Option<Request> {
+        text.clone_into(&mut self.sought);
+        self.opened = None;
+        let before = std::mem::replace(&mut self.filter, LedgerFilter::parse(text));
+        self.regroup(world);
+        // Words are looked for in what was read; the rest is asked of the database.
+        let now = world.time();
+        (before.query(now, 0) != self.filter.query(now, 0)).then(|| self.refresh(world)).flatten()
+    }
+
+    fn back(&mut self, world: &mut World) -> bool {
+        if self.opened.take().is_some() {
+            return true;
+        }
+        let is_seeking = !self.sought.is_empty();
+        if is_seeking {
+            self.seek(world, "");
+            self.asked.expire();
+        }
+        is_seeking
     }
 }

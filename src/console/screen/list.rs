@@ -47,6 +47,12 @@ impl<T> List<T> {
         self.ticket.is_some()
     }
 
+    /// What is shown has changed: it is asked for again at the next occasion.
+    pub(in crate::console) fn expire(&mut self) {
+        self.ticket = None;
+        self.asked = Duration::ZERO;
+    }
+
     /// Whether this is the answer that is waited for.
     pub(in crate::console) fn awaits(&self, ticket: Ticket) -> bool {
         self.ticket == Some(ticket)

@@ -1,133 +1,316 @@
-//! The log of one app as it is read: a window on its last lines.
+//! The log of an app, or of several merged: what is kept of it, and how it is looked at.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
-use super::{Page, Turn};
+use super::{Page, Screen, Turn, history};
 use crate::console::keymap::{Intent, Move};
-use crate::console::request::Request;
+use crate::console::logs::{LogBuffer, LogLine, Search, Source};
+use crate::console::request::{LogNews, LogQuery, Request, Ticket};
 use crate::console::world::World;
-use crate::model::AppPath;
+use crate::model::{AppId, AppPath, RunId};
 use crate::process::{LogRecord, Stream};
 
-/// At most so many lines are kept; older ones are in the file.
-const LINES_MAX: usize = 5000;
+/// More logs than this are not merged: nobody reads that.
+pub(in crate::console) const MERGED_MAX: usize = 32;
 
-/// The longest line that is shown, in bytes.
-const LINE_MAX: usize = 16 * 1024;
+/// Rows of the screen that are no lines of the log: the title, and the state of the search.
+pub(in crate::console) const FRAME: usize = 2;
 
 /// Wishes of this screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::console) enum Wish {
     Follow,
+    Pause,
+    NextHit,
+    PreviousHit,
+    OnlyHits,
+    Wrap,
+    Time,
+    Level,
+    Fold,
+    RunBefore,
+    RunAfter,
+    Left,
+    Right,
+    History,
 }
 
-/// A log that is open; none, until an app is chosen.
+/// How times are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::console) enum TimeForm {
+    #[default]
+    Clock,
+    Age,
+    Off,
+}
+
+/// Logs that are open; none, until an app is chosen.
 #[derive(Debug, Default)]
 pub(in crate::console) struct Logs {
-    app: Option<AppPath>,
-    lines: VecDeque<LogLine>,
-    /// The first line of the window; `None`: it follows the end.
-    top: Option<usize>,
-    /// So many lines came since the window was held.
-    pub(in crate::console) unseen: usize,
+    apps: Vec<AppPath>,
+    /// One run; `None`: the newest, and those that follow.
+    only: Option<RunId>,
+    /// The run that was read last.
+    current: Option<RunId>,
+    /// Runs with a log on this host, newest first.
+    runs: Vec<RunId>,
+    ticket: Ticket,
+    pub(in crate::console) buffer: LogBuffer,
+    pub(in crate::console) time: TimeForm,
+    pub(in crate::console) wraps: bool,
+    /// Columns that are left of the screen.
+    pub(in crate::console) left: usize,
     pub(in crate::console) fault: Option<String>,
     pub(in crate::console) is_read: bool,
 }
 
-/// A line as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::console) struct LogLine {
-    pub(in crate::console) time: Option<crate::model::Timestamp>,
-    pub(in crate::console) stream: Stream,
-    pub(in crate::console) text: String,
+impl Logs {
+    /// The log of an app, or of several merged.
+    pub(in crate::console) fn new(apps: Vec<AppPath>) -> Self {
+        Self { apps, ..Self::default() }
+    }
+
+    /// The log of one run.
+    pub(in crate::console) fn of_run(app: AppPath, run: RunId) -> Self {
+        Self { apps: vec![app], only: Some(run), ..Self::default() }
+    }
+
+    pub(in crate::console) fn apps(&self) -> &[AppPath] {
+        &self.apps
+    }
+
+    /// The run that is shown, and whether those that follow will be.
+    pub(in crate::console) fn run(&self) -> (Option<RunId>, bool) {
+        (self.only.or(self.current), self.only.is_none())
+    }
+
+    /// Takes in what is new. News of logs that were open before are dropped.
+    pub(in crate::console) fn take(&mut self, news: LogNews) {
+        if news.ticket != self.ticket {
+            return;
+        }
+        if news.is_start {
+            self.restart();
+        }
+        self.is_read = true;
+        self.fault = news.fault;
+        if !news.runs.is_empty() {
+            self.runs = news.runs;
+        }
+        let records = joined(news.records).into_iter();
+        let mut lines: Vec<_> = records.map(|(origin, record)| LogLine::parse(&record, origin)).collect();
+        let mut insert = |at: usize, line| lines.insert(at.min(lines.len()), line);
+        for (origin, time) in news.jumped {
+            let text = "it grows faster than it can be read; this is its end again";
+            insert(0, LogLine::remark(Source::Gap, time, origin, text));
+        }
+        for (origin, run, time) in news.begun {
+            self.current = Some(run);
+            if news.is_start || self.apps.len() > 1 {
+                continue;
+            }
+            let place = lines.iter().position(|line| line.time >= time && line.origin == origin);
+            let text = format!("run {} begins", short(run));
+            lines.insert(place.unwrap_or(lines.len()), LogLine::remark(Source::Run, time, origin, &text));
+        }
+        self.buffer.add(lines);
+    }
+
+    /// What is looked for stays, and so does the choice of levels.
+    fn restart(&mut self) {
+        self.buffer.clear();
+        self.left = 0;
+    }
+
+    fn ask(&mut self, world: &mut World) -> Option<Request> {
+        if self.apps.is_empty() {
+            return None;
+        }
+        self.ticket = world.ticket();
+        Some(Request::OpenLog(LogQuery { ticket: self.ticket, apps: self.apps.clone(), run: self.only }))
+    }
+
+    fn go_to_run(&mut self, world: &mut World, older: bool) -> Option<Turn> {
+        let place = self.runs.iter().position(|run| Some(*run) == self.only.or(self.current));
+        let next = match (place, older) {
+            (Some(at), true) => self.runs.get(at + 1),
+            (Some(at), false) => at.checked_sub(1).and_then(|at| self.runs.get(at)),
+            (None, _) => None,
+        };
+        let Some(next) = next.copied().filter(|_| self.apps.len() == 1) else {
+            world.say(if older {
+                "no log of an earlier run is on this host"
+            } else {
+                "this is the newest run"
+            });
+            return None;
+        };
+        // The newest is followed into those that come after it.
+        self.only = (self.runs.first() != Some(&next)).then_some(next);
+        self.buffer.follow();
+        self.ask(world).map(Turn::Work)
+    }
+
+    fn wish(&mut self, world: &mut World, wish: Wish) -> Option<Turn> {
+        let height = height(world);
+        let width = usize::from(world.size.0 / 2).max(1);
+        match wish {
+            Wish::Follow => self.buffer.follow(),
+            Wish::Pause => self.buffer.toggle_pause(height),
+            Wish::NextHit | Wish::PreviousHit => {
+                if !self.buffer.go_to_hit(wish == Wish::PreviousHit, height) {
+                    world.say(self.nothing_found());
+                }
+            }
+            Wish::OnlyHits => {
+                if !self.buffer.toggle_only_hits() {
+                    world.say("nothing is looked for: / does");
+                }
+            }
+            Wish::Wrap => {
+                self.wraps = !self.wraps;
+                self.left = 0;
+            }
+            Wish::Time => {
+                self.time = match self.time {
+                    TimeForm::Clock => TimeForm::Age,
+                    TimeForm::Age => TimeForm::Off,
+                    TimeForm::Off => TimeForm::Clock,
+                };
+            }
+            Wish::Level => self.buffer.next_level(),
+            Wish::Fold => {
+                if !self.buffer.toggle_folds(height) {
+                    world.say("no traceback is in sight");
+                }
+            }
+            Wish::RunBefore => return self.go_to_run(world, true),
+            Wish::RunAfter => return self.go_to_run(world, false),
+            Wish::Left => self.left = self.left.saturating_sub(width),
+            Wish::Right => {
+                if !self.wraps {
+                    self.left = (self.left + width).min(crate::console::logs::LINE_MAX);
+                }
+            }
+            Wish::History => {
+                let apps = self.apps.iter().map(AppId::of).collect();
+                let what = crate::console::past::together(&self.apps);
+                return Some(Turn::open(Screen::History(history::History::new(apps, what))));
+            }
+        }
+        None
+    }
+
+    fn nothing_found(&self) -> &'static str {
+        if self.buffer.search().is_some() {
+            "it is not in these lines"
+        } else {
+            "nothing is looked for: / does"
+        }
+    }
 }
 
-impl Logs {
-    pub(in crate::console) fn new(app: AppPath) -> Self {
-        Self { app: Some(app), ..Self::default() }
-    }
+/// Lines of the log that fit on the screen.
+fn height(world: &World) -> usize {
+    world.body().saturating_sub(FRAME).max(1)
+}
 
-    pub(in crate::console) fn app(&self) -> Option<&AppPath> {
-        self.app.as_ref()
-    }
+/// The beginning of the id, which is enough for people.
+pub(in crate::console) fn short(run: RunId) -> String {
+    run.to_string().chars().take(8).collect()
+}
 
-    pub(in crate::console) fn len(&self) -> usize {
-        self.lines.len()
-    }
-
-    pub(in crate::console) fn is_following(&self) -> bool {
-        self.top.is_none()
-    }
-
-    pub(in crate::console) fn add(&mut self, records: Vec<LogRecord>, is_start: bool) {
-        self.is_read = true;
-        self.fault = None;
-        if is_start {
-            self.lines.clear();
-            self.top = None;
+/// Long lines come in pieces, which are put together again. Beyond the limit only their length is
+/// of interest.
+fn joined(records: Vec<(u16, LogRecord)>) -> Vec<(u16, LogRecord)> {
+    let mut found: Vec<(u16, LogRecord)> = Vec::with_capacity(records.len());
+    let mut open: BTreeMap<(u16, bool), usize> = BTreeMap::new();
+    for (origin, record) in records {
+        if record.stream == Stream::Dcm {
+            found.push((origin, record));
+            continue;
         }
-        if self.top.is_some() {
-            self.unseen += records.len();
+        let key = (origin, record.stream == Stream::Err);
+        let is_complete = record.is_complete;
+        match open.get(&key).and_then(|at| found.get_mut(*at)) {
+            Some((_, begun)) => begun.text.extend_from_slice(&record.text),
+            None => {
+                open.insert(key, found.len());
+                found.push((origin, record));
+            }
         }
-        for record in records {
-            let end = record.text.len().min(LINE_MAX);
-            let text = String::from_utf8_lossy(&record.text[..end]).into_owned();
-            self.lines.push_back(LogLine { time: record.time, stream: record.stream, text });
-        }
-        let surplus = self.lines.len().saturating_sub(LINES_MAX);
-        self.lines.drain(..surplus);
-        self.top = self.top.map(|top| top.saturating_sub(surplus));
-    }
-
-    /// The lines of a window of this height.
-    pub(in crate::console) fn window(&self, height: usize) -> impl Iterator<Item = &LogLine> {
-        self.lines.iter().skip(self.first(height)).take(height)
-    }
-
-    /// Moves the window; at the end it follows again.
-    pub(in crate::console) fn scroll(&mut self, by: isize, height: usize) {
-        let last = self.lines.len().saturating_sub(height);
-        let top = self.first(height).saturating_add_signed(by).min(last);
-        if top >= last && by > 0 {
-            self.follow();
-        } else {
-            self.top = Some(top);
+        if is_complete {
+            open.remove(&key);
         }
     }
-
-    pub(in crate::console) fn show_start(&mut self) {
-        self.top = Some(0);
-    }
-
-    pub(in crate::console) fn follow(&mut self) {
-        self.top = None;
-        self.unseen = 0;
-    }
-
-    fn first(&self, height: usize) -> usize {
-        let last = self.lines.len().saturating_sub(height);
-        self.top.map_or(last, |top| top.min(last))
-    }
+    found
 }
 
 impl Page for Logs {
     #[expect(clippy::wildcard_enum_match_arm, reason = "wishes of other screens are of no concern")]
     fn act(&mut self, world: &mut World, intent: Intent) -> Option<Turn> {
-        let height = world.body();
+        let height = height(world);
         match intent {
-            Intent::Move(Move::Top) => self.show_start(),
-            Intent::Move(Move::Bottom) | Intent::Logs(Wish::Follow) => self.follow(),
-            Intent::Move(way) => self.scroll(way.rows(height), height),
+            Intent::Move(Move::Top) => self.buffer.go_to_start(),
+            Intent::Move(Move::Bottom) => self.buffer.follow(),
+            Intent::Move(way) => self.buffer.scroll(way.rows(height), height),
+            Intent::Logs(wish) => return self.wish(world, wish),
             _ => {}
         }
         None
     }
 
-    fn enter(&mut self, _world: &mut World) -> Option<Request> {
-        self.app.clone().map(Request::OpenLog)
+    fn enter(&mut self, world: &mut World) -> Option<Request> {
+        self.ask(world)
     }
 
     fn leave(&mut self) -> Option<Request> {
         Some(Request::CloseLog)
+    }
+
+    fn refresh(&mut self, world: &mut World) -> Option<Request> {
+        self.ask(world)
+    }
+
+    fn sought(&self) -> String {
+        self.buffer.search().map(|search| search.text().to_owned()).unwrap_or_default()
+    }
+
+    fn seek(&mut self, world: &mut World, text: &str) -> Option<Request> {
+        self.buffer.look_for(Search::new(text), height(world));
+        None
+    }
+
+    fn back(&mut self, world: &mut World) -> bool {
+        let is_seeking = self.buffer.search().is_some();
+        if is_seeking {
+            self.buffer.look_for(None, height(world));
+        }
+        is_seeking
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(stream: Stream, is_complete: bool, text: &str) -> (u16, LogRecord) {
+        (0, LogRecord { time: None, stream, is_complete, text: text.as_bytes().to_vec() })
+    }
+
+    #[test]
+    fn pieces_of_a_line_are_put_together() {
+        let records = vec![
+            record(Stream::Out, false, "a"),
+            record(Stream::Err, true, "error"),
+            record(Stream::Dcm, true, "remark"),
+            record(Stream::Out, false, "b"),
+            record(Stream::Out, true, "c"),
+            record(Stream::Out, true, "d"),
+            record(Stream::Out, false, "e"),
+        ];
+        let texts: Vec<_> =
+            joined(records).into_iter().map(|(_, record)| String::from_utf8(record.text).unwrap()).collect();
+        assert_eq!(texts, ["abc", "error", "remark", "d", "e"]);
     }
 }

@@ -4,11 +4,31 @@ use super::{List, Page, Turn};
 use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
-use crate::model::ManagerRow;
+use crate::model::{ManagerRow, Timestamp};
+
+/// A manager whose heartbeat is older is not heard of.
+const HEARTBEAT_MAX: chrono::TimeDelta = chrono::TimeDelta::seconds(15);
 
 /// Wishes of this screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::console) enum Wish {}
+
+/// Whether a manager lives, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::console) enum Life {
+    Alive,
+    /// It did not end in order, and is not heard of.
+    Silent,
+    Ended,
+}
+
+pub(in crate::console) fn life(row: &ManagerRow, now: Timestamp) -> Life {
+    match row.stopped {
+        Some(_) => Life::Ended,
+        None if now - row.heartbeat < HEARTBEAT_MAX => Life::Alive,
+        None => Life::Silent,
+    }
+}
 
 /// The state of the screen.
 #[derive(Debug, Default)]

@@ -57,7 +57,7 @@ impl Tab {
 pub(super) enum Screen {
     Fleet,
     Alerts(alerts::Alerts),
-    Logs(logs::Logs),
+    Logs(Box<logs::Logs>),
     History(history::History),
     Managers(managers::Managers),
     Commands(commands::Commands),
@@ -68,7 +68,7 @@ impl Screen {
         match tab {
             Tab::Fleet => Self::Fleet,
             Tab::Alerts => Self::Alerts(alerts::Alerts::default()),
-            Tab::Logs => Self::Logs(logs::Logs::default()),
+            Tab::Logs => Self::Logs(Box::default()),
             Tab::History => Self::History(history::History::default()),
             Tab::Managers => Self::Managers(managers::Managers::default()),
             Tab::Commands => Self::Commands(commands::Commands::default()),
@@ -91,7 +91,7 @@ impl Screen {
         Some(match self {
             Self::Fleet => return None,
             Self::Alerts(page) => page,
-            Self::Logs(page) => page,
+            Self::Logs(page) => page.as_ref(),
             Self::History(page) => page,
             Self::Managers(page) => page,
             Self::Commands(page) => page,
@@ -103,7 +103,7 @@ impl Screen {
         Some(match self {
             Self::Fleet => return None,
             Self::Alerts(page) => page,
-            Self::Logs(page) => page,
+            Self::Logs(page) => page.as_mut(),
             Self::History(page) => page,
             Self::Managers(page) => page,
             Self::Commands(page) => page,
@@ -161,10 +161,9 @@ pub(super) trait Page {
 #[derive(Debug)]
 pub(super) enum Turn {
     /// Something for the worker.
-    #[expect(dead_code, reason = "so far the screens ask only in answer to time")]
     Work(Request),
     /// One screen deeper.
-    Open(Screen),
+    Open(Box<Screen>),
     /// To the fleet, with the cursor on this app.
     GoTo(AppPath),
     /// A command for these apps, which are called so together; it is asked about first, as its weight
@@ -186,4 +185,19 @@ pub(super) enum Ask {
     Actions,
     Palette,
     Messages,
+}
+
+impl Turn {
+    /// A command for these apps, which are called by their name or number.
+    pub(super) fn issue(name: CmdName, apps: &[AppPath]) -> Self {
+        let what = match apps {
+            [one] => one.to_string(),
+            _ => format!("{} apps", apps.len()),
+        };
+        Self::Issue(name, apps.iter().map(AppId::of).collect(), what)
+    }
+
+    pub(super) fn open(screen: Screen) -> Self {
+        Self::Open(Box::new(screen))
+    }
 }

@@ -87,12 +87,12 @@ mod tests {
     #[test]
     fn a_screen_that_is_selected_again_is_as_it_was() {
         let mut stack = Stack::default();
-        let app = "a/b/c".parse().unwrap();
-        stack.push(Screen::Logs(super::super::logs::Logs::new(app)));
+        let app: crate::model::AppPath = "a/b/c".parse().unwrap();
+        stack.push(Screen::Logs(Box::new(super::super::logs::Logs::new(vec![app]))));
         stack.select(Tab::Managers);
         stack.select(Tab::Logs);
         let Screen::Logs(logs) = stack.top() else { panic!("{:?}", stack.top()) };
-        assert_eq!(logs.app().unwrap().to_string(), "a/b/c");
+        assert_eq!(logs.apps()[0].to_string(), "a/b/c");
         assert!(stack.pop());
         assert_eq!(stack.top().tab(), Tab::Fleet);
     }

@@ -30,8 +30,8 @@ impl Abilities {
     }
 }
 
-/// A frame that is shorter arrives as a whole anyway.
-const SYNCHRONIZED_MIN: usize = 256;
+/// A frame that is shorter arrives as a whole anyway: in one packet.
+const SYNCHRONIZED_MIN: usize = 1024;
 const BEGIN: &[u8] = b"\x1b[?2026h";
 const END: &[u8] = b"\x1b[?2026l";
 
@@ -97,7 +97,9 @@ impl Encoder {
 
     /// Moves lines. What comes in is blank in the colours of the pen, so that must be the default.
     fn scroll(&mut self, scroll: scroll::Scroll, out: &mut Vec<u8>) {
-        self.set_pen(Pen::DEFAULT, out);
+        if !self.pen.erases() {
+            self.set_pen(Pen::DEFAULT, out);
+        }
         let _ = write!(out, "\x1b[{};{}r", scroll.top + 1, scroll.bottom + 1);
         // Not CSI S and T: the console of Linux does not know them.
         if scroll.is_up {
@@ -113,9 +115,26 @@ impl Encoder {
 
     fn draw(&mut self, before: &Buffer, after: &Buffer, cursor: Option<Position>, out: &mut Vec<u8>) {
         let width = usize::from(after.area.width).max(1);
+        let blank = vec![Cell::EMPTY; width];
         for (y, (old, new)) in before.content.chunks(width).zip(after.content.chunks(width)).enumerate() {
-            if old != new {
-                self.line(u16::try_from(y).unwrap_or(u16::MAX), old, new, out);
+            let changed = old.iter().zip(new).filter(|(old, new)| old != new).count();
+            let y = u16::try_from(y).unwrap_or(u16::MAX);
+            if changed * 2 < width {
+                if changed > 0 {
+                    self.line(y, old, new, out);
+                }
+                continue;
+            }
+            // A line that is another one may be cheaper to write anew.
+            let (start, state) = (out.len(), self.clone());
+            self.line(y, old, new, out);
+            let (mut other, mut anew) = (state, Vec::new());
+            other.erase_line(y, &mut anew);
+            other.line(y, &blank, new, &mut anew);
+            if anew.len() < out.len() - start {
+                out.truncate(start);
+                out.append(&mut anew);
+                *self = other;
             }
         }
         if let Some(place) = cursor
@@ -123,6 +142,14 @@ impl Encoder {
         {
             self.go(place.x, place.y, &[], out);
         }
+    }
+
+    fn erase_line(&mut self, y: u16, out: &mut Vec<u8>) {
+        self.go(0, y, &[], out);
+        if !self.pen.erases() {
+            self.set_pen(Pen::DEFAULT, out);
+        }
+        out.extend_from_slice(b"\x1b[K");
     }
 
     fn line(&mut self, y: u16, old: &[Cell], new: &[Cell], out: &mut Vec<u8>) {
@@ -178,7 +205,9 @@ impl Encoder {
     }
 
     fn put(&mut self, cell: &Cell, width: u16, columns: u16, out: &mut Vec<u8>) {
-        self.set_pen(Pen::of(cell, self.abilities.colours), out);
+        if !self.suits(cell) {
+            self.set_pen(Pen::of(cell, self.abilities.colours), out);
+        }
         let symbol = cell.symbol();
         // A sign that does not fit, and what is none.
         let is_whole = width_of(cell) == width && !symbol.chars().any(char::is_control);
@@ -201,6 +230,12 @@ impl Encoder {
             || !self.abilities.is_ambiguous_wide
                 && matches!(first, '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{391}'..='\u{481}' | '…' | '√' | '≈' | '⊘'
                     | '\u{2190}'..='\u{2193}' | '─'..='\u{25fc}' | '✓' | '✗')
+    }
+
+    /// Whether a cell can be written with the pen as it is. A blank looks the same with many.
+    fn suits(&self, cell: &Cell) -> bool {
+        let pen = Pen::of(cell, self.abilities.colours);
+        pen == self.pen || cell.symbol() == " " && pen.erases() && self.pen.erases()
     }
 
     fn set_pen(&mut self, pen: Pen, out: &mut Vec<u8>) {
@@ -241,9 +276,7 @@ impl Encoder {
         }
         let cells = line.get(usize::from(from)..usize::from(to))?;
         let is_same = |cell: &Cell| {
-            cell.symbol().len() == 1
-                && !cell.symbol().chars().any(char::is_control)
-                && Pen::of(cell, self.abilities.colours) == self.pen
+            cell.symbol().len() == 1 && !cell.symbol().chars().any(char::is_control) && self.suits(cell)
         };
         // The right half of a wide sign looks like a blank.
         let is_half = from > 0 && line.get(usize::from(from) - 1).is_some_and(|cell| width_of(cell) > 1);

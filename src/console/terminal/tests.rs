@@ -266,5 +266,5 @@ fn the_shortest_way_is_taken() {
     let width = usize::from(picture.area.width);
     picture.content.drain(..width);
     picture.content.extend(Buffer::with_lines([format!("{:width$}", "the next line")]).content);
-    assert_eq!(bytes_of(&mut screen, &picture), "^[m^[1;9r^[9H\n^[r^[9Hthe next line");
+    assert_eq!(bytes_of(&mut screen, &picture), "^[1;9r^[9H\n^[r^[9H^[mthe next line");
 }

@@ -28,7 +28,7 @@ pub(super) fn clear_fatal(model: &mut Model, apps: Vec<AppId>, what: String) -> 
 
 /// Asks as the weight of it demands; what weighs nothing is sent.
 pub(super) fn issue(model: &mut Model, wanted: Wanted) -> Option<Cmd> {
-    if let Err(why) = model.world.may_act() {
+    if let Some(why) = model.world.refusal() {
         model.world.say(why);
         return None;
     }
@@ -61,7 +61,7 @@ pub(super) fn issue(model: &mut Model, wanted: Wanted) -> Option<Cmd> {
 pub(super) fn send(model: &mut Model, order: Order) -> Option<Cmd> {
     let world = &mut model.world;
     // The link may have been lost while the question was open.
-    if let Err(why) = world.may_act() {
+    if let Some(why) = world.refusal() {
         world.say(why);
         return None;
     }
@@ -107,7 +107,7 @@ pub(super) fn verdicts(model: &mut Model, rows: &[CommandRow]) -> Option<Cmd> {
 /// Sends the next commands of batches that go step by step.
 fn go_on(model: &mut Model) -> Option<Cmd> {
     let world = &mut model.world;
-    if world.may_act().is_err() {
+    if world.refusal().is_some() {
         return None;
     }
     let now = world.now.mono;
@@ -117,7 +117,7 @@ fn go_on(model: &mut Model) -> Option<Cmd> {
 
 /// Takes back the last ENABLE or DISABLE. Of a batch that is still being sent, the rest is not.
 pub(super) fn undo(model: &mut Model) -> Option<Cmd> {
-    if let Err(why) = model.world.may_act() {
+    if let Some(why) = model.world.refusal() {
         model.world.say(why);
         return None;
     }

@@ -68,19 +68,9 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
                     .any(|page| page.answer(world, ticket, &answer));
             None
         }
-        Msg::Log { app, records, is_start } => {
-            if let Screen::Logs(logs) = model.stack.top_mut()
-                && logs.app() == Some(&app)
-            {
-                logs.add(records, is_start);
-            }
-            None
-        }
-        Msg::LogFailed { app, why } => {
-            if let Screen::Logs(logs) = model.stack.top_mut()
-                && logs.app() == Some(&app)
-            {
-                logs.fault = Some(why);
+        Msg::Log(news) => {
+            if let Screen::Logs(logs) = model.stack.top_mut() {
+                logs.take(news);
             }
             None
         }
@@ -210,7 +200,7 @@ pub(super) fn obey(model: &mut Model, intent: Intent) -> Option<Cmd> {
 fn follow_turn(model: &mut Model, turn: Turn) -> Option<Cmd> {
     match turn {
         Turn::Work(request) => Cmd::work([request]),
-        Turn::Open(screen) => switch(model, |model| model.stack.push(screen)),
+        Turn::Open(screen) => switch(model, |model| model.stack.push(*screen)),
         Turn::GoTo(app) => {
             let cmd = switch(model, |model| model.stack.select(Tab::Fleet));
             model.table.go_to(&model.world, &app);

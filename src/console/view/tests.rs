@@ -1,3 +1,8 @@
+mod alerts;
+mod commands;
+mod history;
+mod logs;
+
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -16,9 +21,9 @@ use crate::console::world::Identity;
 use crate::model::{
     App, AppId, AppRow, AppState, CmdFlag, CmdName, CommandId, CommandRow, Delta, Fatal, FatalFlag,
     LastCommand, ManagerRow, Now, Policy, Program, Progress, Registered, Revision, RunStatus, Schedule,
-    Timestamp, parse_timestamp,
+    Timestamp,
 };
-use crate::process::{LogRecord, Stream, clock};
+use crate::process::clock;
 
 fn noon() -> Timestamp {
     // Noon wherever the test runs: the screen shows local time.
@@ -123,18 +128,18 @@ fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
         ..Delta::default()
     };
     update(&mut model, Msg::Changes { delta, read: noon() });
-    update(&mut model, Msg::Managers(vec![manager("zg-01", noon())]));
+    update(&mut model, Msg::Managers(vec![manager()]));
     model
 }
 
-fn manager(name: &str, heartbeat: Timestamp) -> ManagerRow {
+fn manager() -> ManagerRow {
     ManagerRow {
-        name: name.to_owned(),
-        host: "zagreb".to_owned(),
-        pid: 7,
-        version: "0.1.0".to_owned(),
-        started: noon(),
-        heartbeat,
+        name: "zg-01".to_owned(),
+        host: "10.0.3.11".to_owned(),
+        pid: 812,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: noon() - TimeDelta::hours(30),
+        heartbeat: noon() - TimeDelta::seconds(1),
         stopped: None,
     }
 }
@@ -384,35 +389,6 @@ fn verdicts_are_told_as_they_come() {
     assert!(screen(&model, unicode()).contains("16s no manager took it"));
     update(&mut model, Msg::Verdicts(vec![verdict(CmdFlag::NotExecuted, Some("already running"))]));
     assert!(screen(&model, unicode()).contains("START austria/tax/liens: ✗1 already running"));
-}
-
-#[test]
-fn the_log_follows_is_held_and_follows_again() {
-    let mut model = model((80, 24), fleet());
-    type_keys(&mut model, "n");
-    let app = "croatia/fina/companies".parse().unwrap();
-    assert_eq!(press(&mut model, KeyCode::Char('l')), Some(Cmd::Work(vec![Request::OpenLog(app)])));
-    let records = |from: usize, to: usize| {
-        (from..to)
-            .map(|number| LogRecord {
-                time: parse_timestamp("2026-11-23T11:00:00Z").ok(),
-                stream: if number % 10 == 0 { Stream::Err } else { Stream::Out },
-                is_complete: true,
-                text: format!("line {number} \x1b[31mred").into_bytes(),
-            })
-            .collect()
-    };
-    let app = || "croatia/fina/companies".parse().unwrap();
-    update(&mut model, Msg::Log { app: app(), records: records(0, 100), is_start: true });
-    let shown = screen(&model, unicode());
-    assert!(shown.contains("following") && shown.contains("line 99 \\x1b[31mred"), "{shown}");
-    press(&mut model, KeyCode::PageUp);
-    update(&mut model, Msg::Log { app: app(), records: records(100, 138), is_start: false });
-    let shown = screen(&model, unicode());
-    assert!(shown.contains("held, 38 new lines below") && !shown.contains("line 137"), "{shown}");
-    press(&mut model, KeyCode::Char('F'));
-    assert!(screen(&model, unicode()).contains("line 137"));
-    assert_eq!(press(&mut model, KeyCode::Esc), Some(Cmd::Work(vec![Request::CloseLog])));
 }
 
 #[test]

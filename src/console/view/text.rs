@@ -27,7 +27,7 @@ pub(super) fn rule(theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
 }
 
 /// The first row of a window of this height that follows the cursor and keeps it off the edges.
-pub(super) fn top_of(cursor: usize, height: usize, rows: usize) -> usize {
+pub(in crate::console) fn top_of(cursor: usize, height: usize, rows: usize) -> usize {
     let margin = (height / 4).min(3);
     cursor.saturating_sub(height.saturating_sub(margin + 1)).min(rows.saturating_sub(height))
 }

@@ -10,8 +10,13 @@ use crate::store::{OperatorStore, StoreError};
 pub(super) async fn ask(store: &dyn OperatorStore, question: Question) -> Result<Answer, StoreError> {
     Ok(match question {
         Question::Alerts(query) => Answer::Alerts(store.alerts(query).await?),
+        Question::NoteAlerts(alerts, note) => {
+            store.note_alerts(alerts, note).await?;
+            Answer::Noted
+        }
         Question::Managers => Answer::Managers(store.managers().await?),
         Question::Commands(query) => Answer::Commands(store.ledger(query).await?),
         Question::History(query) => Answer::History(store.history(query).await?),
+        Question::Skips(query) => Answer::Skips(store.skips(query).await?),
     })
 }

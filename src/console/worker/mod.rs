@@ -2,18 +2,20 @@
 //! event loop of its own, so that the screen never waits.
 
 mod ask;
+mod logs;
+mod route;
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::msg::Msg;
 use super::request::{Request, Ticket};
-use crate::model::{AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision, RunId};
-use crate::process::{LogTail, StateDir, clock, logs_of};
+use crate::model::{AppId, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision};
+use crate::process::{StateDir, clock};
 use crate::store::{OperatorStore, StoreError, submit};
 
 /// How often the database is asked without a hint.
@@ -21,12 +23,6 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// Changes are shown at most so often.
 const CHANGES_EVERY: Duration = Duration::from_millis(100);
-
-/// How often an open log is looked at.
-const LOG_EVERY: Duration = Duration::from_millis(100);
-
-/// How many lines of a log are read when it is opened.
-const LOG_LINES: usize = 1000;
 
 pub(super) struct Worker {
     pub(super) store: Arc<dyn OperatorStore>,
@@ -36,13 +32,6 @@ pub(super) struct Worker {
     pub(super) requests: UnboundedReceiver<Request>,
     /// Tells the commands of this console from those of others.
     pub(super) session: String,
-}
-
-/// A log that is followed.
-struct OpenLog {
-    app: AppPath,
-    run: Option<RunId>,
-    tail: Option<LogTail>,
 }
 
 /// Commands that are to be entered into the ledger.
@@ -59,34 +48,33 @@ struct Gone;
 impl Worker {
     /// Goes on until the console is gone.
     pub(super) async fn run(mut self) {
+        let (watch, inbox) = unbounded_channel();
+        let requests = std::mem::replace(&mut self.requests, inbox);
+        let logs = route::spawn_logs(self.state.clone(), self.messages.clone());
+        let router =
+            route::Router { store: Arc::clone(&self.store), messages: self.messages.clone(), watch, logs };
+        tokio::select! {
+            () = router.run(requests) => {}
+            () = self.watch() => {}
+        }
+    }
+
+    /// Keeps up with the fleet and enters commands.
+    async fn watch(mut self) {
         let mut changed = self.store.changed();
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut log_tick = interval(LOG_EVERY);
-        log_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut revision = Revision::default();
         let mut sent: Vec<CommandId> = Vec::new();
-        let mut log: Option<OpenLog> = None;
         loop {
             let result = tokio::select! {
                 request = self.requests.recv() => match request {
                     Some(Request::Submit { ticket, name, apps, note }) => {
                         self.submit(Submit { ticket, name, apps, note }, &mut sent).await
                     }
-                    Some(Request::OpenLog(app)) => {
-                        log = Some(OpenLog { app, run: None, tail: None });
-                        Ok(())
-                    }
-                    Some(Request::CloseLog) => {
-                        log = None;
-                        Ok(())
-                    }
                     Some(Request::Look) => self.look(&mut revision, &mut sent).await,
-                    Some(Request::Ask(ticket, question)) => {
-                        let answer = ask::ask(self.store.as_ref(), question).await;
-                        let answer = answer.map_err(|error| error.to_string());
-                        self.tell(Msg::Answer { ticket, answer })
-                    }
+                    // These go other ways.
+                    Some(Request::OpenLog(_) | Request::CloseLog | Request::Ask(..)) => Ok(()),
                     None => return,
                 },
                 Ok(()) = changed.changed() => {
@@ -95,10 +83,6 @@ impl Worker {
                     result
                 }
                 _ = poll.tick() => self.look(&mut revision, &mut sent).await,
-                _ = log_tick.tick(), if log.is_some() => match &mut log {
-                    Some(log) => self.follow(log),
-                    None => Ok(()),
-                },
             };
             if result.is_err() {
                 return;
@@ -171,31 +155,5 @@ impl Worker {
             Err(error) => Err(error),
         };
         self.tell(Msg::Submitted { ticket, result: result.map_err(|error| error.to_string()) })
-    }
-
-    /// Reads what was written to the log since; a new run goes on in a file of its own.
-    fn follow(&self, log: &mut OpenLog) -> Result<(), Gone> {
-        let newest = logs_of(&self.state, AppId::of(&log.app)).into_iter().next();
-        let app = log.app.clone();
-        let records = match newest {
-            Some((run, path)) if log.run != Some(run) => {
-                let is_first = log.run.is_none();
-                log.run = Some(run);
-                let opened = LogTail::open(&path, LOG_LINES);
-                opened.map(|(tail, records)| {
-                    log.tail = Some(tail);
-                    Some((records, is_first))
-                })
-            }
-            Some(_) => {
-                log.tail.as_mut().map_or(Ok(None), |tail| tail.more().map(|records| Some((records, false))))
-            }
-            None => Ok(Some((Vec::new(), false))),
-        };
-        match records {
-            Ok(Some((records, is_start))) => self.tell(Msg::Log { app, records, is_start }),
-            Ok(None) => Ok(()),
-            Err(error) => self.tell(Msg::LogFailed { app, why: error.to_string() }),
-        }
     }
 }

@@ -33,16 +33,20 @@ pub(in crate::process) fn on_termination(act: impl FnOnce(i32) + Send + 'static)
     Ok(())
 }
 
-/// Calls `act` for TSTP and CONT.
+/// Calls `act` for TSTP, CONT and HUP.
 pub(in crate::process) fn on_job_control(mut act: impl FnMut(Job) + Send + 'static) -> io::Result<()> {
-    let mut noted = signals::catch(&[Signal::SIGTSTP, Signal::SIGCONT])?;
+    let mut noted = signals::catch(&[Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGHUP])?;
     std::thread::Builder::new().name("dcm-jobs".to_owned()).spawn(move || {
         let mut numbers = [0; 16];
         loop {
             let _ = poll(&mut [PollFd::new(noted.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
             let count = noted.read(&mut numbers).unwrap_or(0);
             for number in numbers[..count].iter().copied().map(i32::from) {
-                act(if number == libc::SIGCONT { Job::Continue } else { Job::Stop });
+                act(match number {
+                    libc::SIGCONT => Job::Continue,
+                    libc::SIGHUP => Job::HangUp,
+                    _ => Job::Stop,
+                });
             }
         }
     })?;

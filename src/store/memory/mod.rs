@@ -2,6 +2,7 @@
 //! real ones, proved by the same contract tests.
 
 mod ledger;
+mod logs;
 mod look;
 mod tables;
 
@@ -13,12 +14,12 @@ use tokio::sync::watch;
 pub use tables::Tables;
 
 use super::{
-    AlertNote, AlertQuery, Committed, HistoryQuery, LedgerQuery, OperatorStore, Registration, SkipQuery,
-    Store, StoreError,
+    AlertNote, AlertQuery, Committed, HistoryQuery, LedgerQuery, OperatorStore, Registration, Rights,
+    SkipQuery, Store, StoreError,
 };
 use crate::model::{
-    AlertId, AlertRow, AppId, Change, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand,
-    Part, Registered, Revision, Run, Skip, Snapshot, Timestamp,
+    AlertId, AlertRow, AppId, Change, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow,
+    NewCommand, Part, Registered, Revision, Run, RunId, Skip, Snapshot, Timestamp,
 };
 
 /// [`Tables`] behind a lock, as a [`Store`].
@@ -150,6 +151,19 @@ impl OperatorStore for MemoryStore {
     async fn time(&self) -> Result<Timestamp, StoreError> {
         Ok(self.read(|tables| tables.time))
     }
+
+    async fn rights(&self) -> Result<Rights, StoreError> {
+        Ok(Rights::ALL)
+    }
+
+    async fn want_log(&self, app: AppId) -> Result<(), StoreError> {
+        self.write(|tables| tables.want_log(app));
+        Ok(())
+    }
+
+    async fn kept_log(&self, app: AppId, run: Option<RunId>) -> Result<Option<KeptLog>, StoreError> {
+        Ok(self.read(|tables| tables.kept_log(app, run)))
+    }
 }
 
 #[async_trait]
@@ -176,6 +190,15 @@ impl Store for MemoryStore {
 
     async fn heartbeat(&self, manager: ManagerRow) -> Result<(), StoreError> {
         self.write(|tables| drop(tables.managers.insert(manager.name.clone(), manager)));
+        Ok(())
+    }
+
+    async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError> {
+        Ok(self.read(|tables| tables.wanted_logs(&manager)))
+    }
+
+    async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError> {
+        self.write(|tables| tables.keep_log(log));
         Ok(())
     }
 }

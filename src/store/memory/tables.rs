@@ -7,7 +7,7 @@ use chrono::{SubsecRound as _, TimeDelta};
 use super::ledger::LedgerRow;
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppRow, AppState, AppUpdate, Change, Closing, CommandId, Delta, Ending,
-    Exit, Limits, ManagerRow, OpenRun, Progress, Refusal, Registered, Report, Revision, Run, RunId,
+    Exit, KeptLog, Limits, ManagerRow, OpenRun, Progress, Refusal, Registered, Report, Revision, Run, RunId,
     RunOpening, RunStatus, Skip, Snapshot, Timestamp,
 };
 use crate::store::{Committed, Existing, PAGE, Registration, StoreError, exists};
@@ -23,6 +23,8 @@ pub struct Tables {
     opened: i64,
     pub(super) commands: Vec<LedgerRow>,
     pub(super) alerts: Vec<AlertRow>,
+    pub(super) log_wishes: BTreeMap<AppId, Timestamp>,
+    pub(super) kept_logs: Vec<KeptLog>,
     alert_keys: Vec<(AppId, &'static str, RunId)>,
     pub(super) skips: BTreeMap<(AppId, Timestamp, &'static str), Skip>,
     pub(super) managers: BTreeMap<String, ManagerRow>,

@@ -65,7 +65,10 @@ fn of_server(code: &str, message: &str, constraint: Option<&str>) -> StoreError 
         "28P01" => denied("correct user and password in the URL"),
         "28000" => denied("pg_hba.conf of the server must let this user in"),
         "3D000" => denied("create it (createdb), or correct the URL"),
-        "42501" => denied("grant this right to the user in the URL"),
+        "42501" => denied(
+            "grant this right to the user in the URL, or a role that has it: dcm_readonly looks, dcm_operator sends \
+             commands, dcm_manager is a manager, dcm_owner registers apps and migrates (dcm db roles)",
+        ),
         "42P01" | "42703" | "42883" | "3F000" => {
             denied("the tables of dcm are not in the schema of search_path")
         }
@@ -97,7 +100,7 @@ mod tests {
     fn errors_say_what_to_do_and_whether_to_wait() {
         let text = of_server("42501", "permission denied for table apps", None);
         assert!(matches!(text, StoreError::Denied(_)));
-        assert!(text.to_string().contains("table apps; grant"), "{text}");
+        assert!(text.to_string().contains("table apps; grant this right"), "{text}");
         for code in ["25006", "53100", "57P03", "XX000"] {
             assert!(matches!(of_server(code, "no", None), StoreError::Unavailable(_)), "{code}");
         }

@@ -5,8 +5,10 @@ mod commit;
 mod connection;
 mod errors;
 mod hints;
+mod logs;
 mod look;
 mod operator;
+mod rights;
 mod rows;
 mod schema;
 mod url;
@@ -27,8 +29,12 @@ use connection::{DEADLINE, Fault, Plan, Worker, composed, statement};
 use rows::Unreadable;
 use schema::State;
 
+pub use schema::ROLES;
+
 use super::{Committed, OpenMode, Store, StoreError};
-use crate::model::{AppId, Change, Command, CommandId, Delta, ManagerRow, Revision, Snapshot, Timestamp};
+use crate::model::{
+    AppId, Change, Command, CommandId, Delta, KeptLog, ManagerRow, Revision, Snapshot, Timestamp,
+};
 
 /// A manager that was not heard of for so long, by the server's clock, has ended.
 const SERVED_FOR: TimeDelta = TimeDelta::seconds(15);
@@ -41,6 +47,8 @@ pub struct PostgresStore {
     place: String,
     worker: Worker,
     changed: OnceLock<watch::Receiver<u64>>,
+    /// The columns of an app that this user may read.
+    app_columns: Arc<OnceLock<String>>,
     /// Everything up to this revision was read, or written by this store.
     known: Arc<Mutex<Option<Revision>>>,
 }
@@ -74,7 +82,13 @@ impl PostgresStore {
                 )?;
             }
         }
-        Ok(Self { place, worker, changed: OnceLock::new(), known: Arc::default() })
+        Ok(Self {
+            place,
+            worker,
+            changed: OnceLock::new(),
+            app_columns: Arc::default(),
+            known: Arc::default(),
+        })
     }
 
     /// Where the database is, without secrets.
@@ -153,7 +167,7 @@ impl Store for PostgresStore {
                 if !thorough && known == Some(operator::revision(connection).await?) {
                     return Ok(None);
                 }
-                operator::delta(connection, revision).await.map(Some)
+                operator::delta(connection, revision, rows::APP_COLUMNS).await.map(Some)
             })
             .await?;
         let Some(delta) = delta else { return Ok(Delta { revision, ..Delta::default() }) };
@@ -203,6 +217,22 @@ impl Store for PostgresStore {
         self.worker
             .call(Plan::WRITE_OWN, async move |connection: &mut PgConnection| {
                 heartbeat(connection, &manager).await
+            })
+            .await
+    }
+
+    async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError> {
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                logs::wanted(connection, &manager).await
+            })
+            .await
+    }
+
+    async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError> {
+        self.worker
+            .call(Plan::WRITE_OWN, async move |connection: &mut PgConnection| {
+                logs::keep(connection, &log).await
             })
             .await
     }

@@ -1,6 +1,7 @@
 //! What consoles and the command line ask of the server.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -8,27 +9,29 @@ use sqlx::{PgConnection, Row as _};
 use tokio::sync::watch;
 
 use super::commit::{milliseconds, text};
-use super::connection::{Fault, Plan, composed, statement};
-use super::{PostgresStore, first_column, look, rows, valid};
+use super::connection::{DEADLINE, Fault, Plan, composed, statement};
+use super::{PER_CHANGE, PostgresStore, first_column, logs, look, rights, rows, valid};
 use crate::model::{
-    AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part,
-    Registered, Revision, Run, Skip, Timestamp,
+    AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow, NewCommand,
+    Part, Registered, Revision, Run, RunId, Skip, Timestamp, format_timestamp,
 };
 use crate::store::definition::Definition;
 use crate::store::{
-    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, SkipQuery,
-    StoreError, exists,
+    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, Rights,
+    SkipQuery, StoreError, exists,
 };
 
 /// Rows of the apps table after `revision`.
-pub(super) async fn delta(connection: &mut PgConnection, revision: Revision) -> Result<Delta, Fault> {
-    let found = composed(format!(
-        "SELECT {} FROM apps WHERE revision > $1 ORDER BY revision LIMIT {PAGE}",
-        rows::APP_COLUMNS
-    ))
-    .bind(revision.0)
-    .fetch_all(&mut *connection)
-    .await?;
+pub(super) async fn delta(
+    connection: &mut PgConnection,
+    revision: Revision,
+    columns: &str,
+) -> Result<Delta, Fault> {
+    let found =
+        composed(format!("SELECT {columns} FROM apps WHERE revision > $1 ORDER BY revision LIMIT {PAGE}"))
+            .bind(revision.0)
+            .fetch_all(&mut *connection)
+            .await?;
     let rows = found.iter().map(rows::registered).collect::<sqlx::Result<Vec<_>>>()?;
     let more = rows.len() == PAGE;
     // With more to come, only what was read counts as seen.
@@ -96,19 +99,24 @@ pub(super) async fn limits(connection: &mut PgConnection) -> Result<Limits, Faul
 #[async_trait]
 impl OperatorStore for PostgresStore {
     async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError> {
+        let known = Arc::clone(&self.app_columns);
         self.worker
-            .call(Plan::READ, async move |connection: &mut PgConnection| delta(connection, revision).await)
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                let columns = rights::app_columns(connection, &known).await?;
+                delta(connection, revision, columns).await
+            })
             .await
     }
 
     async fn apps(&self, apps: Vec<AppId>) -> Result<Vec<Registered>, StoreError> {
         let apps: Vec<_> = apps.iter().map(ToString::to_string).collect();
+        let known = Arc::clone(&self.app_columns);
         self.worker
             .call(Plan::READ, async move |connection: &mut PgConnection| {
+                let columns = rights::app_columns(connection, &known).await?;
                 // In the order that was asked for.
                 let found = composed(format!(
-                    "SELECT {} FROM apps WHERE app = ANY($1) ORDER BY array_position($1, app)",
-                    rows::APP_COLUMNS
+                    "SELECT {columns} FROM apps WHERE app = ANY($1) ORDER BY array_position($1, app)"
                 ))
                 .bind(&apps)
                 .fetch_all(connection)
@@ -128,8 +136,10 @@ impl OperatorStore for PostgresStore {
     }
 
     async fn submit(&self, commands: Vec<NewCommand>) -> Result<Vec<CommandId>, StoreError> {
+        let more = PER_CHANGE * u32::try_from(commands.len()).unwrap_or(u32::MAX);
+        let plan = Plan::WRITE.within(DEADLINE + more);
         self.worker
-            .call(Plan::WRITE, async move |connection: &mut PgConnection| submit(connection, &commands).await)
+            .call(plan, async move |connection: &mut PgConnection| submit(connection, &commands).await)
             .await
     }
 
@@ -275,42 +285,55 @@ impl OperatorStore for PostgresStore {
             })
             .await
     }
+
+    async fn rights(&self) -> Result<Rights, StoreError> {
+        self.worker
+            .call(Plan::READ, async |connection: &mut PgConnection| rights::read(connection).await)
+            .await
+    }
+
+    async fn want_log(&self, app: AppId) -> Result<(), StoreError> {
+        self.worker
+            .call(Plan::WRITE_OWN, async move |connection: &mut PgConnection| {
+                logs::want(connection, app).await
+            })
+            .await
+    }
+
+    async fn kept_log(&self, app: AppId, run: Option<RunId>) -> Result<Option<KeptLog>, StoreError> {
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                logs::kept(connection, app, run).await
+            })
+            .await
+    }
 }
 
+/// The server enters them in one call, which the role of operators may make.
 async fn submit(connection: &mut PgConnection, commands: &[NewCommand]) -> Result<Vec<CommandId>, Fault> {
-    let mut ids = Vec::with_capacity(commands.len());
-    for command in commands {
-        if let Some(batch) = &command.batch {
-            let known =
-                statement("SELECT id FROM commands WHERE batch = $1 AND app_id = $2 AND cmd_name = $3")
-                    .bind(text(batch))
-                    .bind(command.app.to_string())
-                    .bind(command.name.code())
-                    .fetch_optional(&mut *connection)
-                    .await?;
-            if let Some(row) = known {
-                ids.push(CommandId(row.try_get(0)?));
-                continue;
-            }
-        }
-        let row = statement(
-            "INSERT INTO commands (app_id, cmd_name, cmd_by, cmd_source, cmd_time, cmd_args, expires, batch, note) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
-        )
-        .bind(command.app.to_string())
-        .bind(command.name.code())
-        .bind(text(&command.by))
-        .bind(command.source.word())
-        .bind(milliseconds(command.time))
-        .bind(command.args.as_deref().map(text))
-        .bind(command.expires.map(milliseconds))
-        .bind(command.batch.as_deref().map(text))
-        .bind(command.note.as_deref().map(text))
-        .fetch_one(&mut *connection)
+    let time = |time: Timestamp| format_timestamp(milliseconds(time));
+    let commands: Vec<_> = commands
+        .iter()
+        .map(|command| {
+            serde_json::json!({
+                "app": command.app.to_string(),
+                "name": command.name.code(),
+                "args": command.args.as_deref().map(text),
+                "issued_by": text(&command.by),
+                "source": command.source.word(),
+                "issued_at": time(command.time),
+                "expires": command.expires.map(time),
+                "batch": command.batch.as_deref().map(text),
+                "note": command.note.as_deref().map(text),
+            })
+        })
+        .collect();
+    let rows = statement("SELECT dcm_submit($1::text::jsonb)")
+        .bind(serde_json::Value::from(commands).to_string())
+        .fetch_all(connection)
         .await?;
-        ids.push(CommandId(row.try_get(0)?));
-    }
-    Ok(ids)
+    let ids: Vec<i64> = first_column(&rows)?;
+    Ok(ids.into_iter().map(CommandId).collect())
 }
 
 async fn register(connection: &mut PgConnection, registration: &Registration) -> Result<(), Fault> {

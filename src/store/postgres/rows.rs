@@ -6,10 +6,15 @@ use sqlx::{Postgres, Row as _};
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, FaultyRow, LastCommand, ManagerRow, OpenRun, Progress, Registered,
+    CommandRow, Fatal, FatalFlag, FaultyRow, KeptLog, LastCommand, ManagerRow, OpenRun, Progress, Registered,
     Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
 };
 use crate::store::definition::{Definition, Parsed};
+
+/// The columns of [`APP_COLUMNS`] for a user who may not see the environment of apps.
+pub(super) fn app_columns(sees_env: bool) -> String {
+    if sees_env { APP_COLUMNS.to_owned() } else { APP_COLUMNS.replace("\"env\"", "NULL::text AS env") }
+}
 
 /// What reading a row may end with: a row that a hand edited into nonsense is [`Unreadable::Row`]
 /// and is left out by those who can do without it.
@@ -423,5 +428,16 @@ pub(super) fn skip(row: &PgRow) -> Read<Skip> {
         slots: small(row, "slots")?,
         reason: REASONS.into_iter().find(|known| known.word() == reason).unwrap_or(SkipReason::Missed),
         at: sure_time(row, "recorded")?,
+    })
+}
+
+/// A row of the `log_tails` table.
+pub(super) fn kept_log(row: &PgRow) -> Read<KeptLog> {
+    Ok(KeptLog {
+        run: parsed(row, "runtime")?,
+        app: parsed(row, "app_id")?,
+        manager: row.try_get("manager")?,
+        bytes: row.try_get("bytes")?,
+        written: sure_time(row, "written")?,
     })
 }

@@ -6,13 +6,17 @@ use super::connection::Fault;
 use crate::store::StoreError;
 
 /// Released migrations are never edited; a change of the schema is a new file.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     include_str!("../../../migrations/postgres/0001_fleet.sql"),
     include_str!("../../../migrations/postgres/0002_managers.sql"),
+    include_str!("../../../migrations/postgres/0003_operators.sql"),
 ];
 
+/// What a superuser runs by `psql` to make the roles of a fleet.
+pub const ROLES: &str = include_str!("../../../migrations/postgres/roles.sql");
+
 /// The version of the schema that this program knows: the number of its migrations.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// The oldest server that the migration works on.
 const SERVER_MIN: i64 = 150_000;
@@ -37,8 +41,36 @@ pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), Fault> 
         State::Foreign => return Err(foreign().into()),
         State::Empty => 0,
     };
+    if version < VERSION {
+        become_owner(connection, version).await?;
+    }
     for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(usize::MAX)) {
         sqlx::raw_sql(*step).execute(&mut *connection).await?;
+    }
+    if version < VERSION {
+        sqlx::raw_sql("SELECT dcm_grant_roles()").execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// What is made belongs to the role that owns the schema, not to the member of it who is at work.
+async fn become_owner(connection: &mut PgConnection, version: i64) -> Result<(), Fault> {
+    let row = sqlx::raw_sql(
+        "SELECT coalesce(nspowner = to_regrole('dcm_owner') AND pg_has_role(to_regrole('dcm_owner')::oid, 'MEMBER'), false) AS is_member, \
+         has_schema_privilege(oid, 'CREATE') AND coalesce((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class \
+             WHERE oid = to_regclass('dcm_schema')), true) AS may_change \
+         FROM pg_namespace WHERE nspname = current_schema()",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if row.try_get("is_member")? {
+        sqlx::raw_sql("SET LOCAL ROLE dcm_owner").execute(connection).await?;
+    } else if version > 0 && !row.try_get::<bool, _>("may_change")? {
+        return Err(StoreError::Denied(format!(
+            "the database has schema {version}, older than the {VERSION} of this program, and only the owner of its \
+             tables may change that; run dcm db migrate as a member of dcm_owner"
+        ))
+        .into());
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod commit;
 mod connection;
+mod logs;
 mod look;
 mod operator;
 mod rows;
@@ -22,7 +23,8 @@ use connection::{Link, Worker, translate};
 
 use super::{Committed, Store, StoreError};
 use crate::model::{
-    AppId, Change, Command, CommandId, Delta, ManagerRow, Revision, Snapshot, Timestamp, format_timestamp,
+    AppId, Change, Command, CommandId, Delta, KeptLog, ManagerRow, Revision, Snapshot, Timestamp,
+    format_timestamp,
 };
 
 /// Whether a database file is created where there is none.
@@ -284,6 +286,14 @@ impl Store for SqliteStore {
                 Ok(())
             })
             .await
+    }
+
+    async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError> {
+        self.reader.call(move |connection| logs::wanted(connection, &manager)).await
+    }
+
+    async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError> {
+        self.writer.call(move |connection| logs::keep(connection, &log)).await
     }
 }
 

@@ -7,15 +7,15 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, named_pa
 use tokio::sync::watch;
 
 use super::connection::translate;
-use super::{SqliteStore, collect, collect_valid, look, rows};
+use super::{SqliteStore, collect, collect_valid, logs, look, rows};
 use crate::model::{
-    AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, Limits, ManagerRow, NewCommand, Part,
-    Registered, Revision, Run, Skip, Timestamp, format_timestamp, parse_timestamp,
+    AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow, NewCommand,
+    Part, Registered, Revision, Run, RunId, Skip, Timestamp, format_timestamp, parse_timestamp,
 };
 use crate::store::definition::Definition;
 use crate::store::{
-    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, SkipQuery,
-    StoreError, exists,
+    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, Rights,
+    SkipQuery, StoreError, exists,
 };
 
 /// Rows of the apps table after `revision`.
@@ -208,6 +208,24 @@ impl OperatorStore for SqliteStore {
                 parse_timestamp(&text).map_err(|error| StoreError::Unavailable(error.to_string()))
             })
             .await
+    }
+
+    async fn rights(&self) -> Result<Rights, StoreError> {
+        self.writer
+            .call(|connection| {
+                let is_readonly = connection.is_readonly("main").map_err(|error| translate(&error))?;
+                let may = !is_readonly;
+                Ok(Rights { submit: may, register: may, manage: may, see_env: true })
+            })
+            .await
+    }
+
+    async fn want_log(&self, app: AppId) -> Result<(), StoreError> {
+        self.writer.call(move |connection| logs::want(connection, app)).await
+    }
+
+    async fn kept_log(&self, app: AppId, run: Option<RunId>) -> Result<Option<KeptLog>, StoreError> {
+        self.reader.call(move |connection| logs::kept(connection, app, run)).await
     }
 }
 

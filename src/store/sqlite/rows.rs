@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, FaultyRow, LastCommand, ManagerRow, OpenRun, Progress, Registered,
+    CommandRow, Fatal, FatalFlag, FaultyRow, KeptLog, LastCommand, ManagerRow, OpenRun, Progress, Registered,
     Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger, parse_timestamp,
 };
 use crate::store::definition::{Definition, Parsed};
@@ -368,6 +368,18 @@ pub(super) fn skip(row: &Row<'_>) -> rusqlite::Result<Skip> {
         slots: row.get("slots")?,
         reason: REASONS.into_iter().find(|known| known.word() == reason).unwrap_or(SkipReason::Missed),
         at: sure_time(row, "recorded")?,
+    })
+}
+
+/// A row of the `log_tails` table.
+pub(super) fn kept_log(row: &Row<'_>) -> rusqlite::Result<KeptLog> {
+    let (run, app): (String, String) = (row.get("runtime")?, row.get("app_id")?);
+    Ok(KeptLog {
+        run: run.parse().map_err(|error| invalid(row, "runtime", error))?,
+        app: app.parse().map_err(|error| invalid(row, "app_id", error))?,
+        manager: row.get("manager")?,
+        bytes: row.get("bytes")?,
+        written: sure_time(row, "written")?,
     })
 }
 

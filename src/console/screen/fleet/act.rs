@@ -4,7 +4,7 @@ use super::{Order, Sort, Spot, Table};
 use crate::console::fleet::Row;
 use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Request, Ticket};
-use crate::console::screen::{Ask, Page, Screen, Turn, history, logs};
+use crate::console::screen::{Ask, Page, Screen, Turn, commands, history, logs};
 use crate::console::world::World;
 use crate::model::{AppId, CmdName};
 
@@ -20,6 +20,7 @@ pub(in crate::console) enum Wish {
     PreviousProblem,
     Log,
     History,
+    Audit,
     Detail,
     Zoom,
     Flat,
@@ -64,15 +65,25 @@ impl Table {
             Wish::NextProblem => self.go_to_problem(world, false),
             Wish::PreviousProblem => self.go_to_problem(world, true),
             Wish::Log => {
-                let Some(app) = self.app().and_then(|id| world.fleet.path_of(id)) else {
-                    world.say("a log belongs to an app: open the group and choose one");
+                let (apps, what) = self.targets(world)?;
+                if apps.len() > logs::MERGED_MAX {
+                    let (count, most) = (apps.len(), logs::MERGED_MAX);
+                    world.say(format!("{what}: that is {count} logs in one; at most {most} can be read"));
                     return None;
-                };
-                return Some(Turn::Open(Screen::Logs(logs::Logs::new(app.clone()))));
+                }
+                let paths = apps.iter().filter_map(|id| world.fleet.path_of(*id)).cloned().collect();
+                return Some(Turn::open(Screen::Logs(Box::new(logs::Logs::new(paths)))));
             }
             Wish::History => {
                 let (apps, what) = self.targets(world)?;
-                return Some(Turn::Open(Screen::History(history::History::new(apps, what))));
+                return Some(Turn::open(Screen::History(history::History::new(apps, what))));
+            }
+            Wish::Audit => {
+                let Some(app) = self.app().and_then(|id| world.fleet.path_of(id)) else {
+                    world.say("choose an app; 7 shows the commands of all");
+                    return None;
+                };
+                return Some(Turn::open(Screen::Commands(commands::Commands::of_app(app.clone()))));
             }
             Wish::Detail | Wish::Zoom => match self.app() {
                 Some(_) => self.detail.is_zoomed = !self.detail.is_zoomed,

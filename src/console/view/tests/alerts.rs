@@ -1,0 +1,135 @@
+use super::*;
+use crate::console::request::{Answer, Question, Ticket};
+use crate::model::{AlertId, AlertRow, ManagerRow};
+use crate::store::AlertNote;
+
+fn alert(id: i64, path: &str, minutes: i64, message: &str) -> AlertRow {
+    AlertRow {
+        id: AlertId(id),
+        app: AppId::of(&path.parse().unwrap()).to_string(),
+        kind: "unexpected_behavior".to_owned(),
+        message: message.to_owned(),
+        raised: noon() - TimeDelta::minutes(minutes),
+        delivered: None,
+        cleared: None,
+        run: None,
+        acknowledged: None,
+        muted_until: None,
+    }
+}
+
+fn some() -> Vec<AlertRow> {
+    let mut acknowledged = alert(4, "austria/tax/liens", 9, "exit 137, out of memory");
+    acknowledged.acknowledged = Some(("marko".to_owned(), noon()));
+    let mut muted = alert(3, "croatia/fina/owners", 30, "no such page");
+    muted.muted_until = Some(noon() + TimeDelta::minutes(20));
+    vec![
+        alert(6, "croatia/fina/documents", 3, "3 failures in a row, the last: HTTP 403 after 12 s"),
+        alert(5, "croatia/fina/companies", 4, "3 failures in a row, the last: HTTP 403 after 9 s"),
+        acknowledged,
+        muted,
+    ]
+}
+
+fn silent() -> ManagerRow {
+    ManagerRow {
+        name: "zg-02".to_owned(),
+        host: "10.0.3.12".to_owned(),
+        started: noon() - TimeDelta::hours(1),
+        heartbeat: noon() - TimeDelta::minutes(4),
+        ..super::manager()
+    }
+}
+
+/// The question that a key or time leads to.
+fn asked(cmd: Option<Cmd>) -> (Ticket, Question) {
+    match cmd {
+        Some(Cmd::Work(mut work)) => match work.pop() {
+            Some(Request::Ask(ticket, question)) => (ticket, question),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+fn tell(model: &mut Model, ticket: Ticket, answer: Answer) {
+    update(model, Msg::Answer { ticket, answer: Ok(answer) });
+}
+
+fn opened(size: (u16, u16)) -> Model {
+    let mut rows = fleet();
+    rows[1].state.manager = Some("zg-02".to_owned());
+    let mut model = model(size, rows);
+    let (ticket, _) = asked(press(&mut model, KeyCode::Char('2')));
+    tell(&mut model, ticket, Answer::Alerts(some()));
+    let wall = model.world.now;
+    let (ticket, question) = asked(update(&mut model, Msg::Tick(wall)));
+    assert_eq!(question, Question::Managers);
+    tell(&mut model, ticket, Answer::Managers(vec![silent()]));
+    model
+}
+
+#[test]
+fn at_common_sizes() {
+    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12)), ("1x1", (1, 1))] {
+        let model = opened(size);
+        insta::assert_snapshot!(format!("alerts_{name}"), screen(&model, unicode()));
+        insta::assert_snapshot!(format!("alerts_ascii_{name}"), screen(&model, Theme::new(false, false)));
+    }
+}
+
+#[test]
+fn one_key_acknowledges_all_of_a_cause() {
+    // The cursor stayed on its row when the manager came above it.
+    let mut model = opened((80, 24));
+    let (ticket, question) = asked(press(&mut model, KeyCode::Char('a')));
+    let by = "ana".to_owned();
+    let note = AlertNote::Acknowledged { by, at: noon() };
+    assert_eq!(question, Question::NoteAlerts(vec![AlertId(6), AlertId(5)], note));
+    tell(&mut model, ticket, Answer::Noted);
+    let wall = model.world.now;
+    let (ticket, _) = asked(update(&mut model, Msg::Tick(wall)));
+    let mut rows = some();
+    rows[0].acknowledged = Some(("ana".to_owned(), noon()));
+    rows[1].acknowledged = Some(("ana".to_owned(), noon()));
+    tell(&mut model, ticket, Answer::Alerts(rows));
+    let (_, question) = asked(press(&mut model, KeyCode::Char('a')));
+    assert_eq!(question, Question::NoteAlerts(vec![AlertId(6), AlertId(5)], AlertNote::Unacknowledged));
+    let (_, question) = asked(press(&mut model, KeyCode::Char('m')));
+    let until = Some(noon() + TimeDelta::hours(1));
+    assert_eq!(question, Question::NoteAlerts(vec![AlertId(6), AlertId(5)], AlertNote::Muted(until)));
+}
+
+#[test]
+fn what_is_concluded_cannot_be_acknowledged_and_nothing_is_in_a_read_only_console() {
+    let mut model = opened((80, 24));
+    press(&mut model, KeyCode::Char('g'));
+    assert_eq!(press(&mut model, KeyCode::Char('a')), None);
+    assert!(screen(&model, unicode()).contains("a conclusion of this console"));
+    model.world.identity.is_read_only = true;
+    press(&mut model, KeyCode::Char('j'));
+    assert_eq!(press(&mut model, KeyCode::Char('a')), None);
+    assert!(screen(&model, unicode()).contains("read-only"));
+}
+
+#[test]
+fn rows_are_looked_through_ungrouped_and_gone_to() {
+    let mut model = opened((120, 30));
+    assert!(!screen(&model, unicode()).contains("no such page"), "it is muted");
+    type_keys(&mut model, "v");
+    assert!(screen(&model, unicode()).contains("no such page"));
+    let rows = |model: &Model| screen(model, unicode()).matches("HTTP 403 after 9 s").count();
+    let before = rows(&model);
+    type_keys(&mut model, "t");
+    assert!(rows(&model) > before, "each alert has a row");
+    type_keys(&mut model, "/companies");
+    press(&mut model, KeyCode::Enter);
+    let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Char('l')) else { panic!() };
+    let [Request::OpenLog(query)] = &work[..] else { panic!("{work:?}") };
+    assert_eq!(query.apps[0].to_string(), "croatia/fina/companies");
+    press(&mut model, KeyCode::Esc);
+    assert!(screen(&model, unicode()).contains("[2 Alerts"));
+    press(&mut model, KeyCode::Enter);
+    assert!(screen(&model, unicode()).contains("[1 Fleet]"));
+    assert_eq!(super::under_cursor(&model), "croatia/fina/companies");
+}

@@ -1,0 +1,126 @@
+use super::*;
+use crate::console::request::{Answer, Question, Ticket};
+
+fn command(id: i64, path: &str, name: CmdName, flag: CmdFlag, batch: Option<&str>) -> CommandRow {
+    CommandRow {
+        id: CommandId(id),
+        app: AppId::of(&path.parse().unwrap()).to_string(),
+        name,
+        flag,
+        by: if id < 3 { "marko" } else { "ana" }.to_owned(),
+        source: "console".to_owned(),
+        time: noon() - TimeDelta::minutes(10 - id),
+        executed: (flag != CmdFlag::Pending)
+            .then(|| noon() - TimeDelta::minutes(10 - id) + TimeDelta::milliseconds(820)),
+        reason: (flag == CmdFlag::NotExecuted).then(|| "not running".to_owned()),
+        batch: batch.map(str::to_owned),
+        note: batch.map(|_| "proxy ban on fina, ticket 4411".to_owned()),
+    }
+}
+
+fn some() -> Vec<CommandRow> {
+    use CmdFlag::{Executed, NotExecuted, Pending};
+    let at = |row: CommandRow| CommandRow { time: noon() - TimeDelta::minutes(5), ..row };
+    vec![
+        at(command(6, "croatia/fina/documents", CmdName::Stop, Pending, Some("b1"))),
+        at(command(5, "croatia/fina/owners", CmdName::Stop, NotExecuted, Some("b1"))),
+        at(command(4, "croatia/fina/insolvency", CmdName::Stop, Executed, Some("b1"))),
+        command(3, "austria/tax/liens", CmdName::Disable, Executed, None),
+        command(2, "croatia/fina/companies", CmdName::Start, NotExecuted, None),
+        command(1, "croatia/registry/parcels", CmdName::Restart, Executed, None),
+    ]
+}
+
+fn asked(cmd: Option<Cmd>) -> (Ticket, Question) {
+    let Some(Cmd::Work(mut work)) = cmd else { panic!("{cmd:?}") };
+    let Some(Request::Ask(ticket, question)) = work.pop() else { panic!("{work:?}") };
+    (ticket, question)
+}
+
+fn opened(size: (u16, u16)) -> Model {
+    let mut model = model(size, fleet());
+    let (ticket, _) = asked(press(&mut model, KeyCode::Char('7')));
+    update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::Commands(some())) });
+    model
+}
+
+#[test]
+fn at_common_sizes() {
+    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12)), ("1x1", (1, 1))] {
+        let mut model = opened(size);
+        insta::assert_snapshot!(format!("commands_{name}"), screen(&model, unicode()));
+        press(&mut model, KeyCode::Enter);
+        insta::assert_snapshot!(
+            format!("commands_items_ascii_{name}"),
+            screen(&model, Theme::new(false, false))
+        );
+    }
+}
+
+#[test]
+fn items_are_opened_and_lead_to_their_app() {
+    let mut model = opened((80, 24));
+    press(&mut model, KeyCode::Enter);
+    press(&mut model, KeyCode::Char('j'));
+    press(&mut model, KeyCode::Esc);
+    assert!(screen(&model, unicode()).contains("[7 Audit]"), "esc leads to the batches first");
+    press(&mut model, KeyCode::Enter);
+    press(&mut model, KeyCode::Char('j'));
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(super::under_cursor(&model), "croatia/fina/owners");
+}
+
+#[test]
+fn what_was_refused_is_sent_again_and_only_what_can_be_undone_is() {
+    use crate::console::dialog::Dialog;
+    let mut model = opened((80, 24));
+    press(&mut model, KeyCode::Char('u'));
+    assert!(screen(&model, unicode()).contains("STOP cannot be undone"));
+    type_keys(&mut model, "jj");
+    press(&mut model, KeyCode::Char('u'));
+    assert!(screen(&model, unicode()).contains("START cannot be undone"));
+    type_keys(&mut model, "j");
+    press(&mut model, KeyCode::Char('r'));
+    assert!(screen(&model, unicode()).contains("none of these commands was refused"));
+    assert!(!matches!(model.dialog, Some(Dialog::Confirm(_))));
+}
+
+#[test]
+fn the_ledger_is_asked_for_what_is_looked_for() {
+    let mut model = opened((80, 24));
+    type_keys(&mut model, "/");
+    let cmd = update(&mut model, Msg::Paste("who:ana cmd:stop since:1d fina".to_owned()));
+    let (ticket, Question::Commands(query)) = asked(cmd) else { panic!() };
+    assert_eq!((query.by.as_deref(), query.name), (Some("ana"), Some(CmdName::Stop)));
+    assert_eq!(query.since, Some(noon() - TimeDelta::days(1)));
+    update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::Commands(some())) });
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("2 rows") && !shown.contains("liens"), "{shown}");
+    update(&mut model, Msg::Paste(" at:9".to_owned()));
+    assert!(screen(&model, unicode()).contains("at:9 means nothing"));
+    press(&mut model, KeyCode::Enter);
+    press(&mut model, KeyCode::Esc);
+    assert!(screen(&model, unicode()).contains("4 rows"));
+}
+
+#[test]
+fn more_is_read_at_the_end_of_the_list() {
+    let mut model = model((80, 24), fleet());
+    let (ticket, Question::Commands(query)) = asked(press(&mut model, KeyCode::Char('7'))) else { panic!() };
+    let rows = (0..i64::from(query.limit))
+        .rev()
+        .map(|id| command(id, "a/b/c", CmdName::Start, CmdFlag::Executed, None));
+    update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::Commands(rows.collect())) });
+    assert_eq!(press(&mut model, KeyCode::Char('j')), None);
+    let (_, Question::Commands(more)) = asked(press(&mut model, KeyCode::Char('G'))) else { panic!() };
+    assert!(more.limit > query.limit);
+}
+
+#[test]
+fn the_commands_of_one_app() {
+    let mut model = model((80, 24), fleet());
+    type_keys(&mut model, "n");
+    let (_, Question::Commands(query)) = asked(press(&mut model, KeyCode::Char('A'))) else { panic!() };
+    assert_eq!(query.app, Some(AppId::of(&"croatia/fina/companies".parse().unwrap())));
+    assert!(screen(&model, unicode()).contains("of croatia/fina/companies"));
+}

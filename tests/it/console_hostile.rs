@@ -1,0 +1,131 @@
+//! The console on terminals that are slow, small, old, or fed with what nobody would write.
+
+use std::time::Duration;
+
+use crate::console::processor_time;
+use crate::fleet::Fleet;
+use crate::terminal::Terminal;
+
+/// What an app might print or be called: sequences that would take over a terminal, signs of other
+/// scripts, what is half a sign.
+const BOMB: &str = "\\033]0;owned\\007\\033[2J\\033[1;1H\\033P+q544e\\033\\\\\\033[?1049l漢字 е\\314\\201 \\303\\050 \\302\\233[31mred";
+
+#[test]
+fn nothing_that_an_app_says_reaches_the_terminal_as_it_is() {
+    let fleet = Fleet::with_manager();
+    let script = format!(
+        "printf '{BOMB}\\n'; printf '::dcm {{\"message\": \"a\\\\u001b[2Jb\\\\u009b31m\"}}\\n'; exec sleep 600"
+    );
+    fleet.add("a/b/bomb", &[], &["sh", "-c", &script]);
+    let mut terminal = Terminal::open(&fleet, &["--client"], (100, 30));
+    fleet.dcm(&["start", "a/b/bomb", "--wait"]).ok();
+    terminal.until_text("bomb");
+    terminal.press("G");
+    terminal.until_text("a/b/bomb");
+    terminal.press("l");
+    terminal.until_text("漢字");
+    let written = terminal.written();
+    for bad in ["\x1b]0;", "owned\x07", "\x1bP", "\u{9b}", "\x1b[31mred"] {
+        assert!(!written.contains(bad), "{bad:?} was written");
+    }
+    assert!(terminal.is_alternate());
+    terminal.press("q");
+    terminal.press("q");
+    assert_eq!(terminal.code(), 0);
+}
+
+#[test]
+fn pasted_text_is_never_a_command() {
+    let fleet = Fleet::with_manager();
+    fleet.add("a/b/c", &[], &["sleep", "600"]);
+    let terminal = Terminal::open(&fleet, &["--client"], (100, 30));
+    terminal.until_text("[client]");
+    terminal.until_text("▾ b");
+    terminal.press("G");
+    terminal.until_text("a/b/c");
+    assert!(terminal.screen.0.lock().unwrap().screen().bracketed_paste());
+    terminal.press("\x1b[200~sssxyDy\n\x1b[201~");
+    // A key after it has been heard.
+    terminal.press("?");
+    terminal.until_text("help: Fleet");
+    assert_eq!(fleet.query("SELECT count(*) FROM commands").concat(), [rusqlite::types::Value::Integer(0)]);
+}
+
+#[test]
+fn a_storm_of_sizes_ends_with_the_right_picture() {
+    let fleet = Fleet::with_manager();
+    fleet.add("croatia/fina/companies", &[], &["true"]);
+    let mut terminal = Terminal::open(&fleet, &["--client"], (80, 24));
+    terminal.until_text("[client]");
+    for round in 0..40 {
+        for size in [(80 + round, 24), (1, 1), (3, 200), (300, 2), (40, 12), (0, 0)] {
+            terminal.resize_only(size);
+        }
+        terminal.press("jk");
+    }
+    terminal.renew((100, 30));
+    terminal.press("\x0c");
+    let screen =
+        terminal.until("the last size", |screen| screen.contains("companies") && screen.contains("[client]"));
+    assert!(screen.lines().count() <= 30, "{screen}");
+    terminal.press("q");
+    assert_eq!(terminal.code(), 0);
+}
+
+#[test]
+fn a_terminal_that_does_not_read_gets_the_present_and_not_the_past() {
+    let fleet = Fleet::with_manager();
+    for number in 0..60 {
+        fleet.add(&format!("a/b/app{number}"), &[], &["true"]);
+    }
+    let mut terminal = Terminal::open(&fleet, &["--client"], (120, 40));
+    terminal.until_text("[client]");
+    terminal.press("+");
+    terminal.until_text("app1");
+    let before = processor_time(terminal.pid());
+    let hold = terminal.hold();
+    // Far more than a pseudo terminal holds.
+    let keys = terminal.keyboard();
+    for _ in 0..400 {
+        keys.press("\x1b[6~\x1b[5~\x0c");
+        std::thread::park_timeout(Duration::from_millis(25));
+    }
+    let used = processor_time(terminal.pid()).checked_sub(before).unwrap();
+    drop(hold);
+    terminal.written();
+    keys.press("?");
+    terminal.until_text("help: Fleet");
+    // What was held, and a few frames: a queue would be megabytes.
+    let late = terminal.written().len();
+    assert!(late < 300_000, "{late} bytes of the past");
+    assert!(used < Duration::from_secs(5), "{used:?}");
+    keys.press("qq");
+    assert_eq!(terminal.code(), 0);
+}
+
+#[test]
+fn each_terminal_gets_what_it_can_show() {
+    let fleet = Fleet::with_manager();
+    fleet.add("croatia/fina/companies", &[], &["sleep", "600"]);
+    fleet.dcm(&["start", "all", "--wait"]).ok();
+    for (variables, has_unicode, has_colour) in [
+        (vec![("TERM", "xterm-256color")], true, true),
+        (vec![("TERM", "linux")], true, true),
+        (vec![("TERM", "vt100")], true, false),
+        (vec![("TERM", "xterm"), ("LC_ALL", "C")], false, true),
+        (vec![("TERM", "xterm"), ("NO_COLOR", "1")], true, false),
+        (vec![("TERM", "xterm"), ("DC_GLYPHS", "ascii"), ("NO_COLOR", "1")], false, false),
+    ] {
+        let mut terminal = Terminal::with(&fleet, &["--client"], (100, 30), &variables);
+        terminal.until_text("companies");
+        terminal.until("the running app", |screen| screen.contains('►') || screen.contains(">1"));
+        terminal.press("q");
+        assert_eq!(terminal.code(), 0);
+        let written = terminal.written();
+        let is_coloured = (30..38)
+            .any(|code| written.contains(&format!("\x1b[{code}m")) || written.contains(&format!(";{code}m")));
+        assert_eq!(is_coloured, has_colour, "{variables:?}");
+        assert_eq!(!written.is_ascii(), has_unicode, "{variables:?}");
+        assert!(!written.contains("38;5"), "{variables:?}");
+    }
+}
