@@ -79,8 +79,8 @@ fn a_damaged_page_keeps_the_manager_from_serving_it() {
     fleet.stop_manager();
     fleet.sql("PRAGMA wal_checkpoint(TRUNCATE)");
     let mut bytes = std::fs::read(fleet.database()).unwrap();
-    // A page in the middle, as a disk leaves it.
-    let page = 4096 * (bytes.len() / 4096 / 2);
+    // A page behind those of the schema, as a disk leaves it.
+    let page = 4096 * (bytes.len() / 4096 * 3 / 4);
     bytes[page..page + 4096].fill(0xA5);
     std::fs::write(fleet.database(), bytes).unwrap();
     fleet.dcm(&["--headless"]).refused(2, &["damaged", "backup"]);
