@@ -1,5 +1,6 @@
 //! Changes of the apps table by others: new rows, new definitions, times asked for, deletions.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::core::Manager;
@@ -8,7 +9,7 @@ use super::entry::{Cause, Entry, Phase, Rest, Starting};
 use super::event::{Effect, Step};
 use super::runs::settle;
 use crate::model::{
-    AppId, AppRow, AppState, Change, Registered, RunId, RunStatus, StopCause, Trigger, Verdict,
+    AppId, AppRow, AppState, Change, Registered, RunId, RunStatus, StopCause, Timestamp, Trigger, Verdict,
 };
 
 /// How long a run has to end whose app is another manager's: that one may begin its own.
@@ -16,10 +17,18 @@ const STRAY_GRACE: Duration = Duration::from_secs(3);
 
 impl Manager {
     /// Rows were added or changed, by whomever; the manager's own writes come back as well.
-    pub(super) fn apps_changed(&mut self, rows: Vec<Registered>, step: &mut Step) {
+    pub(super) fn apps_changed(
+        &mut self,
+        rows: Vec<Registered>,
+        accounted: &BTreeMap<AppId, Timestamp>,
+        step: &mut Step,
+    ) {
         for row in rows {
             match row {
-                Registered::App(row) => self.app_changed(*row, step),
+                Registered::App(row) => {
+                    let until = accounted.get(&row.app.id).copied();
+                    self.app_changed(*row, until, step);
+                }
                 Registered::Faulty(row) => {
                     if row.shown_fault.as_deref() != Some(&row.fault) {
                         step.changes.push(Change::AppFault { row: row.row, fault: Some(row.fault) });
@@ -59,7 +68,7 @@ impl Manager {
         step.effects.push(Effect::Stop { run, cause: StopCause::Fence, grace: STRAY_GRACE });
     }
 
-    fn app_changed(&mut self, row: AppRow, step: &mut Step) {
+    fn app_changed(&mut self, row: AppRow, accounted: Option<Timestamp>, step: &mut Step) {
         if row.shown_fault.is_some() {
             step.changes.push(Change::AppFault { row: row.row, fault: None });
         }
@@ -71,7 +80,12 @@ impl Manager {
             self.work(app, step, |entry, desk, step| entry.row_changed(row, desk, step));
         } else {
             let app = self.add(row);
-            self.work(app, step, |entry, desk, _| entry.settle_plan(desk));
+            self.work(app, step, |entry, desk, _| {
+                if let Some(accounted) = accounted {
+                    entry.plan.account_until(&entry.app, accounted, desk.now.wall);
+                }
+                entry.settle_plan(desk);
+            });
         }
     }
 

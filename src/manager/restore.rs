@@ -57,7 +57,7 @@ impl Manager {
                     manager.add(*row);
                 }
                 row @ (Registered::App(_) | Registered::Faulty(_)) => {
-                    manager.apps_changed(vec![row], &mut step);
+                    manager.apps_changed(vec![row], &BTreeMap::new(), &mut step);
                 }
             }
         }

@@ -114,6 +114,8 @@ pub struct Foreign {
     pub lost: Vec<AppId>,
     /// Whether some of the rows were not its own before: commands for them may have waited long.
     pub gained: bool,
+    /// Up to when the calendars of those are accounted for.
+    pub accounted: BTreeMap<AppId, Timestamp>,
     /// Whether there are apps that belong to nobody and are to be this manager's.
     pub claimable: bool,
     /// The state of the table after it.
@@ -126,6 +128,6 @@ impl From<Delta> for Foreign {
     /// Where there is one manager, all apps are its own.
     fn from(delta: Delta) -> Self {
         let Delta { rows, removed, revision, more } = delta;
-        Self { rows, removed, lost: Vec::new(), gained: false, claimable: false, revision, more }
+        Self { rows, removed, revision, more, ..Self::default() }
     }
 }

@@ -1,11 +1,12 @@
 //! Several managers on one PostgreSQL: real processes, a real server, and networks that fail. Times are
 //! a tenth or so of the default ones, by the setting `lease`.
 
+use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use dcm::model::{AppId, AppRow, CmdFlag, Registered};
-use dcm::store::{LedgerQuery, OpenMode, OperatorStore as _, PostgresStore};
+use dcm::store::{HistoryQuery, LedgerQuery, OpenMode, OperatorStore as _, PostgresStore, SkipQuery};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
 
@@ -362,50 +363,93 @@ fn a_manager_drains_and_leaves_in_order() {
     assert!(kept == 0 || out.contains("released"), "{out}");
 }
 
+/// How many apps and rounds the storm has: `DCM_STORM=200,60`, say, for a long one.
+fn scale() -> (usize, usize) {
+    let text = std::env::var("DCM_STORM").unwrap_or_default();
+    let parsed =
+        text.split_once(',').and_then(|(apps, rounds)| Some((apps.parse().ok()?, rounds.parse().ok()?)));
+    parsed.unwrap_or((30, 12))
+}
+
+/// Numbers that are the same each time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % most as u64).unwrap()
+    }
+}
+
+/// Calendar times of an app, each 2 s, of which nothing is on record between the first and the last run.
+async fn lost_times(store: &PostgresStore, name: &str) -> Option<Vec<i64>> {
+    let apps = vec![AppId::of(&format!("a/b/{name}").parse().unwrap())];
+    let query = HistoryQuery { apps: apps.clone(), limit: 10_000, ..HistoryQuery::default() };
+    let due: BTreeSet<_> = store
+        .history(query)
+        .await
+        .ok()?
+        .iter()
+        .filter_map(|run| run.due)
+        .map(|due| due.timestamp())
+        .collect();
+    let skips = store.skips(SkipQuery { apps, limit: 10_000, ..SkipQuery::default() }).await.ok()?;
+    let is_skipped =
+        |time: &i64| skips.iter().any(|skip| (skip.first.timestamp()..=skip.last.timestamp()).contains(time));
+    let (first, last) = (*due.first()?, *due.last()?);
+    let slots = (first..last).filter(|time| time % 2 == 0);
+    Some(slots.filter(|time| !due.contains(time) && !is_skipped(time)).collect())
+}
+
 #[test]
-fn nothing_runs_twice_and_no_command_is_lost_on_a_bad_network() {
+fn nothing_runs_twice_and_nothing_is_lost_in_a_storm_of_faults() {
     let land = Land::new();
     let hosts = [land.host("a", ""), land.host("b", ""), land.host("c", "")];
-    let apps = names("app", 30);
+    let (count, rounds) = scale();
+    let (apps, timed) = (names("app", count / 2), names("timed", count - count / 2));
+    let common = ["--failover", "exclusive", "--max-failures", "0"];
     for name in &apps {
-        land.add(name, &["--failover", "exclusive", "--interval", "0.01", "--max-failures", "0"], "0.5");
+        land.add(name, &[&common[..], &["--interval", "0.01"]].concat(), "0.5");
     }
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = |most: u64| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random % most
-    };
+    for name in &timed {
+        land.add(name, &[&common[..], &["--cron", "*/2 * * * * *"]].concat(), "0.5");
+    }
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
     let mut commands = 0;
-    for _ in 0..12 {
-        let host = &hosts[usize::try_from(next(3)).unwrap()];
-        match next(4) {
+    for _ in 0..rounds {
+        let host = &hosts[random.below(3)];
+        match random.below(4) {
             0 => host.proxy.cut(),
             1 => host.proxy.stall(),
             2 => host.proxy.reset(),
             _ => host.signal(libc::SIGSTOP),
         }
-        let name = &apps[usize::try_from(next(30)).unwrap()];
-        let verb = ["restart", "stop", "start"][usize::try_from(next(3)).unwrap()];
-        commands += u64::from(land.dcm(&[verb, &format!("a/b/{name}")]).code == 0);
-        land.recorder.pass(Duration::from_millis(500 + next(4000)));
+        let verb = ["restart", "stop", "start"][random.below(3)];
+        commands +=
+            usize::from(land.dcm(&[verb, &format!("a/b/{}", apps[random.below(apps.len())])]).code == 0);
+        land.recorder.pass(Duration::from_millis(500 + random.below(5000) as u64));
         host.proxy.heal();
         host.signal(libc::SIGCONT);
     }
     // Once all is well, each command has its verdict, and every app that nobody stopped runs again.
     let verdicts = land.until("every command has its verdict", async |store| {
-        let query = LedgerQuery { limit: 1000, ..LedgerQuery::default() };
+        let query = LedgerQuery { limit: 10_000, ..LedgerQuery::default() };
         let rows = store.ledger(query).await.ok()?;
         rows.iter().all(|row| row.flag != CmdFlag::Pending).then_some(rows.len())
     });
-    let count = land.recorder.lives().len();
-    land.recorder.until("all go on", |lives| (lives.len() > count + 60).then_some(()));
-    let overlaps = land.recorder.overlaps();
+    let seen = land.recorder.lives().len();
+    land.recorder.until("all go on", |lives| (lives.len() > seen + count).then_some(()));
+    let mut lost = Vec::new();
+    for name in &timed {
+        lost.extend(land.until("it ran", async |store| lost_times(store, name).await));
+    }
+    let (runs, overlaps) = (land.recorder.lives().len(), land.recorder.overlaps());
     println!(
-        "{} runs, {commands} commands, {verdicts} verdicts, {} overlaps",
-        land.recorder.lives().len(),
-        overlaps.len()
+        "{count} apps, {rounds} rounds: {runs} runs, {} overlaps, {} lost times, {verdicts} verdicts on {commands} commands",
+        overlaps.len(),
+        lost.len()
     );
-    assert_eq!((overlaps.len(), verdicts as u64), (0, commands), "{overlaps:#?}");
+    assert_eq!((overlaps.len(), lost.len(), verdicts), (0, 0, commands), "{overlaps:#?} {lost:?}");
 }

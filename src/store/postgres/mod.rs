@@ -14,7 +14,7 @@ mod rows;
 mod schema;
 mod url;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use tokio::sync::watch;
 
-use connection::{DEADLINE, Fault, Plan, Worker, composed, statement};
+use connection::{DEADLINE, Plan, Worker, composed, statement};
 use managers::Seat;
 use rows::Unreadable;
 use schema::State;
@@ -34,7 +34,7 @@ pub use schema::ROLES;
 use super::{Committed, OpenMode, Store, StoreError};
 use crate::model::{
     AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, Released, Revision, Sight,
-    Snapshot, Timestamp,
+    Snapshot,
 };
 
 /// What a change may take on top of the deadline of its commit.
@@ -159,7 +159,7 @@ impl Store for PostgresStore {
                     apps: apps.iter().map(rows::registered).collect::<sqlx::Result<_>>()?,
                     open_runs: valid(&open_runs, rows::open_run)?,
                     commands: operator::pending(connection, CommandId(0), manager).await?,
-                    accounted: accounted(connection, manager).await?,
+                    accounted: operator::accounted(connection, manager, Revision::default()).await?,
                     limits: operator::limits(connection, manager).await?,
                     elsewhere: BTreeSet::new(),
                     revision: operator::revision(connection).await?,
@@ -309,26 +309,6 @@ impl Store for PostgresStore {
             })
             .await
     }
-}
-
-/// Up to when the calendars are accounted for, of apps that wait for their next time. Of the runs
-/// the last two are enough: one may be open.
-async fn accounted(
-    connection: &mut PgConnection,
-    manager: Option<&str>,
-) -> Result<BTreeMap<AppId, Timestamp>, Fault> {
-    let rows = statement(
-        "SELECT app, greatest( \
-           (SELECT max(greatest(end_time, due_time)) FROM \
-             (SELECT end_time, due_time FROM runtime WHERE app_id = app ORDER BY start_time DESC, id DESC LIMIT 2) AS runs), \
-           (SELECT max(last_due) FROM skips WHERE app_id = app)) AS until \
-         FROM apps WHERE app IS NOT NULL AND cron_expression IS NOT NULL AND next_run IS NOT NULL \
-           AND ($1 IS NULL OR apps.manager = $1)",
-    )
-    .bind(manager)
-    .fetch_all(connection)
-    .await?;
-    Ok(valid(&rows, rows::accounted)?.into_iter().flatten().collect())
 }
 
 /// The first column of each row.

@@ -1,5 +1,6 @@
 //! What consoles and the command line ask of the server.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -92,10 +93,38 @@ pub(super) async fn foreign(
         removed: ids(&removed)?,
         lost: ids(&lost)?,
         gained: gained.contains(&true),
+        accounted: match gained.contains(&true) {
+            true => accounted(connection, Some(manager), revision).await?,
+            false => BTreeMap::new(),
+        },
         claimable: managers::has_claimable(connection, seat).await?,
         revision: seen,
         more,
     })
+}
+
+/// Up to when the calendars are accounted for, of apps that wait for their next time and have their
+/// manager since this revision. Of the runs the last two are enough: one may be open. Nobody took
+/// note of the times that passed during one that was lost with its owner.
+pub(super) async fn accounted(
+    connection: &mut PgConnection,
+    manager: Option<&str>,
+    since: Revision,
+) -> Result<BTreeMap<AppId, Timestamp>, Fault> {
+    let rows = statement(
+        "SELECT app, greatest( \
+           (SELECT max(CASE WHEN outcome = 'lost_owner' THEN due_time ELSE greatest(end_time, due_time) END) FROM \
+             (SELECT end_time, due_time, outcome FROM runtime WHERE app_id = app \
+              ORDER BY start_time DESC, id DESC LIMIT 2) AS runs), \
+           (SELECT max(last_due) FROM skips WHERE app_id = app)) AS until \
+         FROM apps WHERE app IS NOT NULL AND cron_expression IS NOT NULL AND next_run IS NOT NULL \
+           AND ($1 IS NULL OR apps.manager = $1) AND owned_since >= $2",
+    )
+    .bind(manager)
+    .bind(since.0)
+    .fetch_all(connection)
+    .await?;
+    Ok(valid(&rows, rows::accounted)?.into_iter().flatten().collect())
 }
 
 pub(super) async fn revision(connection: &mut PgConnection) -> Result<Revision, Fault> {
