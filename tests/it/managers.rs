@@ -411,7 +411,7 @@ fn nothing_runs_twice_and_nothing_is_lost_in_a_storm_of_faults() {
     let (apps, timed) = (names("app", count / 2), names("timed", count - count / 2));
     let common = ["--failover", "exclusive", "--max-failures", "0"];
     for name in &apps {
-        land.add(name, &[&common[..], &["--interval", "0.01"]].concat(), "0.5");
+        land.add(name, &[&common[..], &["--interval", "0.01"]].concat(), "5");
     }
     for name in &timed {
         land.add(name, &[&common[..], &["--cron", "*/2 * * * * *"]].concat(), "0.5");
