@@ -17,6 +17,7 @@ mod logs_afar;
 mod look;
 mod next;
 mod output;
+mod plain;
 mod report;
 mod run_app;
 mod session;

@@ -185,6 +185,7 @@ pub(super) enum Ask {
     Actions,
     Palette,
     Messages,
+    Export,
 }
 
 impl Turn {
