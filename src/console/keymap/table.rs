@@ -5,7 +5,7 @@ use crossterm::event::KeyCode;
 
 use super::Key::{Char, Code, Ctrl};
 use super::{Binding, Common, Intent, Key, Move, Section};
-use crate::console::screen::{Tab, alerts, commands, fleet, history, logs};
+use crate::console::screen::{Tab, alerts, commands, detail, fleet, history, logs};
 use crate::model::CmdName;
 
 const fn bind(
@@ -66,7 +66,7 @@ pub(super) const FLEET: &[Binding] = &[
         Section::Move,
         &[Code(KeyCode::Right), Code(KeyCode::Enter)],
         Intent::Fleet(fleet::Wish::Open),
-        "open; log of an app",
+        "open; detail of an app",
         "",
     ),
     bind(
@@ -80,10 +80,34 @@ pub(super) const FLEET: &[Binding] = &[
     bind(Section::Move, &[Char('-')], Intent::Fleet(fleet::Wish::CloseAll), "close all", ""),
     bind(Section::Move, &[Char('n')], Intent::Fleet(fleet::Wish::NextProblem), "next problem", "next"),
     bind(Section::Move, &[Char('N')], Intent::Fleet(fleet::Wish::PreviousProblem), "problem before", ""),
-    bind(Section::Look, &[Char('l')], Intent::Fleet(fleet::Wish::Log), "log of the app", "log"),
+    bind(Section::Look, &[Char('d')], Intent::Fleet(fleet::Wish::Detail), "all about the app", ""),
+    bind(
+        Section::Look,
+        &[Char('l'), Char('L')],
+        Intent::Fleet(fleet::Wish::Log),
+        "log, merged of several",
+        "log",
+    ),
     bind(Section::Look, &[Char('H')], Intent::Fleet(fleet::Wish::History), "runs", "history"),
     bind(Section::Look, &[Char('A')], Intent::Fleet(fleet::Wish::Audit), "commands for the app", ""),
 ];
+
+pub(super) const DETAIL: &[Binding] = &[
+    bind(Section::Act, &[Char('s')], Intent::Issue(CmdName::Start), "start", "start"),
+    bind(Section::Act, &[Char('x')], Intent::Issue(CmdName::Stop), "stop", "stop"),
+    bind(Section::Act, &[Char('r')], Intent::Issue(CmdName::Restart), "restart", "restart"),
+    bind(Section::Act, &[Char('E')], Intent::Issue(CmdName::Enable), "enable; clears a fatal flag", "enable"),
+    bind(Section::Act, &[Char('D')], Intent::Issue(CmdName::Disable), "disable", "disable"),
+    app(&[Code(KeyCode::Enter)], detail::Wish::Run, "log of the run under the cursor", "log of run"),
+    app(&[Char('l')], detail::Wish::Log, "log", "log"),
+    app(&[Char('H')], detail::Wish::History, "runs as a timeline", "history"),
+    app(&[Char('A')], detail::Wish::Audit, "commands for it", "audit"),
+    app(&[Char('o')], detail::Wish::GoTo, "show it in the fleet", ""),
+];
+
+const fn app(keys: &'static [Key], wish: detail::Wish, help: &'static str, foot: &'static str) -> Binding {
+    bind(Section::Look, keys, Intent::Detail(wish), help, foot)
+}
 
 pub(super) const ALERTS: &[Binding] = &[
     alert(Section::Look, &[Code(KeyCode::Enter)], alerts::Wish::Open, "go to the app", "go to app"),

@@ -1,7 +1,7 @@
 //! The fleet: what is marked and filtered, and where the cursor is.
 
 use super::tree::{Line, Tree};
-use super::{Page, Screen, Turn, commands, history, logs};
+use super::{Page, Screen, Turn, commands, detail, history, logs};
 use crate::console::keymap::Intent;
 use crate::console::request::Request;
 use crate::console::world::World;
@@ -16,6 +16,7 @@ pub(in crate::console) enum Wish {
     CloseAll,
     NextProblem,
     PreviousProblem,
+    Detail,
     Log,
     History,
     Audit,
@@ -55,9 +56,10 @@ impl Table {
         match wish {
             Wish::Open => {
                 if !self.tree.open(&world.fleet) {
-                    return self.log(world);
+                    return self.detail(world);
                 }
             }
+            Wish::Detail => return self.detail(world),
             Wish::Close => self.tree.close(&world.fleet),
             Wish::OpenAll => self.tree.set_all(true, &world.fleet),
             Wish::CloseAll => self.tree.set_all(false, &world.fleet),
@@ -77,6 +79,14 @@ impl Table {
             }
         }
         None
+    }
+
+    fn detail(&self, world: &mut World) -> Option<Turn> {
+        let Some(app) = self.app() else {
+            world.say("choose an app: right opens the group");
+            return None;
+        };
+        Some(Turn::open(Screen::Detail(Box::new(detail::Detail::new(app.clone())))))
     }
 
     fn history(&self, world: &World) -> Option<Turn> {
