@@ -51,5 +51,6 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
         launch: session.launch(),
         running_max: settings.running_max,
         logs_max: settings.logs_max,
+        keeps_logs: matches!(settings.database, Database::Postgres(_)),
     })
 }

@@ -1,4 +1,4 @@
-//! `dcm logs`: the output of an app on this host.
+//! `dcm logs`: the output of an app, from the files of this host or else from the database.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,8 @@ use serde_json::json;
 use super::args::LogsArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on};
-use super::{json, output};
+use super::{json, logs_afar, output};
+use crate::config::Database;
 use crate::model::{AppId, Printable, RunId};
 use crate::process::{LogRecord, LogTail, Stream, logs_of};
 use crate::store::OpenMode;
@@ -18,10 +19,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) fn logs(session: &Session, args: &LogsArgs) -> Result<(), Error> {
     let app = AppId::of(&args.path);
-    if logs_of(&session.settings.state, app).is_empty() {
-        // Either there is no output yet, or no such app.
+    if is_afar(session, args, app)? {
         let store = session.store(OpenMode::Existing)?;
-        block_on(async { Fleet::find(store.as_ref(), &args.path).await.map(drop) })?;
+        return block_on(logs_afar::logs(session, args, app, store.as_ref()));
     }
     loop {
         match newest(session, args, app)? {
@@ -31,6 +31,31 @@ pub(super) fn logs(session: &Session, args: &LogsArgs) -> Result<(), Error> {
                 output::message("no run of it has left any output on this host");
                 return Ok(());
             }
+        }
+    }
+}
+
+/// Whether what is asked for was written on another host.
+fn is_afar(session: &Session, args: &LogsArgs, app: AppId) -> Result<bool, Error> {
+    let here = logs_of(&session.settings.state, app);
+    let is_here = |run: RunId| here.iter().any(|(found, _)| *found == run);
+    let is_shared = matches!(session.settings.database, Database::Postgres(_));
+    if !here.is_empty() && (!is_shared || args.run.is_some_and(is_here)) {
+        return Ok(false);
+    }
+    let found = session
+        .store(OpenMode::Existing)
+        .and_then(|store| block_on(async { Fleet::find(store.as_ref(), &args.path).await }));
+    match found {
+        Ok(row) => {
+            let wanted = args.run.or(row.state.run);
+            Ok(is_shared && wanted.is_some_and(|run| !is_here(run)))
+        }
+        // The files of this host tell something also while the database is away.
+        Err(error) if here.is_empty() => Err(error),
+        Err(error) => {
+            output::message(&format!("{error}; what is on this host:"));
+            Ok(false)
         }
     }
 }
@@ -77,15 +102,15 @@ fn show(session: &Session, args: &LogsArgs, app: AppId, run: RunId, path: &Path)
     }
 }
 
-struct Printer<'a> {
-    session: &'a Session,
-    args: &'a LogsArgs,
-    run: RunId,
+pub(super) struct Printer<'a> {
+    pub(super) session: &'a Session,
+    pub(super) args: &'a LogsArgs,
+    pub(super) run: RunId,
 }
 
 impl Printer<'_> {
     /// `false` when nobody reads any more.
-    fn print(&self, records: &[LogRecord]) -> bool {
+    pub(super) fn print(&self, records: &[LogRecord]) -> bool {
         let mut bytes = Vec::new();
         for record in records {
             self.format(record, &mut bytes);

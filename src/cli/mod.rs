@@ -13,6 +13,7 @@ mod issue;
 mod json;
 mod logging;
 mod logs;
+mod logs_afar;
 mod look;
 mod next;
 mod output;

@@ -11,6 +11,8 @@ pub(super) enum Cmd {
     Redraw,
     /// Stand still until the shell lets this job go on.
     Suspend,
+    /// Give this text to the clipboard of the terminal.
+    Copy(String),
     /// Leave the console.
     Leave(Leave),
 }

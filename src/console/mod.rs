@@ -3,9 +3,12 @@
 //! `update(&mut Model, Msg) -> Option<Cmd>` decides, `view(&Model, &mut Frame)` draws; neither waits
 //! for anything. What takes time is done by the worker, in a thread of its own.
 
+mod batch;
+mod clipboard;
 mod cmd;
 mod dialog;
 pub mod export;
+mod filter;
 mod fleet;
 mod glyphs;
 mod keymap;
@@ -19,7 +22,6 @@ mod rehearsal;
 mod request;
 mod sample;
 mod screen;
-mod sent;
 mod serve;
 mod terminal;
 mod theme;

@@ -17,6 +17,8 @@ pub(super) struct Model {
     pub(super) stack: Stack,
     /// What lies above the screen and has the keys.
     pub(super) dialog: Option<Dialog>,
+    /// `g` was pressed: a digit after it is a saved view.
+    pub(super) is_after_top: bool,
     /// ^c was pressed at this time; pressed again soon, it leaves.
     pub(super) quit_asked: Option<Duration>,
 }
@@ -25,8 +27,8 @@ impl Model {
     pub(super) fn new(identity: Identity, size: (u16, u16), now: Now, filter: &str) -> Self {
         let mut world = World::new(identity, size, now);
         let mut table = Table::default();
-        table.seek(&mut world, filter);
-        Self { world, table, stack: Stack::default(), dialog: None, quit_asked: None }
+        table.set_filter(&mut world, filter);
+        Self { world, table, stack: Stack::default(), dialog: None, is_after_top: false, quit_asked: None }
     }
 
     /// Which screen is shown.

@@ -1,9 +1,11 @@
 //! What happens to the console. Plain data, so that it can be recorded.
 
+use std::time::Duration;
+
 use crossterm::event::KeyEvent;
 
 use super::request::{Answer, LogNews, Ticket};
-use crate::model::{CommandRow, Delta, Now, Timestamp};
+use crate::model::{CommandRow, Delta, ManagerRow, Now, Timestamp};
 
 /// Something that the console must take in.
 #[derive(Debug)]
@@ -26,12 +28,14 @@ pub(super) enum Msg {
     Tick(Now),
     /// Rows changed; read at this time of the database.
     Changes { delta: Delta, read: Timestamp },
-    /// How many managers live.
-    Managers(usize),
+    /// The managers that serve or served the database.
+    Managers(Vec<ManagerRow>),
+    /// An answer of the database took so long.
+    Latency(Duration),
     /// The database does not answer, and why.
     Lost(String),
     /// Commands were entered into the ledger, or not.
-    Submitted(Result<Vec<CommandRow>, String>),
+    Submitted { ticket: Ticket, result: Result<Vec<CommandRow>, String> },
     /// What became of commands so far.
     Verdicts(Vec<CommandRow>),
     /// The answer to the question of a screen.

@@ -208,6 +208,7 @@ fn spawn_worker(
         user: options.user.clone(),
         messages,
         requests,
+        session: uuid::Uuid::new_v4().simple().to_string(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new()

@@ -32,8 +32,7 @@ impl Rehearsal {
             is_attached: false,
             is_read_only: false,
         };
-        let mut model = Model::new(identity, size, now, "");
-        update(&mut model, Msg::Managers(1));
+        let model = Model::new(identity, size, now, "");
         Self { model, theme: look.theme(), screen: Screen::new(look.abilities), bytes: Vec::new() }
     }
 

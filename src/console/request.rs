@@ -10,7 +10,8 @@ use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Request {
     /// Enter commands into the ledger.
-    Submit { name: CmdName, apps: Vec<AppPath> },
+    /// All those of one ticket are one batch.
+    Submit { ticket: Ticket, name: CmdName, apps: Vec<AppId>, note: Option<String> },
     /// Read these logs, and go on with them.
     OpenLog(LogQuery),
     /// The log is not shown any more.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::clipboard;
 use super::cmd::{Cmd, Leave};
 use super::model::Model;
 use super::msg::Msg;
@@ -122,6 +123,7 @@ impl Console {
                 stand_still()?;
                 self.begin_anew(guard)?;
             }
+            Some(Cmd::Copy(text)) => self.writer.send(&mut clipboard::osc52(&text)),
             Some(Cmd::Leave(leave)) => return Ok(Some(leave)),
             // If the worker has ended, the link is shown as lost.
             Some(Cmd::Work(work)) => work.into_iter().for_each(|request| drop(self.requests.send(request))),

@@ -1,14 +1,43 @@
 //! What all screens share: the fleet, the database, the clock, the size of the terminal.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::batch::Batch;
 use super::fleet::Fleet;
 use super::request::Ticket;
-use super::sent::Sent;
-use crate::model::{Now, Timestamp};
+use crate::model::{Delta, Now, Timestamp};
 
 /// How long a remark stays in the footer.
 const REMARK_STAYS: Duration = Duration::from_secs(6);
+
+/// Over so many answers of the database a median is told.
+const LATENCIES: usize = 10;
+
+/// So many remarks can be read again.
+const MESSAGES_MAX: usize = 200;
+
+/// A display that stands still holds back at most so many changed rows.
+pub(super) const HELD_MAX: usize = 50_000;
+
+/// What came while the display stood still.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) deltas: Vec<(Delta, Timestamp)>,
+    pub(super) rows: usize,
+}
+
+/// Views that are there before anybody saved one.
+fn saved_views() -> Vec<(String, String)> {
+    [
+        ("problems", "is:problem flat"),
+        ("running", "is:running sort:eta flat"),
+        ("failed", "exit!=0 sort:last flat"),
+        ("next", "!is:disabled sort:next flat"),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.to_owned()))
+    .into()
+}
 
 /// What all screens share.
 #[derive(Debug)]
@@ -16,11 +45,20 @@ pub(super) struct World {
     pub(super) identity: Identity,
     pub(super) fleet: Fleet,
     pub(super) link: Link,
-    /// How many managers live.
-    pub(super) managers: Option<usize>,
     /// How many alerts are open, where that was asked.
     pub(super) alerts: Option<usize>,
-    pub(super) sent: Option<Sent>,
+    /// Actions that were sent, the latest last.
+    pub(super) batches: Vec<Batch>,
+    /// What was said, for those who want to read it again.
+    pub(super) messages: VecDeque<(Timestamp, String)>,
+    /// Saved views: names and what they show.
+    pub(super) views: Vec<(String, String)>,
+    /// Nothing is sent, only told.
+    pub(super) is_dry: bool,
+    /// Something lies above the screen and has the keys.
+    pub(super) has_dialog: bool,
+    /// The display stands still: what came since.
+    pub(super) held: Option<Held>,
     pub(super) remark: Option<Remark>,
     /// Columns and rows of the terminal.
     pub(super) size: (u16, u16),
@@ -28,6 +66,7 @@ pub(super) struct World {
     /// How far the clock of the database is ahead of ours: ages are told by it.
     pub(super) ahead: chrono::TimeDelta,
     tickets: u64,
+    latencies: [Option<Duration>; LATENCIES],
 }
 
 /// Who looks at what.
@@ -66,14 +105,19 @@ impl World {
             identity,
             fleet: Fleet::default(),
             link: Link::Fresh,
-            managers: None,
             alerts: None,
-            sent: None,
+            batches: Vec::new(),
+            messages: VecDeque::new(),
+            views: saved_views(),
+            is_dry: false,
+            has_dialog: false,
+            held: None,
             remark: None,
             size,
             now,
             ahead: chrono::TimeDelta::zero(),
             tickets: 0,
+            latencies: [None; LATENCIES],
         }
     }
 
@@ -83,7 +127,12 @@ impl World {
     }
 
     pub(super) fn say(&mut self, text: impl Into<String>) {
-        self.remark = Some(Remark { text: text.into(), until: self.now.mono + REMARK_STAYS });
+        let text = text.into();
+        if self.messages.len() == MESSAGES_MAX {
+            self.messages.pop_front();
+        }
+        self.messages.push_back((self.time(), text.clone()));
+        self.remark = Some(Remark { text, until: self.now.mono + REMARK_STAYS });
     }
 
     /// Why nothing can be changed from here now.
@@ -91,7 +140,8 @@ impl World {
         match &self.link {
             _ if self.identity.is_read_only => Some("this console is read-only".to_owned()),
             Link::Lost { why, .. } => Some(format!("actions are off until the database answers: {why}")),
-            Link::Up { .. } | Link::Fresh => None,
+            Link::Fresh => Some("actions are off until the database answers".to_owned()),
+            Link::Up { .. } => None,
         }
     }
 
@@ -104,5 +154,38 @@ impl World {
     /// Rows between header and footer.
     pub(super) fn body(&self) -> usize {
         usize::from(super::view::Places::of(self.size).body_rows())
+    }
+
+    /// Rows of the fleet that are seen at once.
+    pub(super) fn table_rows(&self) -> usize {
+        super::view::Panes::of(self).table_rows()
+    }
+
+    /// Columns of the terminal that the fleet has.
+    pub(super) fn table_width(&self) -> u16 {
+        super::view::Panes::of(self).table.width
+    }
+
+    /// Whether there is room for the detail beside or below the fleet.
+    pub(super) fn has_detail_pane(&self) -> bool {
+        super::view::Panes::of(self).detail.is_some()
+    }
+
+    /// The action that the footer tells of: the latest, until it has been told long enough.
+    pub(super) fn shown_batch(&self) -> Option<&Batch> {
+        self.batches.last()
+    }
+
+    /// An answer of the database took so long.
+    pub(super) fn note_latency(&mut self, took: Duration) {
+        self.latencies.rotate_left(1);
+        self.latencies[LATENCIES - 1] = Some(took);
+    }
+
+    /// The median of the last answers.
+    pub(super) fn latency(&self) -> Option<Duration> {
+        let mut known: Vec<_> = self.latencies.into_iter().flatten().collect();
+        known.sort_unstable();
+        known.get(known.len() / 2).copied()
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn read_all(path: &Path) -> io::Result<Vec<LogRecord>> {
     Ok(split(&bytes))
 }
 
-fn split(bytes: &[u8]) -> Vec<LogRecord> {
+pub(super) fn split(bytes: &[u8]) -> Vec<LogRecord> {
     bytes
         .split_inclusive(|byte| *byte == b'\n')
         .map(|line| LogRecord::parse(line.strip_suffix(b"\n").unwrap_or(line)))

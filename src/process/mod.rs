@@ -11,6 +11,7 @@ mod journal;
 mod launch;
 mod layout;
 mod lines;
+mod log_end;
 mod log_reader;
 mod log_writer;
 mod record;
@@ -37,6 +38,7 @@ use std::process::ExitCode;
 
 pub use launch::LaunchSettings;
 pub use layout::StateDir;
+pub use log_end::{LogEnds, News, log_end};
 pub use log_reader::{LogRecord, LogTail, logs_of};
 pub use log_writer::Stream;
 pub use stop_all::{Stopped, stop_all};

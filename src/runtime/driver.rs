@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::feed::Feed;
 use super::outbox::{Outbox, until};
+use super::tails::Tails;
 use crate::manager::{Event, Identity, Manager, Step};
 use crate::model::{CommandId, Exit, Limits, ManagerRow, Registered, RunId, Snapshot};
 use crate::process::{LaunchSettings, OpenError, Sink, Supervisor, clock, may_live, return_memory};
@@ -39,6 +40,8 @@ pub struct Options {
     pub running_max: Option<u32>,
     /// All logs of apps together take at most so many bytes.
     pub logs_max: u64,
+    /// Whether others read logs from afar: then the database keeps the ends of some.
+    pub keeps_logs: bool,
 }
 
 /// Why a manager could not begin, or ended.
@@ -99,6 +102,7 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     let row = manager_row(&options.name);
     wait_for(&stop, || bury(options.store.as_ref(), &row)).await?;
     wait_for(&stop, || options.store.take_over(row.clone())).await?;
+    let state = options.launch.state.clone();
     let (supervisor, survivors) = Supervisor::open(options.launch, sink)?;
     let supervisor = Arc::new(supervisor);
     let snapshot = wait_for(&stop, || options.store.snapshot()).await?;
@@ -115,7 +119,9 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     let (mut manager, step) = Manager::restore(identity, snapshot, survivors, clock::now());
 
     let (steps, queue) = mpsc::unbounded_channel();
+    let (failures, failed) = mpsc::unbounded_channel();
     let outbox = Outbox {
+        failed: failures,
         store: Arc::clone(&options.store),
         supervisor: Arc::clone(&supervisor),
         steps: queue,
@@ -125,6 +131,10 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     let mut writer = JoinSet::new();
     writer.spawn(outbox.run());
     parts.spawn(feed.run());
+    if options.keeps_logs {
+        let tails = Tails { store: Arc::clone(&options.store), state, name: options.name, failed };
+        parts.spawn(tails.run());
+    }
     parts.spawn(beat(Arc::clone(&options.store), row.clone()));
     parts.spawn(trim(Arc::clone(&supervisor), options.logs_max));
     hand_out(step, &supervisor, &steps);

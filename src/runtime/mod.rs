@@ -4,5 +4,6 @@
 mod driver;
 mod feed;
 mod outbox;
+mod tails;
 
 pub use driver::{Options, RunError, Stop, run};

@@ -30,6 +30,8 @@ pub(super) struct Outbox {
     pub(super) supervisor: Arc<Supervisor>,
     pub(super) steps: UnboundedReceiver<Step>,
     pub(super) events: UnboundedSender<Event>,
+    /// Runs whose failure is written.
+    pub(super) failed: UnboundedSender<(AppId, RunId)>,
 }
 
 /// Steps that are written together.
@@ -74,7 +76,12 @@ impl Outbox {
         let Batch { changes, effects, progress } = batch;
         let progress = progress.into_iter().map(|(run, (app, report))| Change::Progress { app, run, report });
         let changes: Vec<_> = progress.chain(changes).collect();
+        let failed: Vec<_> = changes.iter().filter_map(failed).collect();
         let refused = if changes.is_empty() { Vec::new() } else { self.write(changes).await };
+        for run in failed {
+            // Where nobody keeps the ends of logs, nobody listens.
+            let _ = self.failed.send(run);
+        }
         for effect in effects {
             let is_refused =
                 matches!(&effect, Effect::Start { run, .. } if refused.iter().any(|(other, _)| other == run));
@@ -123,6 +130,13 @@ impl Outbox {
             }
         }
     }
+}
+
+/// The run that a change says has failed.
+fn failed(change: &Change) -> Option<(AppId, RunId)> {
+    let Change::RunClosed { run, app, closing } = change else { return None };
+    matches!(closing.ending.outcome(), "failed" | "crashed" | "timed_out" | "failed_to_start")
+        .then_some((*app, *run))
 }
 
 /// A run whose row cannot be written must not be started.

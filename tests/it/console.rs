@@ -22,7 +22,7 @@ fn a_client_shows_the_fleet_and_starts_and_stops_an_app() {
     terminal.until_text("croatia/fina/companies");
     terminal.press("s");
     fleet.until("croatia/fina/companies", "is started by the key", |row| row.state.pid.is_some());
-    terminal.until_text("START ✓1");
+    terminal.until_text("START croatia/fina/companies: ✓1");
     terminal.press("l");
     terminal.until_text("hello from the app");
     terminal.press("\x1b");
@@ -32,7 +32,7 @@ fn a_client_shows_the_fleet_and_starts_and_stops_an_app() {
     fleet.until("croatia/fina/companies", "is stopped by the key", |row| {
         row.state.status == RunStatus::Stopped
     });
-    terminal.until_text("STOP ✓1");
+    terminal.until_text("STOP croatia/fina/companies: ✓1");
     let source = fleet.query("SELECT DISTINCT cmd_source FROM commands");
     assert_eq!(format!("{source:?}"), "[[Text(\"console\")]]");
     terminal.press("?");

@@ -108,7 +108,7 @@ fn the_demo_on_a_terminal_leaves_nothing_behind() {
     });
     assert!(is_alive(server.state.pid.unwrap()));
     terminal.press("q");
-    terminal.answer("quit", "s", |screen| screen.contains("the demo is over"));
+    terminal.answer("leave?", "s", |screen| screen.contains("the demo is over"));
     assert_eq!(terminal.code(), 0);
     assert!(!folder.exists());
     until_gone(server.state.pid.unwrap());

@@ -23,6 +23,7 @@ mod made_up;
 mod postgres;
 mod postgres_cuts;
 mod postgres_faults;
+mod postgres_logs;
 mod postgres_roles;
 mod proxy;
 mod run_app;

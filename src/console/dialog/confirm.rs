@@ -1,87 +1,246 @@
 //! The question before a command: who is meant, what will happen, and how much it takes to say yes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::console::fleet::{Condition, Fleet, Row};
-use crate::console::screen::tree::Line;
-use crate::model::{AppPath, CmdFlag, CmdName};
+use chrono::TimeDelta;
+
+use super::field::Field;
+use crate::console::batch::{Order, Pace};
+use crate::console::fleet::{Condition, Row, is_live};
+use crate::console::world::World;
+use crate::model::{AppId, CmdName};
 
 /// More apps than this need their number to be typed.
 const TYPED_FROM: usize = 10;
 
+/// What somebody else did so lately is told before it is overruled.
+const LATELY: TimeDelta = TimeDelta::seconds(10);
+
+/// At most so many of these are told.
+const OTHERS_MAX: usize = 2;
+
+/// A share of failures at which the rest is not sent, and those to choose from.
+const STOP_AT: u8 = 20;
+pub(in crate::console) const STOPS: [Option<u8>; 4] = [Some(STOP_AT), Some(50), None, Some(0)];
+
 /// Who is meant, by what will happen to them. The apps are those of the moment in which the key was
 /// pressed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(in crate::console) struct Confirm {
     pub(in crate::console) name: CmdName,
-    /// As the line is called.
+    /// As the action is called.
+    pub(in crate::console) verb: String,
+    /// As the apps are called together.
     pub(in crate::console) what: String,
     /// They get the command.
-    pub(in crate::console) sent: Vec<AppPath>,
+    pub(in crate::console) sent: Vec<AppId>,
+    /// How many of them run.
+    pub(in crate::console) running: usize,
+    pub(in crate::console) protected: usize,
     /// It would change nothing for them.
     pub(in crate::console) without_effect: usize,
+    /// Their manager gives no sign of life: how many, and for how long.
+    pub(in crate::console) unreachable: BTreeMap<String, (usize, Option<TimeDelta>)>,
     /// A command for them is under way already.
     pub(in crate::console) pending: usize,
+    /// What others did to them a moment ago.
+    pub(in crate::console) others: Vec<String>,
     pub(in crate::console) asks_for: Consent,
-    pub(in crate::console) typed: String,
+    pub(in crate::console) typed: Field,
+    pub(in crate::console) reason: Field,
+    pub(in crate::console) pace: Pace,
+    pub(in crate::console) stop_at: Option<u8>,
+    pub(in crate::console) focus: Part,
     pub(in crate::console) opened: Duration,
 }
 
 /// What it takes to say yes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::console) enum Consent {
     Nothing,
     Yes,
+    /// The number of commands must be typed.
     Number,
+}
+
+/// What of the question has the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::console) enum Part {
+    Number,
+    Cancel,
+    Yes,
+    Pace,
+    Stop,
+    Reason,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(in crate::console) struct Wanted {
+    pub(in crate::console) name: CmdName,
+    pub(in crate::console) verb: String,
+    pub(in crate::console) apps: Vec<AppId>,
+    pub(in crate::console) what: String,
+    /// They were chosen as a group or parent, not one by one.
+    pub(in crate::console) is_group: bool,
 }
 
 impl Confirm {
     /// Finds out who is meant.
-    pub(in crate::console) fn new(name: CmdName, line: &Line, fleet: &Fleet, now: Duration) -> Self {
+    pub(in crate::console) fn new(wanted: Wanted, world: &World) -> Self {
+        let Wanted { name, verb, apps, what, is_group } = wanted;
         let mut confirm = Self {
             name,
-            what: line.name(),
+            verb,
+            what,
             sent: Vec::new(),
+            running: 0,
+            protected: 0,
             without_effect: 0,
+            unreachable: BTreeMap::new(),
             pending: 0,
+            others: Vec::new(),
             asks_for: Consent::Nothing,
-            typed: String::new(),
-            opened: now,
+            typed: Field::default(),
+            reason: Field::default(),
+            pace: Pace::default(),
+            stop_at: Some(STOP_AT),
+            focus: Part::Cancel,
+            opened: world.now.mono,
         };
-        for row in fleet.rows().filter(|row| line.holds(&row.path)) {
-            if row.command.is_some_and(|(_, flag)| flag == CmdFlag::Pending) && !matches!(line, Line::App(_))
-            {
-                confirm.pending += 1;
-            } else if has_effect(name, row) {
-                confirm.sent.push(row.path.clone());
-            } else {
-                confirm.without_effect += 1;
-            }
+        let is_single = apps.len() == 1;
+        for row in apps.iter().filter_map(|id| world.fleet.by_id(*id)) {
+            confirm.sort_in(row, is_single, world);
         }
-        let is_harmless = matches!(name, CmdName::Start | CmdName::Enable);
-        confirm.asks_for = match (confirm.sent.len(), line) {
-            (0..=1, Line::App(_)) if is_harmless => Consent::Nothing,
-            (0..=TYPED_FROM, _) => Consent::Yes,
+        let is_harmless = matches!(name, CmdName::Start | CmdName::Enable) && confirm.verb == name.word();
+        confirm.asks_for = match confirm.sent.len() {
+            _ if is_group || confirm.protected > 0 => Consent::Number,
+            0..=1 if is_harmless => Consent::Nothing,
+            0..=TYPED_FROM => Consent::Yes,
             _ => Consent::Number,
         };
+        if confirm.asks_for == Consent::Number {
+            confirm.focus = Part::Number;
+        }
         confirm
+    }
+
+    fn sort_in(&mut self, row: &Row, is_single: bool, world: &World) {
+        let now = world.time();
+        let lost = row
+            .manager
+            .as_deref()
+            .filter(|_| row.is_running() && !world.fleet.managers.is_empty())
+            .filter(|name| !world.fleet.manager(name).is_some_and(|manager| is_live(manager, now)));
+        if let Some(name) = lost {
+            let age = world.fleet.manager(name).map(|manager| now - manager.heartbeat);
+            self.unreachable.entry(name.to_owned()).or_insert((0, age)).0 += 1;
+        } else if row.is_pending() && !is_single {
+            self.pending += 1;
+        } else if has_effect(self.name, row) {
+            self.sent.push(row.id);
+            self.running += usize::from(row.is_running());
+            self.protected += usize::from(row.protected);
+            self.tell_others(row, world);
+        } else {
+            self.without_effect += 1;
+        }
+    }
+
+    fn tell_others(&mut self, row: &Row, world: &World) {
+        let Some(command) = row.command.as_deref() else { return };
+        let (Some(by), Some(time)) = (&command.by, command.time) else { return };
+        let age = world.time() - time;
+        if *by != world.identity.user && age < LATELY && self.others.len() < OTHERS_MAX {
+            let seconds = age.num_seconds().max(0);
+            self.others.push(format!("{by} sent {} {seconds} s ago to {}", command.name, row.path));
+        }
+    }
+
+    /// What can have the keys, in its order.
+    pub(in crate::console) fn parts(&self) -> Vec<Part> {
+        let mut parts = match self.asks_for {
+            Consent::Number => vec![Part::Number],
+            Consent::Yes | Consent::Nothing => vec![Part::Cancel, Part::Yes],
+        };
+        if self.sent.len() > 1 {
+            parts.extend([Part::Pace, Part::Stop]);
+        }
+        parts.push(Part::Reason);
+        parts
+    }
+
+    pub(in crate::console) fn move_focus(&mut self, is_back: bool) {
+        let parts = self.parts();
+        let at = parts.iter().position(|part| *part == self.focus).unwrap_or(0);
+        let step = if is_back { parts.len() - 1 } else { 1 };
+        self.focus = parts[(at + step) % parts.len()];
+    }
+
+    /// The next choice of the pace or the limit of failures.
+    pub(in crate::console) fn turn(&mut self, is_back: bool) {
+        fn next<T: Copy + PartialEq>(all: &[T], now: T, is_back: bool) -> T {
+            let at = all.iter().position(|one| *one == now).unwrap_or(0);
+            all[(at + if is_back { all.len() - 1 } else { 1 }) % all.len()]
+        }
+        match self.focus {
+            Part::Pace => self.pace = next(&Pace::ALL, self.pace, is_back),
+            Part::Stop => self.stop_at = next(&STOPS, self.stop_at, is_back),
+            Part::Number | Part::Cancel | Part::Yes | Part::Reason => {}
+        }
+    }
+
+    /// What was pasted goes to what is being typed.
+    pub(in crate::console) fn paste(&mut self, text: &str) {
+        if self.focus == Part::Reason {
+            self.reason.paste(text);
+        }
     }
 
     /// Whether the number that was typed is the right one.
     pub(in crate::console) fn is_typed(&self) -> bool {
-        self.typed == self.sent.len().to_string()
+        self.typed.text() == self.sent.len().to_string()
+    }
+
+    /// What is to be sent, now that it is agreed to.
+    pub(in crate::console) fn order(&self) -> Order {
+        let note = self.reason.text().trim().to_owned();
+        Order {
+            name: self.name,
+            apps: self.sent.clone(),
+            what: self.what.clone(),
+            note: (!note.is_empty()).then_some(note),
+            pace: self.pace,
+            stop_at: self.stop_at,
+        }
     }
 }
 
-fn has_effect(name: CmdName, row: &Row) -> bool {
-    let is_running = row.condition == Condition::Running;
+/// Whether a command would change anything.
+pub(in crate::console) fn has_effect(name: CmdName, row: &Row) -> bool {
     let is_barred = row.disabled || row.fatal.is_some();
     match name {
-        CmdName::Start => !is_running && !is_barred,
+        CmdName::Start => !row.is_running() && !is_barred,
         CmdName::Restart => !is_barred,
         // On an idle app it keeps the schedule away.
         CmdName::Stop => row.condition != Condition::Stopped,
         CmdName::Enable => is_barred || row.condition == Condition::Stopped,
         CmdName::Disable => !row.disabled,
     }
+}
+
+/// Why a command would change nothing for this app.
+pub(in crate::console) fn why_not(name: CmdName, row: &Row) -> Option<&'static str> {
+    if has_effect(name, row) {
+        return None;
+    }
+    Some(match name {
+        CmdName::Start if row.is_running() => "it runs already",
+        CmdName::Start | CmdName::Restart if row.fatal.is_some() => "it is fatal: enable clears that",
+        CmdName::Start | CmdName::Restart => "it is disabled: enable first",
+        CmdName::Stop => "it is stopped already",
+        CmdName::Enable => "it is enabled already",
+        CmdName::Disable => "it is disabled already",
+    })
 }

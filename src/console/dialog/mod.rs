@@ -3,12 +3,15 @@
 pub(super) mod confirm;
 pub(super) mod field;
 pub(super) mod help;
+pub(super) mod menu;
+pub(super) mod palette;
 
 use std::time::Duration;
 
 use confirm::Confirm;
 use field::Field;
 use help::Help;
+use menu::Menu;
 
 /// Keys that come this soon after a question were meant for what was there before.
 pub(super) const DEAF: Duration = Duration::from_millis(300);
@@ -21,7 +24,8 @@ pub(super) enum Dialog {
         field: Field,
         before: String,
     },
-    Confirm(Confirm),
+    Confirm(Box<Confirm>),
+    Menu(Box<Menu>),
     /// How to leave an attached console.
     Leave {
         opened: Duration,

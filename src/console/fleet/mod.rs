@@ -1,227 +1,307 @@
 //! What the console knows of the apps: a row each, and the sums of groups and parents.
 
-use std::collections::BTreeMap;
+pub(super) mod meter;
+pub(super) mod pulse;
+pub(super) mod row;
+pub(super) mod sums;
 
-use crate::model::{
-    AppId, AppPath, AppRow, CmdFlag, CmdName, Delta, FatalFlag, FaultyRow, Part, Registered, Revision,
-    RunStatus, Timestamp,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// An app as it is shown: what the screens need and nothing else.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::console) struct Row {
-    pub(in crate::console) id: AppId,
-    pub(in crate::console) path: AppPath,
-    pub(in crate::console) condition: Condition,
-    pub(in crate::console) disabled: bool,
-    pub(in crate::console) fatal: Option<(FatalFlag, Box<str>)>,
-    pub(in crate::console) stopped_by: Option<Box<str>>,
-    pub(in crate::console) waiting_for: Option<Box<str>>,
-    pub(in crate::console) task_size: Option<u64>,
-    pub(in crate::console) percent: Option<u8>,
-    pub(in crate::console) solved: u64,
-    pub(in crate::console) failed: u64,
-    pub(in crate::console) eta: Option<Timestamp>,
-    pub(in crate::console) next_run: Option<Timestamp>,
-    pub(in crate::console) last_run: Option<Timestamp>,
-    pub(in crate::console) pid: Option<u32>,
-    pub(in crate::console) command: Option<(CmdName, CmdFlag)>,
-    pub(in crate::console) message: Option<Box<str>>,
-    /// Under which manager it runs or ran last.
-    pub(in crate::console) manager: Option<Box<str>>,
-}
+use chrono::TimeDelta;
 
-/// What an app is doing, in the order of how much it needs a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::console) enum Condition {
-    Idle,
-    Running,
-    Waiting,
-    Stopped,
-    Fatal,
-}
+pub(super) use pulse::Eta;
+pub(super) use row::{Condition, Row, Trouble};
+pub(super) use sums::Sums;
 
-impl Row {
-    fn new(row: AppRow) -> Self {
-        let AppRow { app, next_run, state, progress, command, .. } = row;
-        let condition = match (state.status, state.fatal.is_some(), state.waiting_for.is_some()) {
-            (RunStatus::Running, ..) => Condition::Running,
-            (_, true, _) => Condition::Fatal,
-            (_, _, true) => Condition::Waiting,
-            (RunStatus::Stopped, ..) => Condition::Stopped,
-            (RunStatus::NotRunning, ..) => Condition::Idle,
-        };
-        Self {
-            id: app.id,
-            path: app.path,
-            condition,
-            disabled: app.disabled,
-            fatal: state.fatal.map(|fatal| (fatal.flag, fatal.message.into())),
-            stopped_by: state.stopped_by.map(Into::into),
-            waiting_for: state.waiting_for.map(Into::into),
-            task_size: progress.task_size,
-            percent: progress.percent,
-            solved: progress.solved,
-            failed: progress.failed,
-            eta: progress.eta,
-            next_run,
-            last_run: state.last_run,
-            pid: state.pid,
-            command: command.map(|command| (command.name, command.flag)),
-            message: progress.message.map(Into::into),
-            manager: state.manager.map(Into::into),
-        }
-    }
+use crate::model::{AppId, AppPath, AppRow, Delta, FaultyRow, ManagerRow, Part, Registered, Timestamp};
+use meter::Meter;
+use pulse::Pulse;
+use sums::Extremes;
 
-    /// Whether a person is needed.
-    pub(in crate::console) fn needs_somebody(&self) -> bool {
-        self.fatal.is_some()
-    }
-}
-
-/// The sums of a group, a parent, or of all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::console) struct Sums {
-    pub(in crate::console) apps: usize,
-    pub(in crate::console) running: usize,
-    pub(in crate::console) idle: usize,
-    pub(in crate::console) stopped: usize,
-    pub(in crate::console) waiting: usize,
-    pub(in crate::console) disabled: usize,
-    pub(in crate::console) fatal: usize,
-    /// Over running apps that know their size.
-    pub(in crate::console) solved: u64,
-    pub(in crate::console) task_size: u64,
-    pub(in crate::console) failed: u64,
-    /// The latest of the running apps.
-    pub(in crate::console) eta: Option<Timestamp>,
-    /// The earliest.
-    pub(in crate::console) next_run: Option<Timestamp>,
-    /// The latest.
-    pub(in crate::console) last_run: Option<Timestamp>,
-}
-
-impl Sums {
-    fn add(&mut self, row: &Row) {
-        self.apps += 1;
-        self.disabled += usize::from(row.disabled);
-        self.fatal += usize::from(row.fatal.is_some());
-        match row.condition {
-            Condition::Running => self.running += 1,
-            Condition::Idle => self.idle += 1,
-            Condition::Stopped => self.stopped += 1,
-            Condition::Waiting => self.waiting += 1,
-            Condition::Fatal => {}
-        }
-        if row.condition == Condition::Running {
-            if let Some(size) = row.task_size {
-                self.task_size = self.task_size.saturating_add(size);
-                self.solved = self.solved.saturating_add(row.solved);
-            }
-            self.eta = self.eta.max(row.eta);
-        }
-        self.failed = self.failed.saturating_add(row.failed);
-        if !row.disabled && row.fatal.is_none() {
-            self.next_run = [self.next_run, row.next_run].into_iter().flatten().min();
-        }
-        self.last_run = self.last_run.max(row.last_run);
-    }
-
-    /// Of the running apps that know their size.
-    pub(in crate::console) fn percent(&self) -> Option<u8> {
-        let percent = u128::from(self.solved) * 100 / u128::from(self.task_size.max(1));
-        (self.task_size > 0).then(|| u8::try_from(percent.min(100)).unwrap_or(100))
-    }
-}
+/// A manager whose heartbeat is older does not live: three beats.
+pub(super) const HEARTBEAT_MAX: TimeDelta = TimeDelta::seconds(15);
 
 /// All apps, and the sums over them.
 #[derive(Debug, Default)]
-pub(in crate::console) struct Fleet {
-    rows: BTreeMap<AppPath, Row>,
-    paths: BTreeMap<AppId, AppPath>,
+pub(super) struct Fleet {
+    /// By slot. A slot stays with its app until that is gone.
+    rows: Vec<Option<Row>>,
+    free: Vec<u32>,
+    slots: BTreeMap<AppId, u32>,
+    /// By group, parent and name.
+    order: BTreeMap<AppPath, u32>,
     set_aside: BTreeMap<i64, FaultyRow>,
-    pub(in crate::console) revision: Revision,
-    pub(in crate::console) total: Sums,
+    pub(super) total: Sums,
     groups: BTreeMap<Part, Sums>,
     parents: BTreeMap<(Part, Part), Sums>,
+    /// Groups and parents whose extremes are to be made anew.
+    dirty: BTreeSet<(Part, Option<Part>)>,
+    pub(super) managers: Vec<ManagerRow>,
+    pub(super) meter: Meter,
+    texts: BTreeSet<Arc<str>>,
+    parts: BTreeSet<Part>,
+}
+
+/// What a delta did to the fleet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Apps came or went, or changed so that they may stand elsewhere or be filtered otherwise.
+    pub(super) is_reshaped: bool,
+    /// Apps that are in trouble now and were not before.
+    pub(super) new_troubles: usize,
 }
 
 impl Fleet {
-    /// Takes in what changed. Gives back whether apps came, went or changed their condition, so
-    /// that other rows may be shown.
-    pub(in crate::console) fn apply(&mut self, delta: Delta) -> bool {
-        self.revision = delta.revision;
-        let mut reshaped = false;
+    /// Takes in what changed, as it was read at this time.
+    pub(super) fn apply(&mut self, delta: Delta, read: Timestamp) -> Change {
+        let mut change = Change::default();
         for app in delta.removed {
-            if let Some(path) = self.paths.remove(&app) {
-                reshaped |= self.rows.remove(&path).is_some();
-            }
+            change.is_reshaped |= self.remove(app);
         }
         for row in delta.rows {
             match row {
                 Registered::App(row) => {
                     self.set_aside.remove(&row.row);
-                    let row = Row::new(*row);
-                    self.paths.insert(row.id, row.path.clone());
-                    let shape = |row: &Row| (row.condition, row.disabled, row.fatal.is_some());
-                    let after = shape(&row);
-                    let before = self.rows.insert(row.path.clone(), row);
-                    reshaped |= before.is_none_or(|before| shape(&before) != after);
+                    self.put(*row, read, &mut change);
                 }
                 Registered::Faulty(row) => {
-                    if let Some(path) = row.id.and_then(|id| self.paths.remove(&id)) {
-                        reshaped |= self.rows.remove(&path).is_some();
-                    }
+                    change.is_reshaped |= row.id.is_some_and(|id| self.remove(id));
                     self.set_aside.insert(row.row, row);
                 }
             }
         }
-        self.add_up();
-        reshaped
+        self.settle();
+        change
     }
 
-    /// From scratch: 10,000 rows take a tenth of a millisecond, and there is no difference to be
-    /// forgotten.
-    fn add_up(&mut self) {
-        self.total = Sums::default();
-        self.groups.clear();
-        self.parents.clear();
-        for row in self.rows.values() {
-            self.total.add(row);
-            if let Some(sums) = self.groups.get_mut(&row.path.group) {
-                sums.add(row);
-            } else {
-                self.groups.entry(row.path.group.clone()).or_default().add(row);
+    fn put(&mut self, row: AppRow, read: Timestamp, change: &mut Change) {
+        let path = self.interned(&row.app.path);
+        let manager = row.state.manager.as_deref().map(|name| self.text(name));
+        let mut row = Row::new(row, path, manager);
+        let before = self.slots.get(&row.id).copied();
+        let slot = before.unwrap_or_else(|| self.new_slot(row.id));
+        let old = self.rows[slot as usize].take();
+        row.pulse = match &old {
+            Some(old) => {
+                self.meter.saw(old, &row);
+                Pulse::next(old, &row, read)
             }
-            let parent = (row.path.group.clone(), row.path.parent.clone());
-            self.parents.entry(parent).or_default().add(row);
+            None => Pulse::first(&row, read),
+        };
+        row.trouble = row.judge(read, self.is_seen(&row, read));
+        let is_new_trouble = row.trouble.is_some() && old.as_ref().is_none_or(|old| old.trouble.is_none());
+        change.new_troubles += usize::from(is_new_trouble);
+        let shape = |row: &Row| (row.condition, row.disabled, row.trouble, row.is_pending());
+        change.is_reshaped |=
+            old.as_ref().is_none_or(|old| old.path != row.path || shape(old) != shape(&row));
+        if let Some(old) = &old {
+            self.take_off(old);
+            if old.path != row.path {
+                self.order.remove(&old.path);
+            }
+        }
+        self.order.insert(row.path.clone(), slot);
+        self.put_on(&row);
+        self.rows[slot as usize] = Some(row);
+    }
+
+    fn new_slot(&mut self, id: AppId) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.rows.push(None);
+            u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.slots.insert(id, slot);
+        slot
+    }
+
+    fn remove(&mut self, app: AppId) -> bool {
+        let Some(slot) = self.slots.remove(&app) else { return false };
+        let Some(old) = self.rows[slot as usize].take() else { return false };
+        self.free.push(slot);
+        self.order.remove(&old.path);
+        self.take_off(&old);
+        true
+    }
+
+    fn put_on(&mut self, row: &Row) {
+        self.total.add(row);
+        self.groups.entry(row.path.group.clone()).or_default().add(row);
+        self.parents.entry((row.path.group.clone(), row.path.parent.clone())).or_default().add(row);
+    }
+
+    fn take_off(&mut self, row: &Row) {
+        let (group, parent) = (row.path.group.clone(), row.path.parent.clone());
+        // Nobody shows the extremes of all.
+        self.total.take_off(row);
+        if let Some(sums) = self.groups.get_mut(&group) {
+            if sums.take_off(row) {
+                self.dirty.insert((group.clone(), None));
+            }
+            if sums.apps == 0 {
+                self.groups.remove(&group);
+            }
+        }
+        let key = (group, parent);
+        if let Some(sums) = self.parents.get_mut(&key) {
+            if sums.take_off(row) {
+                self.dirty.insert((key.0.clone(), Some(key.1.clone())));
+            }
+            if sums.apps == 0 {
+                self.parents.remove(&key);
+            }
         }
     }
 
-    /// All apps, by group, parent and name.
-    pub(in crate::console) fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.rows.values()
+    /// Makes the extremes of what has changed anew.
+    fn settle(&mut self) {
+        for (group, parent) in std::mem::take(&mut self.dirty) {
+            let rows = self.rows_below(&group, parent.as_ref());
+            let extremes = Extremes::over(rows);
+            let sums = match parent {
+                None => self.groups.get_mut(&group),
+                Some(parent) => self.parents.get_mut(&(group, parent)),
+            };
+            if let Some(sums) = sums {
+                sums.extremes = extremes;
+            }
+        }
     }
 
-    pub(in crate::console) fn get(&self, path: &AppPath) -> Option<&Row> {
-        self.rows.get(path)
+    /// Concludes anew what is wrong with each app, since that depends on the time. Gives back how
+    /// many fared otherwise before.
+    pub(super) fn judge(&mut self, now: Timestamp) -> usize {
+        let mut changed = Vec::new();
+        for (slot, row) in self.rows.iter().enumerate() {
+            if let Some(row) = row {
+                let trouble = row.judge(now, self.is_seen(row, now));
+                if trouble != row.trouble {
+                    changed.push((slot, trouble));
+                }
+            }
+        }
+        let count = changed.len();
+        for (slot, trouble) in changed {
+            if let Some(mut row) = self.rows[slot].take() {
+                self.take_off(&row);
+                row.trouble = trouble;
+                self.put_on(&row);
+                self.rows[slot] = Some(row);
+            }
+        }
+        self.settle();
+        self.meter.turn(now);
+        count
+    }
+
+    /// Whether the manager of an app lives, as far as one is needed to know how the app is.
+    fn is_seen(&self, row: &Row, now: Timestamp) -> bool {
+        let Some(name) = row.manager.as_deref().filter(|_| !self.managers.is_empty()) else { return true };
+        self.manager(name).is_some_and(|manager| is_live(manager, now))
+    }
+
+    pub(super) fn manager(&self, name: &str) -> Option<&ManagerRow> {
+        self.managers.iter().find(|manager| manager.name == name)
+    }
+
+    /// How many managers live.
+    pub(super) fn live_managers(&self, now: Timestamp) -> usize {
+        self.managers.iter().filter(|manager| is_live(manager, now)).count()
+    }
+
+    /// All apps, by group, parent and name.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.slots_in_order().filter_map(|slot| self.row(slot))
+    }
+
+    /// Their slots.
+    pub(super) fn slots_in_order(&self) -> impl Iterator<Item = u32> {
+        self.order.values().copied()
+    }
+
+    fn rows_below<'a>(&'a self, group: &Part, parent: Option<&'a Part>) -> impl Iterator<Item = &'a Row> {
+        let group = group.clone();
+        let from = AppPath { group: group.clone(), parent: lowest(), name: lowest() };
+        self.order
+            .range(from..)
+            .take_while(move |(path, _)| path.group == group)
+            .filter(move |(path, _)| parent.is_none_or(|parent| path.parent == *parent))
+            .filter_map(|(_, slot)| self.row(*slot))
+    }
+
+    pub(super) fn row(&self, slot: u32) -> Option<&Row> {
+        self.rows.get(slot as usize)?.as_ref()
+    }
+
+    pub(super) fn slot_of(&self, id: AppId) -> Option<u32> {
+        self.slots.get(&id).copied()
+    }
+
+    pub(super) fn by_id(&self, id: AppId) -> Option<&Row> {
+        self.row(self.slot_of(id)?)
+    }
+
+    pub(super) fn get(&self, path: &AppPath) -> Option<&Row> {
+        self.row(*self.order.get(path)?)
     }
 
     /// The path of an app that is registered.
-    pub(in crate::console) fn path_of(&self, id: AppId) -> Option<&AppPath> {
-        self.paths.get(&id)
+    pub(super) fn path_of(&self, id: AppId) -> Option<&AppPath> {
+        self.by_id(id).map(|row| &row.path)
     }
 
-    pub(in crate::console) fn group(&self, group: &Part) -> Option<&Sums> {
+    pub(super) fn group(&self, group: &Part) -> Option<&Sums> {
         self.groups.get(group)
     }
 
-    pub(in crate::console) fn parent(&self, group: &Part, parent: &Part) -> Option<&Sums> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = &Part> {
+        self.groups.keys()
+    }
+
+    pub(super) fn parent(&self, group: &Part, parent: &Part) -> Option<&Sums> {
         self.parents.get(&(group.clone(), parent.clone()))
     }
 
+    pub(super) fn parents(&self) -> impl Iterator<Item = &(Part, Part)> {
+        self.parents.keys()
+    }
+
     /// Rows that cannot be obeyed.
-    pub(in crate::console) fn set_aside(&self) -> impl Iterator<Item = &FaultyRow> {
+    pub(super) fn set_aside(&self) -> impl Iterator<Item = &FaultyRow> {
         self.set_aside.values()
     }
+
+    /// The same path, with groups and parents that share their text.
+    fn interned(&mut self, path: &AppPath) -> AppPath {
+        let mut part = |part: &Part| match self.parts.get(part) {
+            Some(known) => known.clone(),
+            None => {
+                self.parts.insert(part.clone());
+                part.clone()
+            }
+        };
+        AppPath { group: part(&path.group), parent: part(&path.parent), name: path.name.clone() }
+    }
+
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
+        }
+        let text: Arc<str> = text.into();
+        self.texts.insert(Arc::clone(&text));
+        text
+    }
 }
+
+/// The first of all parts in order: what sorts before a digit cannot begin one.
+fn lowest() -> Part {
+    Part::new("0").expect("a digit is a valid part")
+}
+
+/// Whether a manager gave a sign of life lately.
+pub(super) fn is_live(manager: &ManagerRow, now: Timestamp) -> bool {
+    manager.stopped.is_none() && now - manager.heartbeat < HEARTBEAT_MAX
+}
+
+#[cfg(test)]
+mod tests;

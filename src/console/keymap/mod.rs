@@ -38,6 +38,15 @@ pub(super) enum Common {
     Redraw,
     Suspend,
     ReadAgain,
+    Palette,
+    /// What was said lately.
+    Messages,
+    /// The display stands still.
+    Pause,
+    /// Nothing is sent, only told.
+    DryRun,
+    /// The last ENABLE or DISABLE.
+    Undo,
     /// Type what is looked for.
     Find,
     Go(Tab),
@@ -156,12 +165,20 @@ impl Binding {
 
     /// Whether it changes anything but the view.
     pub(super) const fn is_action(&self) -> bool {
-        matches!(
+        matches!(self.section, Section::Act)
+            && !matches!(self.intent, Intent::Fleet(fleet::Wish::Actions) | Intent::Common(Common::DryRun))
+    }
+
+    /// Whether the palette offers it: not the moves, and not what only leads back.
+    pub(super) const fn is_in_palette(&self) -> bool {
+        !matches!(
             self.intent,
-            Intent::Issue(_)
-                | Intent::Alerts(alerts::Wish::Acknowledge | alerts::Wish::Mute)
-                | Intent::Commands(commands::Wish::RetryFailed | commands::Wish::Undo)
+            Intent::Move(_) | Intent::Common(Common::Back | Common::Quit | Common::Palette | Common::Suspend)
         )
+    }
+
+    pub(super) const fn intent(&self) -> Intent {
+        self.intent
     }
 
     pub(super) const fn section(&self) -> Section {

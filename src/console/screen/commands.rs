@@ -90,7 +90,7 @@ impl Commands {
                     world.say("none of these commands was refused");
                     return None;
                 }
-                return Some(Turn::Issue(batch.name, apps));
+                return Some(Turn::issue(batch.name, &apps));
             }
             Wish::Undo => {
                 let batch = self.batches.current()?;
@@ -104,7 +104,7 @@ impl Commands {
                     world.say("none of these commands was executed");
                     return None;
                 }
-                return Some(Turn::Issue(opposite, apps));
+                return Some(Turn::issue(opposite, &apps));
             }
         }
         None

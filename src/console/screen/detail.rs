@@ -102,7 +102,7 @@ impl Page for Detail {
                 self.runs.go(way, 4);
                 None
             }
-            Intent::Issue(name) => Some(Turn::Issue(name, vec![self.path.clone()])),
+            Intent::Issue(name) => Some(Turn::issue(name, std::slice::from_ref(&self.path))),
             Intent::Detail(wish) => self.wish(world, wish),
             _ => None,
         }

@@ -42,6 +42,11 @@ impl<T> List<T> {
         self.ticket.is_none() && world.now.mono >= self.asked + FRESH
     }
 
+    /// Whether an answer is waited for.
+    pub(in crate::console) fn is_waiting(&self) -> bool {
+        self.ticket.is_some()
+    }
+
     /// What is shown has changed: it is asked for again at the next occasion.
     pub(in crate::console) fn expire(&mut self) {
         self.ticket = None;

@@ -12,12 +12,11 @@ mod list;
 pub(super) mod logs;
 pub(super) mod managers;
 mod stack;
-pub(super) mod tree;
 
 use super::keymap::Intent;
 use super::request::{Answer, Request, Ticket};
 use super::world::World;
-use crate::model::{AppPath, CmdName};
+use crate::model::{AppId, AppPath, CmdName};
 
 pub(super) use list::List;
 pub(super) use stack::Stack;
@@ -176,11 +175,37 @@ pub(super) enum Turn {
     Open(Box<Screen>),
     /// To the fleet, with the cursor on this app.
     GoTo(AppPath),
-    /// A command for these apps; it is asked about first, as its weight demands.
-    Issue(CmdName, Vec<AppPath>),
+    /// A command for these apps, which are called so together; it is asked about first, as its weight
+    /// demands.
+    Issue(CmdName, Vec<AppId>, String),
+    /// ENABLE, for what it does to a fatal flag.
+    ClearFatal(Vec<AppId>, String),
+    /// For the clipboard of the terminal.
+    Copy(String),
+    /// A menu.
+    Ask(Ask),
+}
+
+/// A menu that is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    Sort,
+    Columns,
+    Actions,
+    Palette,
+    Messages,
 }
 
 impl Turn {
+    /// A command for these apps, which are called by their name or number.
+    pub(super) fn issue(name: CmdName, apps: &[AppPath]) -> Self {
+        let what = match apps {
+            [one] => one.to_string(),
+            _ => format!("{} apps", apps.len()),
+        };
+        Self::Issue(name, apps.iter().map(AppId::of).collect(), what)
+    }
+
     pub(super) fn open(screen: Screen) -> Self {
         Self::Open(Box::new(screen))
     }

@@ -5,41 +5,133 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::widgets::{Block, Clear, Widget as _};
 
-use super::text::put;
-use crate::console::dialog::confirm::{Confirm, Consent};
+use super::text::{put, span};
+use crate::console::batch::Pace;
+use crate::console::dialog::confirm::{Confirm, Consent, Part};
+use crate::console::dialog::field::Field;
 use crate::console::model::Model;
 use crate::console::theme::Theme;
+use crate::model::CmdName;
 
 /// The widest box.
 const WIDTH: u16 = 64;
 
-pub(super) fn draw(confirm: &Confirm, theme: Theme, buffer: &mut Buffer, area: Rect) {
+type Line = Vec<(String, Style)>;
+
+pub(super) fn draw(model: &Model, confirm: &Confirm, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let mut lines = effects(model, confirm, theme);
+    if confirm.sent.len() > 1 {
+        lines.push(pace(confirm, theme));
+    }
+    let mut reason = vec![("Reason (audit): ".to_owned(), theme.faint())];
+    reason.extend(typed(&confirm.reason, confirm.focus == Part::Reason, theme));
+    lines.push(reason);
+    lines.push(Vec::new());
     let count = confirm.sent.len();
-    let mut lines = vec![(format!("{count:>5} get the command"), theme.strong())];
-    if count == 1 {
-        lines = vec![(confirm.sent[0].to_string(), theme.strong())];
-    }
-    if confirm.without_effect > 0 {
-        lines.push((
-            format!("{:>5} it would change nothing for, not sent", confirm.without_effect),
-            theme.faint(),
-        ));
-    }
-    if confirm.pending > 0 {
-        lines.push((format!("{:>5} have a command under way, not sent", confirm.pending), theme.faint()));
-    }
-    lines.push((String::new(), Style::new()));
+    let dry = if model.world.is_dry { " (dry run)" } else { "" };
     lines.push(match confirm.asks_for {
         Consent::Number => {
-            (format!("Type {count} and enter to send {count} commands: {}_", confirm.typed), theme.alarm())
+            let mut line = vec![(format!("Type {count} to send {count} commands{dry}: ["), theme.strong())];
+            line.extend(typed(&confirm.typed, confirm.focus == Part::Number, theme));
+            line.push(("]   Esc keeps all as it is".to_owned(), theme.faint()));
+            line
         }
-        Consent::Yes | Consent::Nothing => ("y: do it      esc: nothing is done".to_owned(), theme.alarm()),
+        Consent::Yes | Consent::Nothing => {
+            let button = |part, text: &str| {
+                let style = if confirm.focus == part { theme.cursor() } else { Style::new() };
+                (format!(" {text} "), style)
+            };
+            vec![
+                button(Part::Cancel, "Esc: do nothing"),
+                ("   ".to_owned(), Style::new()),
+                button(Part::Yes, &format!("y: do it{dry}")),
+                ("   tab moves".to_owned(), theme.faint()),
+            ]
+        }
     });
-    boxed(&format!(" {} {}? ", confirm.name, confirm.what), &lines, theme, buffer, area);
+    boxed(&format!(" {} {}? ", confirm.verb, confirm.what), &lines, theme, buffer, area);
+}
+
+/// Who is meant, by what will happen to them.
+fn effects(model: &Model, confirm: &Confirm, theme: Theme) -> Vec<Line> {
+    let plain = Style::new();
+    let count = confirm.sent.len();
+    let running = confirm.running;
+    let resting = count - running;
+    let mut lines: Vec<Line> = Vec::new();
+    let mut say = |count: usize, what: &str, effect: &str, style: Style| {
+        if count > 0 {
+            lines.push(vec![(format!("{count:>5} {what:<14} {effect}"), style)]);
+        }
+    };
+    let (of_running, of_resting) = match confirm.name {
+        CmdName::Stop => ("will be stopped (TERM, then KILL)", "schedule keeps away"),
+        CmdName::Restart => ("will be stopped and started", "will be started"),
+        CmdName::Start => ("", "will be started"),
+        CmdName::Enable => ("schedule and START allowed again", "schedule and START allowed again"),
+        CmdName::Disable => ("will be stopped and kept off", "kept from being started"),
+    };
+    say(running, "running", of_running, theme.strong());
+    say(resting, "not running", of_resting, theme.strong());
+    say(confirm.protected, "of these", "are protected", theme.alarm());
+    say(confirm.without_effect, "other", "no effect, not sent", theme.faint());
+    say(confirm.pending, "pending", "a command is under way: not sent", theme.faint());
+    for (manager, (count, age)) in &confirm.unreachable {
+        let age = age.map(|age| format!(" {}", span(age.num_seconds()))).unwrap_or_default();
+        lines.push(vec![(
+            format!("{count:>5} on {manager:<11} heartbeat lost{age}: not sent"),
+            theme.faint(),
+        )]);
+    }
+    for other in &confirm.others {
+        lines.push(vec![(other.clone(), theme.alarm())]);
+    }
+    if matches!(confirm.name, CmdName::Stop | CmdName::Restart) {
+        lines.push(vec![("      there is no undo for this".to_owned(), theme.faint())]);
+    }
+    if let (1, Some(path)) = (count, confirm.sent.first().and_then(|id| model.world.fleet.path_of(*id)))
+        && path.to_string() != confirm.what
+    {
+        lines.push(vec![(format!("      {path}"), plain)]);
+    }
+    lines
+}
+
+fn pace(confirm: &Confirm, theme: Theme) -> Line {
+    let mut line = vec![("Pace:".to_owned(), theme.faint())];
+    for pace in Pace::ALL {
+        let mark = if pace == confirm.pace { "(x)" } else { "( )" };
+        let style =
+            if confirm.focus == Part::Pace && pace == confirm.pace { theme.cursor() } else { Style::new() };
+        line.push((format!(" {mark} {}", pace.word()), style));
+    }
+    let stop = match confirm.stop_at {
+        Some(share) => format!("stop if >{share}% fail"),
+        None => "never stop".to_owned(),
+    };
+    let style = if confirm.focus == Part::Stop { theme.cursor() } else { Style::new() };
+    line.push(("  ".to_owned(), Style::new()));
+    line.push((stop, style));
+    line
+}
+
+/// What is being typed, with the cursor in it.
+fn typed(field: &Field, has_focus: bool, theme: Theme) -> Line {
+    if !has_focus {
+        return vec![(field.text(), Style::new())];
+    }
+    let text: Vec<char> = field.text().chars().collect();
+    let (before, after) = text.split_at(field.cursor().min(text.len()));
+    let under = after.first().copied().unwrap_or(' ').to_string();
+    vec![
+        (before.iter().collect(), theme.strong()),
+        (under, theme.cursor()),
+        (after.iter().skip(1).collect(), theme.strong()),
+    ]
 }
 
 pub(super) fn draw_leave(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    let running = model.world.fleet.total.running;
+    let running = model.world.fleet.total.running();
     let lines = [
         ("The manager lives in this console.".to_owned(), Style::new()),
         (format!("{running} apps are running; they run on either way."), Style::new()),
@@ -48,10 +140,11 @@ pub(super) fn draw_leave(model: &Model, theme: Theme, buffer: &mut Buffer, area:
         ("s  stop the manager: nothing is started or restarted".to_owned(), theme.strong()),
         ("esc  stay".to_owned(), theme.strong()),
     ];
+    let lines = lines.map(|line| vec![line]);
     boxed(" leave? ", &lines, theme, buffer, area);
 }
 
-fn boxed(title: &str, lines: &[(String, Style)], theme: Theme, buffer: &mut Buffer, area: Rect) {
+pub(super) fn boxed(title: &str, lines: &[Line], theme: Theme, buffer: &mut Buffer, area: Rect) {
     let width = WIDTH.min(area.width);
     let height = (u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2)).min(area.height);
     let place =
@@ -60,7 +153,13 @@ fn boxed(title: &str, lines: &[(String, Style)], theme: Theme, buffer: &mut Buff
     let block = Block::bordered().border_set(theme.glyphs.border);
     let inner = block.inner(place);
     block.title(title.to_owned()).render(place, buffer);
-    for (row, (text, style)) in lines.iter().enumerate() {
-        put(buffer, inner, u16::try_from(row).unwrap_or(u16::MAX), 1, text, *style);
+    // What is decided on is at the end: on a low screen the beginning is left out.
+    let skipped = lines.len().saturating_sub(usize::from(inner.height));
+    for (row, line) in lines.iter().skip(skipped).enumerate() {
+        let row = u16::try_from(row).unwrap_or(u16::MAX);
+        let mut at = 1;
+        for (text, style) in line {
+            at = put(buffer, inner, row, at, text, *style);
+        }
     }
 }

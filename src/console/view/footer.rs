@@ -5,12 +5,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::text::put;
+use crate::console::batch::Batch;
 use crate::console::dialog::Dialog;
 use crate::console::fleet::{Condition, Row};
 use crate::console::keymap::bindings;
 use crate::console::model::Model;
 use crate::console::screen::{Screen, Tab};
-use crate::console::sent::Sent;
 use crate::console::theme::Theme;
 
 pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
@@ -18,8 +18,8 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
     if let Some(row) = message {
         if let Some(remark) = &model.world.remark {
             put(buffer, area, row, 1, &remark.text, theme.strong());
-        } else if let Some(sent) = &model.world.sent {
-            draw_sent(sent, theme, buffer, area, row);
+        } else if let Some(batch) = model.world.shown_batch() {
+            draw_batch(model, batch, theme, buffer, area, row);
         } else if matches!(model.stack.top(), Screen::Fleet) {
             detail(model, theme, buffer, area, row);
         }
@@ -36,6 +36,9 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
         }
         Some(Dialog::Confirm(_) | Dialog::Leave { .. }) => {
             put(buffer, area, keys, 0, "esc: nothing is done", theme.faint());
+        }
+        Some(Dialog::Menu(_)) => {
+            put(buffer, area, keys, 0, "enter chooses  esc back", theme.faint());
         }
         Some(Dialog::Help(_)) => {
             put(buffer, area, keys, 0, "/ search  esc back", theme.faint());
@@ -71,29 +74,44 @@ fn keys_of(model: &Model, width: u16) -> String {
     text + &help
 }
 
-fn draw_sent(sent: &Sent, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
+fn draw_batch(model: &Model, batch: &Batch, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
     let glyphs = theme.glyphs;
-    let mut at = put(buffer, area, row, 1, &format!("{} ", sent.what), theme.strong());
+    let (order, score) = (&batch.order, batch.score());
+    let what = if order.apps.len() == 1 { order.what.clone() } else { format!("{} apps", order.apps.len()) };
+    let mut at = put(buffer, area, row, 1, &format!("{} {what}: ", order.name), theme.strong());
     for (count, glyph, style) in [
-        (sent.executed, glyphs.executed, theme.good()),
-        (sent.refused, glyphs.refused, theme.alarm()),
-        (sent.pending, glyphs.pending, theme.pending()),
+        (score.executed, glyphs.executed, theme.good()),
+        (score.refused, glyphs.refused, theme.alarm()),
+        (score.pending, glyphs.pending, theme.pending()),
     ] {
         if count > 0 {
             at = put(buffer, area, row, at, &format!("{glyph}{count} "), style);
         }
     }
-    if let Some(reason) = &sent.reason {
-        put(buffer, area, row, at, reason, theme.faint());
+    let mut words = Vec::new();
+    if score.waiting > 0 {
+        words.push(match &batch.halted {
+            Some(why) => format!("{} not sent: {why}", score.waiting),
+            None => format!("{} to be sent, u stops", score.waiting),
+        });
     }
+    if let Some(silence) = batch.silence(model.world.now.mono) {
+        let live = model.world.fleet.live_managers(model.world.time());
+        words.push(format!("{}s no manager took it, {live} live", silence.as_secs()));
+    }
+    words.extend(batch.reason().map(str::to_owned));
+    if batch.is_undoable() && !batch.is_under_way() {
+        words.push("u undoes it".to_owned());
+    }
+    put(buffer, area, row, at, &words.join("   "), theme.faint());
 }
 
 fn detail(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
-    let Some(path) = model.table.app() else { return };
-    let Some(app) = model.world.fleet.get(path) else { return };
-    let (text, style) = match (&app.fatal, app) {
-        (Some((flag, why)), _) => (format!("{path}  {flag}: {why}"), theme.alarm()),
-        (None, app) => (format!("{path}  {}", describe(app)), theme.faint()),
+    let Some(app) = model.table.app().and_then(|id| model.world.fleet.by_id(id)) else { return };
+    let path = &app.path;
+    let (text, style) = match &app.fatal {
+        Some((flag, why, _)) => (format!("{path}  {flag}: {why}"), theme.alarm()),
+        None => (format!("{path}  {}", describe(app)), theme.faint()),
     };
     put(buffer, area, row, 1, &text, style);
 }

@@ -1,98 +1,220 @@
-//! The first two lines: what fleet this is, how it is, and how old that knowledge is.
+//! The first lines: what fleet this is, how it is, and how old that knowledge is.
 
 use chrono::Local;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
-use super::text::{count, put, put_right, span};
-use crate::console::fleet::Condition;
+use super::text::{count, put, put_right, rate, short, span};
+use crate::console::fleet::{Condition, Trouble};
 use crate::console::model::Model;
 use crate::console::theme::Theme;
 use crate::console::world::Link;
 
+/// From these widths on there is room for more words.
+const WORDS_FROM: u16 = 110;
+const NAMES_FROM: u16 = 60;
+
+/// A line that is filled from the left, as long as there is room.
+struct Pen<'a> {
+    buffer: &'a mut Buffer,
+    area: Rect,
+    row: u16,
+    at: u16,
+    /// What is at the right must not be written over.
+    end: u16,
+}
+
+impl Pen<'_> {
+    /// Writes a piece, if all of it has room.
+    fn put(&mut self, text: &str, style: Style) {
+        let width = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+        if self.at.saturating_add(width) <= self.end {
+            self.at = put(self.buffer, self.area, self.row, self.at, text, style);
+        }
+    }
+}
+
 pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    let total = &model.world.fleet.total;
-    let glyphs = theme.glyphs;
-    let role = match (model.world.identity.is_attached, model.world.identity.is_read_only) {
-        (_, true) => "[RO]",
-        (true, false) => "[attached]",
-        (false, false) => "[client]",
-    };
-    let mut at = if area.width >= 60 {
-        let place =
-            put(buffer, area, 0, 0, &format!(" dcm {} ", model.world.identity.database), theme.strong());
-        let text = format!("{role} {} apps ", count(total.apps as u64));
-        put(buffer, area, 0, place, &text, theme.faint())
+    if area.height == 0 {
+        return;
+    }
+    first_line(model, theme, buffer, area);
+    if area.height > 1 {
+        if let Link::Lost { .. } = &model.world.link {
+            banner(model, theme, buffer, area, 1);
+        } else {
+            second_line(model, theme, buffer, area);
+        }
+    }
+    if area.height > 2 {
+        third_line(model, theme, buffer, area);
+    }
+}
+
+fn first_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let world = &model.world;
+    let is_small = area.height == 1;
+    let is_lost = matches!(world.link, Link::Lost { .. });
+    let time = world.time().with_timezone(&Local);
+    let right = if area.width >= NAMES_FROM {
+        format!(" {}  {} ", world.identity.user, time.format("%H:%M:%S"))
     } else {
-        put(buffer, area, 0, 0, " dcm", theme.strong())
+        format!(" {} ", time.format("%H:%M"))
     };
-    for (condition, number) in [
-        (Condition::Running, total.running),
-        (Condition::Idle, total.idle),
-        (Condition::Waiting, total.waiting),
-        (Condition::Stopped, total.stopped),
-    ] {
+    put_right(buffer, area, 0, area.width, &right, theme.faint());
+    let taken = u16::try_from(right.chars().count()).unwrap_or(u16::MAX);
+    let end = area.width.saturating_sub(taken);
+    let mut pen = Pen { buffer, area, row: 0, at: 0, end };
+    if area.width >= NAMES_FROM {
+        // The name of the fleet is cut before the counts are.
+        let room = usize::from(area.width / 2).saturating_sub(20);
+        let database: String = world.identity.database.chars().take(room).collect();
+        pen.put(&format!(" dcm {database} "), theme.strong());
+        let role = match (world.identity.is_attached, world.identity.is_read_only) {
+            (_, true) => "[RO]",
+            (true, false) => "[attached]",
+            (false, false) => "[client]",
+        };
+        pen.put(role, theme.faint());
+        if world.is_dry {
+            pen.put(" [DRY RUN]", theme.banner());
+        }
+        pen.put(&format!(" {} apps ", count(world.fleet.total.apps as u64)), theme.faint());
+    } else {
+        pen.put(" dcm", theme.strong());
+    }
+    if is_small && is_lost {
+        pen.put(" CONNECTION LOST", theme.banner());
+        return;
+    }
+    counts(model, theme, &mut pen);
+    if is_small {
+        troubles(model, theme, &mut pen);
+    }
+}
+
+fn counts(model: &Model, theme: Theme, pen: &mut Pen<'_>) {
+    let total = &model.world.fleet.total;
+    let has_words = pen.area.width >= WORDS_FROM;
+    for condition in [Condition::Running, Condition::Idle, Condition::Waiting, Condition::Stopped] {
+        let number = total.of(condition);
         if number > 0 || condition == Condition::Running {
-            let text = format!(" {}{}", glyphs.condition(condition), count(number as u64));
-            at = put(buffer, area, 0, at, &text, theme.condition(condition));
+            let word = if has_words { format!(" {} ", condition.word()) } else { String::new() };
+            let sign = theme.glyphs.condition(condition);
+            pen.put(&format!(" {sign}{}{word}", count(number as u64)), theme.condition(condition));
         }
     }
     if total.disabled > 0 {
-        put(
-            buffer,
-            area,
-            0,
-            at,
-            &format!(" {}{}", glyphs.disabled, count(total.disabled as u64)),
-            theme.faint(),
-        );
+        let word = if has_words { " disabled" } else { "" };
+        let text = format!(" {}{}{word}", theme.glyphs.disabled, count(total.disabled as u64));
+        pen.put(&text, theme.disabled());
     }
-    let time = model.world.time().with_timezone(&Local).format("%H:%M:%S");
-    let right = if area.width >= 60 {
-        format!("  {}  {time} ", model.world.identity.user)
-    } else {
-        format!(" {time}")
-    };
-    put_right(buffer, area, 0, area.width, &right, theme.faint());
-    second_line(model, theme, buffer, area);
+}
+
+fn troubles(model: &Model, theme: Theme, pen: &mut Pen<'_>) {
+    let total = &model.world.fleet.total;
+    let has_words = pen.area.width >= NAMES_FROM;
+    for trouble in Trouble::ALL {
+        let number = total.with(trouble);
+        if number > 0 {
+            let word = if has_words { format!(" {} ", trouble.word()) } else { String::new() };
+            let sign = super::fleet::sign(theme, trouble);
+            let text = format!(" {sign}{}{word}", count(number as u64));
+            pen.put(&text, super::fleet::trouble_style(theme, trouble));
+        }
+    }
 }
 
 fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
-    if let Link::Lost { since, last, why } = &model.world.link {
-        let away =
-            span(i64::try_from(model.world.now.mono.saturating_sub(*since).as_secs()).unwrap_or(i64::MAX));
-        let data = last
-            .map(|last| format!(" - data of {}", last.with_timezone(&Local).format("%H:%M:%S")))
-            .unwrap_or_default();
-        let text = format!(" CONNECTION LOST {away}{data} - {why}");
-        let end = put(buffer, area, 1, 0, &text, theme.banner());
-        let rest = " ".repeat(usize::from(area.width.saturating_sub(end)));
-        put(buffer, area, 1, end, &rest, theme.banner());
-        return;
+    let world = &model.world;
+    let mut pen = Pen { buffer, area, row: 1, at: 0, end: area.width };
+    if let Some(held) = &world.held {
+        let text = format!(" PAUSED, {} changes wait; p goes on ", count(held.rows as u64));
+        pen.put(&text, theme.cursor());
     }
-    let total = &model.world.fleet.total;
-    let mut at = 1;
-    if total.fatal > 0 {
-        let text = format!("{}{} FATAL  ", theme.glyphs.fatal, count(total.fatal as u64));
-        at = put(buffer, area, 1, at, &text, theme.alarm());
-    }
-    let set_aside = model.world.fleet.set_aside().count();
+    troubles(model, theme, &mut pen);
+    let set_aside = world.fleet.set_aside().count();
     if set_aside > 0 {
-        at = put(buffer, area, 1, at, &format!("{set_aside} set aside  "), theme.alarm());
+        pen.put(&format!(" {set_aside} set aside "), theme.alarm());
     }
-    if total.task_size > 0 {
-        let text = format!("work {}/{}  ", count(total.solved), count(total.task_size));
-        at = put(buffer, area, 1, at, &text, theme.faint());
-    }
-    at = match model.world.managers {
-        Some(0) => {
-            put(buffer, area, 1, at, "no manager is running: nothing is started or stopped  ", theme.alarm())
+    let is_fresh = matches!(world.link, Link::Fresh);
+    match world.fleet.live_managers(world.time()) {
+        0 if !is_fresh => {
+            pen.put(" no manager is running: nothing is started or stopped ", theme.alarm());
         }
-        Some(managers) => put(buffer, area, 1, at, &format!("mgr {managers}  "), theme.faint()),
-        None => at,
-    };
-    if let Link::Up { read } = &model.world.link {
-        let age = (model.world.time() - *read).num_seconds().max(0);
-        put(buffer, area, 1, at, &format!("data {}", span(age)), theme.faint());
+        _ if area.height < 3 => ages(model, theme, &mut pen),
+        _ => {}
     }
+    if total_work(model) {
+        let meter = &world.fleet.meter;
+        let bars = usize::from(area.width / 10).min(23);
+        for (name, series) in [("solved", &meter.solved), ("failed", &meter.failed)] {
+            let spark = theme.glyphs.spark(series.bars(bars).iter().copied());
+            pen.put(&format!("  {name} {}/s ", rate(series.rate())), Style::new());
+            pen.put(&spark, theme.spark());
+        }
+        let per_minute = rate(meter.started.rate() * 60.0);
+        pen.put(&format!("  started {per_minute}/min"), Style::new());
+    }
+    let total = &world.fleet.total;
+    if total.pending + total.refused > 0 && area.height > 2 {
+        pen.put(&format!("  commands {}{}", total.pending, theme.glyphs.pending), theme.pending());
+        pen.put(&format!(" {}{}", total.refused, theme.glyphs.refused), theme.alarm());
+    }
+}
+
+/// Whether anything was counted since the console was opened.
+fn total_work(model: &Model) -> bool {
+    let meter = &model.world.fleet.meter;
+    let has = |series: &crate::console::fleet::meter::Series| series.bars(23).iter().any(|bar| *bar > 0);
+    has(&meter.solved) || has(&meter.failed) || has(&meter.started)
+}
+
+/// How fast the database answers, how old the data is, how many managers live.
+fn ages(model: &Model, theme: Theme, pen: &mut Pen<'_>) {
+    let world = &model.world;
+    let now = world.time();
+    if let Some(latency) = world.latency() {
+        pen.put(&format!("  db {}ms", latency.as_millis()), theme.faint());
+    }
+    if let Link::Up { read } = &world.link {
+        let age = (now - *read).as_seconds_f64().max(0.0);
+        let age = if age < 10.0 { format!("{age:.1}s") } else { span((now - *read).num_seconds()) };
+        pen.put(&format!("  data {age}"), theme.faint());
+    }
+    let known = world.fleet.managers.iter().filter(|manager| manager.stopped.is_none()).count();
+    let live = world.fleet.live_managers(now);
+    let style = if live < known { theme.alarm() } else { theme.faint() };
+    pen.put(&format!("  mgr {live}/{known}"), style);
+}
+
+fn third_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let total = &model.world.fleet.total;
+    let mut pen = Pen { buffer, area, row: 2, at: 0, end: area.width };
+    if let Some(percent) = total.percent() {
+        let text = format!(" work {} of {} {percent}% ", short(total.solved), short(total.task_size));
+        pen.put(&text, Style::new());
+        pen.put(&theme.glyphs.bar(percent, 20), theme.running());
+        let left = total.task_size.saturating_sub(total.solved);
+        let speed = model.world.fleet.meter.solved.rate();
+        if speed > 0.0 {
+            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate")]
+            let seconds = (left as f64 / speed).min(1e9) as i64;
+            pen.put(&format!("  ETA all ~{}", span(seconds)), Style::new());
+        }
+    }
+    ages(model, theme, &mut pen);
+}
+
+fn banner(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
+    let Link::Lost { since, last, why } = &model.world.link else { return };
+    let away = model.world.now.mono.saturating_sub(*since).as_secs();
+    let data = last
+        .map(|last| format!(" - data of {}", last.with_timezone(&Local).format("%H:%M:%S")))
+        .unwrap_or_default();
+    let text = format!(" CONNECTION LOST {:02}:{:02}{data} - ^r tries now - {why}", away / 60, away % 60);
+    let end = put(buffer, area, row, 0, &text, theme.banner());
+    let rest = " ".repeat(usize::from(area.width.saturating_sub(end)));
+    put(buffer, area, row, end, &rest, theme.banner());
 }

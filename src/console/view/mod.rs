@@ -12,6 +12,8 @@ mod history;
 mod list;
 mod logs;
 mod managers;
+mod menu;
+mod panes;
 mod places;
 mod tabs;
 mod text;
@@ -19,6 +21,7 @@ mod text;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+pub(super) use panes::Panes;
 pub(super) use places::Places;
 pub(super) use text::top_of;
 
@@ -48,8 +51,9 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
     }
     footer::draw(model, theme, buffer, places.footer);
     match &model.dialog {
-        Some(Dialog::Confirm(confirm)) => confirm::draw(confirm, theme, buffer, area),
+        Some(Dialog::Confirm(confirm)) => confirm::draw(model, confirm, theme, buffer, area),
         Some(Dialog::Leave { .. }) => confirm::draw_leave(model, theme, buffer, area),
+        Some(Dialog::Menu(menu)) => menu::draw(menu, theme, buffer, area),
         Some(Dialog::Seek { .. } | Dialog::Help(_)) | None => {}
     }
 }

@@ -20,7 +20,7 @@ use crate::console::theme::Theme;
 use crate::console::update::update;
 use crate::console::world::Identity;
 use crate::model::{
-    App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, CommandId, CommandRow, Delta, Fatal, FatalFlag,
+    App, AppId, AppRow, AppState, CmdFlag, CmdName, CommandId, CommandRow, Delta, Fatal, FatalFlag,
     LastCommand, ManagerRow, Now, Policy, Program, Progress, Registered, Revision, RunStatus, Schedule,
     Timestamp,
 };
@@ -129,7 +129,7 @@ fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
         ..Delta::default()
     };
     update(&mut model, Msg::Changes { delta, read: noon() });
-    update(&mut model, Msg::Managers(1));
+    update(&mut model, Msg::Managers(vec![manager()]));
     model
 }
 
@@ -145,6 +145,11 @@ fn manager() -> ManagerRow {
     }
 }
 
+/// The app under the cursor, or what it is in.
+fn under_cursor(model: &Model) -> String {
+    model.table.spot().map(|spot| spot.name(&model.world.fleet)).unwrap_or_default()
+}
+
 fn screen(model: &Model, theme: Theme) -> String {
     let area = Rect::new(0, 0, model.world.size.0, model.world.size.1);
     let mut buffer = Buffer::empty(area);
@@ -157,12 +162,27 @@ fn unicode() -> Theme {
     Theme::new(true, true)
 }
 
-fn submitted(name: CmdName, apps: Vec<AppPath>) -> Cmd {
-    Cmd::Work(vec![Request::Submit { name, apps }])
+/// The command and the apps that are sent.
+fn submitted(cmd: Option<Cmd>) -> (CmdName, Vec<String>) {
+    let Some(Cmd::Work(work)) = cmd else { panic!("{cmd:?}") };
+    let [Request::Submit { name, apps, .. }] = &work[..] else { panic!("{work:?}") };
+    (*name, apps.iter().map(ToString::to_string).collect())
+}
+
+fn hash(path: &str) -> String {
+    AppId::of(&path.parse().unwrap()).to_string()
 }
 
 fn press(model: &mut Model, key: KeyCode) -> Option<Cmd> {
     update(model, Msg::Key(KeyEvent::new(key, KeyModifiers::NONE)))
+}
+
+/// The cursor on an app, as if it had been looked for.
+fn go_to(model: &mut Model, app: &str) {
+    type_keys(model, "/");
+    update(model, Msg::Paste(app.to_owned()));
+    press(model, KeyCode::Enter);
+    type_keys(model, "G");
 }
 
 fn type_keys(model: &mut Model, keys: &str) -> Option<Cmd> {
@@ -241,8 +261,8 @@ fn a_dangerous_key_asks_first_and_is_deaf_to_what_was_typed_before() {
     assert_eq!(press(&mut model, KeyCode::Char('y')), None, "too soon to be meant");
     wait(&mut model, 1);
     assert_eq!(press(&mut model, KeyCode::Enter), None, "enter is not yes");
-    let apps = vec!["croatia/fina/insolvency".parse().unwrap()];
-    assert_eq!(press(&mut model, KeyCode::Char('y')), Some(submitted(CmdName::Stop, apps)));
+    let sent = submitted(press(&mut model, KeyCode::Char('y')));
+    assert_eq!(sent, (CmdName::Stop, vec![hash("croatia/fina/insolvency")]));
 }
 
 #[test]
@@ -251,8 +271,8 @@ fn starting_one_app_needs_no_question_and_what_changes_nothing_is_not_sent() {
     type_keys(&mut model, "/liens");
     press(&mut model, KeyCode::Enter);
     press(&mut model, KeyCode::Char('G'));
-    let apps = vec!["austria/tax/liens".parse().unwrap()];
-    assert_eq!(press(&mut model, KeyCode::Char('s')), Some(submitted(CmdName::Start, apps)));
+    let sent = submitted(press(&mut model, KeyCode::Char('s')));
+    assert_eq!(sent, (CmdName::Start, vec![hash("austria/tax/liens")]));
     press(&mut model, KeyCode::Esc);
     type_keys(&mut model, "/insolvency");
     press(&mut model, KeyCode::Enter);
@@ -273,13 +293,8 @@ fn a_whole_group_takes_its_number() {
     assert_eq!(press(&mut model, KeyCode::Enter), None);
     insta::assert_snapshot!("confirm_number", screen(&model, unicode()));
     assert_eq!(type_keys(&mut model, "2"), None);
-    match press(&mut model, KeyCode::Enter) {
-        Some(Cmd::Work(work)) => match &work[..] {
-            [Request::Submit { name: CmdName::Stop, apps }] => assert_eq!(apps.len(), 12),
-            other => panic!("{other:?}"),
-        },
-        other => panic!("{other:?}"),
-    }
+    let (name, apps) = submitted(press(&mut model, KeyCode::Enter));
+    assert_eq!((name, apps.len()), (CmdName::Stop, 12));
 }
 
 #[test]
@@ -294,20 +309,17 @@ fn the_cursor_stays_on_its_app_when_others_come_and_go() {
         more: false,
     };
     update(&mut model, Msg::Changes { delta, read: noon() });
-    assert_eq!(model.table.tree.current().unwrap().name(), "croatia/fina/companies");
+    assert_eq!(under_cursor(&model), "croatia/fina/companies");
 }
 
 #[test]
 fn filters_narrow_and_esc_brings_all_back() {
     let mut model = model((80, 24), fleet());
-    let apps = |model: &Model| {
-        model.table.tree.lines().iter().filter(|line| line.name().matches('/').count() == 2).count()
-    };
     let count = |model: &mut Model, filter: &str| {
         type_keys(model, "/");
         update(model, Msg::Paste(filter.to_owned()));
         press(model, KeyCode::Enter);
-        let found = apps(model);
+        let found = model.table.found();
         press(model, KeyCode::Esc);
         found
     };
@@ -328,7 +340,7 @@ fn filters_narrow_and_esc_brings_all_back() {
     // While it is typed, esc brings back the filter before.
     type_keys(&mut model, "/fina");
     press(&mut model, KeyCode::Esc);
-    assert!(!model.table.tree.filter().is_active());
+    assert!(!model.table.filter().is_active());
 }
 
 #[test]
@@ -345,24 +357,24 @@ fn a_lost_database_is_said_and_actions_wait_for_it() {
     update(&mut model, Msg::Lost("another program holds its lock".to_owned()));
     wait(&mut model, 42);
     let shown = screen(&model, unicode());
-    assert!(
-        shown.contains("CONNECTION LOST 42s - data of 12:00:00 - another program holds its lock"),
-        "{shown}"
-    );
+    assert!(shown.contains("CONNECTION LOST 00:42 - data of 12:00:00 - ^r tries now - another"), "{shown}");
     assert_eq!(press(&mut model, KeyCode::Char('E')), None);
     assert!(screen(&model, unicode()).contains("actions are off until the database answers"));
     let delta = Delta { revision: Revision(3), ..Delta::default() };
     update(&mut model, Msg::Changes { delta, read: now(42).wall });
-    assert!(screen(&model, unicode()).contains("the database is back after 42 s: 0 apps changed"));
+    assert!(screen(&model, unicode()).contains("back after 42 s: 0 apps changed"));
 }
 
 #[test]
 fn verdicts_are_told_as_they_come() {
     let mut model = model((80, 24), fleet());
+    go_to(&mut model, "austria/tax/liens");
+    let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Char('s')) else { panic!() };
+    let [Request::Submit { ticket, .. }] = work[..] else { panic!("{work:?}") };
     let verdict = |flag, reason: Option<&str>| CommandRow {
         id: CommandId(1),
-        app: "x".to_owned(),
-        name: CmdName::Stop,
+        app: hash("austria/tax/liens"),
+        name: CmdName::Start,
         flag,
         by: "ana".to_owned(),
         source: "console".to_owned(),
@@ -372,13 +384,12 @@ fn verdicts_are_told_as_they_come() {
         batch: None,
         note: None,
     };
-    let rows = vec![
-        verdict(CmdFlag::Executed, None),
-        verdict(CmdFlag::NotExecuted, Some("not running")),
-        verdict(CmdFlag::Pending, None),
-    ];
-    update(&mut model, Msg::Verdicts(rows));
-    assert!(screen(&model, unicode()).contains("STOP ✓1 ✗1 …1 not running"));
+    update(&mut model, Msg::Submitted { ticket, result: Ok(vec![verdict(CmdFlag::Pending, None)]) });
+    assert!(screen(&model, unicode()).contains("START austria/tax/liens: …1"));
+    wait(&mut model, 16);
+    assert!(screen(&model, unicode()).contains("16s no manager took it"));
+    update(&mut model, Msg::Verdicts(vec![verdict(CmdFlag::NotExecuted, Some("already running"))]));
+    assert!(screen(&model, unicode()).contains("START austria/tax/liens: ✗1 already running"));
 }
 
 #[test]

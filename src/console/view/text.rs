@@ -61,6 +61,36 @@ pub(super) fn count(value: u64) -> String {
     text
 }
 
+/// `402`, `4,112`, `12.3k`, `4.1M`: at most six places.
+pub(super) fn short(value: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let of = |unit: f64, sign: char| {
+        let value = value as f64 / unit;
+        if value < 99.95 { format!("{value:.1}{sign}") } else { format!("{value:.0}{sign}") }
+    };
+    match value {
+        0..100_000 => count(value),
+        100_000..1_000_000 => of(1e3, 'k'),
+        1_000_000..1_000_000_000 => of(1e6, 'M'),
+        1_000_000_000.. => of(1e9, 'G'),
+    }
+}
+
+/// Items a second, with as many decimals as matter.
+pub(super) fn rate(value: f64) -> String {
+    match value {
+        0.0 => "0".to_owned(),
+        value if value < 0.995 => format!("{value:.2}"),
+        value if value < 99.95 => format!("{value:.1}"),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is no negative number"
+        )]
+        value => short(value.round().clamp(0.0, 1e18) as u64),
+    }
+}
+
 /// `48s`, `22m`, `1h12m`, `3d04h`.
 pub(super) fn span(seconds: i64) -> String {
     match seconds.max(0) {

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::msg::Msg;
-use super::request::Request;
-use crate::model::{AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision};
+use super::request::{Request, Ticket};
+use crate::model::{AppId, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision};
 use crate::process::{StateDir, clock};
 use crate::store::{OperatorStore, StoreError, submit};
 
@@ -25,15 +24,22 @@ const POLL: Duration = Duration::from_secs(1);
 /// Changes are shown at most so often.
 const CHANGES_EVERY: Duration = Duration::from_millis(100);
 
-/// A manager whose heartbeat is older has ended.
-const HEARTBEAT_MAX: TimeDelta = TimeDelta::seconds(15);
-
 pub(super) struct Worker {
     pub(super) store: Arc<dyn OperatorStore>,
     pub(super) state: StateDir,
     pub(super) user: String,
     pub(super) messages: Sender<Msg>,
     pub(super) requests: UnboundedReceiver<Request>,
+    /// Tells the commands of this console from those of others.
+    pub(super) session: String,
+}
+
+/// Commands that are to be entered into the ledger.
+struct Submit {
+    ticket: Ticket,
+    name: CmdName,
+    apps: Vec<AppId>,
+    note: Option<String>,
 }
 
 /// The console has gone.
@@ -63,7 +69,9 @@ impl Worker {
         loop {
             let result = tokio::select! {
                 request = self.requests.recv() => match request {
-                    Some(Request::Submit { name, apps }) => self.submit(name, &apps, &mut sent).await,
+                    Some(Request::Submit { ticket, name, apps, note }) => {
+                        self.submit(Submit { ticket, name, apps, note }, &mut sent).await
+                    }
                     Some(Request::Look) => self.look(&mut revision, &mut sent).await,
                     // These go other ways.
                     Some(Request::OpenLog(_) | Request::CloseLog | Request::Ask(..)) => Ok(()),
@@ -100,7 +108,9 @@ impl Worker {
         sent: &mut Vec<CommandId>,
     ) -> Result<Vec<Msg>, StoreError> {
         let mut messages = Vec::new();
+        let begin = clock::boot_time();
         let read = self.store.time().await?;
+        messages.push(Msg::Latency(clock::boot_time().saturating_sub(begin)));
         loop {
             let delta = self.store.changes_since(*revision).await?;
             let more = delta.more;
@@ -111,41 +121,39 @@ impl Worker {
             }
         }
         let managers = self.store.managers().await?;
-        let live = managers
-            .iter()
-            .filter(|row| row.stopped.is_none() && read - row.heartbeat < HEARTBEAT_MAX)
-            .count();
-        messages.push(Msg::Managers(live));
+        messages.push(Msg::Managers(managers));
         if !sent.is_empty() {
             let rows = self.store.commands(sent.clone()).await?;
-            if rows.iter().all(|row| row.flag != CmdFlag::Pending) {
-                sent.clear();
-            }
+            sent.retain(|id| rows.iter().any(|row| row.id == *id && row.flag == CmdFlag::Pending));
             messages.push(Msg::Verdicts(rows));
         }
         Ok(messages)
     }
 
-    async fn submit(&self, name: CmdName, apps: &[AppPath], sent: &mut Vec<CommandId>) -> Result<(), Gone> {
+    async fn submit(&self, order: Submit, sent: &mut Vec<CommandId>) -> Result<(), Gone> {
+        let Submit { ticket, name, apps, note } = order;
         let time = clock::wall();
-        let commands = apps.iter().map(|path| NewCommand {
-            app: AppId::of(path),
+        // The same for all that one question led to, so that the ledger shows them together; a
+        // repeated one is not entered twice.
+        let batch = format!("{}-{}", self.session, ticket.0);
+        let commands = apps.into_iter().map(|app| NewCommand {
+            app,
             name,
             args: None,
             by: self.user.clone(),
             source: CommandSource::Console,
             time,
             expires: None,
-            batch: None,
-            note: None,
+            batch: Some(batch.clone()),
+            note: note.clone(),
         });
         let result = match submit(self.store.as_ref(), commands.collect()).await {
             Ok(ids) => {
-                sent.clone_from(&ids);
+                sent.extend(&ids);
                 self.store.commands(ids).await
             }
             Err(error) => Err(error),
         };
-        self.tell(Msg::Submitted(result.map_err(|error| error.to_string())))
+        self.tell(Msg::Submitted { ticket, result: result.map_err(|error| error.to_string()) })
     }
 }

@@ -120,7 +120,7 @@ fn its_keys_lead_on_and_esc_leads_back() {
     press(&mut model, KeyCode::Esc);
     press(&mut model, KeyCode::Esc);
     assert!(screen(&model, unicode()).contains("[1 Fleet]"));
-    assert_eq!(model.table.app().unwrap().to_string(), PATH);
+    assert_eq!(under_cursor(&model), PATH);
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn it_follows_is_held_and_follows_again() {
     assert!(screen(&model, unicode()).contains("line 299"));
     assert_eq!(press(&mut model, KeyCode::Esc), Some(Cmd::Work(vec![Request::CloseLog])));
     assert!(screen(&model, unicode()).contains("[1 Fleet]"));
-    assert_eq!(model.table.app().unwrap().to_string(), "croatia/fina/companies", "the row is the same");
+    assert_eq!(super::under_cursor(&model), "croatia/fina/companies", "the row is the same");
 }
 
 #[test]

@@ -1,22 +1,25 @@
 //! Decides what a message means. Pure: it waits for nothing and reads nothing.
 
+mod act;
+mod dialogs;
+mod menus;
+
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::cmd::{Cmd, Leave};
-use super::dialog::confirm::{Confirm, Consent};
+use super::dialog::Dialog;
 use super::dialog::field::Field;
 use super::dialog::help::Help;
-use super::dialog::{DEAF, Dialog};
+use super::fleet::Change;
 use super::keymap::{self, Common, Intent};
 use super::model::Model;
 use super::msg::Msg;
 use super::request::Request;
-use super::screen::{Screen, Tab, Turn};
-use super::sent::Sent;
+use super::screen::{Ask, Page as _, Screen, Tab, Turn};
 use super::world::Link;
-use crate::model::{AppPath, CmdName, Delta, Timestamp};
+use crate::model::{Delta, Timestamp};
 
 /// ^c pressed again within this time leaves at once.
 const QUIT_AGAIN: Duration = Duration::from_secs(2);
@@ -36,38 +39,33 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         Msg::Continued => Some(Cmd::Redraw),
         Msg::HungUp => Some(Cmd::Leave(Leave::HungUp)),
         Msg::Interrupted(signal) => Some(Cmd::Leave(Leave::Interrupted(signal))),
-        Msg::Tick(now) => {
-            model.world.now = now;
-            model.world.remark = model.world.remark.take().filter(|remark| remark.until > now.mono);
-            let (page, world) = model.parts();
-            Cmd::work(page.tick(world))
-        }
+        Msg::Tick(now) => tick(model, now),
         Msg::Changes { delta, read } => {
             changes(model, delta, read);
             None
         }
-        Msg::Managers(count) => {
-            model.world.managers = Some(count);
+        Msg::Managers(rows) => {
+            model.world.fleet.managers = rows;
+            None
+        }
+        Msg::Latency(took) => {
+            model.world.note_latency(took);
             None
         }
         Msg::Lost(why) => {
             lost(model, why);
             None
         }
-        Msg::Submitted(Ok(rows)) | Msg::Verdicts(rows) => {
-            let what = rows.first().map(|row| row.name.to_string()).unwrap_or_default();
-            model.world.sent = Some(Sent::new(&rows, what));
-            None
-        }
-        Msg::Submitted(Err(why)) => {
-            model.world.say(format!("nothing was sent: {why}"));
-            None
-        }
+        Msg::Submitted { ticket, result } => act::submitted(model, ticket, &result),
+        Msg::Verdicts(rows) => act::verdicts(model, &rows),
         Msg::Answer { ticket, answer } => {
-            let Model { stack, world, .. } = model;
+            let Model { stack, world, table, .. } = model;
             // A screen that has gone does not take its answer, nor does any other.
-            let _ =
-                stack.all_mut().filter_map(Screen::page_mut).any(|page| page.answer(world, ticket, &answer));
+            let _ = table.answer(world, ticket, &answer)
+                || stack
+                    .all_mut()
+                    .filter_map(Screen::page_mut)
+                    .any(|page| page.answer(world, ticket, &answer));
             None
         }
         Msg::Log(news) => {
@@ -85,18 +83,56 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
     }
 }
 
+fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
+    let Model { world, table, dialog, .. } = model;
+    world.now = now;
+    world.remark = world.remark.take().filter(|remark| remark.until > now.mono);
+    world.has_dialog = dialog.is_some();
+    // What is wrong with an app depends on the time, unless nothing has been heard since.
+    let changed = if matches!(world.link, Link::Up { .. }) { world.fleet.judge(world.time()) } else { 0 };
+    let change = Change { is_reshaped: changed > 0, new_troubles: 0 };
+    table.follow(world, false, change);
+    let (page, world) = model.parts();
+    Cmd::work(page.tick(world))
+}
+
 fn changes(model: &mut Model, delta: Delta, read: Timestamp) {
-    let Model { world, table, .. } = model;
-    if let Link::Lost { since, .. } = &world.link {
-        let away = world.now.mono.saturating_sub(*since).as_secs();
-        let count = delta.rows.len();
-        world.say(format!("the database is back after {away} s: {count} apps changed"));
+    if let Some(held) = &mut model.world.held {
+        held.rows += delta.rows.len();
+        held.deltas.push((delta, read));
+        if held.rows > super::world::HELD_MAX {
+            model.world.say("too much has changed; the display goes on");
+            resume(model);
+        }
+        return;
     }
+    take_changes(model, delta, read);
+}
+
+fn take_changes(model: &mut Model, delta: Delta, read: Timestamp) {
+    let Model { world, table, .. } = model;
+    let away = match &world.link {
+        Link::Lost { since, .. } => Some(world.now.mono.saturating_sub(*since).as_secs()),
+        Link::Up { .. } | Link::Fresh => None,
+    };
+    let count = delta.rows.len();
     world.link = Link::Up { read };
     world.ahead = read - world.now.wall;
     let is_first = world.fleet.total.apps == 0;
-    let reshaped = world.fleet.apply(delta);
-    table.follow(world, is_first, reshaped);
+    let change = world.fleet.apply(delta, read);
+    table.follow(world, is_first, change);
+    if let Some(away) = away {
+        let news = change.new_troubles;
+        world.say(format!("back after {away} s: {count} apps changed, {news} new in trouble"));
+    }
+}
+
+/// The display goes on: what came meanwhile is taken in.
+fn resume(model: &mut Model) {
+    let Some(held) = model.world.held.take() else { return };
+    for (delta, read) in held.deltas {
+        take_changes(model, delta, read);
+    }
 }
 
 fn lost(model: &mut Model, why: String) {
@@ -120,7 +156,16 @@ fn paste(model: &mut Model, text: &str) -> Option<Cmd> {
             help.sought.paste(text);
             None
         }
-        Some(Dialog::Help(_) | Dialog::Confirm(_) | Dialog::Leave { .. }) | None => None,
+        Some(Dialog::Menu(menu)) => {
+            menu.query.paste(text);
+            menus::narrow(model);
+            None
+        }
+        Some(Dialog::Confirm(confirm)) => {
+            confirm.paste(text);
+            None
+        }
+        Some(Dialog::Help(_) | Dialog::Leave { .. }) | None => None,
     }
 }
 
@@ -135,22 +180,17 @@ fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
         Some(Intent::Common(Common::Suspend)) => return suspend(model),
         Some(_) | None => {}
     }
-    match &model.dialog {
-        None => {
-            let intent = keymap::intent(model.tab(), event)?;
-            obey(model, intent)
-        }
-        Some(Dialog::Seek { .. }) => type_sought(model, event),
-        Some(Dialog::Confirm(_)) => answer(model, event),
-        Some(Dialog::Leave { opened }) => {
-            let is_deaf = model.world.now.mono < *opened + DEAF;
-            leave_dialog(model, event, is_deaf)
-        }
-        Some(Dialog::Help(_)) => {
-            help(model, event);
-            None
-        }
+    model.world.has_dialog = model.dialog.is_some();
+    if model.dialog.is_some() {
+        return dialogs::key(model, event);
     }
+    if let Some(place) = menus::saved_view_key(model, event) {
+        menus::open_saved(model, place);
+        return None;
+    }
+    let intent = keymap::intent(model.tab(), event)?;
+    model.is_after_top = intent == Intent::Move(keymap::Move::Top);
+    obey(model, intent)
 }
 
 /// Does what a key of the screen asks for.
@@ -159,7 +199,12 @@ pub(super) fn obey(model: &mut Model, intent: Intent) -> Option<Cmd> {
         return obey_common(model, common);
     }
     let (page, world) = model.parts();
-    match page.act(world, intent)? {
+    let turn = page.act(world, intent)?;
+    follow_turn(model, turn)
+}
+
+fn follow_turn(model: &mut Model, turn: Turn) -> Option<Cmd> {
+    match turn {
         Turn::Work(request) => Cmd::work([request]),
         Turn::Open(screen) => switch(model, |model| model.stack.push(*screen)),
         Turn::GoTo(app) => {
@@ -167,7 +212,16 @@ pub(super) fn obey(model: &mut Model, intent: Intent) -> Option<Cmd> {
             model.table.go_to(&model.world, &app);
             cmd
         }
-        Turn::Issue(name, apps) => issue(model, name, &apps),
+        Turn::Issue(name, apps, what) => act::issue(model, act::wanted(model, name, apps, what)),
+        Turn::ClearFatal(apps, what) => act::clear_fatal(model, apps, what),
+        Turn::Copy(text) => {
+            model.world.say(format!("copied {} characters", text.chars().count()));
+            Some(Cmd::Copy(text))
+        }
+        Turn::Ask(ask) => {
+            menus::ask(model, ask);
+            None
+        }
     }
 }
 
@@ -188,6 +242,11 @@ fn obey_common(model: &mut Model, common: Common) -> Option<Cmd> {
             let before = model.page().sought();
             model.dialog = Some(Dialog::Seek { field: Field::new(&before), before });
         }
+        Common::Palette => menus::ask(model, Ask::Palette),
+        Common::Messages => menus::ask(model, Ask::Messages),
+        Common::Pause => pause(model),
+        Common::DryRun => act::dry_run(model),
+        Common::Undo => return act::undo(model),
         Common::Go(tab) if tab == model.tab() => {}
         Common::Go(tab) => return switch(model, |model| model.stack.select(tab)),
     }
@@ -215,104 +274,11 @@ fn back(model: &mut Model) -> Option<Cmd> {
     })
 }
 
-fn issue(model: &mut Model, name: CmdName, apps: &[AppPath]) -> Option<Cmd> {
-    let world = &mut model.world;
-    if world.identity.is_read_only {
-        world.say("this console is read-only");
-        return None;
-    }
-    if let Link::Lost { why, .. } = &world.link {
-        let text = format!("actions are off until the database answers: {why}");
-        world.say(text);
-        return None;
-    }
-    let line = model.table.tree.current()?.clone();
-    let _ = apps;
-    let confirm = Confirm::new(name, &line, &world.fleet, world.now.mono);
-    if confirm.sent.is_empty() {
-        world.say(format!("{name} would change nothing for {}", line.name()));
-        return None;
-    }
-    if confirm.asks_for == Consent::Nothing {
-        return Cmd::work([Request::Submit { name, apps: confirm.sent }]);
-    }
-    model.dialog = Some(Dialog::Confirm(confirm));
-    None
-}
-
-fn answer(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
-    let Some(Dialog::Confirm(confirm)) = &mut model.dialog else { return None };
-    if model.world.now.mono < confirm.opened + DEAF {
-        return None;
-    }
-    let is_yes = match (confirm.asks_for, event.code) {
-        (_, KeyCode::Esc) => {
-            model.dialog = None;
-            return None;
-        }
-        (Consent::Yes | Consent::Nothing, KeyCode::Char('y' | 'Y')) => true,
-        (Consent::Yes | Consent::Nothing, KeyCode::Char('n' | 'N' | 'q')) => {
-            model.dialog = None;
-            return None;
-        }
-        (Consent::Number, KeyCode::Char(digit @ '0'..='9')) if confirm.typed.len() < 6 => {
-            confirm.typed.push(digit);
-            false
-        }
-        (Consent::Number, KeyCode::Backspace) => {
-            confirm.typed.pop();
-            false
-        }
-        (Consent::Number, KeyCode::Enter) => confirm.is_typed(),
-        _ => false,
-    };
-    if !is_yes {
-        return None;
-    }
-    let (name, apps) = (confirm.name, std::mem::take(&mut confirm.sent));
-    model.dialog = None;
-    Cmd::work([Request::Submit { name, apps }])
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]
-fn type_sought(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
-    let Some(Dialog::Seek { field, before }) = &mut model.dialog else { return None };
-    let text = match event.code {
-        KeyCode::Enter => {
-            model.dialog = None;
-            return None;
-        }
-        KeyCode::Esc => {
-            let before = std::mem::take(before);
-            model.dialog = None;
-            before
-        }
-        _ if field.edit(event) => field.text(),
-        _ => return None,
-    };
-    seek(model, &text)
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]
-fn help(model: &mut Model, event: KeyEvent) {
-    let Some(Dialog::Help(help)) = &mut model.dialog else { return };
-    if help.is_typing {
-        match event.code {
-            KeyCode::Enter => help.is_typing = false,
-            KeyCode::Esc => {
-                help.is_typing = false;
-                help.sought = Field::default();
-            }
-            _ => drop(help.sought.edit(event)),
-        }
-        return;
-    }
-    let rows = help.sections().iter().map(|(_, lines)| lines.len() + 2).sum();
-    match keymap::intent(help.tab, event) {
-        Some(Intent::Move(way)) => help.top = way.from(help.top, model.world.body(), rows),
-        Some(Intent::Common(Common::Find)) => help.is_typing = true,
-        Some(Intent::Common(Common::Back | Common::Quit | Common::Help)) => model.dialog = None,
-        Some(_) | None => {}
+fn pause(model: &mut Model) {
+    if model.world.held.is_some() {
+        resume(model);
+    } else {
+        model.world.held = Some(super::world::Held::default());
     }
 }
 
@@ -344,19 +310,5 @@ fn quit_now(model: &mut Model) -> Option<Cmd> {
         }
         (true, true) => Some(Cmd::Leave(Leave::Headless)),
         (true, false) => Some(Cmd::Leave(Leave::Client)),
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]
-fn leave_dialog(model: &mut Model, event: KeyEvent, is_deaf: bool) -> Option<Cmd> {
-    match event.code {
-        _ if is_deaf => None,
-        KeyCode::Char('b') => Some(Cmd::Leave(Leave::Headless)),
-        KeyCode::Char('s') => Some(Cmd::Leave(Leave::Stop)),
-        KeyCode::Esc | KeyCode::Char('q') => {
-            model.dialog = None;
-            None
-        }
-        _ => None,
     }
 }

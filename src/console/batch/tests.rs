@@ -1,0 +1,1 @@
+//! Batches: their pace, when they stop, and what is undone.

@@ -1,0 +1,176 @@
+//! Reads a filter. What is half typed filters by what is there so far.
+
+use regex_lite::RegexBuilder;
+
+use super::{Comparison, Field, Filter, Quality, Term, Test};
+use crate::console::fleet::{Condition, Trouble};
+
+/// A pattern that would take more room than this is refused.
+const REGEX_SIZE_MAX: usize = 256 * 1024;
+
+const QUALITIES: &[(&str, Quality)] = &[
+    ("running", Quality::Condition(Condition::Running)),
+    ("idle", Quality::Condition(Condition::Idle)),
+    ("stopped", Quality::Condition(Condition::Stopped)),
+    ("waiting", Quality::Condition(Condition::Waiting)),
+    ("fatal", Quality::Trouble(Trouble::Fatal)),
+    ("stalled", Quality::Trouble(Trouble::Stalled)),
+    ("late", Quality::Trouble(Trouble::Late)),
+    ("unknown", Quality::Trouble(Trouble::Unknown)),
+    ("flapping", Quality::Trouble(Trouble::Flapping)),
+    ("problem", Quality::Problem),
+    ("disabled", Quality::Disabled),
+    ("pending", Quality::Pending),
+    ("refused", Quality::Refused),
+    ("protected", Quality::Protected),
+];
+
+const FIELDS: &[(&str, Field)] = &[
+    ("fail", Field::Failed),
+    ("failed", Field::Failed),
+    ("solved", Field::Solved),
+    ("size", Field::Size),
+    ("prog", Field::Percent),
+    ("rate", Field::Rate),
+    ("age", Field::Age),
+    ("eta", Field::Eta),
+    ("next", Field::Next),
+    ("last", Field::Last),
+    ("fails", Field::Fails),
+    ("exit", Field::Exit),
+];
+
+/// Longer signs first.
+const COMPARISONS: &[(&str, Comparison)] = &[
+    ("!=", Comparison::NotEqual),
+    ("<=", Comparison::LessOrEqual),
+    (">=", Comparison::GreaterOrEqual),
+    ("<", Comparison::Less),
+    (">", Comparison::Greater),
+    ("=", Comparison::Equal),
+];
+
+impl Filter {
+    pub(in crate::console) fn parse(text: &str) -> Self {
+        let mut filter = Self { text: text.to_owned(), ..Self::default() };
+        for word in words(text) {
+            let (negated, bare) = match word.strip_prefix('!') {
+                Some(rest) => (true, rest),
+                None => (false, word),
+            };
+            match test(bare) {
+                Ok(Some(test)) => filter.terms.push(Term { negated, test }),
+                Ok(None) => {}
+                Err(why) => drop(filter.fault.get_or_insert(why)),
+            }
+        }
+        filter
+    }
+}
+
+/// Blanks part words, except between the two slashes of a pattern.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let pattern = rest.strip_prefix('!').unwrap_or(rest).strip_prefix('/');
+        let end = match pattern.and_then(|pattern| pattern.find('/').map(|end| (pattern, end))) {
+            Some((pattern, end)) => rest.len() - pattern.len() + end + 1,
+            None => rest.find(char::is_whitespace).unwrap_or(rest.len()),
+        };
+        words.push(&rest[..end]);
+        rest = rest[end..].trim_start();
+    }
+    words
+}
+
+/// `None` for a word that says nothing yet.
+fn test(word: &str) -> Result<Option<Test>, String> {
+    let lower = word.to_lowercase();
+    if let Some(pattern) = word.strip_prefix('/') {
+        let pattern = pattern.strip_suffix('/').unwrap_or(pattern);
+        return like(pattern);
+    }
+    if let Some(fuzzy) = lower.strip_prefix('~') {
+        return Ok((!fuzzy.is_empty()).then(|| Test::Fuzzy(fuzzy.to_owned())));
+    }
+    if let Some((key, value)) = lower.split_once(':') {
+        let text = || Ok((!value.is_empty()).then(|| value.to_owned()));
+        return match key {
+            "is" | "st" => qualities(value),
+            "g" => text().map(|text| text.map(Test::Group)),
+            "p" => text().map(|text| text.map(Test::Parent)),
+            "mgr" => text().map(|text| text.map(Test::Manager)),
+            "host" => text().map(|text| text.map(Test::Host)),
+            "msg" => text().map(|text| text.map(Test::Message)),
+            _ => Err(format!("{key}: is not known; is: g: p: host: mgr: msg:")),
+        };
+    }
+    let place = lower.find(['<', '>', '=', '!']);
+    if let Some(at) = place.filter(|at| *at > 0) {
+        let (name, rest) = lower.split_at(at);
+        return comparison(name, rest);
+    }
+    Ok((!lower.is_empty()).then_some(Test::Holds(lower)))
+}
+
+fn like(pattern: &str) -> Result<Option<Test>, String> {
+    if pattern.is_empty() {
+        return Ok(None);
+    }
+    let regex = RegexBuilder::new(pattern)
+        .case_insensitive(true)
+        .size_limit(REGEX_SIZE_MAX)
+        .build()
+        .map_err(|error| format!("/{pattern}/ is no pattern: {error}"))?;
+    Ok(Some(Test::Like(Box::new(regex))))
+}
+
+fn qualities(value: &str) -> Result<Option<Test>, String> {
+    let mut found = Vec::new();
+    for name in value.split(',').filter(|name| !name.is_empty()) {
+        let known = QUALITIES.iter().find(|(word, _)| word.starts_with(name));
+        let (_, quality) = known.ok_or_else(|| {
+            let all: Vec<_> = QUALITIES.iter().map(|(word, _)| *word).collect();
+            format!("is:{name} is not known; {}", all.join(" "))
+        })?;
+        found.push(*quality);
+    }
+    Ok((!found.is_empty()).then_some(Test::Is(found)))
+}
+
+fn comparison(name: &str, rest: &str) -> Result<Option<Test>, String> {
+    let Some((_, field)) = FIELDS.iter().find(|(word, _)| *word == name) else {
+        let all: Vec<_> = FIELDS.iter().map(|(word, _)| *word).collect();
+        return Err(format!("{name} cannot be compared; {}", all.join(" ")));
+    };
+    let Some((sign, comparison)) = COMPARISONS.iter().find(|(sign, _)| rest.starts_with(sign)) else {
+        return Err(format!("{name}{rest}: a comparison is one of < <= = != >= >"));
+    };
+    let value = &rest[sign.len()..];
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let number = quantity(value).ok_or_else(|| format!("{value} is no number and no time such as 5m"))?;
+    let is_code = *field == Field::Exit;
+    let is_plain = number == 0.0 && matches!(comparison, Comparison::Equal | Comparison::NotEqual);
+    if is_code && !is_plain {
+        return Err("exit codes are on the history screen; here exit=0 and exit!=0".to_owned());
+    }
+    Ok(Some(Test::Number(*field, *comparison, number)))
+}
+
+/// `100`, `1.5k`, `2m` as a time, `50%`. Times are in seconds.
+fn quantity(text: &str) -> Option<f64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..digits].parse().ok()?;
+    let unit = match &text[digits..] {
+        "" | "%" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        "k" => 1e3,
+        _ => return None,
+    };
+    Some(number * unit)
+}

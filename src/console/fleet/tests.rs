@@ -1,0 +1,1 @@
+//! Sums, conclusions and rates.

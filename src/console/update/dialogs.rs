@@ -1,0 +1,149 @@
+//! Keys while something lies above the screen.
+
+use crossterm::event::{KeyCode, KeyEvent};
+
+use super::{act, menus, seek};
+use crate::console::cmd::{Cmd, Leave};
+use crate::console::dialog::confirm::{Consent, Part};
+use crate::console::dialog::field::Field;
+use crate::console::dialog::{DEAF, Dialog};
+use crate::console::keymap::{self, Common, Intent};
+use crate::console::model::Model;
+
+pub(super) fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
+    match &model.dialog {
+        None => None,
+        Some(Dialog::Seek { .. }) => type_sought(model, event),
+        Some(Dialog::Confirm(_)) => confirm(model, event),
+        Some(Dialog::Menu(_)) => menus::key(model, event),
+        Some(Dialog::Leave { opened }) => {
+            let is_deaf = model.world.now.mono < *opened + DEAF;
+            leave(model, event, is_deaf)
+        }
+        Some(Dialog::Help(_)) => {
+            help(model, event);
+            None
+        }
+    }
+}
+
+fn confirm(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
+    let Some(Dialog::Confirm(confirm)) = &mut model.dialog else { return None };
+    if model.world.now.mono < confirm.opened + DEAF {
+        return None;
+    }
+    let is_agreed = match (event.code, confirm.focus) {
+        (KeyCode::Esc, _) => {
+            model.dialog = None;
+            return None;
+        }
+        (KeyCode::Tab | KeyCode::Down, _) => {
+            confirm.move_focus(false);
+            false
+        }
+        (KeyCode::BackTab | KeyCode::Up, _) => {
+            confirm.move_focus(true);
+            false
+        }
+        (KeyCode::Enter, Part::Cancel) => {
+            // It does nothing until the focus was moved: whoever types blindly changes nothing.
+            false
+        }
+        (KeyCode::Enter, Part::Yes) => true,
+        (KeyCode::Enter, _) if confirm.asks_for == Consent::Number => confirm.is_typed(),
+        (_, Part::Reason) => {
+            confirm.reason.edit(event);
+            false
+        }
+        (KeyCode::Char('y' | 'Y'), _) if confirm.asks_for != Consent::Number => true,
+        (KeyCode::Char('n' | 'N' | 'q'), _) => {
+            model.dialog = None;
+            return None;
+        }
+        (KeyCode::Left, Part::Pace | Part::Stop) => {
+            confirm.turn(true);
+            false
+        }
+        (KeyCode::Right | KeyCode::Char(' '), Part::Pace | Part::Stop) => {
+            confirm.turn(false);
+            false
+        }
+        (KeyCode::Left | KeyCode::Right, Part::Cancel) => {
+            confirm.focus = Part::Yes;
+            false
+        }
+        (KeyCode::Left | KeyCode::Right, Part::Yes) => {
+            confirm.focus = Part::Cancel;
+            false
+        }
+        (KeyCode::Char('0'..='9') | KeyCode::Backspace, _) => {
+            confirm.typed.edit(event);
+            false
+        }
+        _ => false,
+    };
+    if !is_agreed {
+        return None;
+    }
+    let order = confirm.order();
+    model.dialog = None;
+    act::send(model, order)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]
+fn type_sought(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
+    let Some(Dialog::Seek { field, before }) = &mut model.dialog else { return None };
+    let text = match event.code {
+        KeyCode::Enter => {
+            model.dialog = None;
+            return None;
+        }
+        KeyCode::Esc => {
+            let before = std::mem::take(before);
+            model.dialog = None;
+            before
+        }
+        _ if field.edit(event) => field.text(),
+        _ => return None,
+    };
+    seek(model, &text)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]
+fn help(model: &mut Model, event: KeyEvent) {
+    let Some(Dialog::Help(help)) = &mut model.dialog else { return };
+    if help.is_typing {
+        match event.code {
+            KeyCode::Enter => help.is_typing = false,
+            KeyCode::Esc => {
+                help.is_typing = false;
+                help.sought = Field::default();
+            }
+            _ => {
+                help.sought.edit(event);
+            }
+        }
+        return;
+    }
+    let rows = help.sections().iter().map(|(_, lines)| lines.len() + 2).sum();
+    match keymap::intent(help.tab, event) {
+        Some(Intent::Move(way)) => help.top = way.from(help.top, model.world.body(), rows),
+        Some(Intent::Common(Common::Find)) => help.is_typing = true,
+        Some(Intent::Common(Common::Back | Common::Quit | Common::Help)) => model.dialog = None,
+        Some(_) | None => {}
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]
+fn leave(model: &mut Model, event: KeyEvent, is_deaf: bool) -> Option<Cmd> {
+    match event.code {
+        _ if is_deaf => None,
+        KeyCode::Char('b') => Some(Cmd::Leave(Leave::Headless)),
+        KeyCode::Char('s') => Some(Cmd::Leave(Leave::Stop)),
+        KeyCode::Esc | KeyCode::Char('q') => {
+            model.dialog = None;
+            None
+        }
+        _ => None,
+    }
+}

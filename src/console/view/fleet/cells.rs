@@ -1,0 +1,260 @@
+//! What stands in each column, for an app and for a group.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use ratatui::style::Style;
+
+use super::seconds;
+use crate::console::fleet::{Condition, Eta, Row, Sums, Trouble, pulse};
+use crate::console::screen::fleet::Column;
+use crate::console::theme::Theme;
+use crate::console::view::text::{clock, count, rate, short};
+use crate::model::{CmdFlag, CommandId, FatalFlag, Timestamp};
+
+/// A command that was executed is shown so long.
+const EXECUTED_STAYS: TimeDelta = TimeDelta::seconds(30);
+
+/// What the cells depend on besides their row.
+pub(super) struct Cells<'a> {
+    pub(super) theme: Theme,
+    pub(super) now: Timestamp,
+    /// Refusals that the cursor has rested on.
+    pub(super) seen: &'a BTreeSet<CommandId>,
+}
+
+/// The sign of a trouble.
+pub(in crate::console::view) fn sign(theme: Theme, trouble: Trouble) -> char {
+    let glyphs = theme.glyphs;
+    match trouble {
+        Trouble::Fatal => glyphs.fatal,
+        Trouble::Unknown => glyphs.unknown,
+        Trouble::Stalled => glyphs.stalled,
+        Trouble::Late => glyphs.late,
+        Trouble::Flapping => '%',
+    }
+}
+
+pub(in crate::console::view) fn trouble_style(theme: Theme, trouble: Trouble) -> Style {
+    match trouble {
+        Trouble::Fatal => theme.alarm(),
+        Trouble::Unknown => theme.unknown(),
+        Trouble::Stalled => theme.stalled(),
+        Trouble::Late | Trouble::Flapping => theme.late(),
+    }
+}
+
+/// What is known of an app as a whole: what nobody knows is faint.
+pub(super) fn state_style(theme: Theme, app: &Row) -> Style {
+    match app.trouble {
+        Some(Trouble::Unknown) => theme.faint(),
+        Some(Trouble::Fatal | Trouble::Stalled | Trouble::Late | Trouble::Flapping) | None => {
+            theme.condition(app.condition)
+        }
+    }
+}
+
+impl Cells<'_> {
+    pub(super) fn of_app(&self, column: Column, app: &Row) -> (String, Style) {
+        let Self { theme, now, .. } = *self;
+        let plain = if app.trouble == Some(Trouble::Unknown) { theme.faint() } else { Style::new() };
+        let state = state_style(theme, app);
+        match column {
+            Column::State if app.trouble == Some(Trouble::Unknown) => {
+                (theme.glyphs.unknown.to_string(), theme.unknown())
+            }
+            Column::State => (theme.glyphs.condition(app.condition).to_string(), state),
+            Column::Flags => (self.flags(app), self.flags_style(app)),
+            Column::Percent => (percent(app), plain),
+            Column::Bar => (bar(theme, app.progress()), state),
+            Column::Counts => (counts(app), plain),
+            Column::Failed => (short(app.failed), plain),
+            Column::Rate => {
+                let own = app.pulse.rate(now).filter(|_| app.is_running());
+                (own.map(rate).unwrap_or_default(), plain)
+            }
+            Column::Spark => {
+                let bars = app.pulse.bars(now).map(u64::from);
+                let is_empty = bars.iter().all(|bar| *bar == 0);
+                (if is_empty { String::new() } else { theme.glyphs.spark(bars) }, theme.spark())
+            }
+            Column::Eta => (eta(app, now), plain),
+            Column::Next => (next(app, now), self.next_style(app)),
+            Column::Last => (app.last_run.map(|time| clock(time, now)).unwrap_or_default(), plain),
+            Column::Pid => (app.pid.map(|pid| pid.to_string()).unwrap_or_default(), theme.faint()),
+            Column::Manager => (app.manager.as_deref().unwrap_or_default().to_owned(), theme.faint()),
+            Column::Schedule => (schedule(app), theme.faint()),
+            Column::Command => (command(app), theme.faint()),
+            Column::Since => {
+                let since = app.pulse.changed().filter(|_| app.is_running());
+                (since.map(|since| seconds(now - since)).unwrap_or_default(), theme.faint())
+            }
+            Column::Message => {
+                let fatal = app.fatal.as_ref().map(|(_, text, _)| &**text);
+                (fatal.or(app.message.as_deref()).unwrap_or_default().to_owned(), theme.faint())
+            }
+        }
+    }
+
+    pub(super) fn of_sums(&self, column: Column, sums: &Sums) -> (String, Style) {
+        let Self { theme, now, .. } = *self;
+        let time = |time: Option<Timestamp>| time.map(|time| clock(time, now)).unwrap_or_default();
+        let text = match column {
+            Column::Flags => {
+                let Some((worst, count)) = sums.worst() else { return (String::new(), Style::new()) };
+                return (format!("{}{count}", sign(theme, worst)), trouble_style(theme, worst));
+            }
+            Column::Percent => sums.percent().map(|percent| percent.to_string()).unwrap_or_default(),
+            Column::Bar => return (bar(theme, sums.percent()), theme.condition(Condition::Running)),
+            Column::Counts if sums.task_size > 0 => {
+                format!("{}/{}", count(sums.solved), count(sums.task_size))
+            }
+            Column::Failed if sums.failed > 0 => short(sums.failed),
+            Column::Eta => sums.extremes.eta.map(|eta| seconds(eta - now)).unwrap_or_default(),
+            Column::Next => time(sums.extremes.next_run),
+            Column::Last => time(sums.extremes.last_run),
+            Column::State
+            | Column::Counts
+            | Column::Failed
+            | Column::Rate
+            | Column::Spark
+            | Column::Pid
+            | Column::Manager
+            | Column::Schedule
+            | Column::Command
+            | Column::Since
+            | Column::Message => String::new(),
+        };
+        (text, Style::new())
+    }
+
+    fn flags(&self, app: &Row) -> String {
+        let glyphs = self.theme.glyphs;
+        let mut text = String::new();
+        match (&app.fatal, app.trouble) {
+            (Some((FatalFlag::FailedToStart, ..)), _) => text.push_str("F1"),
+            (Some((FatalFlag::AlertSent, ..)), _) => text.push_str("F2"),
+            (Some((FatalFlag::UnexpectedBehavior, ..)), _) => text.push_str("F3"),
+            (None, Some(trouble)) if trouble != Trouble::Unknown => text.push(sign(self.theme, trouble)),
+            (None, _) => {}
+        }
+        if app.disabled {
+            text.push(glyphs.disabled);
+        }
+        text.extend(self.command_sign(app));
+        text
+    }
+
+    fn command_sign(&self, app: &Row) -> Option<char> {
+        let glyphs = self.theme.glyphs;
+        let command = app.command.as_deref()?;
+        match command.flag {
+            CmdFlag::Pending => Some(glyphs.pending),
+            CmdFlag::Executed => {
+                let is_fresh = command.executed.is_some_and(|time| self.now - time < EXECUTED_STAYS);
+                is_fresh.then_some(glyphs.executed)
+            }
+            CmdFlag::NotExecuted => {
+                let is_seen = command.id.is_some_and(|id| self.seen.contains(&id));
+                (!is_seen).then_some(glyphs.refused)
+            }
+        }
+    }
+
+    fn flags_style(&self, app: &Row) -> Style {
+        let theme = self.theme;
+        match (app.trouble, app.command.as_deref().map(|command| command.flag)) {
+            (Some(trouble), _) => trouble_style(theme, trouble),
+            (None, Some(CmdFlag::Pending)) => theme.pending(),
+            (None, Some(CmdFlag::NotExecuted)) => theme.alarm(),
+            (None, Some(CmdFlag::Executed)) if !app.disabled => theme.good(),
+            (None, _) => theme.disabled(),
+        }
+    }
+
+    fn next_style(&self, app: &Row) -> Style {
+        match app.trouble {
+            Some(Trouble::Late) => self.theme.late(),
+            _ if app.disabled => self.theme.disabled(),
+            _ => Style::new(),
+        }
+    }
+}
+
+pub(super) fn counts(app: &Row) -> String {
+    match (app.task_size, app.done()) {
+        (Some(size), _) => {
+            let text = format!("{}/{}", count(app.solved), count(size));
+            if text.len() <= 16 { text } else { format!("{}/{}", short(app.solved), short(size)) }
+        }
+        (None, 0) => String::new(),
+        (None, _) => count(app.solved),
+    }
+}
+
+fn percent(app: &Row) -> String {
+    if app.task_size.is_some_and(|size| app.done() > size) {
+        return ">100".to_owned();
+    }
+    app.progress().map(|percent| percent.to_string()).unwrap_or_default()
+}
+
+fn bar(theme: Theme, percent: Option<u8>) -> String {
+    let cells = usize::from(Column::Bar.width()) - 1;
+    percent.map(|percent| theme.glyphs.bar(percent, cells)).unwrap_or_default()
+}
+
+/// When it will be done; where we think so ourselves, with `~`.
+pub(super) fn eta(app: &Row, now: Timestamp) -> String {
+    if let Some(still) = app.pulse.stalled(now).filter(|_| app.is_running()) {
+        return format!("stal {}", seconds(still));
+    }
+    match pulse::eta(app, now) {
+        None if app.is_running() => "-".to_owned(),
+        None => String::new(),
+        Some(Eta::Never) => "-".to_owned(),
+        Some(Eta::Told(left)) => seconds(left),
+        Some(Eta::Guessed(left)) => format!("~{}", seconds(left)),
+        Some(Eta::Between(least, most)) => band(least, most),
+    }
+}
+
+/// `12-18m`: the unit once, where it is the same.
+fn band(least: TimeDelta, most: TimeDelta) -> String {
+    let (from, to) = (seconds(least), seconds(most));
+    let unit = to.chars().last();
+    let digits = |text: &str| text[..text.len() - 1].chars().all(|c| c.is_ascii_digit());
+    if from == to {
+        format!("~{to}")
+    } else if from.chars().last() == unit && digits(&from) && digits(&to) {
+        format!("{}-{to}", &from[..from.len() - 1])
+    } else {
+        format!("<{to}")
+    }
+}
+
+pub(super) fn next(app: &Row, now: Timestamp) -> String {
+    match app.next_run {
+        _ if app.disabled => "off".to_owned(),
+        Some(time) if time < now && !app.is_running() => format!("-{}", seconds(now - time)),
+        Some(time) => clock(time, now),
+        None => String::new(),
+    }
+}
+
+pub(super) fn schedule(app: &Row) -> String {
+    match (&app.cron, app.interval) {
+        (Some(cron), _) => cron.as_str().to_owned(),
+        (None, Some(interval)) => {
+            let interval = TimeDelta::from_std(interval).unwrap_or_default();
+            format!("every {}", seconds(interval))
+        }
+        (None, None) => "on command".to_owned(),
+    }
+}
+
+fn command(app: &Row) -> String {
+    let Some(command) = app.command.as_deref() else { return String::new() };
+    let by = command.by.as_deref().unwrap_or("unknown");
+    format!("{} {by}", command.name)
+}

@@ -1,0 +1,249 @@
+//! All that is known of one app, or of a group.
+
+use std::fmt::Write as _;
+
+use chrono::Local;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::cells::{self, counts, eta, schedule};
+use super::seconds;
+use crate::console::fleet::{Condition, Row, Trouble, pulse};
+use crate::console::model::Model;
+use crate::console::screen::fleet::Spot;
+use crate::console::theme::Theme;
+use crate::console::view::text::{clock, count, put, rate, rule};
+use crate::model::{CmdFlag, Timestamp};
+
+/// A line: a label, and parts of text.
+type Fact = (&'static str, Vec<(String, Style)>);
+
+/// Where the text begins behind the label.
+const INDENT: u16 = 11;
+
+pub(super) fn draw(model: &Model, app: &Row, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    rule(theme, buffer, area, 0);
+    put(buffer, area, 0, 1, &format!(" {} ", app.path), theme.strong());
+    let mut facts = facts(model, app, theme, area.width);
+    facts.extend(runs(model, theme));
+    draw_facts(&facts, theme, buffer, area);
+}
+
+fn draw_facts(facts: &[Fact], theme: Theme, buffer: &mut Buffer, area: Rect) {
+    for (at, (label, parts)) in facts.iter().enumerate() {
+        let row = u16::try_from(at).unwrap_or(u16::MAX).saturating_add(1);
+        put(buffer, area, row, 1, label, theme.faint());
+        let mut column = if label.is_empty() { 1 } else { INDENT };
+        for (text, style) in parts {
+            column = put(buffer, area, row, column, text, *style);
+        }
+    }
+}
+
+/// A group or parent: its numbers.
+pub(super) fn draw_sums(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    rule(theme, buffer, area, 0);
+    let fleet = &model.world.fleet;
+    let (name, sums) = match model.table.spot() {
+        Some(Spot::Group(group)) => (group.to_string(), fleet.group(group)),
+        Some(Spot::Parent(group, parent)) => (format!("{group}/{parent}"), fleet.parent(group, parent)),
+        Some(Spot::App(_)) | None => return,
+    };
+    put(buffer, area, 0, 1, &format!(" {name} "), theme.strong());
+    let Some(sums) = sums else { return };
+    let plain = Style::new();
+    let states = Condition::ALL
+        .into_iter()
+        .filter(|condition| sums.of(*condition) > 0)
+        .map(|condition| {
+            let text = format!(
+                "{} {} {}   ",
+                theme.glyphs.condition(condition),
+                count(sums.of(condition) as u64),
+                condition.word()
+            );
+            (text, theme.condition(condition))
+        })
+        .collect();
+    let troubles = Trouble::ALL
+        .into_iter()
+        .filter(|trouble| sums.with(*trouble) > 0)
+        .map(|trouble| {
+            let text = format!(
+                "{} {} {}   ",
+                cells::sign(theme, trouble),
+                count(sums.with(trouble) as u64),
+                trouble.word()
+            );
+            (text, cells::trouble_style(theme, trouble))
+        })
+        .collect();
+    let work = format!("{} of {}", count(sums.solved), count(sums.task_size));
+    let facts: Vec<Fact> = vec![
+        ("apps", vec![(count(sums.apps as u64), plain)]),
+        ("state", states),
+        ("trouble", troubles),
+        ("disabled", vec![(count(sums.disabled as u64), plain)]),
+        ("running", vec![(work, plain), (format!("   failed {}", count(sums.failed)), plain)]),
+    ];
+    draw_facts(&facts, theme, buffer, area);
+}
+
+fn facts(model: &Model, app: &Row, theme: Theme, width: u16) -> Vec<Fact> {
+    let now = model.world.time();
+    let plain = Style::new();
+    let mut facts: Vec<Fact> = vec![("state", state(app, theme, now))];
+    if let Some(text) = app.fatal.as_ref().map(|(_, text, _)| text).or(app.message.as_ref()) {
+        facts.push(("message", vec![(text.to_string(), plain)]));
+    }
+    facts.push(("command", command(model, app, theme)));
+    let next = match app.next_run {
+        _ if app.disabled => "off".to_owned(),
+        Some(next) if next >= now => format!("next {} in {}", long_clock(next), seconds(next - now)),
+        Some(next) => format!("was due {} ago", seconds(now - next)),
+        None => "no next time".to_owned(),
+    };
+    let last = app.last_run.map(|last| format!("   last {}", clock(last, now))).unwrap_or_default();
+    facts.push(("schedule", vec![(format!("{}   {next}{last}", schedule(app)), plain)]));
+    facts.push(("where", vec![(place(model, app, now), plain)]));
+    if app.task_size.is_some() || app.done() > 0 {
+        let percent = app.progress().map(|percent| format!("{percent}% ")).unwrap_or_default();
+        let cells = usize::from(width.saturating_sub(50).clamp(8, 30));
+        let bar = app.progress().map(|percent| theme.glyphs.bar(percent, cells)).unwrap_or_default();
+        let text = format!("  {}   failed {}", counts(app), count(app.failed));
+        facts.push(("progress", vec![(percent, plain), (bar, theme.running()), (text, plain)]));
+    }
+    if app.is_running() {
+        let own = app.pulse.rate(now).map_or_else(|| "?".to_owned(), rate);
+        let run = pulse::run_rate(app, now).map_or_else(|| "?".to_owned(), rate);
+        let text = format!("{own}/s (1m)   {run}/s (run)   ETA {}", eta(app, now));
+        let spark = theme.glyphs.spark(app.pulse.bars(now).map(u64::from));
+        facts.push((
+            "rate",
+            vec![(text, plain), ("   10 min ".to_owned(), theme.faint()), (spark, theme.spark())],
+        ));
+    }
+    if app.protected {
+        facts.push((
+            "protected",
+            vec![("its number is typed before anything is done to it".to_owned(), plain)],
+        ));
+    }
+    facts
+}
+
+fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
+    let mut parts = Vec::new();
+    if let Some((flag, _, time)) = &app.fatal {
+        let text = format!(
+            "{} FATAL {} {flag} since {} ({})   ",
+            theme.glyphs.fatal,
+            flag.code(),
+            long_clock(*time),
+            seconds(now - *time)
+        );
+        parts.push((text, theme.alarm()));
+    } else if let Some(trouble) = app.trouble {
+        let why = match trouble {
+            Trouble::Fatal => String::new(),
+            Trouble::Unknown => "its manager gives no sign of life".to_owned(),
+            Trouble::Stalled => app
+                .pulse
+                .stalled(now)
+                .map(|still| format!("no progress for {}", seconds(still)))
+                .unwrap_or_default(),
+            Trouble::Late => {
+                app.lateness(now).map(|late| format!("due {} ago", seconds(late))).unwrap_or_default()
+            }
+            Trouble::Flapping => "three bad ends in ten minutes".to_owned(),
+        };
+        let text = format!("{} {} {why}   ", cells::sign(theme, trouble), trouble.word());
+        parts.push((text, cells::trouble_style(theme, trouble)));
+    }
+    let own = format!("{} {}", theme.glyphs.condition(app.condition), app.condition.word());
+    parts.push((own, theme.condition(app.condition)));
+    let mut more = String::new();
+    if app.disabled {
+        more.push_str("   disabled");
+    }
+    if let Some(by) = &app.stopped_by {
+        let _ = write!(more, "   stopped by {by}");
+    }
+    if let Some(limit) = &app.waiting_for {
+        let _ = write!(more, "   due, waits for room ({limit})");
+    }
+    if app.failures > 0 {
+        let _ = write!(more, "   {} failures in a row", app.failures);
+    }
+    parts.push((more, theme.faint()));
+    parts
+}
+
+fn command(model: &Model, app: &Row, theme: Theme) -> Vec<(String, Style)> {
+    let now = model.world.time();
+    let Some(command) = app.command.as_deref() else { return vec![("none yet".to_owned(), theme.faint())] };
+    let by = command.by.as_deref().unwrap_or("unknown");
+    let time = command.time.map(|time| format!(" {}", clock(time, now))).unwrap_or_default();
+    let glyphs = theme.glyphs;
+    let (sign, style) = match command.flag {
+        CmdFlag::Pending => (glyphs.pending, theme.pending()),
+        CmdFlag::Executed => (glyphs.executed, theme.good()),
+        CmdFlag::NotExecuted => (glyphs.refused, theme.alarm()),
+    };
+    let detail = &model.table.detail;
+    let ledger = detail.commands.rows.iter().find(|row| Some(row.id) == command.id);
+    let reason = ledger.and_then(|row| row.reason.as_deref()).unwrap_or_default();
+    let note = ledger.and_then(|row| row.note.as_deref()).map(|note| format!("   ({note})"));
+    vec![
+        (format!("{} by {by}{time} ", command.name), Style::new()),
+        (format!("{sign} {} {reason}", command.flag), style),
+        (note.unwrap_or_default(), theme.faint()),
+    ]
+}
+
+fn place(model: &Model, app: &Row, now: Timestamp) -> String {
+    let manager = match app.manager.as_deref() {
+        None => "no manager yet".to_owned(),
+        Some(name) => {
+            let beat = model.world.fleet.manager(name).map(|row| match row.stopped {
+                Some(_) => " (ended)".to_owned(),
+                None => format!(" (beat {})", seconds(now - row.heartbeat)),
+            });
+            format!("mgr {name}{}", beat.unwrap_or_default())
+        }
+    };
+    let pid = app.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+    format!("{manager}   pid {pid}")
+}
+
+fn runs(model: &Model, theme: Theme) -> Vec<Fact> {
+    let now = model.world.time();
+    let list = &model.table.detail.runs;
+    if let Some(fault) = &list.fault {
+        return vec![("runs", vec![(fault.clone(), theme.alarm())])];
+    }
+    let runs = list.rows.iter().enumerate().map(|(at, run)| {
+        let is_good = run.outcome.as_deref() == Some("ok");
+        let outcome = run.outcome.as_deref().unwrap_or("running");
+        let (sign, style) = match (run.end, is_good) {
+            (None, _) => (theme.glyphs.running, theme.running()),
+            (Some(_), true) => (theme.glyphs.executed, theme.good()),
+            (Some(_), false) => (theme.glyphs.refused, theme.alarm()),
+        };
+        let code = run.exit_code.map(|code| format!(" {code}")).unwrap_or_default();
+        let took = seconds(run.end.unwrap_or(now) - run.start);
+        let parts = vec![
+            (format!("{:5} {took:>6}  ", clock(run.start, now)), theme.faint()),
+            (format!("{:20}", format!("{sign} {outcome}{code}")), style),
+            (format!("{:>9} {:>6}  ", count(run.progress.solved), count(run.progress.failed)), Style::new()),
+            (run.message.clone().unwrap_or_default(), theme.faint()),
+        ];
+        (if at == 0 { "runs" } else { " " }, parts)
+    });
+    runs.collect()
+}
+
+fn long_clock(time: Timestamp) -> String {
+    time.with_timezone(&Local).format("%H:%M:%S").to_string()
+}

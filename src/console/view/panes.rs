@@ -1,0 +1,57 @@
+//! How the body of the fleet screen is divided: the table, what needs somebody on top of it, and the
+//! detail below or beside it, as there is room.
+
+use ratatui::layout::Rect;
+
+use super::Places;
+use crate::console::world::World;
+
+/// From this width on the detail is on the right, and so wide.
+const RIGHT_FROM: u16 = 170;
+const RIGHT_WIDTH: u16 = 63;
+
+/// From this size of the body on it is below, and so high.
+const BELOW_FROM: (u16, u16) = (110, 28);
+const BELOW_HEIGHT: u16 = 11;
+
+/// The parts of the fleet screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::console) struct Panes {
+    pub(in crate::console) table: Rect,
+    pub(in crate::console) detail: Option<Rect>,
+    /// Rows for what needs somebody.
+    pub(super) attention: u16,
+    /// Whether a line tells what is shown.
+    pub(super) has_status: bool,
+}
+
+impl Panes {
+    pub(in crate::console) fn of(world: &World) -> Self {
+        let body = Places::of(world.size).body;
+        let troubled = u16::try_from(world.fleet.total.troubled()).unwrap_or(u16::MAX);
+        let (table, detail) = if body.width >= RIGHT_FROM {
+            let left = body.width - RIGHT_WIDTH;
+            let right = Rect { x: body.x + left, width: RIGHT_WIDTH, ..body };
+            (Rect { width: left, ..body }, Some(right))
+        } else if body.width >= BELOW_FROM.0 && body.height >= BELOW_FROM.1 {
+            let upper = body.height - BELOW_HEIGHT;
+            let lower = Rect { y: body.y + upper, height: BELOW_HEIGHT, ..body };
+            (Rect { height: upper, ..body }, Some(lower))
+        } else {
+            (body, None)
+        };
+        let attention = match table.height {
+            0..14 => 0,
+            14..22 => 3,
+            22..38 => 5,
+            38.. => 8,
+        };
+        Self { table, detail, attention: attention.min(troubled), has_status: table.height >= 8 }
+    }
+
+    /// Rows of the table below its head.
+    pub(in crate::console) fn table_rows(&self) -> usize {
+        let above = 1 + self.attention + u16::from(self.has_status);
+        usize::from(self.table.height.saturating_sub(above))
+    }
+}
