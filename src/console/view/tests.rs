@@ -141,7 +141,7 @@ fn manager() -> ManagerRow {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: noon() - TimeDelta::hours(30),
         heartbeat: noon() - TimeDelta::seconds(1),
-        stopped: None,
+        ..ManagerRow::default()
     }
 }
 
