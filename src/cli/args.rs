@@ -84,6 +84,12 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Stop every app of this host, without a manager.
     StopApps(StopAppsArgs),
+    /// Show the managers, let one drain, or give the apps of a dead one to others.
+    Managers {
+        /// Without it, the managers are listed.
+        #[command(subcommand)]
+        command: Option<ManagersCommand>,
+    },
     /// Look after the database.
     #[command(subcommand)]
     Db(DbCommand),
@@ -452,6 +458,35 @@ pub(super) struct StopAppsArgs {
     /// Seconds between TERM and KILL.
     #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds)]
     pub(super) grace: std::time::Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ManagersCommand {
+    /// List the managers, with the apps that they have.
+    List,
+    /// Let a manager start nothing new, and give its apps to others as they come to rest.
+    Drain {
+        /// Its name.
+        name: String,
+    },
+    /// End the draining.
+    Resume {
+        /// Its name.
+        name: String,
+    },
+    /// Give the apps of a manager whose host is dead to others.
+    Takeover {
+        /// Its name.
+        name: String,
+
+        /// Those too whose failover is never.
+        #[arg(long)]
+        pinned: bool,
+
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

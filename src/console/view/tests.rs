@@ -1,5 +1,6 @@
 mod alerts;
 mod commands;
+mod detail;
 mod history;
 mod logs;
 
@@ -140,7 +141,7 @@ fn manager() -> ManagerRow {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: noon() - TimeDelta::hours(30),
         heartbeat: noon() - TimeDelta::seconds(1),
-        stopped: None,
+        ..ManagerRow::default()
     }
 }
 
