@@ -174,7 +174,8 @@ pub(crate) fn live(console: &mut Rehearsal, time: Timestamp) {
         version: "0.1.0".to_owned(),
         started: time - TimeDelta::days(3),
         heartbeat: time,
-        stopped: None,
+        lease_until: Some(time + TimeDelta::minutes(5)),
+        ..ManagerRow::default()
     }]);
 }
 

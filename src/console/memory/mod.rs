@@ -44,13 +44,10 @@ pub(super) struct SeenFleet {
 
 impl Seen {
     pub(super) fn of(model: &Model) -> Self {
-        let logs_of = match model.stack.top() {
-            Screen::Logs(logs) => logs.apps().iter().map(ToString::to_string).collect(),
-            Screen::Fleet
-            | Screen::Alerts(_)
-            | Screen::History(_)
-            | Screen::Managers(_)
-            | Screen::Commands(_) => Vec::new(),
+        let logs_of = if let Screen::Logs(logs) = model.stack.top() {
+            logs.apps().iter().map(ToString::to_string).collect()
+        } else {
+            Vec::new()
         };
         Self {
             tab: model.tab().number(),
@@ -75,12 +72,11 @@ impl Seen {
             model.world.say(format!("{marks} marks restored, esc clears"));
         }
         let apps: Vec<AppPath> = self.logs_of.iter().filter_map(|path| path.parse().ok()).collect();
-        let screen = match Tab::ALL.into_iter().find(|tab| tab.number() == self.tab)? {
-            Tab::Fleet => return None,
-            Tab::Logs if !apps.is_empty() => Screen::Logs(Box::new(logs::Logs::new(apps))),
-            tab @ (Tab::Logs | Tab::Alerts | Tab::History | Tab::Managers | Tab::Commands) => {
-                Screen::new(tab)
-            }
+        let tab = Tab::ALL.into_iter().find(|tab| tab.number() == self.tab && *tab != Tab::Fleet)?;
+        let screen = if tab == Tab::Logs && !apps.is_empty() {
+            Screen::Logs(Box::new(logs::Logs::new(apps)))
+        } else {
+            Screen::new(tab)
         };
         Some((screen, self.sought))
     }
