@@ -501,6 +501,15 @@ pub(super) enum DbCommand {
         #[arg(long, value_name = "NAME", default_value = "dcm", value_parser = parse_schema)]
         schema: String,
     },
+    /// Move a fleet to another, empty database; no manager may run meanwhile.
+    Copy {
+        /// sqlite:PATH or postgres://...
+        #[arg(value_name = "SOURCE")]
+        source: String,
+        /// sqlite:PATH or postgres://...
+        #[arg(value_name = "DESTINATION")]
+        destination: String,
+    },
     /// Write a consistent copy while others go on writing.
     Backup {
         /// The new file.

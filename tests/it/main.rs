@@ -17,6 +17,7 @@ mod console_hostile;
 mod console_memory;
 mod console_plain;
 mod console_signals;
+mod copy;
 mod database_faults;
 mod demo;
 mod fleet;

@@ -3,6 +3,7 @@ mod commands;
 mod detail;
 mod history;
 mod logs;
+mod managers;
 
 use std::time::Duration;
 
