@@ -112,6 +112,10 @@ pub(super) struct ConsoleArgs {
     #[arg(long)]
     pub(super) read_only: bool,
 
+    /// Lines instead of a screen: for screen readers, TERM=dumb and pipes. It runs no manager.
+    #[arg(long)]
+    pub(super) plain: bool,
+
     /// How many colours: auto, never, 8, 16, 256 or true. [env: NO_COLOR, COLORTERM, TERM]
     #[arg(long, visible_alias = "colour", value_name = "LEVEL", default_value = "auto")]
     pub(super) color: crate::console::ColourChoice,
@@ -496,6 +500,15 @@ pub(super) enum DbCommand {
         /// Where the tables are, or shall be.
         #[arg(long, value_name = "NAME", default_value = "dcm", value_parser = parse_schema)]
         schema: String,
+    },
+    /// Move a fleet to another, empty database; no manager may run meanwhile.
+    Copy {
+        /// sqlite:PATH or postgres://...
+        #[arg(value_name = "SOURCE")]
+        source: String,
+        /// sqlite:PATH or postgres://...
+        #[arg(value_name = "DESTINATION")]
+        destination: String,
     },
     /// Write a consistent copy while others go on writing.
     Backup {

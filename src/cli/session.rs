@@ -31,7 +31,12 @@ impl Session {
 
     /// Opens the database.
     pub(super) fn store(&self, mode: OpenMode) -> Result<Arc<dyn Store>, Error> {
-        Ok(match &self.settings.database {
+        self.store_of(&self.settings.database, mode)
+    }
+
+    /// Opens another database.
+    pub(super) fn store_of(&self, database: &Database, mode: OpenMode) -> Result<Arc<dyn Store>, Error> {
+        Ok(match database {
             Database::Sqlite { path, .. } => Arc::new(self.file(path, mode)?),
             Database::Postgres(url) => Arc::new(PostgresStore::connect(url, mode)?),
         })

@@ -76,6 +76,14 @@ pub enum Database {
 }
 
 impl Database {
+    /// One that an argument names.
+    ///
+    /// # Errors
+    /// When it is no URL of a database.
+    pub fn named(text: &str) -> Result<Self, ConfigError> {
+        Self::parse(text, "the argument")
+    }
+
     fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);

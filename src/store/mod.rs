@@ -3,6 +3,7 @@
 //! [`OperatorStore`] is all that a console or the command line can do, [`Store`] is what a manager
 //! needs besides. Every implementation passes the same contract tests (`tests/it/store_contract.rs`).
 
+mod copy;
 mod definition;
 mod error;
 mod memory;
@@ -17,6 +18,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use copy::{CopyEnd, copy};
 pub use error::StoreError;
 pub use memory::{MemoryStore, Tables};
 pub use postgres::{PostgresStore, ROLES};

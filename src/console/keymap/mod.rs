@@ -5,7 +5,7 @@ mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::screen::{Tab, alerts, commands, fleet, history, logs, managers};
+use super::screen::{Tab, alerts, commands, detail, fleet, history, logs, managers};
 use crate::model::CmdName;
 
 /// What a person wants.
@@ -19,10 +19,10 @@ pub(super) enum Intent {
     Issue(CmdName),
     /// What only this screen knows.
     Fleet(fleet::Wish),
+    Detail(detail::Wish),
     Alerts(alerts::Wish),
     Logs(logs::Wish),
     History(history::Wish),
-    #[expect(dead_code, reason = "so far it has no keys of its own")]
     Managers(managers::Wish),
     Commands(commands::Wish),
 }
@@ -36,6 +36,8 @@ pub(super) enum Common {
     QuitNow,
     Redraw,
     Suspend,
+    /// What is shown, as a file.
+    Export,
     ReadAgain,
     Palette,
     /// What was said lately.
@@ -135,6 +137,7 @@ enum Key {
 pub(super) fn bindings(tab: Tab) -> impl Iterator<Item = &'static Binding> {
     let own = match tab {
         Tab::Fleet => table::FLEET,
+        Tab::Detail => table::DETAIL,
         Tab::Alerts => table::ALERTS,
         Tab::Logs => table::LOGS,
         Tab::History => table::HISTORY,
@@ -222,6 +225,7 @@ mod tests {
             table::EVERYWHERE,
             table::MOVES,
             table::FLEET,
+            table::DETAIL,
             table::ALERTS,
             table::LOGS,
             table::HISTORY,

@@ -1,7 +1,9 @@
 mod alerts;
 mod commands;
+mod detail;
 mod history;
 mod logs;
+mod managers;
 
 use std::time::Duration;
 

@@ -374,3 +374,14 @@ pub(super) fn jittered(pause: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 1000;
     pause / 2 + pause * u32::try_from(random).unwrap_or(0) / 2000
 }
+
+/// A connection for one long transaction.
+pub(in crate::store) async fn open_for_copy(url: &str) -> Result<PgConnection, StoreError> {
+    let options = super::url::parse(url)?;
+    let connecting = timeout(DEADLINE, options.connect()).await;
+    let answered =
+        connecting.map_err(|_| StoreError::Unavailable("the server does not answer".to_owned()))?;
+    let mut connection = answered.map_err(|error| translate(&error))?;
+    schema::check(&mut connection).await.map_err(Fault::translate)?;
+    Ok(connection)
+}

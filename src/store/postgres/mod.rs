@@ -29,6 +29,8 @@ use managers::Seat;
 use rows::Unreadable;
 use schema::State;
 
+pub(super) use connection::open_for_copy;
+pub(super) use errors::translate;
 pub use schema::ROLES;
 
 use super::{Committed, OpenMode, Store, StoreError};

@@ -19,7 +19,8 @@ use notify::Watcher as _;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use connection::{Link, Worker, translate};
+use connection::{Link, Worker};
+pub(super) use connection::{open_for_copy, translate};
 
 use super::{Committed, OperatorStore as _, Store, StoreError};
 use crate::model::{
