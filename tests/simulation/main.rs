@@ -10,6 +10,7 @@ mod faults;
 mod feed;
 mod hands;
 mod host;
+mod leases;
 mod oracle;
 mod outbox;
 mod people;
@@ -105,6 +106,31 @@ fn each_planted_fault_is_caught() {
         })
         .collect();
     assert!(missed.is_empty(), "not caught: {missed:?}");
+}
+
+/// Seeds of the protocol of leases; `DCM_LEASES=n` for more.
+const LEASES: u64 = if cfg!(debug_assertions) { 1000 } else { 20_000 };
+
+#[test]
+fn no_app_has_two_processes_whatever_happens_to_leases() {
+    let (mut started, mut moved) = (0, 0);
+    for seed in 0..number("DCM_LEASES").unwrap_or(LEASES) {
+        let land = leases::Land::new(seed, None).run();
+        assert_eq!((land.overlap, land.idle), (None, None), "seed {seed}");
+        started += land.started;
+        moved += land.moved;
+    }
+    eprintln!("{started} processes, {moved} apps taken over");
+    assert!(moved > LEASES, "{moved} take-overs prove little");
+}
+
+#[test]
+fn each_mistake_in_the_protocol_of_leases_is_caught() {
+    for mistake in leases::Mistake::ALL {
+        let caught = (0..20_000).find(|seed| leases::Land::new(*seed, Some(mistake)).run().overlap.is_some());
+        eprintln!("{mistake:?}: {caught:?}");
+        assert!(caught.is_some(), "{mistake:?} is not caught");
+    }
 }
 
 #[test]
