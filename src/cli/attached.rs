@@ -40,6 +40,7 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
     };
     let store: Arc<dyn OperatorStore> = session.store(OpenMode::Existing)?;
     let rights = block_on(async { Ok(store.rights().await?) })?;
+    let file = ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning));
     let options = console::Options {
         store,
         state: session.settings.state.clone(),
@@ -48,10 +49,9 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         is_attached: manager.is_some(),
         is_read_only: args.read_only || !rights.submit,
         filter: args.filter.clone().unwrap_or_default(),
-        look: look::of(
-            args,
-            &ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning)),
-        ),
+        view: args.view.clone(),
+        look: look::of(args, &file),
+        views: file.views.into_iter().collect(),
         reports: env::user_state_dir(),
     };
     let left = console::run(options, mailbox);

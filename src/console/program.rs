@@ -40,6 +40,10 @@ pub struct Options {
     pub is_read_only: bool,
     /// Which apps are shown at first.
     pub filter: String,
+    /// Which saved view is shown at first.
+    pub view: Option<String>,
+    /// Saved views: names and what they show.
+    pub views: Vec<(String, String)>,
     /// How it looks.
     pub look: Look,
     /// The folder for reports of failures.
@@ -152,6 +156,7 @@ fn open(
     };
     let size = crossterm::terminal::size()?;
     let mut model = Model::new(identity, size, clock::now(), &options.filter);
+    model.set_views(options.views.clone(), options.view.as_deref());
     if let Some(remark) = remark {
         model.world.say(remark);
     }
