@@ -28,8 +28,9 @@ ALTER TABLE managers
     -- Which state directory it works with, and on which boot of its host: there its runs are.
     ADD COLUMN home         text,
     ADD COLUMN boot         text,
-    -- A JSON array of the pools that it serves.
-    ADD COLUMN pools        text NOT NULL DEFAULT '[]',
+    -- The pools that it serves.
+    ADD COLUMN pools        text[] NOT NULL DEFAULT '{}',
+    ADD CONSTRAINT managers_lease_is_sane CHECK (lease BETWEEN 0.1 AND 86400),
     -- It starts nothing new, and gives away what may run elsewhere.
     ADD COLUMN draining     boolean NOT NULL DEFAULT false,
     -- Runs under way, the most that it may have, and those that wait for room.
@@ -61,5 +62,31 @@ CREATE TRIGGER apps_write_owner BEFORE UPDATE ON apps FOR EACH ROW
 WHEN (NEW.manager IS DISTINCT FROM OLD.manager) EXECUTE FUNCTION dcm_apps_owner();
 CREATE TRIGGER apps_write_owner_insert BEFORE INSERT ON apps FOR EACH ROW
 WHEN (NEW.manager IS NOT NULL) EXECUTE FUNCTION dcm_apps_owner();
+
+-- For what an app writes elsewhere: within the transaction that it is called in, no later owner of the
+-- app begins. SELECT dcm_assert_fence(DC_FENCE) fails if there is one already.
+CREATE FUNCTION dcm_assert_fence(token text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    parts CONSTANT text[] := string_to_array(token, ':');
+    current bigint;
+BEGIN
+    IF token !~ '^[0-9]{1,10}:[0-9a-f]{64}:[0-9]{1,18}$' OR token IS NULL THEN
+        RAISE EXCEPTION 'not a token of DC_FENCE: %', left(token, 100) USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT epoch INTO current FROM apps WHERE app = parts[2] FOR SHARE;
+    IF current IS DISTINCT FROM parts[3]::bigint
+            OR parts[1]::bigint NOT IN (0, (SELECT timeline_id FROM pg_control_checkpoint())) THEN
+        RAISE EXCEPTION 'the app is another manager''s by now: its run must end' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+END
+$$;
+
+-- What others must learn of at once; the renewal of a lease is no news.
+DROP TRIGGER managers_notify_update ON managers;
+CREATE TRIGGER managers_notify_update AFTER UPDATE ON managers FOR EACH ROW
+WHEN ((NEW.host, NEW.pid, NEW.version, NEW.started, NEW.stopped, NEW.incarnation, NEW.draining, NEW.pools)
+    IS DISTINCT FROM (OLD.host, OLD.pid, OLD.version, OLD.started, OLD.stopped, OLD.incarnation, OLD.draining, OLD.pools))
+EXECUTE FUNCTION dcm_notify();
 
 UPDATE dcm_schema SET version = 2;

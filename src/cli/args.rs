@@ -84,6 +84,12 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Stop every app of this host, without a manager.
     StopApps(StopAppsArgs),
+    /// Show the managers, let one drain, or give the apps of a dead one to others.
+    Managers {
+        /// Without it, the managers are listed.
+        #[command(subcommand)]
+        command: Option<ManagersCommand>,
+    },
     /// Look after the database.
     #[command(subcommand)]
     Db(DbCommand),
@@ -455,6 +461,35 @@ pub(super) struct StopAppsArgs {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum ManagersCommand {
+    /// List the managers, with the apps that they have.
+    List,
+    /// Let a manager start nothing new, and give its apps to others as they come to rest.
+    Drain {
+        /// Its name.
+        name: String,
+    },
+    /// End the draining.
+    Resume {
+        /// Its name.
+        name: String,
+    },
+    /// Give the apps of a manager whose host is dead to others.
+    Takeover {
+        /// Its name.
+        name: String,
+
+        /// Those too whose failover is never.
+        #[arg(long)]
+        pinned: bool,
+
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
     /// Create the database, or bring it to the version of this program.
     Migrate,
@@ -465,6 +500,15 @@ pub(super) enum DbCommand {
         /// Where the tables are, or shall be.
         #[arg(long, value_name = "NAME", default_value = "dcm", value_parser = parse_schema)]
         schema: String,
+    },
+    /// Move a fleet to another, empty database; no manager may run meanwhile.
+    Copy {
+        /// sqlite:PATH or postgres://...
+        #[arg(value_name = "SOURCE")]
+        source: String,
+        /// sqlite:PATH or postgres://...
+        #[arg(value_name = "DESTINATION")]
+        destination: String,
     },
     /// Write a consistent copy while others go on writing.
     Backup {

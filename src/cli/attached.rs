@@ -9,12 +9,12 @@ use std::thread::JoinHandle;
 use super::args::ConsoleArgs;
 use super::error::{Error, Kind};
 use super::logging::{self, Stderr};
-use super::session::{Session, block_on};
+use super::session::{Session, block_on, live_managers};
 use super::{headless, look, output};
 use crate::config::console::ConsoleFile;
 use crate::config::{Database, env};
 use crate::console::{self, Leave};
-use crate::process::{OpenError, on_termination, spawn_detached, user_name};
+use crate::process::{OpenError, home_of, on_termination, spawn_detached, user_name};
 use crate::runtime::{self, RunError, Stop};
 use crate::store::{OpenMode, OperatorStore, StoreError};
 
@@ -99,6 +99,11 @@ impl Manager {
         let stop = Stop::new();
         let asked = stop.clone();
         let options = block_on(headless::options(session))?;
+        let home = home_of(&session.settings.state);
+        let (live, _) = block_on(live_managers(options.store.as_ref()))?;
+        if live.iter().any(|row| row.home != home) {
+            return Ok(None);
+        }
         let (ready, is_ready) = channel();
         let thread = std::thread::Builder::new().name("dcm-manager".to_owned()).spawn(move || {
             let taken = ready.clone();

@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::args::DbCommand;
-use super::error::Error;
+use super::error::{Error, Kind};
 use super::output;
-use super::session::{Session, block_on};
+use super::session::{Session, block_on, live_managers};
 use crate::config::Database;
-use crate::store::{OpenMode, ROLES, SqliteStore};
+use crate::store::{CopyEnd, OpenMode, ROLES, SqliteStore, copy};
 
 pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
     match command {
@@ -34,6 +34,7 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
             output::data(&format!("\\set schema {schema}\n{ROLES}"));
             Ok(())
         }
+        DbCommand::Copy { source, destination } => copy_fleet(session, &source, &destination),
         DbCommand::Backup { target } => {
             let store = file(session, "a server is copied by pg_dump")?;
             block_on(async { Ok(store.backup(&target).await?) })?;
@@ -41,6 +42,39 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
             done(session, &json!({ "backup": path }), &format!("copied to {path}"));
             Ok(())
         }
+    }
+}
+
+fn copy_fleet(session: &Session, source: &str, destination: &str) -> Result<(), Error> {
+    let (source, destination) = (Database::named(source)?, Database::named(destination)?);
+    if source == destination {
+        return Err(Error::usage("source and destination are the same database"));
+    }
+    for (end, mode) in [(&source, OpenMode::Existing), (&destination, OpenMode::Create)] {
+        let store = session.store_of(end, mode)?;
+        let (live, _) = block_on(live_managers(store.as_ref()))?;
+        if let Some(manager) = live.first() {
+            return Err(Error::new(Kind::RefusedForNow, format!("manager {} serves {end}", manager.name))
+                .hint("stop it first; apps run on"));
+        }
+    }
+    let counts = block_on(async { Ok(copy(&end_of(source), &end_of(destination)).await?) })?;
+    if session.json {
+        let counts: serde_json::Map<_, _> =
+            counts.iter().map(|(table, rows)| ((*table).to_owned(), (*rows).into())).collect();
+        output::json(&json!({ "copied": counts }));
+    } else {
+        let rows: Vec<_> =
+            counts.iter().map(|(table, rows)| vec![(*table).to_owned(), rows.to_string()]).collect();
+        output::table(&["TABLE", "ROWS"], &rows);
+    }
+    Ok(())
+}
+
+fn end_of(database: Database) -> CopyEnd {
+    match database {
+        Database::Sqlite { path, .. } => CopyEnd::Sqlite(path),
+        Database::Postgres(url) => CopyEnd::Postgres(url),
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
         launch: session.launch(),
         running_max: settings.running_max,
         logs_max: settings.logs_max,
+        pools: settings.pools.clone(),
+        lease: settings.lease,
         keeps_logs: matches!(settings.database, Database::Postgres(_)),
     })
 }

@@ -15,6 +15,7 @@ mod logging;
 mod logs;
 mod logs_afar;
 mod look;
+mod managers;
 mod next;
 mod output;
 mod report;
@@ -83,6 +84,7 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         Some(Command::RunApp(args)) => run_app::run_app(&session, args),
         Some(Command::Report(args)) => done(report::report(&args)),
         Some(Command::StopApps(args)) => done(stop_apps::stop_apps(&session, &args)),
+        Some(Command::Managers { command }) => done(managers::managers(&session, command)),
         Some(Command::Db(command)) => done(db::db(&session, command)),
         // Done above, without these settings.
         Some(Command::Completions { .. } | Command::Demo(_)) => Ok(0),

@@ -54,6 +54,9 @@ fn launch(row: &AppRow, args: Option<String>) -> Launch {
         attempt: 1,
         stop_grace: row.app.policy.stop_grace,
         log_limit: row.app.policy.log_limit,
+        epoch: row.epoch,
+        // Whoever looks at it decides: it does not belong to a manager.
+        is_fenced: false,
     }
 }
 
@@ -81,6 +84,8 @@ async fn open(store: &dyn Store, row: &AppRow, run: RunId) -> Result<(), Error> 
         Some((_, Refusal::Disabled)) => {
             Err(refused("disabled".to_owned()).hint(format!("dcm enable {path} lets it run")))
         }
+        // Who runs it in the foreground is no manager, and may.
+        Some((_, Refusal::OwnedByOther)) => Err(refused("another manager's".to_owned())),
         Some((_, Refusal::NoSuchApp)) => Err(Error::new(Kind::NoSuchApp, format!("no such app: {path}"))),
     }
 }
@@ -118,6 +123,7 @@ async fn supervise(
             | Event::RunRefused { .. }
             | Event::AppsChanged(_)
             | Event::AppsRemoved(_)
+            | Event::AppsLost(_)
             | Event::LimitsChanged(_) => {}
         }
     }

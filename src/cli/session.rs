@@ -4,8 +4,6 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-
 use super::args::Global;
 use super::error::{Error, Kind};
 use super::output;
@@ -13,9 +11,6 @@ use crate::config::{Database, Flags, Settings, env};
 use crate::model::{AppId, AppPath, AppRow, FaultyRow, ManagerRow, Registered, Selector, Timestamp};
 use crate::process::{LaunchSettings, make_state_dir};
 use crate::store::{OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, read_fleet};
-
-/// A manager whose heartbeat is older than this has ended without saying so.
-const HEARTBEAT_MAX: TimeDelta = TimeDelta::seconds(15);
 
 /// One call of the program.
 pub(super) struct Session {
@@ -36,7 +31,12 @@ impl Session {
 
     /// Opens the database.
     pub(super) fn store(&self, mode: OpenMode) -> Result<Arc<dyn Store>, Error> {
-        Ok(match &self.settings.database {
+        self.store_of(&self.settings.database, mode)
+    }
+
+    /// Opens another database.
+    pub(super) fn store_of(&self, database: &Database, mode: OpenMode) -> Result<Arc<dyn Store>, Error> {
+        Ok(match database {
             Database::Sqlite { path, .. } => Arc::new(self.file(path, mode)?),
             Database::Postgres(url) => Arc::new(PostgresStore::connect(url, mode)?),
         })
@@ -183,9 +183,6 @@ pub(super) async fn needs_env(store: &dyn OperatorStore) -> Result<(), Error> {
 pub(super) async fn live_managers(store: &dyn Store) -> Result<(Vec<ManagerRow>, Timestamp), Error> {
     let now = store.time().await?;
     let managers = store.managers().await?;
-    let live = managers
-        .into_iter()
-        .filter(|row| row.stopped.is_none() && now - row.heartbeat < HEARTBEAT_MAX)
-        .collect();
+    let live = managers.into_iter().filter(|row| row.is_live(now)).collect();
     Ok((live, now))
 }

@@ -6,6 +6,7 @@ use super::args::WhyArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on, live_managers};
 use super::{format, output};
+use crate::config::Database;
 use crate::model::{AppRow, CmdFlag, ManagerRow, Run, RunStatus, Skip, Timestamp};
 use crate::store::{HistoryQuery, OpenMode, SkipQuery};
 
@@ -21,8 +22,16 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
             .await?
             .into_iter()
             .next();
-        let reasons =
-            explain(&Facts { row: &row, managers: &managers, last: last.as_ref(), skip: skip.as_ref(), now });
+        let all = store.managers().await?;
+        let reasons = explain(&Facts {
+            row: &row,
+            managers: &managers,
+            last: last.as_ref(),
+            skip: skip.as_ref(),
+            is_shared: matches!(session.settings.database, Database::Postgres(_)),
+            lost: all.iter().find(|own| row.state.manager.as_ref() == Some(&own.name) && !own.is_live(now)),
+            now,
+        });
         if session.json {
             output::json(
                 &json!({ "path": row.app.path.to_string(), "status": row.state.status.word(), "reasons": reasons }),
@@ -40,18 +49,35 @@ struct Facts<'a> {
     managers: &'a [ManagerRow],
     last: Option<&'a Run>,
     skip: Option<&'a Skip>,
+    /// Whether several managers may share the database.
+    is_shared: bool,
+    /// The app's own manager, if it is not heard of.
+    lost: Option<&'a ManagerRow>,
     now: Timestamp,
 }
 
 /// The reasons, the strongest first.
 fn explain(facts: &Facts<'_>) -> Vec<String> {
-    let Facts { row, managers, last, skip, now } = facts;
+    let Facts { row, managers, last, skip, now, .. } = facts;
     let mut reasons = Vec::new();
     if managers.is_empty() {
         reasons.push(
             "no manager is running, so nothing is started or stopped: dcm or dcm --headless starts one"
                 .to_owned(),
         );
+    }
+    if let Some(lost) = facts.lost.filter(|_| facts.is_shared) {
+        reasons.push(format!(
+            "its manager {} on {} was last heard of {}; until it is back, or others take the app over \
+             (failover: {}), nothing is started or stopped",
+            lost.name,
+            lost.host,
+            format::relative(lost.heartbeat, *now),
+            row.app.policy.failover.word()
+        ));
+    } else if facts.is_shared && row.state.manager.is_none() {
+        let pool = row.app.policy.pool.as_ref().map_or("apps".to_owned(), |pool| format!("the pool {pool}"));
+        reasons.push(format!("it has no manager: none that lives serves {pool}"));
     }
     match row.state.status {
         RunStatus::Running => reasons.push(running(row, *last, *now)),

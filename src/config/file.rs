@@ -1,11 +1,14 @@
 //! The configuration file: TOML, every key documented in `defaults.toml`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
+use crate::manager::peers::Lease;
+use crate::model::Part;
 
 /// The largest file that is read.
 const SIZE_MAX: u64 = 1024 * 1024;
@@ -17,6 +20,8 @@ pub(super) struct File {
     pub(super) state_dir: Option<String>,
     pub(super) name: Option<String>,
     pub(super) python: Option<String>,
+    pub(super) pools: Vec<String>,
+    pub(super) lease: Option<Duration>,
     pub(super) running_max: Option<u32>,
     pub(super) logs_max: Option<u64>,
     pub(super) log_level: Option<String>,
@@ -66,6 +71,8 @@ impl Reader<'_> {
                 ("state_dir", _) => self.file.state_dir = Some(self.text(&name, value)?),
                 ("name", _) => self.file.name = Some(self.text(&name, value)?),
                 ("python", _) => self.file.python = Some(self.text(&name, value)?),
+                ("pools", _) => self.file.pools = self.pools(value)?,
+                ("lease", _) => self.file.lease = Some(self.lease(value)?),
                 ("limits.running", _) => self.file.running_max = Some(self.number(&name, value)?),
                 ("logs.max_total", _) => {
                     let text = self.text(&name, value)?;
@@ -101,6 +108,30 @@ impl Reader<'_> {
             .filter(|text| !text.is_empty())
             .map(str::to_owned)
             .ok_or_else(|| self.wrong(value, format!("{name} must be a text")))
+    }
+
+    fn pools(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, ConfigError> {
+        let wrong = || self.wrong(value, "pools must be an array of names, for example [\"eu\"]".to_owned());
+        let array = value.get_ref().as_array().ok_or_else(wrong)?;
+        let names = array.iter().map(|name| Part::new(name.get_ref().as_str()?).ok());
+        names.map(|name| name.map(|name| name.to_string()).ok_or_else(wrong)).collect()
+    }
+
+    fn lease(&self, value: &Spanned<DeValue<'_>>) -> Result<Duration, ConfigError> {
+        let (min, max) = (Lease::SECONDS_MIN, Lease::SECONDS_MAX);
+        let seconds = match value.get_ref() {
+            DeValue::Integer(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            DeValue::String(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => None,
+        };
+        seconds
+            .filter(|seconds| (min..=max).contains(seconds))
+            .map(Duration::from_secs_f64)
+            .ok_or_else(|| self.wrong(value, format!("lease must be {min} to {max} seconds")))
     }
 
     fn number(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<u32, ConfigError> {

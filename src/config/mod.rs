@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use file::line_of;
 
+use crate::manager::peers::Lease;
+use crate::model::LEASE;
 use crate::process::StateDir;
 
 /// Every setting with its default and what it means.
@@ -47,6 +49,10 @@ pub struct Settings {
     pub python: String,
     /// At most so many apps run at once on this host.
     pub running_max: Option<u32>,
+    /// The pools of apps that the manager serves.
+    pub pools: Vec<String>,
+    /// How long the manager's lease on its apps lasts without being renewed.
+    pub lease: Lease,
     /// The output of all apps takes at most so many bytes.
     pub logs_max: u64,
     /// What is logged.
@@ -70,6 +76,14 @@ pub enum Database {
 }
 
 impl Database {
+    /// One that an argument names.
+    ///
+    /// # Errors
+    /// When it is no URL of a database.
+    pub fn named(text: &str) -> Result<Self, ConfigError> {
+        Self::parse(text, "the argument")
+    }
+
     fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -164,6 +178,8 @@ impl Settings {
             name: file.name.unwrap_or_else(crate::process::host_name),
             python: file.python.unwrap_or_else(|| python(&get)),
             running_max: file.running_max,
+            pools: file.pools,
+            lease: Lease::new(file.lease.unwrap_or(LEASE)),
             logs_max: file.logs_max.unwrap_or(20 << 30),
             log_level,
             log_keep_days: file.log_keep_days.unwrap_or(14),

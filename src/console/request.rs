@@ -1,7 +1,7 @@
 //! What the worker is asked, and what it answers.
 
 use crate::model::{
-    AlertId, AlertRow, AppId, AppPath, CmdName, CommandRow, ManagerRow, Run, RunId, Skip, Timestamp,
+    AlertId, AlertRow, AppId, AppPath, AppRow, CmdName, CommandRow, ManagerRow, Run, RunId, Skip, Timestamp,
 };
 use crate::process::LogRecord;
 use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
@@ -32,6 +32,7 @@ pub(super) struct Ticket(pub(super) u64);
 pub(super) enum Question {
     Alerts(AlertQuery),
     NoteAlerts(Vec<AlertId>, AlertNote),
+    App(AppId),
     Managers,
     Commands(LedgerQuery),
     History(HistoryQuery),
@@ -71,6 +72,8 @@ pub(super) struct LogNews {
 pub(super) enum Answer {
     Alerts(Vec<AlertRow>),
     Noted,
+    /// Nothing if it is not registered, or its row cannot be understood.
+    App(Option<Box<AppRow>>),
     Managers(Vec<ManagerRow>),
     Commands(Vec<CommandRow>),
     History(Vec<Run>),

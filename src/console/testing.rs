@@ -130,7 +130,7 @@ pub(in crate::console) fn manager(name: &str, heartbeat: Timestamp) -> ManagerRo
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: noon() - TimeDelta::hours(30),
         heartbeat,
-        stopped: None,
+        ..ManagerRow::default()
     }
 }
 

@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 use super::desk::Desk;
 use super::entry::{Entry, Phase};
 use super::event::{Event, Step};
-use crate::model::{AppId, AppPath, Change, Now, RunId};
+use super::restore::close_without_app;
+use crate::model::{AppId, AppPath, Change, Load, Now, RunId};
 
 /// The wall clock runs apart from the other by less than this for natural reasons; more is a step
 /// by hand or by NTP.
@@ -19,6 +20,8 @@ const CLOCK_STEP: TimeDelta = TimeDelta::seconds(2);
 pub struct Manager {
     /// Boxed: a tree keeps a third of its room free.
     pub(super) apps: BTreeMap<AppId, Box<Entry>>,
+    /// Runs that are being ended because their app is another manager's.
+    pub(super) strays: BTreeMap<RunId, AppId>,
     pub(super) desk: Desk,
 }
 
@@ -30,8 +33,18 @@ impl Manager {
         match event {
             Event::Tick => {}
             Event::Command(command) => self.command(command, &mut step),
+            Event::Started { run, .. } if self.strays.contains_key(&run) => {
+                // It may not have been there to hear it the first time.
+                let app = self.strays[&run];
+                self.stray(run, app, &mut step);
+            }
             Event::Started { run, pid, at } => {
                 self.work_on_run(run, &mut step, |entry, desk, step| entry.started(run, pid, at, desk, step));
+            }
+            Event::Ended { run, closing } if self.strays.contains_key(&run) => {
+                if let Some(app) = self.strays.remove(&run) {
+                    close_without_app(run, app, closing, &mut step);
+                }
             }
             Event::Ended { run, closing } => {
                 self.work_on_run(run, &mut step, |entry, desk, step| entry.ended(run, closing, desk, step));
@@ -40,10 +53,12 @@ impl Manager {
                 self.work_on_run(run, &mut step, |entry, _, step| entry.reported(run, report, step));
             }
             Event::RunRefused { run, refusal } => {
+                self.strays.remove(&run);
                 self.work_on_run(run, &mut step, |entry, desk, step| entry.refused(refusal, desk, step));
             }
             Event::AppsChanged(rows) => self.apps_changed(rows, &mut step),
             Event::AppsRemoved(apps) => self.apps_removed(&apps, &mut step),
+            Event::AppsLost(apps) => self.apps_lost(&apps, &mut step),
             Event::LimitsChanged(limits) => self.desk.index.set_limits(limits),
         }
         self.serve(&mut step);
@@ -61,6 +76,12 @@ impl Manager {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+
+    /// Runs under way and in line.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.desk.index.load()
     }
 
     /// The names of an app.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::entry::{Entry, Phase, Waiting};
 use super::ids::RunIds;
-use crate::model::{AppId, AppPath, Limits, Now, Part, RunId, Timestamp};
+use crate::model::{AppId, AppPath, Limits, Load, Now, Part, RunId, Timestamp};
 
 /// The manager's shared parts.
 #[derive(Debug)]
@@ -96,7 +96,10 @@ impl Index {
 
     /// The limit that leaves no room for one more run of this app, for people.
     pub(super) fn full(&self, path: &AppPath) -> Option<String> {
-        let Limits { host, groups, parents } = &self.limits;
+        let Limits { draining, host, groups, parents } = &self.limits;
+        if *draining {
+            return Some("the manager is draining".to_owned());
+        }
         let host_count = u32::try_from(self.runs.len()).unwrap_or(u32::MAX);
         if let Some(limit) = host.filter(|limit| host_count >= *limit) {
             return Some(format!("host: {limit} running"));
@@ -135,6 +138,15 @@ impl Index {
     pub(super) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
         self.room_was_made = true;
+    }
+
+    pub(super) fn load(&self) -> Load {
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        Load {
+            running: count(self.runs.len()),
+            running_max: self.limits.host,
+            waiting: count(self.line.len()),
+        }
     }
 
     /// When the next thing is to be done: by the wall clock, and by the other.

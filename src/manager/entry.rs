@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::event::Launch;
 use super::plan::Plan;
 use crate::model::{
-    App, AppRow, AppState, AppUpdate, Command, Fatal, Report, RunId, RunStatus, Timestamp, Trigger,
+    App, AppRow, AppState, AppUpdate, Command, Failover, Fatal, Report, RunId, RunStatus, Timestamp, Trigger,
 };
 
 /// At most so many commands of one app wait behind the one that is being carried out; a person
@@ -38,6 +38,8 @@ pub(super) struct Entry {
     pub(super) asked: Option<Timestamp>,
     /// The row is gone or invalid by now: what goes on may end, nothing new begins.
     pub(super) set_aside: bool,
+    /// How often the app has changed its manager.
+    pub(super) epoch: u64,
     written: Written,
 }
 
@@ -133,7 +135,7 @@ pub(super) struct Cause {
 impl Entry {
     /// Takes up a row. What the row says of runs is settled by `restore`.
     pub(super) fn new(row: AppRow, now: Timestamp) -> Self {
-        let AppRow { app, next_run, state, asked_next_run, sequence, .. } = row;
+        let AppRow { app, next_run, state, asked_next_run, sequence, epoch, .. } = row;
         let rest = match (state.status, &state.stopped_by) {
             (_, Some(by)) => Rest::Stopped { by: by.clone() },
             (RunStatus::Stopped, None) => Rest::Crashed,
@@ -148,6 +150,7 @@ impl Entry {
             queue: VecDeque::new(),
             asked: asked_next_run,
             set_aside: false,
+            epoch,
             written: Written { next_run, asked: asked_next_run, disabled: app.disabled, sequence, state },
             app,
         }
@@ -304,6 +307,8 @@ impl Entry {
             attempt,
             stop_grace: self.app.policy.stop_grace,
             log_limit: self.app.policy.log_limit,
+            epoch: self.epoch,
+            is_fenced: self.app.policy.failover == Failover::Exclusive,
         })
     }
 }

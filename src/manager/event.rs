@@ -49,6 +49,8 @@ pub enum Event {
     AppsChanged(Vec<Registered>),
     /// Rows of the apps table were deleted.
     AppsRemoved(Vec<AppId>),
+    /// Apps are another manager's from now on, or nobody's.
+    AppsLost(Vec<AppId>),
     /// The concurrency limits were changed.
     LimitsChanged(Limits),
 }
@@ -126,6 +128,10 @@ pub struct Launch {
     pub stop_grace: Duration,
     /// The output takes at most so many bytes on disk.
     pub log_limit: u64,
+    /// How often the app has changed its manager.
+    pub epoch: u64,
+    /// Whether the run must end when the manager cannot renew its lease.
+    pub is_fenced: bool,
 }
 
 /// What follows from an event. The changes are one transaction.

@@ -144,9 +144,10 @@ impl Judgement {
             Ending::Exited(Exit::Code(_)) | Ending::Stopped { cause: StopCause::Timeout, .. } => Self::Failed,
             Ending::Exited(Exit::Signal { .. }) | Ending::Unknown => Self::Crashed,
             Ending::HostRebooted
-            | Ending::Stopped { cause: StopCause::Signal(_) | StopCause::Command(_), .. } => {
-                Self::Interrupted
-            }
+            | Ending::Stopped {
+                cause: StopCause::Signal(_) | StopCause::Command(_) | StopCause::Fence,
+                ..
+            } => Self::Interrupted,
             Ending::NeverStarted | Ending::Stopped { cause: StopCause::StopApps(_), .. } => Self::Excused,
             Ending::StartFailed(failure) if failure.obstacle == Obstacle::HostExhausted => {
                 Self::HostExhausted(failure.message.clone())

@@ -10,6 +10,7 @@ mod entry;
 mod event;
 mod ids;
 mod judgement;
+pub mod peers;
 mod plan;
 mod registry;
 mod restore;

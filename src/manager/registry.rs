@@ -1,11 +1,18 @@
 //! Changes of the apps table by others: new rows, new definitions, times asked for, deletions.
 
+use std::time::Duration;
+
 use super::core::Manager;
 use super::desk::Desk;
 use super::entry::{Cause, Entry, Phase, Rest, Starting};
 use super::event::{Effect, Step};
 use super::runs::settle;
-use crate::model::{AppId, AppRow, AppState, Change, Registered, RunStatus, Trigger, Verdict};
+use crate::model::{
+    AppId, AppRow, AppState, Change, Registered, RunId, RunStatus, StopCause, Trigger, Verdict,
+};
+
+/// How long a run has to end whose app is another manager's: that one may begin its own.
+const STRAY_GRACE: Duration = Duration::from_secs(3);
 
 impl Manager {
     /// Rows were added or changed, by whomever; the manager's own writes come back as well.
@@ -32,6 +39,24 @@ impl Manager {
         for app in apps {
             self.work(*app, step, |entry, desk, step| entry.set_aside("no such app", desk, step));
         }
+    }
+
+    /// Apps are another manager's by now. What runs here is ended, and nothing is written about
+    /// them but how: the rest, waiting commands too, is the other one's.
+    pub(super) fn apps_lost(&mut self, apps: &[AppId], step: &mut Step) {
+        for app in apps {
+            let Some(entry) = self.apps.remove(app) else { continue };
+            self.desk.index.unlist(&entry);
+            if let Some(run) = entry.run() {
+                self.stray(run, *app, step);
+            }
+        }
+    }
+
+    /// Ends a run of an app that is another manager's.
+    pub(super) fn stray(&mut self, run: RunId, app: AppId, step: &mut Step) {
+        self.strays.insert(run, app);
+        step.effects.push(Effect::Stop { run, cause: StopCause::Fence, grace: STRAY_GRACE });
     }
 
     fn app_changed(&mut self, row: AppRow, step: &mut Step) {
@@ -85,6 +110,7 @@ impl Entry {
         self.set_aside = false;
         let shown_before = self.shown_next_run();
         self.note_foreign(&row);
+        self.epoch = row.epoch;
         let schedule_changed = self.app.schedule != row.app.schedule;
         self.app = row.app;
         self.asked = row.asked_next_run.or(self.asked);

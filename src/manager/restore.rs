@@ -1,6 +1,6 @@
 //! The beginning: puts together what the database says and what the host still knows of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::commands::superseded_by;
 use super::core::Manager;
@@ -19,6 +19,8 @@ use crate::model::{
 pub struct Identity {
     /// Its name in the database.
     pub name: String,
+    /// The name of its host.
+    pub host: String,
     /// 128 bits from the system's random source, for the ids of its runs.
     pub seed: u128,
 }
@@ -40,9 +42,11 @@ impl Manager {
             ids: RunIds::new(identity.seed),
             index: Index::new(snapshot.limits),
         };
-        let mut manager = Self { apps: BTreeMap::new(), desk };
+        let mut manager = Self { apps: BTreeMap::new(), strays: BTreeMap::new(), desk };
         let mut step = Step::default();
         let mut restore = Restore {
+            elsewhere: snapshot.elsewhere,
+            here: [manager.desk.manager.clone(), format!("run-app@{}", identity.host)],
             commands: snapshot.commands.into_iter().map(|command| (command.id, command)).collect(),
             survivors: survivors.into_iter().map(|survivor| (survivor.run, survivor)).collect(),
         };
@@ -68,7 +72,11 @@ impl Manager {
             restore.open_run(&mut manager, open, &mut step);
         }
         for survivor in std::mem::take(&mut restore.survivors).into_values() {
-            survivor_without_row(&mut manager, survivor, &mut step);
+            if restore.is_stray(survivor.app, Some(&survivor)) {
+                manager.stray(survivor.run, survivor.app, &mut step);
+            } else {
+                survivor_without_row(&mut manager, survivor, &mut step);
+            }
         }
         let apps: Vec<_> = manager.apps.keys().copied().collect();
         for app in apps {
@@ -83,6 +91,10 @@ impl Manager {
 }
 
 struct Restore {
+    /// Apps that are another manager's.
+    elsewhere: BTreeSet<AppId>,
+    /// By these names runs of this host are on record.
+    here: [String; 2],
     /// Commands without a verdict that no run accounts for yet, oldest first.
     commands: BTreeMap<CommandId, Command>,
     /// What was found on the host and is not matched with a row yet.
@@ -90,13 +102,22 @@ struct Restore {
 }
 
 impl Restore {
+    /// Whether a run that lives is of an app that is another manager's.
+    fn is_stray(&self, app: AppId, survivor: Option<&Survivor>) -> bool {
+        let is_running = |survivor: &Survivor| matches!(survivor.state, SurvivorState::Running { .. });
+        survivor.is_some_and(is_running) && self.elsewhere.contains(&app)
+    }
+
     /// A run that the database believes to go on.
     fn open_run(&mut self, manager: &mut Manager, open: OpenRun, step: &mut Step) {
         let survivor = self.survivors.remove(&open.run);
         let at = manager.desk.now.wall;
+        let is_elsewhere = open.manager.as_ref().is_some_and(|name| !self.here.contains(name));
         let Some(entry) = manager.apps.get(&open.app) else {
             // Its app is gone or invalid. A run that lives is left alone until it ends.
-            if let Some(closing) = over(survivor, at) {
+            if self.is_stray(open.app, survivor.as_ref()) {
+                manager.stray(open.run, open.app, step);
+            } else if let Some(closing) = over(survivor, at).filter(|_| !is_elsewhere) {
                 close_without_app(open.run, open.app, closing, step);
             }
             return;
@@ -105,6 +126,10 @@ impl Restore {
         let command = open.command.and_then(|id| self.commands.remove(&id)).map(Box::new);
         let cause = Cause { due: open.due, trigger: open.trigger, command };
         match survivor.map(|survivor| survivor.state) {
+            None if is_elsewhere => {
+                // Another host ends it, and its row will say so.
+                take_up(manager, &open, Cause { trigger: Trigger::RunApp, ..cause }, step);
+            }
             Some(SurvivorState::Running { pid, started, stop }) => {
                 let stopper = self.stopper(open.app, stop.as_ref(), &manager.desk, step);
                 let is_stopping = stop.is_some();
@@ -156,7 +181,8 @@ impl Restore {
     ) -> Option<Command> {
         let id = match cause {
             Some(StopCause::Command(id)) => *id,
-            Some(StopCause::Timeout | StopCause::StopApps(_) | StopCause::Signal(_)) | None => return None,
+            Some(StopCause::Timeout | StopCause::StopApps(_) | StopCause::Signal(_) | StopCause::Fence)
+            | None => return None,
         };
         let stopper = self.commands.remove(&id)?;
         let is_over = |command: &Command| {
@@ -212,6 +238,7 @@ fn survivor_without_row(manager: &mut Manager, survivor: Survivor, step: &mut St
                     attempt: 1,
                     command: None,
                     pid: Some(pid),
+                    manager: None,
                 };
                 let cause = Cause { due: None, trigger: Trigger::Schedule, command: None };
                 take_up(manager, &open, cause, step);
@@ -221,7 +248,7 @@ fn survivor_without_row(manager: &mut Manager, survivor: Survivor, step: &mut St
     }
 }
 
-fn close_without_app(run: RunId, app: AppId, closing: Closing, step: &mut Step) {
+pub(super) fn close_without_app(run: RunId, app: AppId, closing: Closing, step: &mut Step) {
     step.changes.push(Change::RunClosed { run, app, closing });
     step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX });
 }

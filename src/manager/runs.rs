@@ -130,6 +130,11 @@ impl Entry {
                 self.set_aside = true;
                 "no such app"
             }
+            Refusal::OwnedByOther => {
+                // That it is lost comes by the feed; the command waits for its new manager.
+                self.plan.clear();
+                return;
+            }
         };
         if let Some(command) = command {
             settle(&command, Verdict::NotExecuted(reason.to_owned()), desk, step);

@@ -104,6 +104,8 @@ pub enum Refusal {
     Disabled,
     /// Its row is gone.
     NoSuchApp,
+    /// It is another manager's by now.
+    OwnedByOther,
 }
 
 /// The columns of an app's row that belong to the manager.

@@ -91,6 +91,9 @@ pub enum StopCause {
     StopApps(String),
     /// The shim was told by this signal: the host is going down, or `run-app` was interrupted.
     Signal(i32),
+    /// The manager could not renew its lease in time, or the app is another manager's by now: a
+    /// second copy might run.
+    Fence,
 }
 
 impl fmt::Display for StopCause {
@@ -100,6 +103,7 @@ impl fmt::Display for StopCause {
             Self::Timeout => f.write_str("max_runtime"),
             Self::StopApps(by) => write!(f, "stop-apps by {by}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Fence => f.write_str("fence"),
         }
     }
 }
@@ -159,6 +163,7 @@ impl Ending {
             Self::Exited(Exit::Code(_)) => "failed",
             Self::Exited(Exit::Signal { .. }) => "crashed",
             Self::Stopped { cause: StopCause::Timeout, .. } => "timed_out",
+            Self::Stopped { cause: StopCause::Fence, .. } => "fenced",
             Self::Stopped { killed: true, .. } => "killed_after_grace",
             Self::Stopped { killed: false, .. } => "stopped",
             Self::StartFailed(_) => "failed_to_start",

@@ -1,6 +1,6 @@
 //! What is known when a manager or a console begins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     AppId, Closing, Command, CommandId, Part, Registered, Revision, RunId, StopCause, Timestamp, Trigger,
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub accounted: BTreeMap<AppId, Timestamp>,
     /// How many apps may run at once.
     pub limits: Limits,
+    /// Apps of which the host still knows runs, and which are another manager's by now.
+    pub elsewhere: BTreeSet<AppId>,
     /// The state of the apps table that this is.
     pub revision: Revision,
 }
@@ -43,6 +45,8 @@ pub struct OpenRun {
     pub command: Option<CommandId>,
     /// Its main process, where that was entered.
     pub pid: Option<u32>,
+    /// Who runs it: a manager, or `run-app@HOST`.
+    pub manager: Option<String>,
 }
 
 /// A run that the host still knows of, found by its run directory.
@@ -75,6 +79,8 @@ pub enum SurvivorState {
 /// How many apps may run at once; what is not in it is not limited.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
+    /// The manager starts nothing new.
+    pub draining: bool,
     /// On this host.
     pub host: Option<u32>,
     /// In a group.
@@ -97,21 +103,29 @@ pub struct Delta {
     pub more: bool,
 }
 
-/// A row of the managers table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManagerRow {
-    /// Its name.
-    pub name: String,
-    /// The host that it runs on.
-    pub host: String,
-    /// Its process.
-    pub pid: u32,
-    /// The version of the program.
-    pub version: String,
-    /// When it began.
-    pub started: Timestamp,
-    /// When it last said that it lives.
-    pub heartbeat: Timestamp,
-    /// When it ended in order; `None` while it lives, and after a crash.
-    pub stopped: Option<Timestamp>,
+/// What others changed that concerns a manager.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Foreign {
+    /// Rows of its apps.
+    pub rows: Vec<Registered>,
+    /// Apps whose rows are gone.
+    pub removed: Vec<AppId>,
+    /// Apps that belong to another manager since, or to none.
+    pub lost: Vec<AppId>,
+    /// Whether some of the rows were not its own before: commands for them may have waited long.
+    pub gained: bool,
+    /// Whether there are apps that belong to nobody and are to be this manager's.
+    pub claimable: bool,
+    /// The state of the table after it.
+    pub revision: Revision,
+    /// Whether more follows right away.
+    pub more: bool,
+}
+
+impl From<Delta> for Foreign {
+    /// Where there is one manager, all apps are its own.
+    fn from(delta: Delta) -> Self {
+        let Delta { rows, removed, revision, more } = delta;
+        Self { rows, removed, lost: Vec::new(), gained: false, claimable: false, revision, more }
+    }
 }

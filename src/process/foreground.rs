@@ -27,7 +27,7 @@ pub fn run(
     mut tell: impl FnMut(Event) + 'static,
 ) -> io::Result<()> {
     supervisor::make_state_dir(&settings.state)?;
-    let lock = supervisor::prepare(settings, run, launch, None)?;
+    let lock = supervisor::prepare(settings, run, launch, None, 0)?;
     let dir = settings.state.run(run);
     sys::foreground(
         &dir,

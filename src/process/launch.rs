@@ -44,18 +44,20 @@ impl LaunchSettings {
         launch: &Launch,
         begun: Timestamp,
         open_files: Option<u64>,
+        timeline: u32,
     ) -> Spec {
         Spec {
             run: run.to_string(),
             app: launch.app.to_string(),
             argv: self.argv(launch),
             cwd: self.cwd(launch).to_string_lossy().into_owned(),
-            env: self.env(run, launch, begun),
+            env: self.env(run, launch, begun, timeline),
             grace_ms: u64::try_from(launch.stop_grace.as_millis()).unwrap_or(u64::MAX),
             log: self.state.log(launch.app, run, begun),
             log_limit: launch.log_limit,
             doorbell: self.state.doorbell(),
             open_files,
+            lease: launch.is_fenced.then(|| self.state.lease()),
         }
     }
 
@@ -75,7 +77,7 @@ impl LaunchSettings {
         argv
     }
 
-    fn env(&self, run: RunId, launch: &Launch, begun: Timestamp) -> BTreeMap<String, String> {
+    fn env(&self, run: RunId, launch: &Launch, begun: Timestamp, timeline: u32) -> BTreeMap<String, String> {
         let mut env = launch.program.env.clone();
         // Otherwise what a Python app prints arrives with its end.
         env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());
@@ -90,8 +92,7 @@ impl LaunchSettings {
                 ("DC_ATTEMPT", launch.attempt.to_string()),
                 ("DC_DUE_TIME", format_timestamp(launch.due.unwrap_or(begun))),
                 ("DC_TRIGGER", launch.trigger.word().to_owned()),
-                // With one manager the owner never changes: its epoch stays 0.
-                ("DC_FENCE", format!("0:{}:0", launch.app)),
+                ("DC_FENCE", format!("{timeline}:{}:{}", launch.app, launch.epoch)),
                 ("DC_PROGRAM", self.dcm.to_string_lossy().into_owned()),
                 ("DC_RUN_DIR", self.state.run(run).path().to_string_lossy().into_owned()),
             ]
@@ -134,6 +135,8 @@ mod tests {
             attempt: 2,
             stop_grace: Duration::from_secs(10),
             log_limit: 4096,
+            epoch: 4,
+            is_fenced: true,
         }
     }
 
@@ -149,7 +152,7 @@ mod tests {
 
     fn spec(program: Program, args: Option<&str>) -> Spec {
         let begun = parse_timestamp("2026-11-23T14:02:11Z").unwrap();
-        settings().spec(RunId::from_random_bits(7), &launch(program, args), begun, None)
+        settings().spec(RunId::from_random_bits(7), &launch(program, args), begun, None, 2)
     }
 
     #[test]
@@ -161,6 +164,8 @@ mod tests {
         );
         assert_eq!(spec.env["DC_ATTEMPT"], "2");
         assert_eq!(spec.env["DC_TRIGGER"], "command");
+        assert_eq!(spec.env["DC_FENCE"], format!("2:{}:4", spec.app));
+        assert_eq!(spec.lease, Some(PathBuf::from("/state/lease")));
         assert_eq!(spec.env["DC_DUE_TIME"], "2026-11-23T14:02:11.000Z");
         assert!(spec.log.ends_with(format!("20261123T140211-{}.log", spec.run)));
     }

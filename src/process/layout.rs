@@ -4,6 +4,8 @@
 //! STATE/
 //!   dcm.db                      the embedded database
 //!   manager.lock                held by the manager of this directory
+//!   home                        tells this directory from those of other managers
+//!   lease                       until when runs may live that end with the manager's lease
 //!   doorbell                    by which shims say that there is something to look at
 //!   runs/RUN/                   one directory a run under way, mode 0700
 //!     journal                   what is run, by whom, and how it ended; the lock of the run
@@ -50,6 +52,16 @@ impl StateDir {
     #[must_use]
     pub fn own_log(&self) -> PathBuf {
         self.0.join("log")
+    }
+
+    /// Until when fenced runs may live.
+    pub(super) fn lease(&self) -> PathBuf {
+        self.0.join("lease")
+    }
+
+    /// The name of this directory among all.
+    pub(super) fn home(&self) -> PathBuf {
+        self.0.join("home")
     }
 
     pub(super) fn doorbell(&self) -> PathBuf {

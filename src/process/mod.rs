@@ -4,6 +4,7 @@
 //! No async runtime: a shim has one thread and next to no memory.
 
 pub mod clock;
+mod fence;
 pub mod foreground;
 mod inspection;
 mod intake;
@@ -36,13 +37,14 @@ use windows as sys;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+pub use fence::Deadlines;
 pub use launch::LaunchSettings;
 pub use layout::StateDir;
 pub use log_end::{LogEnds, News, log_end};
 pub use log_reader::{LogRecord, LogTail, logs_of};
 pub use log_writer::Stream;
 pub use stop_all::{Stopped, stop_all};
-pub use supervisor::{OpenError, Sink, Supervisor, make_state_dir};
+pub use supervisor::{OpenError, Sink, Supervisor, home_of, make_state_dir};
 
 /// The name of this host.
 #[must_use]
@@ -50,10 +52,10 @@ pub fn host_name() -> String {
     sys::host_name()
 }
 
-/// Whether there may be a process with this number on this host.
+/// Which boot of the host this is.
 #[must_use]
-pub fn may_live(pid: u32) -> bool {
-    sys::may_live(pid)
+pub fn boot_id() -> String {
+    sys::boot_id()
 }
 
 /// The name of the user that runs this process.

@@ -27,6 +27,9 @@ pub(super) struct Spec {
     /// The limit of open files that the manager was started with; it raises its own.
     #[serde(default)]
     pub(super) open_files: Option<u64>,
+    /// The file that says until when the run may live, if it must end with the manager's lease.
+    #[serde(default)]
+    pub(super) lease: Option<PathBuf>,
 }
 
 impl Spec {
@@ -94,6 +97,7 @@ pub(super) enum Cause {
     Timeout,
     StopApps(String),
     Signal(i32),
+    Fence,
 }
 
 impl From<&StopCause> for Cause {
@@ -103,6 +107,7 @@ impl From<&StopCause> for Cause {
             StopCause::Timeout => Self::Timeout,
             StopCause::StopApps(by) => Self::StopApps(by.clone()),
             StopCause::Signal(signal) => Self::Signal(*signal),
+            StopCause::Fence => Self::Fence,
         }
     }
 }
@@ -114,6 +119,7 @@ impl From<&Cause> for StopCause {
             Cause::Timeout => Self::Timeout,
             Cause::StopApps(by) => Self::StopApps(by.clone()),
             Cause::Signal(signal) => Self::Signal(*signal),
+            Cause::Fence => Self::Fence,
         }
     }
 }
@@ -194,6 +200,12 @@ impl From<ExitStatus> for Exit {
             ExitStatus::Code(code) => Self::Code(code),
             ExitStatus::Signal { signal, core } => Self::Signal { signal, core },
         }
+    }
+}
+
+impl From<StartFailure> for EndingRecord {
+    fn from(failure: StartFailure) -> Self {
+        Self::StartFailed { obstacle: failure.obstacle.into(), message: failure.message }
     }
 }
 
@@ -311,6 +323,7 @@ pub(super) mod tests {
             log_limit: 4096,
             doorbell: PathBuf::from("/nowhere/doorbell"),
             open_files: None,
+            lease: None,
         }
     }
 

@@ -5,9 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use super::fence::{Deadlines, LeaseFile};
 use super::layout::{RunDir, StateDir};
 use super::record::{Cause, Fact, Message, StopRequest};
 use super::watch::Watcher;
@@ -26,6 +28,8 @@ pub struct Supervisor {
     state: StateDir,
     orders: Sender<Order>,
     watcher: Watcher,
+    lease: LeaseFile,
+    timeline: Arc<AtomicU32>,
     /// One manager a state directory.
     _lock: File,
 }
@@ -65,7 +69,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// [`OpenError`] when another manager has it, or when it cannot be written to.
-    pub fn open(settings: LaunchSettings, sink: Sink) -> Result<(Self, Vec<Survivor>), OpenError> {
+    pub fn open(settings: LaunchSettings, sink: Sink) -> Result<Self, OpenError> {
         let state = settings.state.clone();
         let io_error = |source| OpenError::Io { path: state.path().to_owned(), source };
         let lock = lock_state_dir(&state)?;
@@ -76,29 +80,69 @@ impl Supervisor {
             let _ = lost.send(Order::Adopt { run });
         });
         let watcher = Watcher::new(&state.doorbell(), Arc::clone(&sink), on_lost).map_err(io_error)?;
-        let begin = clock::boot_time();
-        let found = survey::survey(&state, || {
-            watcher.rest(Duration::from_millis(20));
-            clock::boot_time() < begin + SURVEY_MAX
-        });
+        let lease = LeaseFile::open(&state.lease()).map_err(io_error)?;
+        let timeline = Arc::default();
         let nursery = sys::nursery::Nursery::new();
-        let launcher = Launcher { settings, open_files, nursery, watcher: watcher.clone(), sink };
+        let launcher = Launcher {
+            settings,
+            open_files,
+            nursery,
+            watcher: watcher.clone(),
+            sink,
+            timeline: Arc::clone(&timeline),
+        };
         std::thread::Builder::new()
             .name("dcm-launch".to_owned())
             .spawn(move || launcher.serve(&inbox))
             .map_err(io_error)?;
-        let survivors = found
+        Ok(Self { state, orders, watcher, lease, timeline, _lock: lock })
+    }
+
+    /// Finds the runs that were left in the state directory, and watches those that live.
+    #[must_use]
+    pub fn survey(&self) -> Vec<Survivor> {
+        let begin = clock::boot_time();
+        let found = survey::survey(&self.state, || {
+            self.watcher.rest(Duration::from_millis(20));
+            clock::boot_time() < begin + SURVEY_MAX
+        });
+        found
             .into_iter()
             .map(|found| {
                 if let Some(shim) = found.shim {
                     // What it told while nobody listened.
                     let _ = sys::send(&found.dir, &Message::Tell);
-                    watcher.watch(found.survivor.run, found.dir, Some(shim), true);
+                    self.watcher.watch(found.survivor.run, found.dir, Some(shim), true);
                 }
                 found.survivor
             })
-            .collect();
-        Ok((Self { state, orders, watcher, _lock: lock }, survivors))
+            .collect()
+    }
+
+    /// Fenced runs may live until then; starts tell apps this timeline of the database.
+    ///
+    /// # Errors
+    /// When that cannot be written: the runs then end when the time before is over.
+    pub fn renewed(&self, deadlines: Deadlines, timeline: u32) -> io::Result<()> {
+        self.timeline.store(timeline, Ordering::Relaxed);
+        self.lease.write(deadlines)
+    }
+
+    /// The name of this state directory among those of all managers. It is made up with its first
+    /// use and stays.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn home(&self) -> io::Result<String> {
+        if let Some(home) = home_of(&self.state) {
+            return Ok(home);
+        }
+        let home = uuid::Uuid::new_v4().simple().to_string();
+        let (path, fresh) = (self.state.home(), self.state.home().with_extension("new"));
+        let mut file = File::create(&fresh)?;
+        file.write_all(home.as_bytes()).and_then(|()| file.sync_all())?;
+        fs::rename(fresh, path)?;
+        Ok(home)
     }
 
     /// Does what the manager wants done. Never waits: what takes time is done by other threads, and
@@ -185,7 +229,16 @@ fn make_folder(path: &std::path::Path) -> io::Result<()> {
     sys::create_private_dir(path).or_else(|error| if path.is_dir() { Ok(()) } else { Err(error) })
 }
 
+/// The name of a state directory; `None` while no manager has worked in it.
+#[must_use]
+pub fn home_of(state: &StateDir) -> Option<String> {
+    let text = fs::read_to_string(state.home()).ok()?;
+    let home = text.trim();
+    (home.len() == 32 && home.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| home.to_owned())
+}
+
 struct Launcher {
+    timeline: Arc<AtomicU32>,
     settings: LaunchSettings,
     open_files: Option<u64>,
     nursery: sys::nursery::Nursery,
@@ -224,7 +277,8 @@ impl Launcher {
     /// journal is handed over nothing is started, and if this process ends before that, nothing is
     /// left but a directory that says so.
     fn try_start(&self, run: RunId, launch: &Launch, dir: &RunDir) -> io::Result<()> {
-        let journal = prepare(&self.settings, run, launch, self.open_files)?;
+        let timeline = self.timeline.load(Ordering::Relaxed);
+        let journal = prepare(&self.settings, run, launch, self.open_files, timeline)?;
         self.watcher.watch(run, dir.clone(), None, false);
         self.nursery.start_shim(dir, &journal)
     }
@@ -267,6 +321,7 @@ pub(super) fn prepare(
     run: RunId,
     launch: &Launch,
     open_files: Option<u64>,
+    timeline: u32,
 ) -> io::Result<File> {
     let dir = settings.state.run(run);
     match sys::create_private_dir(dir.path()) {
@@ -277,7 +332,7 @@ pub(super) fn prepare(
         }
         result => result?,
     }
-    journal::create(&dir, settings.spec(run, launch, clock::wall(), open_files))
+    journal::create(&dir, settings.spec(run, launch, clock::wall(), open_files, timeline))
 }
 
 fn remove_log(path: &std::path::Path) {

@@ -165,11 +165,6 @@ pub(super) fn has_processes(run: &str) -> bool {
     !tree::tagged(run).is_empty()
 }
 
-/// Whether any process with this number lives.
-pub(super) fn may_live(pid: u32) -> bool {
-    start_of(pid).is_some()
-}
-
 /// Whether the process lives, and is the one that was meant. A zombie does not live.
 pub(super) fn is_alive(identity: Identity) -> bool {
     start_of(identity.pid) == Some(identity.start)

@@ -66,11 +66,6 @@ pub(super) fn share_heap() {}
 /// The system takes back what it needs.
 pub(super) fn return_memory() {}
 
-/// A number alone says little here: it is used again soon.
-pub(super) fn may_live(_pid: u32) -> bool {
-    true
-}
-
 /// There is no limit worth raising.
 pub(super) fn raise_open_files() -> Option<u64> {
     None

@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::feed::Feed;
-use super::outbox::{Outbox, until};
+use super::lease::{Deposed, Keeper};
+use super::outbox::{Emptied, Outbox, until};
 use super::tails::Tails;
+use crate::manager::peers::{Lease, Peers};
 use crate::manager::{Event, Identity, Manager, Step};
-use crate::model::{CommandId, Exit, Limits, ManagerRow, Registered, RunId, Snapshot};
-use crate::process::{LaunchSettings, OpenError, Sink, Supervisor, clock, may_live, return_memory};
+use crate::model::{CommandId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, Survivor};
+use crate::process::{LaunchSettings, OpenError, Sink, Supervisor, clock, return_memory};
 use crate::store::{Store, StoreError};
-
-/// How often a manager says that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The longest sleep: the wall clock may be set meanwhile.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -40,6 +39,10 @@ pub struct Options {
     pub running_max: Option<u32>,
     /// All logs of apps together take at most so many bytes.
     pub logs_max: u64,
+    /// The pools that it serves.
+    pub pools: Vec<String>,
+    /// How long its lease lasts.
+    pub lease: Lease,
     /// Whether others read logs from afar: then the database keeps the ends of some.
     pub keeps_logs: bool,
 }
@@ -94,88 +97,182 @@ impl Default for Stop {
 /// # Errors
 /// [`RunError`] when it cannot begin, or when a part of it fails.
 pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(), RunError> {
-    let (events, mut inbox) = mpsc::unbounded_channel();
-    let sender = events.clone();
+    let (events, told) = mpsc::unbounded_channel();
     let sink: Sink = Arc::new(move |event| {
-        let _ = sender.send(event);
+        let _ = events.send(event);
     });
-    let row = manager_row(&options.name);
-    wait_for(&stop, || bury(options.store.as_ref(), &row)).await?;
-    wait_for(&stop, || options.store.take_over(row.clone())).await?;
-    let state = options.launch.state.clone();
-    let (supervisor, survivors) = Supervisor::open(options.launch, sink)?;
-    let supervisor = Arc::new(supervisor);
-    let snapshot = wait_for(&stop, || options.store.snapshot()).await?;
-    let Some(mut snapshot) = snapshot else { return Ok(()) };
-    snapshot.limits.host = options.running_max;
-    let feed = feed_after(&options.store, &events, &snapshot);
-    tracing::info!(
-        apps = snapshot.apps.len(),
-        set_aside = snapshot.apps.iter().filter(|row| matches!(row, Registered::Faulty(_))).count(),
-        runs = survivors.len(),
-        "taking up the fleet"
-    );
-    let identity = Identity { name: options.name.clone(), seed: uuid::Uuid::new_v4().as_u128() };
-    let (mut manager, step) = Manager::restore(identity, snapshot, survivors, clock::now());
-
-    let (steps, queue) = mpsc::unbounded_channel();
-    let (failures, failed) = mpsc::unbounded_channel();
-    let outbox = Outbox {
-        failed: failures,
-        store: Arc::clone(&options.store),
-        supervisor: Arc::clone(&supervisor),
-        steps: queue,
-        events,
-    };
-    let mut parts = JoinSet::new();
-    let mut writer = JoinSet::new();
-    writer.spawn(outbox.run());
-    parts.spawn(feed.run());
-    if options.keeps_logs {
-        let tails = Tails { store: Arc::clone(&options.store), state, name: options.name, failed };
-        parts.spawn(tails.run());
-    }
-    parts.spawn(beat(Arc::clone(&options.store), row.clone()));
-    parts.spawn(trim(Arc::clone(&supervisor), options.logs_max));
-    hand_out(step, &supervisor, &steps);
-    // The rows of the whole table are apps by now.
-    return_memory();
-    ready();
-
-    let failure = loop {
-        let deadline =
-            manager.next_deadline().map_or(NAP_MAX, |at| at.saturating_sub(clock::boot_time()).min(NAP_MAX));
-        let event = tokio::select! {
-            () = stop.asked() => break None,
-            Some(event) = inbox.recv() => event,
-            () = until(Some(Instant::now() + deadline)) => Event::Tick,
-            Some(ended) = parts.join_next() => break Some(describe(ended)),
-            Some(ended) = writer.join_next() => break Some(describe(ended)),
-        };
-        log(&manager, &event);
-        hand_out(manager.step(clock::now(), event), &supervisor, &steps);
-    };
-
-    parts.shutdown().await;
-    drop(steps);
-    if timeout(FLUSH_MAX, writer.join_next()).await.is_err() {
-        tracing::warn!("the database did not take the last changes; the next manager enters them");
-    }
-    let row = ManagerRow { heartbeat: clock::wall(), stopped: Some(clock::wall()), ..row };
-    let _ = timeout(FLUSH_MAX, options.store.heartbeat(row)).await;
-    failure.map_or(Ok(()), |failure| Err(RunError::Part(failure)))
-}
-
-/// Notes that a manager of this host was killed, so that its successor need not wait until its last
-/// sign of life is old.
-async fn bury(store: &dyn Store, own: &ManagerRow) -> Result<(), StoreError> {
-    for row in store.managers().await? {
-        let is_dead = row.stopped.is_none() && row.host == own.host && !may_live(row.pid);
-        if is_dead {
-            store.heartbeat(ManagerRow { stopped: Some(row.heartbeat), ..row }).await?;
+    let supervisor = Arc::new(Supervisor::open(options.launch.clone(), sink)?);
+    let home = supervisor
+        .home()
+        .map_err(|source| OpenError::Io { path: options.launch.state.path().to_owned(), source })?;
+    let mut host = Host { row: manager_row(&options, home), options, stop, supervisor, told };
+    let mut ready = Some(ready);
+    loop {
+        match host.serve(|| ready.take().into_iter().for_each(|ready| ready())).await? {
+            Served::Stopped => return Ok(()),
+            Served::Deposed => {
+                tracing::warn!(
+                    "another manager took this one for lost; it begins anew with the apps that it still has"
+                );
+            }
         }
     }
-    Ok(())
+}
+
+/// Why a manager does not serve any more.
+enum Served {
+    Stopped,
+    Deposed,
+}
+
+/// What outlives the manager's seat: where it runs, and what happens there.
+struct Host {
+    options: Options,
+    row: ManagerRow,
+    stop: Stop,
+    supervisor: Arc<Supervisor>,
+    /// What happens to runs.
+    told: mpsc::UnboundedReceiver<Event>,
+}
+
+/// The tasks beside the loop. They end with it.
+#[derive(Default)]
+struct Parts {
+    leases: JoinSet<Deposed>,
+    writer: JoinSet<Emptied>,
+    others: JoinSet<()>,
+}
+
+impl Host {
+    /// Takes the seat, takes up the fleet, and serves until asked to stop or deposed.
+    async fn serve(&mut self, ready: impl FnOnce()) -> Result<Served, RunError> {
+        let Options { store, name, lease, .. } = &self.options;
+        let (load, loads) = watch::channel(Load::default());
+        let keeper = Keeper {
+            name: name.clone(),
+            store: Arc::clone(store),
+            supervisor: Arc::clone(&self.supervisor),
+            lease: *lease,
+            peers: Peers::new(name.clone(), *lease),
+            load: loads,
+        };
+        match self.sit(&keeper).await {
+            Ok(Some(())) => {}
+            Ok(None) => return Ok(Served::Stopped),
+            Err(StoreError::Deposed) => return Ok(Served::Deposed),
+            Err(error) => return Err(error.into()),
+        }
+        let survivors = self.supervisor.survey();
+        let Some(snapshot) = self.snapshot(&survivors).await? else { return Ok(Served::Stopped) };
+        tracing::info!(
+            apps = snapshot.apps.len(),
+            set_aside = snapshot.apps.iter().filter(|row| matches!(row, Registered::Faulty(_))).count(),
+            runs = survivors.len(),
+            "taking up the fleet"
+        );
+        let (events, inbox) = mpsc::unbounded_channel();
+        let (steps, queue) = mpsc::unbounded_channel();
+        let mut parts = Parts::default();
+        parts.leases.spawn(keeper.run());
+        parts.others.spawn(feed_after(store, &events, &snapshot).run());
+        parts.others.spawn(trim(Arc::clone(&self.supervisor), self.options.logs_max));
+        let supervisor = Arc::clone(&self.supervisor);
+        let (failures, failed) = mpsc::unbounded_channel();
+        parts.writer.spawn(
+            Outbox { store: Arc::clone(store), supervisor, steps: queue, events, failed: failures }.run(),
+        );
+        if self.options.keeps_logs {
+            let state = self.options.launch.state.clone();
+            let tails = Tails { store: Arc::clone(store), state, name: name.clone(), failed };
+            parts.others.spawn(tails.run());
+        }
+
+        let identity = Identity {
+            name: name.clone(),
+            host: self.row.host.clone(),
+            seed: uuid::Uuid::new_v4().as_u128(),
+        };
+        let (manager, step) = Manager::restore(identity, snapshot, survivors, clock::now());
+        hand_out(step, &self.supervisor, &steps);
+        // The rows of the whole table are apps by now.
+        return_memory();
+        ready();
+
+        let ended = self.drive(manager, inbox, &steps, &mut parts, &load).await;
+        drop(steps);
+        self.end(parts, matches!(ended, Ok(Served::Deposed))).await;
+        ended
+    }
+
+    /// Takes the seat, begins the lease, and claims what belongs to nobody; `None` when the manager
+    /// is to end before that.
+    async fn sit(&self, keeper: &Keeper) -> Result<Option<()>, StoreError> {
+        let store = &self.options.store;
+        let seated = wait_for(&self.stop, || store.take_seat(self.row.clone())).await?;
+        let renewed = wait_for(&self.stop, || keeper.renew()).await?;
+        let claimed = wait_for(&self.stop, || store.claim()).await?;
+        Ok(seated.and(renewed).and(claimed).map(drop))
+    }
+
+    /// The loop: an event, a step, what follows from it.
+    async fn drive(
+        &mut self,
+        mut manager: Manager,
+        mut inbox: mpsc::UnboundedReceiver<Event>,
+        steps: &mpsc::UnboundedSender<Step>,
+        parts: &mut Parts,
+        load: &watch::Sender<Load>,
+    ) -> Result<Served, RunError> {
+        loop {
+            load.send_if_modified(|load| std::mem::replace(load, manager.load()) != *load);
+            let deadline = manager
+                .next_deadline()
+                .map_or(NAP_MAX, |at| at.saturating_sub(clock::boot_time()).min(NAP_MAX));
+            let event = tokio::select! {
+                () = self.stop.asked() => return Ok(Served::Stopped),
+                Some(event) = self.told.recv() => event,
+                Some(event) = inbox.recv() => event,
+                () = until(Some(Instant::now() + deadline)) => Event::Tick,
+                Some(ended) = parts.leases.join_next() => return match ended {
+                    Ok(Deposed) => Ok(Served::Deposed),
+                    Err(panic) => Err(RunError::Part(panic.to_string())),
+                },
+                Some(ended) = parts.writer.join_next() => return match ended {
+                    Ok(Emptied::Deposed) => Ok(Served::Deposed),
+                    ended => Err(RunError::Part(describe(ended.map(drop)))),
+                },
+                Some(ended) = parts.others.join_next() => return Err(RunError::Part(describe(ended))),
+            };
+            log(&manager, &event);
+            hand_out(manager.step(clock::now(), event), &self.supervisor, steps);
+        }
+    }
+
+    /// Lets what was decided be written. A deposed manager has nothing more to say.
+    async fn end(&self, mut parts: Parts, is_deposed: bool) {
+        parts.others.shutdown().await;
+        parts.leases.shutdown().await;
+        if is_deposed {
+            return;
+        }
+        if timeout(FLUSH_MAX, parts.writer.join_next()).await.is_err() {
+            tracing::warn!("the database did not take the last changes; the next manager enters them");
+        }
+        let _ = timeout(FLUSH_MAX, self.options.store.leave()).await;
+    }
+
+    /// Everything that the database says; `None` when the manager is to end before it does.
+    async fn snapshot(&self, survivors: &[Survivor]) -> Result<Option<Snapshot>, RunError> {
+        let store = &self.options.store;
+        let Some(mut snapshot) = wait_for(&self.stop, || store.snapshot()).await? else { return Ok(None) };
+        snapshot.limits.host = self.options.running_max;
+        if !survivors.is_empty() {
+            let apps: Vec<_> = survivors.iter().map(|survivor| survivor.app).collect();
+            let elsewhere = wait_for(&self.stop, || store.elsewhere(apps.clone())).await?;
+            snapshot.elsewhere = elsewhere.unwrap_or_default();
+        }
+        Ok(Some(snapshot))
+    }
 }
 
 /// Does at once what must not wait for the database, and leaves the rest to the outbox.
@@ -225,26 +322,20 @@ async fn wait_for<T, F: Future<Output = Result<T, StoreError>>>(
     }
 }
 
-fn manager_row(name: &str) -> ManagerRow {
+fn manager_row(options: &Options, home: String) -> ManagerRow {
     let now = clock::wall();
     ManagerRow {
-        name: name.to_owned(),
+        name: options.name.clone(),
         host: crate::process::host_name(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: now,
         heartbeat: now,
-        stopped: None,
-    }
-}
-
-async fn beat(store: Arc<dyn Store>, row: ManagerRow) {
-    let mut beat = interval(HEARTBEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        beat.tick().await;
-        // A database that is away is noticed and told of by those who have something to write.
-        let _ = store.heartbeat(ManagerRow { heartbeat: clock::wall(), ..row.clone() }).await;
+        lease: options.lease.length(),
+        home: Some(home),
+        boot: Some(crate::process::boot_id()),
+        pools: options.pools.clone(),
+        ..ManagerRow::default()
     }
 }
 
@@ -282,6 +373,7 @@ fn log(manager: &Manager, event: &Event) {
             tracing::info!(app = app_of(run), %run, ?refusal, "not opened");
         }
         Event::LimitsChanged(limits) => tracing::info!(?limits, "limits changed"),
+        Event::AppsLost(apps) => tracing::debug!(apps = apps.len(), "apps of other managers"),
         Event::Tick | Event::Reported { .. } | Event::AppsChanged(_) | Event::AppsRemoved(_) => {}
     }
 }

@@ -55,10 +55,21 @@ impl Feed {
     /// `false` when nobody listens.
     async fn look(&mut self, thorough: bool) -> Result<bool, StoreError> {
         // Read first and told last: a command may be for an app that was registered just before it.
-        let commands = self.store.pending_commands(self.last_command).await?;
+        let mut commands = self.store.pending_commands(self.last_command).await?;
         loop {
             let delta = self.store.foreign_changes(self.revision, thorough || !commands.is_empty()).await?;
+            if delta.claimable {
+                // They come with the next change, which this is.
+                self.store.claim().await?;
+            }
+            if delta.gained {
+                // Commands may have waited for the app to have a manager.
+                commands = self.store.pending_commands(CommandId(0)).await?;
+            }
             if !delta.removed.is_empty() && self.events.send(Event::AppsRemoved(delta.removed)).is_err() {
+                return Ok(false);
+            }
+            if !delta.lost.is_empty() && self.events.send(Event::AppsLost(delta.lost)).is_err() {
                 return Ok(false);
             }
             if !delta.rows.is_empty() && self.events.send(Event::AppsChanged(delta.rows)).is_err() {

@@ -3,6 +3,7 @@
 
 mod driver;
 mod feed;
+mod lease;
 mod outbox;
 mod tails;
 

@@ -42,15 +42,28 @@ struct Batch {
     progress: BTreeMap<RunId, (AppId, Report)>,
 }
 
+/// Why an outbox came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Emptied {
+    /// There are no more steps to come, and all of them are written.
+    Written,
+    /// The manager was deposed: what it had to write is not true any more. What happened to its runs
+    /// is in their run directories.
+    Deposed,
+}
+
 impl Outbox {
-    /// Goes on until there are no more steps to come and all of them are written.
-    pub(super) async fn run(mut self) {
+    /// Goes on until there is nothing more to write.
+    pub(super) async fn run(mut self) -> Emptied {
         let mut batch = Batch::default();
         while let Some(step) = self.steps.recv().await {
             batch.add(step);
             self.collect(&mut batch).await;
-            self.commit(std::mem::take(&mut batch)).await;
+            if self.commit(std::mem::take(&mut batch)).await.is_none() {
+                return Emptied::Deposed;
+            }
         }
+        Emptied::Written
     }
 
     /// Takes what else is there. If it is only progress, waits for more.
@@ -72,12 +85,13 @@ impl Outbox {
         }
     }
 
-    async fn commit(&self, batch: Batch) {
+    /// `None`: the manager was deposed.
+    async fn commit(&self, batch: Batch) -> Option<()> {
         let Batch { changes, effects, progress } = batch;
         let progress = progress.into_iter().map(|(run, (app, report))| Change::Progress { app, run, report });
         let changes: Vec<_> = progress.chain(changes).collect();
         let failed: Vec<_> = changes.iter().filter_map(failed).collect();
-        let refused = if changes.is_empty() { Vec::new() } else { self.write(changes).await };
+        let refused = if changes.is_empty() { Vec::new() } else { self.write(changes).await? };
         for run in failed {
             // Where nobody keeps the ends of logs, nobody listens.
             let _ = self.failed.send(run);
@@ -93,10 +107,11 @@ impl Outbox {
             // The driver has gone only if everything ends.
             let _ = self.events.send(Event::RunRefused { run, refusal });
         }
+        Some(())
     }
 
-    /// Writes until it is written.
-    async fn write(&self, changes: Vec<Change>) -> Vec<(RunId, Refusal)> {
+    /// Writes until it is written; `None`: the manager was deposed.
+    async fn write(&self, changes: Vec<Change>) -> Option<Vec<(RunId, Refusal)>> {
         let mut pause = RETRY_FIRST;
         let mut since = None;
         loop {
@@ -105,20 +120,21 @@ impl Outbox {
                     if let Some(since) = since {
                         tracing::info!(changes = changes.len(), away = ?Instant::now().duration_since(since), "the database is back, what happened meanwhile is entered");
                     }
-                    return committed.refused;
+                    return Some(committed.refused);
                 }
                 Err(StoreError::Refused(why)) if changes.len() == 1 => {
                     tracing::error!(change = ?changes[0], why, "the database refuses a change; it is left out");
-                    return given_up(&changes[0]);
+                    return Some(given_up(&changes[0]));
                 }
                 Err(StoreError::Refused(_)) => {
                     // One of them is impossible: the others must not suffer for it.
                     let mut refused = Vec::new();
                     for change in changes {
-                        refused.extend(Box::pin(self.write(vec![change])).await);
+                        refused.extend(Box::pin(self.write(vec![change])).await?);
                     }
-                    return refused;
+                    return Some(refused);
                 }
+                Err(StoreError::Deposed) => return None,
                 Err(error) => {
                     if since.is_none() {
                         since = Some(Instant::now());

@@ -28,6 +28,9 @@ pub enum StoreError {
     /// Another manager serves it.
     #[error("a manager is already serving this database: {0}")]
     Served(String),
+    /// Begin anew: this manager was taken for lost, and others may have its apps by now.
+    #[error("another manager has taken this one for lost")]
+    Deposed,
     /// The request goes against what is stored: the app exists, is missing or is running.
     #[error("{0}")]
     Refused(String),

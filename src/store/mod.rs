@@ -3,6 +3,7 @@
 //! [`OperatorStore`] is all that a console or the command line can do, [`Store`] is what a manager
 //! needs besides. Every implementation passes the same contract tests (`tests/it/store_contract.rs`).
 
+mod copy;
 mod definition;
 mod error;
 mod memory;
@@ -12,9 +13,12 @@ mod rights;
 mod sqlite;
 mod submit;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use copy::{CopyEnd, copy};
 pub use error::StoreError;
 pub use memory::{MemoryStore, Tables};
 pub use postgres::{PostgresStore, ROLES};
@@ -24,8 +28,9 @@ pub use sqlite::{OpenMode, SqliteStore};
 pub use submit::submit;
 
 use crate::model::{
-    AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, KeptLog, Limits,
-    ManagerRow, NewCommand, Part, Refusal, Registered, Revision, Run, RunId, Skip, Snapshot, Timestamp,
+    AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog,
+    Limits, Load, ManagerRow, NewCommand, Part, Refusal, Registered, Released, Revision, Run, RunId, Sight,
+    Skip, Snapshot, Timestamp,
 };
 
 /// At most so many rows of the apps table come in one answer of [`OperatorStore::changes_since`].
@@ -70,6 +75,16 @@ pub trait OperatorStore: Send + Sync {
     /// The managers that serve or served this database.
     async fn managers(&self) -> Result<Vec<ManagerRow>, StoreError>;
 
+    /// Lets a manager start nothing new and give away what others may have, or ends that.
+    async fn drain(&self, name: &str, is_draining: bool) -> Result<Released, StoreError>;
+
+    /// Takes its apps from a manager of which a person knows that it is gone, also those that others
+    /// do not take over by themselves; with `pinned` those too that belong to it alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] while the manager lives.
+    async fn take_from(&self, name: &str, pinned: bool) -> Result<Released, StoreError>;
+
     /// How many apps may run at once.
     async fn limits(&self) -> Result<Limits, StoreError>;
 
@@ -110,21 +125,42 @@ pub trait Store: OperatorStore {
     /// Writes changes, all or none. To write the same changes again has no further effect.
     async fn commit(&self, changes: Vec<Change>) -> Result<Committed, StoreError>;
 
-    /// Rows of the apps table after `revision` that others may have changed. Answers quickly, and
-    /// with nothing, if only this store object wrote since the last call; `thorough` looks anyway.
-    async fn foreign_changes(&self, revision: Revision, thorough: bool) -> Result<Delta, StoreError>;
+    /// What others may have changed in the apps table after `revision`, as far as it concerns this
+    /// manager. Answers quickly, and with nothing, if only this store object wrote since the last
+    /// call; `thorough` looks anyway.
+    async fn foreign_changes(&self, revision: Revision, thorough: bool) -> Result<Foreign, StoreError>;
 
     /// Commands without a verdict after `last`, oldest first.
     async fn pending_commands(&self, last: CommandId) -> Result<Vec<Command>, StoreError>;
 
-    /// Makes this manager the one that serves the database.
+    /// Makes this manager serve the database: an embedded one by itself, a server's beside others.
+    /// From now on this object reads and writes for it, and only what concerns its apps.
     ///
     /// # Errors
-    /// [`StoreError::Served`] while another one does.
-    async fn take_over(&self, manager: ManagerRow) -> Result<(), StoreError>;
+    /// [`StoreError::Served`] while another one does (on a server: one of the same name).
+    async fn take_seat(&self, manager: ManagerRow) -> Result<(), StoreError>;
 
-    /// Says that a manager lives.
-    async fn heartbeat(&self, manager: ManagerRow) -> Result<(), StoreError>;
+    /// Says that the manager lives, and renews its lease.
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] when others have taken it for lost.
+    async fn renew(&self, load: Load) -> Result<Sight, StoreError>;
+
+    /// Which of these apps are another manager's.
+    async fn elsewhere(&self, _apps: Vec<AppId>) -> Result<BTreeSet<AppId>, StoreError> {
+        Ok(BTreeSet::new())
+    }
+
+    /// Makes apps that belong to nobody this manager's, as far as it is the one to have them; how many.
+    async fn claim(&self) -> Result<u64, StoreError>;
+
+    /// Takes its apps from a manager that is lost, if it is still as it was seen: then they belong to
+    /// nobody.
+    async fn depose(&self, lost: &ManagerRow) -> Result<Released, StoreError>;
+
+    /// Gives up the seat in order. Apps that others may have by themselves and that do not run
+    /// belong to nobody from now on.
+    async fn leave(&self) -> Result<(), StoreError>;
 
     /// The apps of this manager at whose log somebody looks.
     async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError>;
@@ -178,4 +214,15 @@ pub async fn read_fleet(store: &dyn OperatorStore) -> Result<(Vec<Registered>, R
 /// The message for an app that exists already.
 fn exists(path: &AppPath) -> StoreError {
     StoreError::Refused(format!("{path} is registered already; change it with dcm app set"))
+}
+
+fn no_such_manager(name: &str) -> StoreError {
+    StoreError::Refused(format!("no such manager: {name}; dcm managers lists them"))
+}
+
+/// The refusal of an embedded database.
+fn one_manager(name: &str) -> StoreError {
+    StoreError::Refused(format!(
+        "an embedded database has one manager: nobody is there to take apps from {name}"
+    ))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dcm::model::{ManagerRow, Revision, Timestamp, parse_timestamp};
+use dcm::model::Revision;
 use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
 
 use crate::postgres::{self, Schema};
@@ -15,19 +15,6 @@ fn refused(url: &str, mode: OpenMode) -> StoreError {
     let error = PostgresStore::connect(url, mode).map(|_| ()).unwrap_err();
     assert!(!error.to_string().contains('\n'), "{error}");
     error
-}
-
-fn manager(name: &str, pid: u32) -> ManagerRow {
-    let noon: Timestamp = parse_timestamp("2026-11-23T12:00:00Z").unwrap();
-    ManagerRow {
-        name: name.to_owned(),
-        host: "h".to_owned(),
-        pid,
-        version: "0".to_owned(),
-        started: noon,
-        heartbeat: noon,
-        stopped: None,
-    }
 }
 
 #[test]
@@ -151,24 +138,6 @@ fn a_lock_of_another_program_ends_the_call_and_not_the_store() {
         holder.join().unwrap();
     });
     block_on(store.commit(Vec::new())).unwrap();
-}
-
-#[test]
-fn one_manager_serves_it() {
-    let schema = Schema::new();
-    let store = PostgresStore::connect(schema.url(), OpenMode::Create).unwrap();
-    block_on(async {
-        store.take_over(manager("zg", 1)).await.unwrap();
-        store.take_over(manager("zg", 1)).await.unwrap();
-        let error = store.take_over(manager("st", 2)).await.unwrap_err();
-        assert!(matches!(&error, StoreError::Served(who) if who.contains("zg")), "{error}");
-        assert!(matches!(store.take_over(manager("zg", 2)).await, Err(StoreError::Served(_))));
-        let ended = ManagerRow { stopped: Some(manager("zg", 1).started), ..manager("zg", 1) };
-        store.heartbeat(ended).await.unwrap();
-        store.take_over(manager("st", 2)).await.unwrap();
-        run_sql(&schema, "UPDATE managers SET heartbeat = now() - interval '16 s'");
-        store.take_over(manager("ri", 3)).await.unwrap();
-    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dcm::model::{
     Alert, AlertKind, App, AppId, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
-    CommandSource, Ending, Exit, Failover, KeptLog, ManagerRow, NewCommand, Policy, Program, Refusal,
+    CommandSource, Ending, Exit, Failover, KeptLog, Load, ManagerRow, NewCommand, Policy, Program, Refusal,
     Registered, Report, Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp,
     Trigger, Verdict, parse_timestamp,
 };
@@ -188,7 +188,7 @@ async fn a_run_goes_through_its_life(store: &dyn Store) {
     commit(store, vec![opening(id, run(1))]).await;
     let row = self::row(store, id).await;
     assert_eq!((row.state.status, row.state.run, row.state.pid), (RunStatus::Running, Some(run(1)), None));
-    assert_eq!(row.state.manager.as_deref(), Some("zg"));
+    assert_eq!(only_run(store, id).await.manager, "zg");
     let snapshot = store.snapshot().await.unwrap();
     assert_eq!(snapshot.open_runs.len(), 1);
     let open = &snapshot.open_runs[0];
@@ -312,6 +312,10 @@ async fn commands_get_one_verdict(store: &dyn Store) {
 async fn the_ends_of_logs_are_kept_for_those_who_look(store: &dyn Store) {
     assert_eq!(store.rights().await.unwrap(), Rights::ALL);
     let id = register(store, "a/b/c").await;
+    let pools = vec!["eu-1".to_owned()];
+    store.take_seat(ManagerRow { name: "zg".to_owned(), pools, ..ManagerRow::default() }).await.unwrap();
+    // Where managers share a database, the app is now its own.
+    store.claim().await.unwrap();
     commit(store, vec![opening(id, run(1))]).await;
     let wanted = async |manager: &str| store.wanted_logs(manager.to_owned()).await.unwrap();
     let kept = async |run| store.kept_log(id, run).await.unwrap();
@@ -505,12 +509,25 @@ async fn removed_apps_are_told_and_running_ones_stay(store: &dyn Store) {
         version: "0".to_owned(),
         started: noon(),
         heartbeat: noon(),
-        stopped: None,
+        home: Some("0123".to_owned()),
+        pools: vec!["eu".to_owned()],
+        ..ManagerRow::default()
     };
-    store.take_over(row.clone()).await.unwrap();
-    // Whose clock the heartbeat is by is up to the database.
+    store.take_seat(row.clone()).await.unwrap();
     let found = store.managers().await.unwrap();
-    assert_eq!(found, [ManagerRow { heartbeat: found[0].heartbeat, ..row }]);
+    // Whose clock the times are by, and what is counted, is up to the database.
+    let ManagerRow { heartbeat, lease_until, incarnation, renewals, .. } = found[0].clone();
+    let expected = ManagerRow { heartbeat, lease_until, incarnation, renewals, ..row };
+    assert_eq!(found, [expected]);
+    let load = Load { running: 3, running_max: Some(7), waiting: 2 };
+    store.renew(load).await.unwrap();
+    store.drain("zg", true).await.unwrap();
+    assert!(matches!(store.drain("nobody", true).await, Err(StoreError::Refused(_))));
+    let found = store.managers().await.unwrap().remove(0);
+    assert_eq!((found.load, found.draining, found.stopped), (load, true, None));
+    assert!(store.limits().await.unwrap().draining);
+    store.leave().await.unwrap();
+    assert!(store.managers().await.unwrap()[0].stopped.is_some());
 }
 
 async fn a_run_that_the_database_lost_is_entered_whole(store: &dyn Store) {

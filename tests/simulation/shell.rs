@@ -164,7 +164,7 @@ impl World {
         shell.last_command = snapshot.commands.last().map_or(CommandId(0), |command| command.id);
         shell.limits = limits;
         let survivors = std::mem::take(&mut shell.survivors);
-        let identity = Identity { name: "m".to_owned(), seed };
+        let identity = Identity { name: "m".to_owned(), host: "h".to_owned(), seed };
         let (restored, step) = Manager::restore(identity, snapshot, survivors, now);
         shell.manager = Some(restored);
         self.oracle.disturbed(self.time);

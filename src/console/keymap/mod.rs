@@ -5,7 +5,7 @@ mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::screen::{Tab, alerts, commands, fleet, history, logs, managers};
+use super::screen::{Tab, alerts, commands, detail, fleet, history, logs, managers};
 use crate::model::CmdName;
 
 /// What a person wants.
@@ -19,6 +19,7 @@ pub(super) enum Intent {
     Issue(CmdName),
     /// What only this screen knows.
     Fleet(fleet::Wish),
+    Detail(detail::Wish),
     Alerts(alerts::Wish),
     Logs(logs::Wish),
     History(history::Wish),
@@ -135,6 +136,7 @@ enum Key {
 pub(super) fn bindings(tab: Tab) -> impl Iterator<Item = &'static Binding> {
     let own = match tab {
         Tab::Fleet => table::FLEET,
+        Tab::Detail => table::DETAIL,
         Tab::Alerts => table::ALERTS,
         Tab::Logs => table::LOGS,
         Tab::History => table::HISTORY,
@@ -222,6 +224,7 @@ mod tests {
             table::EVERYWHERE,
             table::MOVES,
             table::FLEET,
+            table::DETAIL,
             table::ALERTS,
             table::LOGS,
             table::HISTORY,

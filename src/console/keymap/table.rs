@@ -5,7 +5,7 @@ use crossterm::event::KeyCode;
 
 use super::Key::{Char, Code, Ctrl};
 use super::{Binding, Common, Intent, Key, Move, Section};
-use crate::console::screen::{Tab, alerts, commands, fleet, history, logs};
+use crate::console::screen::{Tab, alerts, commands, detail, fleet, history, logs};
 use crate::model::CmdName;
 
 const fn bind(
@@ -79,7 +79,7 @@ pub(super) const FLEET: &[Binding] = &[
         Section::Move,
         &[Code(KeyCode::Right), Code(KeyCode::Enter)],
         Intent::Fleet(fleet::Wish::Open),
-        "open",
+        "open; all about an app",
         "",
     ),
     bind(
@@ -115,6 +115,23 @@ pub(super) const FLEET: &[Binding] = &[
     bind(Section::Other, &[Char('y')], Intent::Fleet(fleet::Wish::CopyPath), "copy path", ""),
     bind(Section::Other, &[Char('Y')], Intent::Fleet(fleet::Wish::CopyJson), "copy as JSON", ""),
 ];
+
+pub(super) const DETAIL: &[Binding] = &[
+    bind(Section::Act, &[Char('s')], Intent::Issue(CmdName::Start), "start", "start"),
+    bind(Section::Act, &[Char('x')], Intent::Issue(CmdName::Stop), "stop", "stop"),
+    bind(Section::Act, &[Char('r')], Intent::Issue(CmdName::Restart), "restart", "restart"),
+    bind(Section::Act, &[Char('E')], Intent::Issue(CmdName::Enable), "enable; clears a fatal flag", "enable"),
+    bind(Section::Act, &[Char('D')], Intent::Issue(CmdName::Disable), "disable", "disable"),
+    app(&[Code(KeyCode::Enter)], detail::Wish::Run, "log of the run under the cursor", "log of run"),
+    app(&[Char('l')], detail::Wish::Log, "log", "log"),
+    app(&[Char('H')], detail::Wish::History, "runs as a timeline", "history"),
+    app(&[Char('A')], detail::Wish::Audit, "commands for it", "audit"),
+    app(&[Char('o')], detail::Wish::GoTo, "show it in the fleet", ""),
+];
+
+const fn app(keys: &'static [Key], wish: detail::Wish, help: &'static str, foot: &'static str) -> Binding {
+    bind(Section::Look, keys, Intent::Detail(wish), help, foot)
+}
 
 pub(super) const ALERTS: &[Binding] = &[
     alert(Section::Look, &[Code(KeyCode::Enter)], alerts::Wish::Open, "go to the app", "go to app"),

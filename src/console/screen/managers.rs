@@ -6,9 +6,6 @@ use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
 use crate::model::{ManagerRow, Timestamp};
 
-/// A manager whose heartbeat is older is not heard of.
-const HEARTBEAT_MAX: chrono::TimeDelta = chrono::TimeDelta::seconds(15);
-
 /// Wishes of this screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::console) enum Wish {}
@@ -25,7 +22,7 @@ pub(in crate::console) enum Life {
 pub(in crate::console) fn life(row: &ManagerRow, now: Timestamp) -> Life {
     match row.stopped {
         Some(_) => Life::Ended,
-        None if now - row.heartbeat < HEARTBEAT_MAX => Life::Alive,
+        None if row.is_live(now) => Life::Alive,
         None => Life::Silent,
     }
 }

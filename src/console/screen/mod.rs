@@ -5,6 +5,7 @@
 
 pub(super) mod alerts;
 pub(super) mod commands;
+pub(super) mod detail;
 pub(super) mod fleet;
 pub(super) mod history;
 mod list;
@@ -23,6 +24,8 @@ pub(super) use stack::Stack;
 /// What a screen is about; its number is the key that selects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
+    /// One app; it has no key of its own.
+    Detail = 0,
     Fleet = 1,
     Alerts = 2,
     Logs = 3,
@@ -37,6 +40,7 @@ impl Tab {
 
     pub(super) const fn title(self) -> &'static str {
         match self {
+            Self::Detail => "App",
             Self::Fleet => "Fleet",
             Self::Alerts => "Alerts",
             Self::Logs => "Logs",
@@ -56,6 +60,7 @@ impl Tab {
 #[derive(Debug)]
 pub(super) enum Screen {
     Fleet,
+    Detail(Box<detail::Detail>),
     Alerts(alerts::Alerts),
     Logs(Box<logs::Logs>),
     History(history::History),
@@ -66,7 +71,8 @@ pub(super) enum Screen {
 impl Screen {
     pub(super) fn new(tab: Tab) -> Self {
         match tab {
-            Tab::Fleet => Self::Fleet,
+            // An app has to be chosen first.
+            Tab::Fleet | Tab::Detail => Self::Fleet,
             Tab::Alerts => Self::Alerts(alerts::Alerts::default()),
             Tab::Logs => Self::Logs(Box::default()),
             Tab::History => Self::History(history::History::default()),
@@ -78,6 +84,7 @@ impl Screen {
     pub(super) const fn tab(&self) -> Tab {
         match self {
             Self::Fleet => Tab::Fleet,
+            Self::Detail(_) => Tab::Detail,
             Self::Alerts(_) => Tab::Alerts,
             Self::Logs(_) => Tab::Logs,
             Self::History(_) => Tab::History,
@@ -90,6 +97,7 @@ impl Screen {
     pub(super) fn page(&self) -> Option<&dyn Page> {
         Some(match self {
             Self::Fleet => return None,
+            Self::Detail(page) => page.as_ref(),
             Self::Alerts(page) => page,
             Self::Logs(page) => page.as_ref(),
             Self::History(page) => page,
@@ -102,6 +110,7 @@ impl Screen {
     pub(super) fn page_mut(&mut self) -> Option<&mut dyn Page> {
         Some(match self {
             Self::Fleet => return None,
+            Self::Detail(page) => page.as_mut(),
             Self::Alerts(page) => page,
             Self::Logs(page) => page.as_mut(),
             Self::History(page) => page,

@@ -71,8 +71,14 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             None
         }
         Msg::Log(news) => {
-            if let Screen::Logs(logs) = model.stack.top_mut() {
-                logs.take(news);
+            match model.stack.top_mut() {
+                Screen::Logs(logs) => logs.take(news),
+                Screen::Detail(detail) => detail.logs.take(news),
+                Screen::Fleet
+                | Screen::Alerts(_)
+                | Screen::History(_)
+                | Screen::Managers(_)
+                | Screen::Commands(_) => {}
             }
             None
         }

@@ -224,7 +224,7 @@ fn draw_run(history: &History, world: &World, theme: Theme, buffer: &mut Buffer,
 }
 
 /// A run in two lines.
-pub(super) fn describe(run: &Run, world: &World, theme: Theme) -> (String, String, Style) {
+fn describe(run: &Run, world: &World, theme: Theme) -> (String, String, Style) {
     let clock = |time: Timestamp| time.with_timezone(&Local).format("%H:%M:%S").to_string();
     let name = world.fleet.path_of(run.app).map_or_else(String::new, |path| format!("{} ", path.name));
     let end = run.end.map_or_else(|| "now".to_owned(), clock);
@@ -247,7 +247,7 @@ pub(super) fn describe(run: &Run, world: &World, theme: Theme) -> (String, Strin
     (first, second, style_of(run, theme))
 }
 
-fn outcome(run: &Run) -> String {
+pub(super) fn outcome(run: &Run) -> String {
     match (&run.outcome, run.exit_code, run.signal) {
         (None, ..) => "running".to_owned(),
         (Some(outcome), _, Some(signal)) => format!("{outcome}, signal {signal}"),

@@ -42,6 +42,24 @@ pub(super) fn draw(log: &Logs, world: &World, theme: Theme, buffer: &mut Buffer,
     }
 }
 
+/// The last lines alone, under a title.
+pub(super) fn draw_tail(log: &Logs, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    rule(theme, buffer, area, 0);
+    put(buffer, area, 0, 1, " log, last lines ", theme.faint());
+    put_right(buffer, area, 0, area.width.saturating_sub(1), " l opens it ", theme.faint());
+    let height = area.height.saturating_sub(1);
+    let lines = Rect { y: area.y + area.height.min(1), height, ..area };
+    let view = View { log, world, theme };
+    for (row, piece) in view.pieces(usize::from(height), area.width).iter().enumerate() {
+        view.draw(piece, buffer, lines, u16::try_from(row).unwrap_or(u16::MAX));
+    }
+    if let Some(fault) = &log.fault {
+        put(buffer, area, 1, 1, fault, theme.alarm());
+    } else if log.buffer.amount().0 == 0 {
+        put(buffer, area, 1, 1, &empty(log, world), theme.faint());
+    }
+}
+
 fn empty(log: &Logs, world: &World) -> String {
     if !log.is_read {
         return "reading ...".to_owned();

@@ -3,6 +3,7 @@
 mod alerts;
 mod commands;
 mod confirm;
+mod detail;
 mod fleet;
 mod footer;
 mod header;
@@ -42,6 +43,7 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
         (Some(Dialog::Help(help)), _) => help::draw(help, theme, buffer, body),
         (_, Screen::Fleet) => fleet::draw(model, theme, buffer, body),
         (_, Screen::Alerts(alerts)) => alerts::draw(alerts, world, theme, buffer, body),
+        (_, Screen::Detail(detail)) => detail::draw(detail, world, theme, buffer, body),
         (_, Screen::Logs(logs)) => logs::draw(logs, world, theme, buffer, body),
         (_, Screen::History(history)) => history::draw(history, world, theme, buffer, body),
         (_, Screen::Managers(managers)) => managers::draw(managers, world, theme, buffer, body),

@@ -1,5 +1,6 @@
 mod alerts;
 mod commands;
+mod detail;
 mod history;
 mod logs;
 

@@ -1,6 +1,7 @@
 //! Questions of the screens, put to the database.
 
 use crate::console::request::{Answer, Question};
+use crate::model::Registered;
 use crate::store::{OperatorStore, StoreError};
 
 /// Finds out what a screen wants to know.
@@ -13,6 +14,12 @@ pub(super) async fn ask(store: &dyn OperatorStore, question: Question) -> Result
         Question::NoteAlerts(alerts, note) => {
             store.note_alerts(alerts, note).await?;
             Answer::Noted
+        }
+        Question::App(app) => {
+            Answer::App(store.apps(vec![app]).await?.into_iter().find_map(|row| match row {
+                Registered::App(row) => Some(row),
+                Registered::Faulty(_) => None,
+            }))
         }
         Question::Managers => Answer::Managers(store.managers().await?),
         Question::Commands(query) => Answer::Commands(store.ledger(query).await?),

@@ -25,6 +25,7 @@ use super::{
     ProcessHandle, Rung, boot_time, make_pipe, open_pipe, own_identity, reap, ring, signal_process, tree,
 };
 use crate::model::{Closing, Exit, Timestamp};
+use crate::process::fence::Fence;
 use crate::process::foreground::Notice;
 use crate::process::intake::Reports;
 use crate::process::layout::RunDir;
@@ -147,6 +148,7 @@ struct Shim {
     control_line: lines::Splitter,
     output: Output,
     reports: Reports,
+    fence: Option<Fence>,
     main: Main,
     stop: Option<Stop>,
     ended: Option<Ended>,
@@ -163,6 +165,7 @@ impl Shim {
             let now = boot_time();
             self.output.pump(&mut self.reports, clock::wall());
             self.tell_reports(now);
+            self.look_at_fence(now);
             self.enforce(now);
             if self.ended.is_some() && self.is_over(now) {
                 return Ok(self.conclude());
@@ -197,12 +200,13 @@ impl Shim {
             self.reports.is_new.then(|| self.reports.told_at.map_or(Duration::ZERO, |at| at + REPORT_EVERY));
         let kill = self.stop.as_ref().filter(|_| self.ended.is_none()).and_then(|stop| stop.kill_at);
         let look = self.ended.as_ref().map(|ended| ended.look_at);
+        let fence = self.fence.as_ref().filter(|_| self.ended.is_none()).map(Fence::deadline);
         // A handle could not be had: the process must be looked at.
         let poll = match (&self.main, &self.ended) {
             (Main::Adopted(_, None), None) => Some(boot_time() + KILL_AGAIN),
             _ => None,
         };
-        [report, kill, look, poll].into_iter().flatten().min()
+        [report, kill, look, fence, poll].into_iter().flatten().min()
     }
 
     fn read_signals(&mut self) {
@@ -332,6 +336,15 @@ impl Shim {
     fn kill_now(&mut self) {
         if let Some(stop) = &mut self.stop {
             stop.kill_at = Some(boot_time());
+        }
+    }
+
+    /// Ends the run when the manager could not renew its lease: then it may be another's to run it.
+    fn look_at_fence(&mut self, now: Duration) {
+        let request = self.fence.as_mut().filter(|_| self.ended.is_none()).and_then(|fence| fence.look(now));
+        if let Some(request) = request {
+            self.fence = None;
+            self.begin_stop(request);
         }
     }
 

@@ -23,6 +23,7 @@ use self::ending::Ended;
 use self::feeds::Happening;
 use super::job::Job;
 use super::{boot_time, console, ring};
+use crate::process::fence::Fence;
 use crate::process::foreground::Notice;
 use crate::process::intake::{Intake, Reports};
 use crate::process::layout::RunDir;
@@ -142,6 +143,7 @@ struct Shim {
     err: Source,
     intake: Intake,
     reports: Reports,
+    fence: Option<Fence>,
     stop: Option<Stop>,
     ended: Option<Ended>,
     foreground: Option<Foreground>,
@@ -155,6 +157,7 @@ impl Shim {
             self.intake.flush(clock::wall());
             let now = boot_time();
             self.tell_reports(now);
+            self.look_at_fence(now);
             self.enforce(now);
             if self.ended.is_some() && self.is_over(now) {
                 self.conclude();
@@ -221,7 +224,8 @@ impl Shim {
             self.reports.is_new.then(|| self.reports.told_at.map_or(Duration::ZERO, |at| at + REPORT_EVERY));
         let kill = self.stop.as_ref().filter(|_| self.ended.is_none()).and_then(|stop| stop.kill_at);
         let look = self.ended.as_ref().map(|ended| ended.look_at);
-        [report, kill, look].into_iter().flatten().min()
+        let fence = self.fence.as_ref().filter(|_| self.ended.is_none()).map(Fence::deadline);
+        [report, kill, look, fence].into_iter().flatten().min()
     }
 
     /// A request to a shim means that the host goes down: the app is given its time to end. One to
@@ -260,6 +264,15 @@ impl Shim {
         });
         if is_first {
             console::ask_to_end(self.main.pid);
+        }
+    }
+
+    /// Ends the run when the manager could not renew its lease: then it may be another's to run it.
+    fn look_at_fence(&mut self, now: Duration) {
+        let request = self.fence.as_mut().filter(|_| self.ended.is_none()).and_then(|fence| fence.look(now));
+        if let Some(request) = request {
+            self.fence = None;
+            self.begin_stop(request);
         }
     }
 

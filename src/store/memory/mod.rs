@@ -15,11 +15,12 @@ pub use tables::Tables;
 
 use super::{
     AlertNote, AlertQuery, Committed, HistoryQuery, LedgerQuery, OperatorStore, Registration, Rights,
-    SkipQuery, Store, StoreError,
+    SkipQuery, Store, StoreError, no_such_manager, one_manager,
 };
 use crate::model::{
-    AlertId, AlertRow, AppId, Change, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow,
-    NewCommand, Part, Registered, Revision, Run, RunId, Skip, Snapshot, Timestamp,
+    AlertId, AlertRow, AppId, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog, Limits, Load,
+    ManagerRow, NewCommand, Part, Registered, Released, Revision, Run, RunId, Sight, Skip, Snapshot,
+    Timestamp,
 };
 
 /// [`Tables`] behind a lock, as a [`Store`].
@@ -102,6 +103,19 @@ impl OperatorStore for MemoryStore {
         Ok(self.read(|tables| tables.managers.values().cloned().collect()))
     }
 
+    async fn drain(&self, name: &str, is_draining: bool) -> Result<Released, StoreError> {
+        self.write(|tables| {
+            let row = tables.managers.get_mut(name).ok_or_else(|| no_such_manager(name))?;
+            row.draining = is_draining;
+            tables.limits.draining = is_draining;
+            Ok(Released::default())
+        })
+    }
+
+    async fn take_from(&self, name: &str, _pinned: bool) -> Result<Released, StoreError> {
+        Err(one_manager(name))
+    }
+
     async fn limits(&self) -> Result<Limits, StoreError> {
         Ok(self.read(|tables| tables.limits.clone()))
     }
@@ -176,20 +190,42 @@ impl Store for MemoryStore {
         Ok(self.write(|tables| tables.commit(&changes)))
     }
 
-    async fn foreign_changes(&self, revision: Revision, _thorough: bool) -> Result<Delta, StoreError> {
-        Ok(self.read(|tables| tables.changes_since(revision)))
+    async fn foreign_changes(&self, revision: Revision, _thorough: bool) -> Result<Foreign, StoreError> {
+        Ok(self.read(|tables| tables.changes_since(revision)).into())
     }
 
     async fn pending_commands(&self, last: CommandId) -> Result<Vec<Command>, StoreError> {
         Ok(self.read(|tables| tables.pending(last)))
     }
 
-    async fn take_over(&self, manager: ManagerRow) -> Result<(), StoreError> {
-        self.heartbeat(manager).await
+    async fn take_seat(&self, manager: ManagerRow) -> Result<(), StoreError> {
+        self.write(|tables| {
+            tables.seat = Some(manager.name.clone());
+            tables.managers.insert(manager.name.clone(), manager);
+        });
+        Ok(())
     }
 
-    async fn heartbeat(&self, manager: ManagerRow) -> Result<(), StoreError> {
-        self.write(|tables| drop(tables.managers.insert(manager.name.clone(), manager)));
+    async fn renew(&self, load: Load) -> Result<Sight, StoreError> {
+        Ok(self.write(|tables| {
+            tables.update_seat(|row, now| {
+                row.heartbeat = now;
+                row.load = load;
+            });
+            Sight { now: tables.time, ..Sight::default() }
+        }))
+    }
+
+    async fn claim(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn depose(&self, _lost: &ManagerRow) -> Result<Released, StoreError> {
+        Ok(Released::default())
+    }
+
+    async fn leave(&self) -> Result<(), StoreError> {
+        self.write(|tables| tables.update_seat(|row, now| row.stopped = Some(now)));
         Ok(())
     }
 

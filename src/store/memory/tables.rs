@@ -1,6 +1,6 @@
 //! The tables as plain maps, with the rules of the real ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{SubsecRound as _, TimeDelta};
 
@@ -28,6 +28,8 @@ pub struct Tables {
     alert_keys: Vec<(AppId, &'static str, RunId)>,
     pub(super) skips: BTreeMap<(AppId, Timestamp, &'static str), Skip>,
     pub(super) managers: BTreeMap<String, ManagerRow>,
+    /// The manager that serves them.
+    pub(super) seat: Option<String>,
     /// How many apps may run at once.
     pub limits: Limits,
     revision: Revision,
@@ -46,6 +48,14 @@ impl Tables {
     #[must_use]
     pub fn at(time: Timestamp) -> Self {
         Self { time, ..Self::default() }
+    }
+
+    /// Changes the row of the manager that serves them.
+    pub(super) fn update_seat(&mut self, change: impl FnOnce(&mut ManagerRow, Timestamp)) {
+        let now = self.time;
+        if let Some(row) = self.seat.as_ref().and_then(|name| self.managers.get_mut(name)) {
+            change(row, now);
+        }
     }
 
     /// Writes changes; the counterpart of `Store::commit`.
@@ -317,11 +327,13 @@ impl Tables {
                     attempt: row.run.attempt,
                     command: row.command,
                     pid: row.run.pid,
+                    manager: None,
                 })
                 .collect(),
             commands: self.pending(CommandId(0)),
             accounted: self.accounted(),
             limits: self.limits.clone(),
+            elsewhere: BTreeSet::new(),
             revision: self.revision,
         }
     }

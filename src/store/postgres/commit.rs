@@ -5,27 +5,41 @@ use chrono::SubsecRound as _;
 use sqlx::{PgConnection, Row as _};
 
 use super::connection::{Fault, statement};
+use super::managers::{self, Seat};
 use crate::model::{
     Alert, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId, RunOpening,
     Skip, Timestamp, Verdict,
 };
-use crate::store::Committed;
+use crate::store::{Committed, StoreError};
 
 type Written<T> = Result<T, Fault>;
 
 /// Writes all changes, inside a transaction that holds the writers' lock.
-pub(super) async fn commit(connection: &mut PgConnection, changes: &[Change]) -> Written<Committed> {
+pub(super) async fn commit(
+    connection: &mut PgConnection,
+    changes: &[Change],
+    seat: Option<&Seat>,
+) -> Written<Committed> {
     let mut committed = Committed::default();
+    if let Some(seat) = seat {
+        let is_valid = managers::holds(connection, seat).await?;
+        if !is_valid && changes.iter().any(|change| matches!(change, Change::RunOpened(_))) {
+            // Others may be about to take over: nothing new begins before the lease is renewed.
+            let why = "the lease of this manager is over and must be renewed first";
+            return Err(StoreError::Unavailable(why.to_owned()).into());
+        }
+    }
+    let manager = seat.map(|seat| seat.name.as_str());
     for change in changes {
         match change {
             Change::RunOpened(opening) => {
-                if let Some(refusal) = open_run(connection, opening).await? {
+                if let Some(refusal) = open_run(connection, opening, manager).await? {
                     committed.refused.push((opening.run, refusal));
                 }
             }
             Change::RunStarted { run, pid, at } => start_run(connection, *run, *pid, *at).await?,
             Change::RunClosed { run, app, closing } => close_run(connection, *run, *app, closing).await?,
-            Change::App(update) => update_app(connection, update).await?,
+            Change::App(update) => update_app(connection, update, manager).await?,
             Change::Progress { app, run, report } => note_progress(connection, *app, *run, report).await?,
             Change::CommandSettled { id, verdict, at } => {
                 settle_command(connection, *id, verdict, *at).await?;
@@ -53,15 +67,21 @@ pub(super) async fn commit(connection: &mut PgConnection, changes: &[Change]) ->
 }
 
 /// Looks first and writes then: no other writer comes between.
-async fn open_run(connection: &mut PgConnection, opening: &RunOpening) -> Written<Option<Refusal>> {
+async fn open_run(
+    connection: &mut PgConnection,
+    opening: &RunOpening,
+    manager: Option<&str>,
+) -> Written<Option<Refusal>> {
     let (app, run) = (opening.app.to_string(), opening.run.to_string());
     let found = statement(
         "SELECT EXISTS (SELECT FROM runtime WHERE runtime = $1) AS is_known, \
          (SELECT disable FROM apps WHERE app = $2) AS disabled, \
+         $3 IS NOT NULL AND EXISTS (SELECT FROM apps WHERE app = $2 AND manager IS DISTINCT FROM $3) AS is_foreign, \
          (SELECT runtime FROM runtime WHERE app_id = $2 AND end_time IS NULL) AS open",
     )
     .bind(&run)
     .bind(&app)
+    .bind(manager)
     .fetch_one(&mut *connection)
     .await?;
     if found.try_get("is_known")? {
@@ -71,6 +91,7 @@ async fn open_run(connection: &mut PgConnection, opening: &RunOpening) -> Writte
     match found.try_get("disabled")? {
         None => return Ok(Some(Refusal::NoSuchApp)),
         Some(true) => return Ok(Some(Refusal::Disabled)),
+        Some(false) if found.try_get("is_foreign")? => return Ok(Some(Refusal::OwnedByOther)),
         Some(false) => {}
     }
     let open: Option<String> = found.try_get("open")?;
@@ -81,7 +102,7 @@ async fn open_run(connection: &mut PgConnection, opening: &RunOpening) -> Writte
         "WITH opened AS (INSERT INTO runtime \
            (runtime, app_id, start_time, trigger, due_time, attempt, command_id, manager) \
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)) \
-         UPDATE apps SET run_status = 1, runtime = $1, last_run = $3, app_pids = NULL, manager = $8, task_size = NULL, \
+         UPDATE apps SET run_status = 1, runtime = $1, last_run = $3, app_pids = NULL, task_size = NULL, \
          progress = 0, solved = 0, failed = 0, eta = NULL, message = NULL WHERE app = $2",
     )
     .bind(run)
@@ -237,14 +258,14 @@ async fn note_counters(connection: &mut PgConnection, app: &str, run: &str, repo
     Ok(())
 }
 
-async fn update_app(connection: &mut PgConnection, update: &AppUpdate) -> Written<()> {
+async fn update_app(connection: &mut PgConnection, update: &AppUpdate, manager: Option<&str>) -> Written<()> {
     let AppUpdate { app, sequence, state, next_run, asked_taken, disabled } = update;
     statement(
         "UPDATE apps SET sequence = $2, next_run = $3, run_status = $4, app_pids = $5, runtime = $6, last_run = $7, \
          stopped_by = $8, failures = $9, fatal_flag = $10, fatal_msg = $11, fatal_time = $12, waiting_for = $13, \
-         manager = $14, disable = coalesce($15, disable), \
+         disable = coalesce($15, disable), \
          asked_next_run = CASE WHEN date_trunc('milliseconds', asked_next_run) = $16 THEN NULL ELSE asked_next_run END \
-         WHERE app = $1 AND sequence < $2 AND ($6 IS NULL OR EXISTS (SELECT FROM runtime WHERE runtime = $6))",
+         WHERE app = $1 AND sequence < $2 AND ($14 IS NULL OR manager = $14) AND ($6 IS NULL OR EXISTS (SELECT FROM runtime WHERE runtime = $6))",
     )
     .bind(app.to_string())
     .bind(to_stored(*sequence))
@@ -259,7 +280,7 @@ async fn update_app(connection: &mut PgConnection, update: &AppUpdate) -> Writte
     .bind(state.fatal.as_ref().map(|fatal| text(&fatal.message)))
     .bind(state.fatal.as_ref().map(|fatal| milliseconds(fatal.time)))
     .bind(state.waiting_for.as_deref().map(text))
-    .bind(state.manager.as_deref().map(text))
+    .bind(manager)
     .bind(disabled)
     .bind(asked_taken.map(milliseconds))
     .execute(connection)

@@ -76,6 +76,8 @@ pub(super) fn composed(sql: String) -> Query<'static, Postgres, PgArguments> {
 pub(super) struct Plan {
     begin: Begin,
     pub(super) deadline: Duration,
+    /// It has a connection to itself and waits for no other call.
+    is_reserved: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,12 +91,19 @@ enum Begin {
 }
 
 impl Plan {
-    pub(super) const READ: Self = Self { begin: Begin::Read, deadline: DEADLINE };
-    pub(super) const READ_ALL: Self = Self { begin: Begin::Read, deadline: DEADLINE_LONG };
-    pub(super) const WRITE: Self = Self { begin: Begin::Write, deadline: DEADLINE };
-    pub(super) const WRITE_OWN: Self = Self { begin: Begin::WriteOwn, deadline: DEADLINE };
-    pub(super) const WRITE_MANY: Self = Self { begin: Begin::Write, deadline: DEADLINE_LONG };
-    pub(super) const MIGRATE: Self = Self { begin: Begin::Migration, deadline: DEADLINE_LONG };
+    pub(super) const READ: Self = Self { begin: Begin::Read, deadline: DEADLINE, is_reserved: false };
+    pub(super) const READ_ALL: Self =
+        Self { begin: Begin::Read, deadline: DEADLINE_LONG, is_reserved: false };
+    pub(super) const WRITE: Self = Self { begin: Begin::Write, deadline: DEADLINE, is_reserved: false };
+    pub(super) const WRITE_MANY: Self =
+        Self { begin: Begin::Write, deadline: DEADLINE_LONG, is_reserved: false };
+    pub(super) const MIGRATE: Self =
+        Self { begin: Begin::Migration, deadline: DEADLINE_LONG, is_reserved: false };
+
+    pub(super) const WRITE_OWN: Self =
+        Self { begin: Begin::WriteOwn, deadline: DEADLINE, is_reserved: false };
+    /// For what must not wait for anything: the renewal of a lease.
+    pub(super) const URGENT: Self = Self { begin: Begin::WriteOwn, deadline: DEADLINE, is_reserved: true };
 
     pub(super) const fn within(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
@@ -227,6 +236,7 @@ struct Pool {
     options: PgConnectOptions,
     permits: Semaphore,
     idle: RefCell<Vec<PgConnection>>,
+    reserved: RefCell<Option<PgConnection>>,
     away: RefCell<Option<Away>>,
 }
 
@@ -243,6 +253,7 @@ impl Pool {
             options,
             permits: Semaphore::new(CONNECTIONS_MAX),
             idle: RefCell::default(),
+            reserved: RefCell::default(),
             away: RefCell::default(),
         }
     }
@@ -254,7 +265,11 @@ impl Pool {
         job: &impl AsyncFn(&mut PgConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let answer = timeout(plan.deadline, async {
-            let _permit = self.permits.acquire().await.map_err(|_| ended())?;
+            let _permit = if plan.is_reserved {
+                None
+            } else {
+                Some(self.permits.acquire().await.map_err(|_| ended())?)
+            };
             let mut tries = 1;
             loop {
                 match self.attempt(plan, job).await {
@@ -284,22 +299,30 @@ impl Pool {
         match job(&mut connection).await {
             Ok(value) => {
                 sqlx::raw_sql("COMMIT").execute(&mut connection).await?;
-                self.idle.borrow_mut().push(connection);
+                self.put_back(connection, plan);
                 Ok(value)
             }
             Err(fault) => {
                 if sqlx::raw_sql("ROLLBACK").execute(&mut connection).await.is_ok() {
-                    self.idle.borrow_mut().push(connection);
+                    self.put_back(connection, plan);
                 }
                 Err(fault)
             }
         }
     }
 
+    fn put_back(&self, connection: PgConnection, plan: Plan) {
+        if plan.is_reserved {
+            self.reserved.replace(Some(connection));
+        } else {
+            self.idle.borrow_mut().push(connection);
+        }
+    }
+
     /// A connection with an open transaction. An idle one may have been lost meanwhile; nothing was
     /// asked of it yet, so that another one serves as well.
     async fn begin(&self, plan: Plan) -> Result<PgConnection, Fault> {
-        let idle = self.idle.borrow_mut().pop();
+        let idle = if plan.is_reserved { self.reserved.take() } else { self.idle.borrow_mut().pop() };
         if let Some(mut connection) = idle {
             match begin(&mut connection, plan).await {
                 Ok(()) => return Ok(connection),
@@ -350,4 +373,15 @@ async fn begin(connection: &mut PgConnection, plan: Plan) -> sqlx::Result<()> {
 pub(super) fn jittered(pause: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 1000;
     pause / 2 + pause * u32::try_from(random).unwrap_or(0) / 2000
+}
+
+/// A connection for one long transaction.
+pub(in crate::store) async fn open_for_copy(url: &str) -> Result<PgConnection, StoreError> {
+    let options = super::url::parse(url)?;
+    let connecting = timeout(DEADLINE, options.connect()).await;
+    let answered =
+        connecting.map_err(|_| StoreError::Unavailable("the server does not answer".to_owned()))?;
+    let mut connection = answered.map_err(|error| translate(&error))?;
+    schema::check(&mut connection).await.map_err(Fault::translate)?;
+    Ok(connection)
 }

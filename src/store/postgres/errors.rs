@@ -26,7 +26,7 @@ fn code(error: &Error) -> String {
 }
 
 /// Passwords are in none of these: neither the server nor the driver repeats them.
-pub(super) fn translate(error: &Error) -> StoreError {
+pub(in crate::store) fn translate(error: &Error) -> StoreError {
     if let Error::Database(fault) = error {
         return of_server(&code(error), fault.message(), fault.constraint());
     }

@@ -7,37 +7,37 @@ mod errors;
 mod hints;
 mod logs;
 mod look;
+mod managers;
 mod operator;
 mod rights;
 mod rows;
 mod schema;
 mod url;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use tokio::sync::watch;
 
-use commit::{milliseconds, text};
 use connection::{DEADLINE, Fault, Plan, Worker, composed, statement};
+use managers::Seat;
 use rows::Unreadable;
 use schema::State;
 
+pub(super) use connection::open_for_copy;
+pub(super) use errors::translate;
 pub use schema::ROLES;
 
 use super::{Committed, OpenMode, Store, StoreError};
 use crate::model::{
-    AppId, Change, Command, CommandId, Delta, KeptLog, ManagerRow, Revision, Snapshot, Timestamp,
+    AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, Released, Revision, Sight,
+    Snapshot, Timestamp,
 };
-
-/// A manager that was not heard of for so long, by the server's clock, has ended.
-const SERVED_FOR: TimeDelta = TimeDelta::seconds(15);
 
 /// What a change may take on top of the deadline of its commit.
 const PER_CHANGE: Duration = Duration::from_millis(10);
@@ -51,6 +51,10 @@ pub struct PostgresStore {
     app_columns: Arc<OnceLock<String>>,
     /// Everything up to this revision was read, or written by this store.
     known: Arc<Mutex<Option<Revision>>>,
+    /// The manager that it serves.
+    seat: Mutex<Option<Seat>>,
+    /// How long the renewal of its lease may take.
+    patience: Mutex<Duration>,
 }
 
 impl PostgresStore {
@@ -88,7 +92,22 @@ impl PostgresStore {
             changed: OnceLock::new(),
             app_columns: Arc::default(),
             known: Arc::default(),
+            seat: Mutex::default(),
+            patience: Mutex::new(DEADLINE),
         })
+    }
+
+    fn seat(&self) -> Option<Seat> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn seat_name(&self) -> Option<String> {
+        self.seat().map(|seat| seat.name)
+    }
+
+    /// The seat, for what only a manager does.
+    fn own_seat(&self) -> Result<Seat, StoreError> {
+        self.seat().ok_or(StoreError::Deposed)
     }
 
     /// Where the database is, without secrets.
@@ -118,23 +137,33 @@ fn valid<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<T, Unreadable>) -> s
 #[async_trait]
 impl Store for PostgresStore {
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let manager = self.seat_name();
         self.worker
-            .call(Plan::READ_ALL, async |connection: &mut PgConnection| {
-                let apps = composed(format!("SELECT {} FROM apps ORDER BY revision", rows::APP_COLUMNS))
-                    .fetch_all(&mut *connection)
-                    .await?;
+            .call(Plan::READ_ALL, async move |connection: &mut PgConnection| {
+                let manager = manager.as_deref();
+                let apps = composed(format!(
+                    "SELECT {} FROM apps WHERE $1 IS NULL OR manager = $1 ORDER BY revision",
+                    rows::APP_COLUMNS
+                ))
+                .bind(manager)
+                .fetch_all(&mut *connection)
+                .await?;
                 let open_runs = statement(
-                    "SELECT runtime, app_id, start_time, due_time, trigger, attempt, command_id, pid FROM runtime \
-                     WHERE end_time IS NULL ORDER BY start_time, id",
+                    "SELECT runtime, app_id, start_time, due_time, trigger, attempt, command_id, pid, manager FROM runtime \
+                     WHERE end_time IS NULL \
+                       AND ($1 IS NULL OR manager = $1 OR app_id IN (SELECT app FROM apps WHERE manager = $1)) \
+                     ORDER BY start_time, id",
                 )
+                .bind(manager)
                 .fetch_all(&mut *connection)
                 .await?;
                 Ok(Snapshot {
                     apps: apps.iter().map(rows::registered).collect::<sqlx::Result<_>>()?,
                     open_runs: valid(&open_runs, rows::open_run)?,
-                    commands: operator::pending(connection, CommandId(0)).await?,
-                    accounted: accounted(connection).await?,
-                    limits: operator::limits(connection).await?,
+                    commands: operator::pending(connection, CommandId(0), manager).await?,
+                    accounted: accounted(connection, manager).await?,
+                    limits: operator::limits(connection, manager).await?,
+                    elsewhere: BTreeSet::new(),
                     revision: operator::revision(connection).await?,
                 })
             })
@@ -143,12 +172,13 @@ impl Store for PostgresStore {
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Committed, StoreError> {
         let known = Arc::clone(&self.known);
+        let seat = self.seat();
         let more = PER_CHANGE * u32::try_from(changes.len()).unwrap_or(u32::MAX);
         let plan = Plan::WRITE.within(DEADLINE + more);
         let written = self.worker.call(plan, async move |connection: &mut PgConnection| {
             // Nobody else writes between these two.
             let before = operator::revision(connection).await?;
-            let committed = commit::commit(connection, &changes).await?;
+            let committed = commit::commit(connection, &changes, seat.as_ref()).await?;
             Ok((committed, before, operator::revision(connection).await?))
         });
         let (committed, before, after) = written.await?;
@@ -159,18 +189,19 @@ impl Store for PostgresStore {
         Ok(committed)
     }
 
-    async fn foreign_changes(&self, revision: Revision, thorough: bool) -> Result<Delta, StoreError> {
+    async fn foreign_changes(&self, revision: Revision, thorough: bool) -> Result<Foreign, StoreError> {
         let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let seat = self.seat();
         let delta = self
             .worker
             .call(Plan::READ, async move |connection: &mut PgConnection| {
                 if !thorough && known == Some(operator::revision(connection).await?) {
                     return Ok(None);
                 }
-                operator::delta(connection, revision, rows::APP_COLUMNS).await.map(Some)
+                operator::foreign(connection, revision, seat.as_ref()).await.map(Some)
             })
             .await?;
-        let Some(delta) = delta else { return Ok(Delta { revision, ..Delta::default() }) };
+        let Some(delta) = delta else { return Ok(Foreign { revision, ..Foreign::default() }) };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // A commit of this store may have come first meanwhile.
         *known = if delta.more { None } else { (*known).max(Some(delta.revision)) };
@@ -178,45 +209,35 @@ impl Store for PostgresStore {
     }
 
     async fn pending_commands(&self, last: CommandId) -> Result<Vec<Command>, StoreError> {
+        let manager = self.seat_name();
         self.worker
             .call(Plan::READ, async move |connection: &mut PgConnection| {
-                operator::pending(connection, last).await
+                operator::pending(connection, last, manager.as_deref()).await
             })
             .await
     }
 
-    async fn take_over(&self, manager: ManagerRow) -> Result<(), StoreError> {
-        self.worker
+    async fn take_seat(&self, manager: ManagerRow) -> Result<(), StoreError> {
+        // Late answers must not use up the time in which a lease can still be renewed.
+        let patience = manager.lease.mul_f64(2.0 / 15.0).clamp(Duration::from_millis(100), DEADLINE);
+        let seat = self
+            .worker
             .call(Plan::WRITE, async move |connection: &mut PgConnection| {
-                let others = statement(
-                    "SELECT * FROM managers WHERE stopped IS NULL AND heartbeat > clock_timestamp() - $4 \
-                     AND (name, host, pid) <> ($1, $2, $3) ORDER BY heartbeat DESC",
-                )
-                .bind(text(&manager.name))
-                .bind(text(&manager.host))
-                .bind(i64::from(manager.pid))
-                .bind(SERVED_FOR)
-                .fetch_all(&mut *connection)
-                .await?;
-                if let Some(other) = valid(&others, rows::manager)?.first() {
-                    return Err(StoreError::Served(format!(
-                        "{} on {}, pid {}; if it has crashed, try again in {} s",
-                        other.name,
-                        other.host,
-                        other.pid,
-                        SERVED_FOR.num_seconds()
-                    ))
-                    .into());
-                }
-                heartbeat(connection, &manager).await
+                managers::take_seat(connection, &manager).await
             })
-            .await
+            .await?;
+        *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = patience;
+        *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Some(seat);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
     }
 
-    async fn heartbeat(&self, manager: ManagerRow) -> Result<(), StoreError> {
+    async fn renew(&self, load: Load) -> Result<Sight, StoreError> {
+        let seat = self.own_seat()?;
+        let patience = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
         self.worker
-            .call(Plan::WRITE_OWN, async move |connection: &mut PgConnection| {
-                heartbeat(connection, &manager).await
+            .call(Plan::URGENT.within(patience), async move |connection: &mut PgConnection| {
+                managers::renew(connection, &seat, load).await
             })
             .await
     }
@@ -236,37 +257,77 @@ impl Store for PostgresStore {
             })
             .await
     }
-}
 
-/// The server's clock is the one that all programs compare with, so it says when that was.
-async fn heartbeat(connection: &mut PgConnection, manager: &ManagerRow) -> Result<(), Fault> {
-    statement(
-        "INSERT INTO managers (name, host, pid, version, started, heartbeat, stopped) \
-         VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6) ON CONFLICT (name) DO UPDATE SET host = excluded.host, \
-         pid = excluded.pid, version = excluded.version, started = excluded.started, \
-         heartbeat = excluded.heartbeat, stopped = excluded.stopped",
-    )
-    .bind(text(&manager.name))
-    .bind(text(&manager.host))
-    .bind(i64::from(manager.pid))
-    .bind(text(&manager.version))
-    .bind(milliseconds(manager.started))
-    .bind(manager.stopped.map(milliseconds))
-    .execute(connection)
-    .await?;
-    Ok(())
+    async fn elsewhere(&self, apps: Vec<AppId>) -> Result<BTreeSet<AppId>, StoreError> {
+        let seat = self.own_seat()?;
+        let apps: Vec<_> = apps.iter().map(ToString::to_string).collect();
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                let rows =
+                    statement("SELECT app FROM apps WHERE app = ANY($1) AND manager IS DISTINCT FROM $2")
+                        .bind(&apps)
+                        .bind(&seat.name)
+                        .fetch_all(connection)
+                        .await?;
+                let keys: Vec<&str> = first_column(&rows)?;
+                Ok(keys.into_iter().filter_map(|app| app.parse().ok()).collect())
+            })
+            .await
+    }
+
+    async fn claim(&self) -> Result<u64, StoreError> {
+        let seat = self.own_seat()?;
+        let asking = seat.clone();
+        let is_any = self.worker.call(Plan::READ, async move |connection: &mut PgConnection| {
+            managers::has_claimable(connection, &asking).await
+        });
+        if !is_any.await? {
+            return Ok(0);
+        }
+        self.worker
+            .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
+                managers::holds(connection, &seat).await?;
+                managers::claim(connection, &seat).await
+            })
+            .await
+    }
+
+    async fn depose(&self, lost: &ManagerRow) -> Result<Released, StoreError> {
+        let lost = lost.clone();
+        let seat = self.own_seat()?;
+        self.worker
+            .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
+                managers::holds(connection, &seat).await?;
+                managers::depose(connection, &lost).await
+            })
+            .await
+    }
+
+    async fn leave(&self) -> Result<(), StoreError> {
+        let seat = self.own_seat()?;
+        self.worker
+            .call(Plan::WRITE_MANY.within(DEADLINE), async move |connection: &mut PgConnection| {
+                managers::leave(connection, &seat).await
+            })
+            .await
+    }
 }
 
 /// Up to when the calendars are accounted for, of apps that wait for their next time. Of the runs
 /// the last two are enough: one may be open.
-async fn accounted(connection: &mut PgConnection) -> Result<BTreeMap<AppId, Timestamp>, Fault> {
+async fn accounted(
+    connection: &mut PgConnection,
+    manager: Option<&str>,
+) -> Result<BTreeMap<AppId, Timestamp>, Fault> {
     let rows = statement(
         "SELECT app, greatest( \
            (SELECT max(greatest(end_time, due_time)) FROM \
              (SELECT end_time, due_time FROM runtime WHERE app_id = app ORDER BY start_time DESC, id DESC LIMIT 2) AS runs), \
            (SELECT max(last_due) FROM skips WHERE app_id = app)) AS until \
-         FROM apps WHERE app IS NOT NULL AND cron_expression IS NOT NULL AND next_run IS NOT NULL",
+         FROM apps WHERE app IS NOT NULL AND cron_expression IS NOT NULL AND next_run IS NOT NULL \
+           AND ($1 IS NULL OR apps.manager = $1)",
     )
+    .bind(manager)
     .fetch_all(connection)
     .await?;
     Ok(valid(&rows, rows::accounted)?.into_iter().flatten().collect())

@@ -1,6 +1,5 @@
 //! What consoles and the command line ask of the server.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,10 +9,11 @@ use tokio::sync::watch;
 
 use super::commit::{milliseconds, text};
 use super::connection::{DEADLINE, Fault, Plan, composed, statement};
-use super::{PER_CHANGE, PostgresStore, first_column, logs, look, rights, rows, valid};
+use super::managers::Seat;
+use super::{PER_CHANGE, PostgresStore, first_column, logs, look, managers, rights, rows, valid};
 use crate::model::{
-    AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow, NewCommand,
-    Part, Registered, Revision, Run, RunId, Skip, Timestamp, format_timestamp,
+    AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, Foreign, KeptLog, Limits, ManagerRow,
+    NewCommand, Part, Registered, Released, Revision, Run, RunId, Skip, Timestamp, format_timestamp,
 };
 use crate::store::definition::Definition;
 use crate::store::{
@@ -52,23 +52,77 @@ pub(super) async fn delta(
     })
 }
 
+/// What concerns a manager in the apps table after `revision`: its rows, apps that it has no longer,
+/// and whether there are new ones among its rows.
+pub(super) async fn foreign(
+    connection: &mut PgConnection,
+    revision: Revision,
+    seat: Option<&Seat>,
+) -> Result<Foreign, Fault> {
+    let Some(seat) = seat else {
+        return Ok(delta(connection, revision, rows::APP_COLUMNS).await?.into());
+    };
+    let manager = &seat.name;
+    let found = composed(format!(
+        "SELECT {}, owned_since > $1 AS is_gained FROM apps WHERE revision > $1 AND manager = $2 ORDER BY revision LIMIT {PAGE}",
+        rows::APP_COLUMNS
+    ))
+    .bind(revision.0)
+    .bind(manager)
+    .fetch_all(&mut *connection)
+    .await?;
+    let rows = found.iter().map(rows::registered).collect::<sqlx::Result<Vec<_>>>()?;
+    let gained = found.iter().map(|row| row.try_get("is_gained")).collect::<sqlx::Result<Vec<bool>>>()?;
+    let more = rows.len() == PAGE;
+    let seen = match rows.last().filter(|_| more) {
+        Some(last) => last.revision(),
+        None => self::revision(connection).await?,
+    };
+    let gone = "SELECT app FROM removed_apps WHERE revision > $1 ORDER BY revision";
+    let removed = statement(gone).bind(revision.0).fetch_all(&mut *connection).await?;
+    let lost =
+        "SELECT app FROM apps WHERE revision > $1 AND owned_since > $1 AND manager IS DISTINCT FROM $2";
+    let lost = statement(lost).bind(revision.0).bind(manager).fetch_all(&mut *connection).await?;
+    let ids = |rows: &[PgRow]| -> sqlx::Result<Vec<AppId>> {
+        let keys: Vec<Option<&str>> = first_column(rows)?;
+        Ok(keys.into_iter().flatten().filter_map(|app| app.parse().ok()).collect())
+    };
+    Ok(Foreign {
+        rows,
+        removed: ids(&removed)?,
+        lost: ids(&lost)?,
+        gained: gained.contains(&true),
+        claimable: managers::has_claimable(connection, seat).await?,
+        revision: seen,
+        more,
+    })
+}
+
 pub(super) async fn revision(connection: &mut PgConnection) -> Result<Revision, Fault> {
     let row = statement("SELECT value FROM revision").fetch_one(connection).await?;
     Ok(Revision(row.try_get(0)?))
 }
 
-pub(super) async fn pending(connection: &mut PgConnection, last: CommandId) -> Result<Vec<Command>, Fault> {
+/// Commands without a verdict: those of the manager's apps, and those of no app at all, which any
+/// manager may refuse.
+pub(super) async fn pending(
+    connection: &mut PgConnection,
+    last: CommandId,
+    manager: Option<&str>,
+) -> Result<Vec<Command>, Fault> {
     let rows = statement(
         "SELECT id, app_id, cmd_name, cmd_args, cmd_by, cmd_time, expires FROM commands \
-         WHERE cmd_flag = 0 AND id > $1 ORDER BY id",
+         LEFT JOIN (SELECT app, manager FROM apps) AS of ON app = app_id \
+         WHERE cmd_flag = 0 AND commands.id > $1 AND ($2 IS NULL OR app IS NULL OR manager = $2) ORDER BY id",
     )
     .bind(last.0)
+    .bind(manager)
     .fetch_all(connection)
     .await?;
     Ok(valid(&rows, rows::command)?)
 }
 
-pub(super) async fn limits(connection: &mut PgConnection) -> Result<Limits, Fault> {
+pub(super) async fn limits(connection: &mut PgConnection, manager: Option<&str>) -> Result<Limits, Fault> {
     let part = |row: &PgRow, column: &str| -> sqlx::Result<Option<Part>> {
         Ok(Part::new(row.try_get::<&str, _>(column)?).ok())
     };
@@ -80,9 +134,13 @@ pub(super) async fn limits(connection: &mut PgConnection) -> Result<Limits, Faul
         .await?;
     let parents =
         statement("SELECT app_group, app_parent, max_running FROM app_parents WHERE max_running IS NOT NULL")
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await?;
-    let mut limits = Limits { host: None, groups: BTreeMap::new(), parents: BTreeMap::new() };
+    let draining = statement("SELECT FROM managers WHERE name = $1 AND draining")
+        .bind(manager)
+        .fetch_optional(connection)
+        .await?;
+    let mut limits = Limits { draining: draining.is_some(), ..Limits::default() };
     for row in &groups {
         if let Some(group) = part(row, "app_group")? {
             limits.groups.insert(group, limit(row)?);
@@ -208,8 +266,31 @@ impl OperatorStore for PostgresStore {
             .await
     }
 
+    async fn drain(&self, name: &str, is_draining: bool) -> Result<Released, StoreError> {
+        let name = name.to_owned();
+        self.worker
+            .call(Plan::WRITE, async move |connection: &mut PgConnection| {
+                managers::drain(connection, &name, is_draining).await
+            })
+            .await
+    }
+
+    async fn take_from(&self, name: &str, pinned: bool) -> Result<Released, StoreError> {
+        let name = name.to_owned();
+        self.worker
+            .call(Plan::WRITE, async move |connection: &mut PgConnection| {
+                managers::take_from(connection, &name, pinned).await
+            })
+            .await
+    }
+
     async fn limits(&self) -> Result<Limits, StoreError> {
-        self.worker.call(Plan::READ, async |connection: &mut PgConnection| limits(connection).await).await
+        let manager = self.seat_name();
+        self.worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                limits(connection, manager.as_deref()).await
+            })
+            .await
     }
 
     async fn register(&self, apps: Vec<Registration>) -> Result<(), StoreError> {

@@ -1,13 +1,15 @@
 //! Rows of the server as plain data.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Datelike as _, SubsecRound as _, Utc};
 use sqlx::postgres::{PgRow, PgTypeInfo, PgValueRef};
 use sqlx::{Postgres, Row as _};
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, FaultyRow, KeptLog, LastCommand, ManagerRow, OpenRun, Progress, Registered,
-    Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+    CommandRow, Fatal, FatalFlag, FaultyRow, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun,
+    Progress, Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
 };
 use crate::store::definition::{Definition, Parsed};
 
@@ -275,7 +277,7 @@ fn small<T: TryFrom<i64>>(row: &PgRow, name: &str) -> Read<Option<T>> {
 }
 
 /// A time that only informs: what cannot be read is left out.
-fn time(row: &PgRow, name: &str) -> sqlx::Result<Option<Timestamp>> {
+pub(super) fn time(row: &PgRow, name: &str) -> sqlx::Result<Option<Timestamp>> {
     Ok(row.try_get::<Option<Micros>, _>(name)?.and_then(Micros::moment))
 }
 
@@ -377,6 +379,7 @@ pub(super) fn open_run(row: &PgRow) -> Read<OpenRun> {
         attempt: small(row, "attempt")?.unwrap_or(1),
         command: row.try_get::<Option<i64>, _>("command_id")?.map(CommandId),
         pid: small(row, "pid")?,
+        manager: row.try_get("manager")?,
     })
 }
 
@@ -396,6 +399,19 @@ pub(super) fn manager(row: &PgRow) -> Read<ManagerRow> {
         started: sure_time(row, "started")?,
         heartbeat: sure_time(row, "heartbeat")?,
         stopped: time(row, "stopped")?,
+        incarnation: count(row, "incarnation")?.unwrap_or(0),
+        renewals: count(row, "renewals")?.unwrap_or(0),
+        lease: Duration::try_from_secs_f64(row.try_get("lease")?).unwrap_or(LEASE),
+        lease_until: time(row, "lease_until")?,
+        home: row.try_get("home")?,
+        boot: row.try_get("boot")?,
+        pools: row.try_get("pools")?,
+        draining: row.try_get("draining")?,
+        load: Load {
+            running: small(row, "running")?.unwrap_or(0),
+            running_max: small(row, "running_max")?,
+            waiting: small(row, "waiting")?.unwrap_or(0),
+        },
     })
 }
 

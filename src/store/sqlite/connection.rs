@@ -111,6 +111,15 @@ fn serve(mut link: Link, inbox: &Receiver<Message>, on_change: Option<Box<dyn Fn
     }
 }
 
+/// A connection for one long transaction.
+pub(in crate::store) fn open_for_copy(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| translate(&error))?;
+    prepare(&connection).map_err(|error| translate(&error))?;
+    schema::check(&connection)?;
+    Ok(connection)
+}
+
 /// A connection that is opened again when the file was replaced or came back.
 pub(super) struct Link {
     path: PathBuf,
@@ -194,7 +203,7 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// What an error of SQLite means for the caller.
-pub(super) fn translate(error: &rusqlite::Error) -> StoreError {
+pub(in crate::store) fn translate(error: &rusqlite::Error) -> StoreError {
     let message = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(format!(

@@ -9,7 +9,7 @@ mod operator;
 mod rows;
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,12 +19,13 @@ use notify::Watcher as _;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use connection::{Link, Worker, translate};
+use connection::{Link, Worker};
+pub(super) use connection::{open_for_copy, translate};
 
-use super::{Committed, Store, StoreError};
+use super::{Committed, OperatorStore as _, Store, StoreError};
 use crate::model::{
-    AppId, Change, Command, CommandId, Delta, KeptLog, ManagerRow, Revision, Snapshot, Timestamp,
-    format_timestamp,
+    AppId, Change, Command, CommandId, Foreign, KeptLog, LEASE, Load, ManagerRow, Released, Revision, Sight,
+    Snapshot, Timestamp, format_timestamp,
 };
 
 /// Whether a database file is created where there is none.
@@ -44,8 +45,8 @@ pub struct SqliteStore {
     changed: watch::Receiver<u64>,
     /// Foreign writes that the writer's connection has seen so far.
     seen: Arc<Mutex<i64>>,
-    /// Held while a manager of this process serves the database.
-    serving: Mutex<Option<File>>,
+    /// The manager of this process that serves the database, and the lock that it holds meanwhile.
+    serving: Mutex<Option<(String, File)>>,
     /// Kept for its drop: it ends the watch.
     _watcher: Option<notify::RecommendedWatcher>,
 }
@@ -85,6 +86,33 @@ impl SqliteStore {
             serving: Mutex::default(),
             _watcher: watcher,
         })
+    }
+
+    fn seat(&self) -> Option<String> {
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        serving.as_ref().map(|(name, _)| name.clone())
+    }
+
+    /// Changes the row of the manager that serves the database.
+    async fn update_seat(&self, load: Load, stopped: Option<Timestamp>) -> Result<(), StoreError> {
+        let seat = self.seat();
+        self.writer
+            .call(move |connection| {
+                connection
+                    .prepare_cached(
+                        "UPDATE managers SET heartbeat = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), running = ?2, \
+                         running_max = ?3, waiting = ?4, stopped = ?5, renewals = renewals + 1 WHERE name = ?1",
+                    )
+                    .and_then(|mut statement| {
+                        let stopped = stopped.map(format_timestamp);
+                        statement.execute(rusqlite::params![
+                            seat, load.running, load.running_max, load.waiting, stopped
+                        ])
+                    })
+                    .map_err(|error| translate(&error))?;
+                Ok(())
+            })
+            .await
     }
 
     /// Where the database is.
@@ -204,8 +232,9 @@ fn collect_valid<T>(
 #[async_trait]
 impl Store for SqliteStore {
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let seat = self.seat();
         self.writer
-            .call(|connection| {
+            .call(move |connection| {
                 let transaction = connection.transaction().map_err(|error| translate(&error))?;
                 let sql = format!("SELECT {} FROM apps ORDER BY revision", rows::APP_COLUMNS);
                 let snapshot = Snapshot {
@@ -219,7 +248,8 @@ impl Store for SqliteStore {
                     )?,
                     commands: operator::pending(&transaction, CommandId(0))?,
                     accounted: accounted(&transaction)?,
-                    limits: operator::limits(&transaction)?,
+                    limits: operator::limits(&transaction, seat.as_deref())?,
+                    elsewhere: BTreeSet::new(),
                     revision: operator::revision(&transaction)?,
                 };
                 Ok(snapshot)
@@ -233,7 +263,7 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn foreign_changes(&self, revision: Revision, thorough: bool) -> Result<Delta, StoreError> {
+    async fn foreign_changes(&self, revision: Revision, thorough: bool) -> Result<Foreign, StoreError> {
         let seen = Arc::clone(&self.seen);
         self.writer
             .call(move |connection| {
@@ -244,9 +274,9 @@ impl Store for SqliteStore {
                 let before =
                     std::mem::replace(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner), version);
                 if before == version && !thorough {
-                    return Ok(Delta { revision, ..Delta::default() });
+                    return Ok(Foreign { revision, ..Foreign::default() });
                 }
-                operator::delta(connection, revision)
+                operator::delta(connection, revision).map(Foreign::from)
             })
             .await
     }
@@ -255,37 +285,55 @@ impl Store for SqliteStore {
         self.writer.call(move |connection| operator::pending(connection, last)).await
     }
 
-    async fn take_over(&self, manager: ManagerRow) -> Result<(), StoreError> {
+    async fn take_seat(&self, manager: ManagerRow) -> Result<(), StoreError> {
         let lock = lock_for_manager(&self.path)?;
-        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
-        self.heartbeat(manager).await
-    }
-
-    async fn heartbeat(&self, manager: ManagerRow) -> Result<(), StoreError> {
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some((manager.name.clone(), lock));
         self.writer
             .call(move |connection| {
                 connection
-                    .prepare_cached(
-                        "INSERT INTO managers (name, host, pid, version, started, heartbeat, stopped) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO UPDATE SET host = excluded.host, \
-                         pid = excluded.pid, version = excluded.version, started = excluded.started, \
-                         heartbeat = excluded.heartbeat, stopped = excluded.stopped",
-                    )
-                    .and_then(|mut statement| {
-                        statement.execute(rusqlite::params![
+                    .execute(
+                        "INSERT INTO managers (name, host, pid, version, started, heartbeat, lease, home, boot, pools) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (name) DO UPDATE SET \
+                         host = excluded.host, pid = excluded.pid, version = excluded.version, \
+                         started = excluded.started, heartbeat = excluded.heartbeat, stopped = NULL, \
+                         incarnation = incarnation + 1, lease = excluded.lease, home = excluded.home, \
+                         boot = excluded.boot, pools = excluded.pools",
+                        rusqlite::params![
                             manager.name,
                             manager.host,
                             manager.pid,
                             manager.version,
                             format_timestamp(manager.started),
                             format_timestamp(manager.heartbeat),
-                            manager.stopped.map(format_timestamp),
-                        ])
-                    })
+                            // Nobody waits for it: another manager is kept out by the lock.
+                            LEASE.as_secs_f64(),
+                            manager.home,
+                            manager.boot,
+                            serde_json::json!(manager.pools).to_string(),
+                        ],
+                    )
                     .map_err(|error| translate(&error))?;
                 Ok(())
             })
             .await
+    }
+
+    async fn renew(&self, load: Load) -> Result<Sight, StoreError> {
+        self.update_seat(load, None).await?;
+        Ok(Sight { now: self.time().await?, ..Sight::default() })
+    }
+
+    async fn claim(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn depose(&self, _lost: &ManagerRow) -> Result<Released, StoreError> {
+        Ok(Released::default())
+    }
+
+    async fn leave(&self) -> Result<(), StoreError> {
+        let now = self.time().await?;
+        self.update_seat(Load::default(), Some(now)).await
     }
 
     async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError> {

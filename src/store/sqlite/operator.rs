@@ -10,12 +10,12 @@ use super::connection::translate;
 use super::{SqliteStore, collect, collect_valid, logs, look, rows};
 use crate::model::{
     AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow, NewCommand,
-    Part, Registered, Revision, Run, RunId, Skip, Timestamp, format_timestamp, parse_timestamp,
+    Part, Registered, Released, Revision, Run, RunId, Skip, Timestamp, format_timestamp, parse_timestamp,
 };
 use crate::store::definition::Definition;
 use crate::store::{
     AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, Rights,
-    SkipQuery, StoreError, exists,
+    SkipQuery, StoreError, exists, no_such_manager, one_manager,
 };
 
 /// Rows of the apps table after `revision`.
@@ -60,7 +60,7 @@ pub(super) fn pending(connection: &Connection, last: CommandId) -> Result<Vec<Co
     )
 }
 
-pub(super) fn limits(connection: &Connection) -> Result<Limits, StoreError> {
+pub(super) fn limits(connection: &Connection, seat: Option<&str>) -> Result<Limits, StoreError> {
     let part = |text: String| Part::new(&text).ok();
     let limit = |row: &rusqlite::Row<'_>, column| {
         row.get::<_, i64>(column).map(|limit| u32::try_from(limit).unwrap_or(u32::MAX))
@@ -77,7 +77,11 @@ pub(super) fn limits(connection: &Connection) -> Result<Limits, StoreError> {
         [],
         |row| Ok((part(row.get(0)?).zip(part(row.get(1)?)), limit(row, 2)?)),
     )?;
+    let draining = collect(connection, "SELECT draining FROM managers WHERE name = ?1", [seat], |row| {
+        row.get::<_, bool>(0)
+    })?;
     Ok(Limits {
+        draining: draining.contains(&true),
         host: None,
         groups: groups
             .into_iter()
@@ -159,8 +163,25 @@ impl OperatorStore for SqliteStore {
             .await
     }
 
+    async fn drain(&self, name: &str, is_draining: bool) -> Result<Released, StoreError> {
+        let name = name.to_owned();
+        self.writer
+            .call(move |connection| {
+                let changed = connection
+                    .execute("UPDATE managers SET draining = ?2 WHERE name = ?1", params![name, is_draining])
+                    .map_err(|error| translate(&error))?;
+                if changed == 0 { Err(no_such_manager(&name)) } else { Ok(Released::default()) }
+            })
+            .await
+    }
+
+    async fn take_from(&self, name: &str, _pinned: bool) -> Result<Released, StoreError> {
+        Err(one_manager(name))
+    }
+
     async fn limits(&self) -> Result<Limits, StoreError> {
-        self.reader.call(|connection| limits(connection)).await
+        let seat = self.seat();
+        self.reader.call(move |connection| limits(connection, seat.as_deref())).await
     }
 
     async fn register(&self, apps: Vec<Registration>) -> Result<(), StoreError> {

@@ -4,10 +4,13 @@ use chrono::Utc;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
+use std::time::Duration;
+
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, FaultyRow, KeptLog, LastCommand, ManagerRow, OpenRun, Progress, Registered,
-    Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger, parse_timestamp,
+    CommandRow, Fatal, FatalFlag, FaultyRow, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun,
+    Progress, Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+    parse_timestamp,
 };
 use crate::store::definition::{Definition, Parsed};
 
@@ -316,6 +319,8 @@ pub(super) fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
         attempt: row.get("attempt")?,
         command: row.get::<_, Option<i64>>("command_id")?.map(CommandId),
         pid: row.get("pid")?,
+        // Whatever it was called: an embedded database has one host.
+        manager: None,
     })
 }
 
@@ -336,6 +341,19 @@ pub(super) fn manager(row: &Row<'_>) -> rusqlite::Result<ManagerRow> {
         started: sure_time(row, "started")?,
         heartbeat: sure_time(row, "heartbeat")?,
         stopped: time(row, "stopped")?,
+        incarnation: row.get::<_, i64>("incarnation")?.unsigned_abs(),
+        renewals: row.get::<_, i64>("renewals")?.unsigned_abs(),
+        lease: Duration::try_from_secs_f64(row.get("lease")?).unwrap_or(LEASE),
+        lease_until: time(row, "lease_until")?,
+        home: row.get("home")?,
+        boot: row.get("boot")?,
+        pools: serde_json::from_str(&row.get::<_, String>("pools")?).unwrap_or_default(),
+        draining: row.get("draining")?,
+        load: Load {
+            running: row.get::<_, Option<u32>>("running")?.unwrap_or(0),
+            running_max: row.get("running_max")?,
+            waiting: row.get::<_, Option<u32>>("waiting")?.unwrap_or(0),
+        },
     })
 }
 

@@ -4,7 +4,7 @@ use super::{Order, Sort, Spot, Table};
 use crate::console::fleet::Row;
 use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Request, Ticket};
-use crate::console::screen::{Ask, Page, Screen, Turn, commands, history, logs};
+use crate::console::screen::{Ask, Page, Screen, Turn, commands, detail, history, logs};
 use crate::console::world::World;
 use crate::model::{AppId, CmdName};
 
@@ -41,7 +41,7 @@ impl Table {
     fn wish(&mut self, world: &mut World, wish: Wish) -> Option<Turn> {
         match wish {
             Wish::Open => match self.spot.clone()? {
-                Spot::App(_) => self.detail.is_zoomed = true,
+                Spot::App(_) => return self.open_detail(world),
                 spot @ (Spot::Group(_) | Spot::Parent(..)) => {
                     self.opened.insert(spot);
                     self.rebuild(world, Order::Held);
@@ -85,7 +85,8 @@ impl Table {
                 };
                 return Some(Turn::open(Screen::Commands(commands::Commands::of_app(app.clone()))));
             }
-            Wish::Detail | Wish::Zoom => match self.app() {
+            Wish::Detail => return self.open_detail(world),
+            Wish::Zoom => match self.app() {
                 Some(_) => self.detail.is_zoomed = !self.detail.is_zoomed,
                 None => world.say("the detail belongs to an app: open the group and choose one"),
             },
@@ -134,6 +135,15 @@ impl Table {
             }
         }
         None
+    }
+
+    /// All about the app under the cursor, on a screen of its own.
+    fn open_detail(&self, world: &mut World) -> Option<Turn> {
+        let Some(app) = self.app().and_then(|id| world.fleet.path_of(id)) else {
+            world.say("the detail belongs to an app: open the group and choose one");
+            return None;
+        };
+        Some(Turn::open(Screen::Detail(Box::new(detail::Detail::new(app.clone())))))
     }
 
     fn close(&mut self, world: &World) {

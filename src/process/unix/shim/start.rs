@@ -13,6 +13,7 @@ use super::{
     make_pipe, open_pipe, own_identity, tree,
 };
 use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
+use crate::process::fence::Fence;
 use crate::process::journal::Journal;
 use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity, ReportRecord};
 use crate::process::unix::{boot_id, keep_descriptors, let_pass, start_of};
@@ -32,10 +33,15 @@ impl Shim {
         let started = clock::wall();
         journal::append(&mut journal, &begun(started))?;
         let (control, output) = open_pipes(&dir, &spec, foreground.is_some())?;
-        let app = match spawn(&dir, &spec, &journal) {
+        let fence = Fence::of(&spec);
+        let begun = match Fence::refusal(fence.as_ref()) {
+            None => spawn(&dir, &spec, &journal).map_err(EndingRecord::from),
+            Some(refusal) => Err(refusal),
+        };
+        let app = match begun {
             Ok(app) => app,
-            Err(failure) => {
-                let closing = record_failure(&dir, &spec, &mut journal, failure, foreground.is_some());
+            Err(ending) => {
+                let closing = record_failure(&dir, &spec, &mut journal, ending, foreground.is_some());
                 if let Some(foreground) = &mut foreground {
                     (foreground.notice)(Notice::Ended(closing));
                 }
@@ -53,6 +59,7 @@ impl Shim {
             control_line: lines::Splitter::default(),
             output,
             reports: Reports::default(),
+            fence,
             main: Main::Child(app),
             stop: None,
             ended: None,
@@ -87,6 +94,7 @@ impl Shim {
             }
         };
         let mut shim = Self {
+            fence: Fence::of(&spec),
             dir,
             spec,
             journal: file,
@@ -128,11 +136,9 @@ fn record_failure(
     dir: &RunDir,
     spec: &Spec,
     journal: &mut File,
-    failure: StartFailure,
+    ending: EndingRecord,
     gives_up: bool,
 ) -> Closing {
-    let StartFailure { obstacle, message } = failure;
-    let ending = EndingRecord::StartFailed { obstacle: obstacle.into(), message };
     let record = ExitRecord {
         ending,
         started: None,

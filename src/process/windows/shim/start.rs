@@ -17,6 +17,7 @@ use super::{
     Foreground, Intake, Job, Notice, Reports, RunDir, Shim, Source, Spec, clock, console, journal, ring,
 };
 use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
+use crate::process::fence::Fence;
 use crate::process::journal::Journal;
 use crate::process::log_writer::Stream;
 use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity, ReportRecord};
@@ -45,20 +46,26 @@ impl Shim {
         feeds.requests()?;
         feeds.messages(mailbox::Mailbox::create(&dir.control())?)?;
         let job = Job::create(&spec.run)?;
-        let begun = spawn(&dir, &spec, &job).and_then(|app| {
-            // On record before it does anything, so that no successor misses it.
-            journal::append(&mut journal, &Fact::App { process: app.identity, started })
-                .and_then(|()| resume(app.identity.pid))
-                .map(|()| app)
-                .map_err(|error| {
-                    job.terminate();
-                    internal(&error)
-                })
-        });
+        let mut spawned = || {
+            spawn(&dir, &spec, &job).and_then(|app| {
+                // On record before it does anything, so that no successor misses it.
+                journal::append(&mut journal, &Fact::App { process: app.identity, started })
+                    .and_then(|()| resume(app.identity.pid))
+                    .map(|()| app)
+                    .map_err(|error| {
+                        job.terminate();
+                        internal(&error)
+                    })
+            })
+        };
+        let begun = match Fence::refusal(Fence::of(&spec).as_ref()) {
+            None => spawned().map_err(EndingRecord::from),
+            Some(refusal) => Err(refusal),
+        };
         let app = match begun {
             Ok(app) => app,
-            Err(failure) => {
-                let closing = record_failure(&dir, &spec, journal, failure, foreground.is_some());
+            Err(ending) => {
+                let closing = record_failure(&dir, &spec, journal, ending, foreground.is_some());
                 if let Some(foreground) = &mut foreground {
                     (foreground.notice)(Notice::Ended(closing));
                 }
@@ -125,6 +132,7 @@ impl Shim {
     fn new(parts: Parts) -> Self {
         let Parts { dir, spec, journal, job, main, inbox, started, foreground } = parts;
         Self {
+            fence: Fence::of(&spec),
             intake: Intake::new(&spec, foreground.is_some()),
             dir,
             spec,
@@ -166,15 +174,7 @@ fn begun(at: Timestamp) -> Fact {
     Fact::Begun { boot: boot_id(), shim: own_identity(), at }
 }
 
-fn record_failure(
-    dir: &RunDir,
-    spec: &Spec,
-    journal: File,
-    failure: StartFailure,
-    gives_up: bool,
-) -> Closing {
-    let StartFailure { obstacle, message } = failure;
-    let ending = EndingRecord::StartFailed { obstacle: obstacle.into(), message };
+fn record_failure(dir: &RunDir, spec: &Spec, journal: File, ending: EndingRecord, gives_up: bool) -> Closing {
     let record = ExitRecord {
         ending,
         started: None,

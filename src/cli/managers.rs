@@ -1,0 +1,130 @@
+//! `dcm managers`: who serves the database, and who is to have whose apps.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::args::ManagersCommand;
+use super::error::Error;
+use super::session::{Fleet, Session, block_on};
+use super::{format, output};
+use crate::model::{ManagerRow, Released, Timestamp, format_timestamp};
+use crate::store::{OpenMode, OperatorStore};
+
+pub(super) fn managers(session: &Session, command: Option<ManagersCommand>) -> Result<(), Error> {
+    let store = session.store(OpenMode::Existing)?;
+    block_on(async {
+        match command.unwrap_or(ManagersCommand::List) {
+            ManagersCommand::List => list(session, store.as_ref()).await,
+            ManagersCommand::Drain { name } => {
+                let released = store.drain(&name, true).await?;
+                told(session, &name, released, "it starts nothing new");
+                Ok(())
+            }
+            ManagersCommand::Resume { name } => {
+                store.drain(&name, false).await?;
+                told(session, &name, Released::default(), "it starts apps again");
+                Ok(())
+            }
+            ManagersCommand::Takeover { name, pinned, yes } => {
+                let question = format!(
+                    "is the host of {name} dead for sure? If its apps still run there, they will run twice"
+                );
+                if !yes && output::is_interactive() && !output::confirm(&question) {
+                    return Err(Error::failed("nothing was done"));
+                }
+                let released = store.take_from(&name, pinned).await?;
+                told(session, &name, released, "its apps are free for others");
+                Ok(())
+            }
+        }
+    })
+}
+
+async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error> {
+    let managers = store.managers().await?;
+    let now = store.time().await?;
+    let mut apps: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    for row in Fleet::read(store).await?.apps {
+        *apps.entry(row.state.manager).or_default() += 1;
+    }
+    if session.json {
+        let rows: Vec<_> = managers.iter().map(|row| as_json(row, &apps, now)).collect();
+        output::json(&json!(rows));
+        return Ok(());
+    }
+    let rows: Vec<_> = managers
+        .iter()
+        .map(|row| {
+            vec![
+                row.name.clone(),
+                state(row, now).to_owned(),
+                format::duration(now - row.heartbeat),
+                row.host.clone(),
+                row.pid.to_string(),
+                apps.get(&Some(row.name.clone())).copied().unwrap_or(0).to_string(),
+                match row.load.running_max {
+                    Some(max) => format!("{}/{max}", row.load.running),
+                    None => row.load.running.to_string(),
+                },
+                row.load.waiting.to_string(),
+                row.pools.join(","),
+                row.version.clone(),
+            ]
+        })
+        .collect();
+    let head = ["NAME", "STATE", "HEARD", "HOST", "PID", "APPS", "RUNNING", "WAITING", "POOLS", "VERSION"];
+    output::table(&head, &rows);
+    let unowned = apps.get(&None).copied().unwrap_or(0);
+    if unowned > 0 && managers.iter().any(|row| row.lease_until.is_some()) {
+        output::message(&format!("{unowned} apps belong to no manager: nobody who lives serves their pool"));
+    }
+    Ok(())
+}
+
+/// What can be said of a manager, in one word.
+fn state(row: &ManagerRow, now: Timestamp) -> &'static str {
+    match (row.stopped, row.is_live(now), row.draining) {
+        (Some(_), _, _) => "stopped",
+        (None, false, _) => "lost",
+        (None, true, true) => "draining",
+        (None, true, false) => "live",
+    }
+}
+
+fn as_json(row: &ManagerRow, apps: &BTreeMap<Option<String>, usize>, now: Timestamp) -> serde_json::Value {
+    json!({
+        "name": row.name,
+        "state": state(row, now),
+        "host": row.host,
+        "pid": row.pid,
+        "version": row.version,
+        "started": format_timestamp(row.started),
+        "heartbeat": format_timestamp(row.heartbeat),
+        "stopped": row.stopped.map(format_timestamp),
+        "lease": row.lease.as_secs_f64(),
+        "lease_until": row.lease_until.map(format_timestamp),
+        "incarnation": row.incarnation,
+        "pools": row.pools,
+        "draining": row.draining,
+        "apps": apps.get(&Some(row.name.clone())).copied().unwrap_or(0),
+        "running": row.load.running,
+        "running_max": row.load.running_max,
+        "waiting": row.load.waiting,
+    })
+}
+
+fn told(session: &Session, name: &str, released: Released, what: &str) {
+    let Released { apps, runs, kept } = released;
+    if session.json {
+        output::json(&json!({ "manager": name, "released": apps, "runs_lost": runs, "kept": kept }));
+        return;
+    }
+    let lost = if runs > 0 { format!(", {runs} runs lost") } else { String::new() };
+    let released = if apps > 0 { format!("; {apps} apps released{lost}") } else { String::new() };
+    let kept = match kept {
+        0 => String::new(),
+        kept => format!("; {kept} apps stay with it (they run now, or their failover or pool says so)"),
+    };
+    output::data(&format!("{name}: {what}{released}{kept}\n"));
+}

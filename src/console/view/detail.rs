@@ -1,0 +1,236 @@
+//! All about one app.
+
+use chrono::{Local, TimeDelta};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::history::{outcome, style_of};
+use super::logs;
+use super::text::{count, put, put_right, rule, span};
+use crate::console::screen::detail::Detail;
+use crate::console::theme::Theme;
+use crate::console::world::World;
+use crate::model::{AppRow, CmdFlag, CommandRow, Run, RunStatus, Timestamp};
+
+/// Rows of runs at most, by the height of the body.
+const RUNS_MAX: u16 = 8;
+
+/// Cells of the words at the left.
+const LABEL: u16 = 10;
+
+pub(super) fn draw(detail: &Detail, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    rule(theme, buffer, area, 0);
+    let path = &detail.path;
+    let title = format!(" {} / {} / {} ", path.group, path.parent, path.name);
+    put(buffer, area, 0, 1, &title, theme.strong());
+    let Some(app) = detail.app().0 else {
+        let text = match detail {
+            detail if !detail.app().1 => "reading ...",
+            _ => "it is not registered any more, or its row is faulty",
+        };
+        put(buffer, area, 1, 1, detail.fault().unwrap_or(text), theme.faint());
+        return;
+    };
+    let mut row = 1;
+    for (label, text, style) in facts(detail, app, world, theme) {
+        put(buffer, area, row, 1, label, theme.faint());
+        put(buffer, area, row, LABEL + 1, &text, style);
+        row += 1;
+    }
+    if let Some(advice) = advice(app) {
+        put(buffer, area, row, 1, "NEXT", theme.faint());
+        put(buffer, area, row, LABEL + 1, &advice, theme.strong());
+        row += 1;
+    }
+    if let Some(fault) = detail.fault() {
+        put(buffer, area, row, 1, fault, theme.alarm());
+        row += 1;
+    }
+    let left = area.height.saturating_sub(row);
+    let seen = u16::try_from(detail.runs.rows.len()).unwrap_or(RUNS_MAX).max(1);
+    let runs = (left / 2).min(RUNS_MAX).min(seen + 1);
+    let below = Rect { y: area.y + row.min(area.height), height: left, ..area };
+    draw_runs(detail, world, theme, buffer, Rect { height: runs, ..below });
+    let log = Rect { y: below.y + runs, height: left - runs, ..area };
+    logs::draw_tail(&detail.logs, world, theme, buffer, log);
+}
+
+/// The lines at the top.
+fn facts(detail: &Detail, app: &AppRow, world: &World, theme: Theme) -> Vec<(&'static str, String, Style)> {
+    let now = world.time();
+    let (state, style) = state(app, now, theme);
+    let mut facts = vec![("STATE", state, style)];
+    let message = app.state.fatal.as_ref().map(|fatal| fatal.message.clone());
+    if let Some(message) = message.or_else(|| app.progress.message.clone()) {
+        facts.push(("MESSAGE", message, Style::new()));
+    }
+    if let Some(command) = detail.command() {
+        let style = if command.flag == CmdFlag::NotExecuted { theme.alarm() } else { Style::new() };
+        facts.push(("COMMAND", describe(command, now), style));
+    }
+    facts.push(("SCHEDULE", schedule(app, now), Style::new()));
+    facts.push(("WHERE", place(app, now), Style::new()));
+    facts.push(("PROGRESS", progress(app, now, theme), Style::new()));
+    facts
+}
+
+fn state(app: &AppRow, now: Timestamp, theme: Theme) -> (String, Style) {
+    let glyphs = theme.glyphs;
+    let since = |time: Option<Timestamp>| match time {
+        Some(time) => format!(" since {} ({})", clock(time), span((now - time).num_seconds())),
+        None => String::new(),
+    };
+    let disabled = if app.app.disabled { format!("  {} disabled", glyphs.disabled) } else { String::new() };
+    let (text, style) = match (&app.state.fatal, app.state.status) {
+        (Some(fatal), status) => {
+            let run = if status == RunStatus::Running { ", still running" } else { "" };
+            let time = since(Some(fatal.time));
+            (format!("{} {} {}{time}{run}", glyphs.fatal, fatal.flag.code(), fatal.flag), theme.alarm())
+        }
+        (None, RunStatus::Running) => {
+            (format!("{} RUNNING{}", glyphs.running, since(app.state.last_run)), theme.running())
+        }
+        (None, RunStatus::Stopped) => {
+            let by = app.state.stopped_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            (format!("{} STOPPED{by}", glyphs.stopped), theme.stopped())
+        }
+        (None, RunStatus::NotRunning) => match &app.state.waiting_for {
+            Some(limit) => (format!("{} WAITS for room ({limit})", glyphs.waiting), theme.pending()),
+            None => (format!("{} NOT_RUNNING", glyphs.idle), Style::new()),
+        },
+    };
+    let failures = match app.state.failures {
+        0 => String::new(),
+        count => format!("  {count} failures in a row of {}", app.app.policy.max_failures),
+    };
+    (format!("{text}{disabled}{failures}"), style)
+}
+
+fn clock(time: Timestamp) -> String {
+    time.with_timezone(&Local).format("%H:%M:%S").to_string()
+}
+
+fn describe(command: &CommandRow, now: Timestamp) -> String {
+    let verdict = match (command.flag, command.executed) {
+        (CmdFlag::Pending, _) => format!("PENDING {}", span((now - command.time).num_seconds())),
+        (flag, Some(at)) => format!("{flag} {}", clock(at)),
+        (flag, None) => flag.to_string(),
+    };
+    let reason = command.reason.as_ref().map(|reason| format!(" \"{reason}\"")).unwrap_or_default();
+    format!(
+        "{} by {} {} -> {verdict}{reason}  #{}",
+        command.name,
+        command.by,
+        clock(command.time),
+        command.id.0
+    )
+}
+
+fn schedule(app: &AppRow, now: Timestamp) -> String {
+    let schedule = &app.app.schedule;
+    let mut words = Vec::new();
+    if let Some(cron) = &schedule.cron {
+        words.push(format!("{cron} ({})", schedule.time_zone));
+    }
+    words.extend(schedule.interval.map(|interval| format!("every {interval} min")));
+    words.extend(schedule.retry_interval.map(|interval| format!("after a failure {interval} min")));
+    if words.is_empty() {
+        words.push("on command only".to_owned());
+    }
+    let is_barred = app.app.disabled || app.state.fatal.is_some() || app.state.stopped_by.is_some();
+    words.extend(app.next_run.filter(|_| !is_barred).map(|next| match (next - now).num_seconds() {
+        seconds @ 0.. => format!("next {} in {}", clock(next), span(seconds)),
+        seconds => format!("was due {} ago", span(-seconds)),
+    }));
+    words.join("  ")
+}
+
+fn place(app: &AppRow, now: Timestamp) -> String {
+    let mut words = vec![match &app.state.manager {
+        Some(manager) => format!("mgr {manager}"),
+        None => "no manager yet".to_owned(),
+    }];
+    words.extend(app.state.pid.map(|pid| format!("pid {pid}")));
+    words.extend(app.state.last_run.map(|last| format!("last run {} ago", span((now - last).num_seconds()))));
+    if let Some(most) = app.app.policy.max_runtime {
+        words.push(format!("at most {}", span(i64::try_from(most.as_secs()).unwrap_or(i64::MAX))));
+    }
+    words.join("  ")
+}
+
+fn progress(app: &AppRow, now: Timestamp, theme: Theme) -> String {
+    let progress = &app.progress;
+    let mut words = Vec::new();
+    if let Some(percent) = progress.percent {
+        words.push(format!("{percent}% {}", theme.glyphs.bar(percent, 16)));
+    }
+    words.push(match progress.task_size {
+        Some(size) => format!("{} of {}", count(progress.solved), count(size)),
+        None => format!("{} solved", count(progress.solved)),
+    });
+    if progress.failed > 0 {
+        words.push(format!("failed {}", count(progress.failed)));
+    }
+    if app.state.status == RunStatus::Running {
+        words.extend(
+            app.state.last_run.and_then(|begin| rate(progress.solved + progress.failed, now - begin)),
+        );
+        words.extend(progress.eta.map(|eta| format!("ETA {}", span((eta - now).num_seconds()))));
+    }
+    words.join("  ")
+}
+
+/// Over the whole run.
+fn rate(done: u64, length: TimeDelta) -> Option<String> {
+    let tenths =
+        u128::from(done) * 10_000 / u128::try_from(length.num_milliseconds()).ok().filter(|ms| *ms > 0)?;
+    Some(format!("{}.{}/s", tenths / 10, tenths % 10))
+}
+
+/// What a person can do about it.
+fn advice(app: &AppRow) -> Option<String> {
+    Some(match (&app.state.fatal, app.state.status) {
+        (Some(_), _) => "mend the cause (l: its log), then E: it may run again".to_owned(),
+        (None, RunStatus::Stopped) if app.state.stopped_by.is_some() => {
+            "s starts it; E lets its schedule go on".to_owned()
+        }
+        (None, RunStatus::Stopped) => "it crashed and is started again after a pause".to_owned(),
+        (None, _) if app.app.disabled => "E lets it run".to_owned(),
+        (None, RunStatus::Running | RunStatus::NotRunning) => return None,
+    })
+}
+
+fn draw_runs(detail: &Detail, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    rule(theme, buffer, area, 0);
+    put(buffer, area, 0, 1, " last runs ", theme.faint());
+    put_right(buffer, area, 0, area.width.saturating_sub(1), " enter log of it ", theme.faint());
+    let height = usize::from(area.height.saturating_sub(1));
+    let top = super::top_of(detail.runs.cursor, height, detail.runs.rows.len());
+    for (offset, run) in detail.runs.rows.iter().enumerate().skip(top).take(height) {
+        let row = u16::try_from(offset - top).unwrap_or(u16::MAX) + 1;
+        put(buffer, area, row, 1, &line(run, world), style_of(run, theme));
+        if offset == detail.runs.cursor {
+            buffer.set_style(Rect { y: area.y + row, height: 1, ..area }, theme.cursor());
+        }
+    }
+    if detail.runs.rows.is_empty() && height > 0 {
+        let text = if detail.runs.is_read { "it has not run yet" } else { "reading ..." };
+        put(buffer, area, 1, 1, text, theme.faint());
+    }
+}
+
+fn line(run: &Run, world: &World) -> String {
+    let is_today = (world.time() - run.start) < TimeDelta::hours(20);
+    let form = if is_today { "%H:%M:%S" } else { "%m-%d %H:%M" };
+    let begun = run.start.with_timezone(&Local).format(form);
+    let took = span((run.end.unwrap_or_else(|| world.time()) - run.start).num_seconds());
+    let message = run.message.as_deref().unwrap_or_default();
+    let solved = count(run.progress.solved);
+    let failed = if run.progress.failed > 0 {
+        format!(" failed {}", count(run.progress.failed))
+    } else {
+        String::new()
+    };
+    format!("{begun:<11} {took:>7}  {:<22} {solved:>9} solved{failed}  {message}", outcome(run))
+}

@@ -1,0 +1,136 @@
+use super::*;
+use crate::console::request::{Answer, LogNews, Question, Ticket};
+use crate::model::{Run, RunId};
+use crate::process::{LogRecord, Stream};
+
+const PATH: &str = "croatia/fina/companies";
+
+fn run(number: u128, begin: i64, seconds: Option<i64>, outcome: &str) -> Run {
+    let start = noon() - TimeDelta::minutes(begin);
+    Run {
+        run: RunId::from_random_bits(number << 96),
+        app: AppId::of(&PATH.parse().unwrap()),
+        start,
+        end: seconds.map(|seconds| start + TimeDelta::seconds(seconds)),
+        outcome: seconds.map(|_| outcome.to_owned()),
+        exit_code: (outcome == "ok").then_some(0),
+        signal: None,
+        except_cnt: 0,
+        progress: Progress { task_size: Some(30_000), solved: 30_000, failed: 120, ..Progress::default() },
+        trigger: "schedule".to_owned(),
+        due: Some(start),
+        attempt: 1,
+        manager: "zg-01".to_owned(),
+        pid: None,
+        message: (outcome != "ok").then(|| "python3.13: no such program in PATH".to_owned()),
+    }
+}
+
+fn command() -> CommandRow {
+    CommandRow {
+        id: CommandId(88_120),
+        app: AppId::of(&PATH.parse().unwrap()).to_string(),
+        name: CmdName::Start,
+        flag: CmdFlag::NotExecuted,
+        by: "ana".to_owned(),
+        source: "console".to_owned(),
+        time: noon() - TimeDelta::seconds(100),
+        executed: Some(noon() - TimeDelta::seconds(91)),
+        reason: Some("spawn failed".to_owned()),
+        batch: None,
+        note: None,
+    }
+}
+
+fn answers(model: &mut Model, cmd: Option<Cmd>) -> Option<Ticket> {
+    let Some(Cmd::Work(work)) = cmd else { return None };
+    let mut log = None;
+    for request in work {
+        let (ticket, answer) = match request {
+            Request::Ask(ticket, Question::App(_)) => {
+                let app = fleet().remove(0);
+                (ticket, Answer::App(Some(Box::new(app))))
+            }
+            Request::Ask(ticket, Question::History(_)) => {
+                let runs = vec![run(3, 1, Some(0), "failed_to_start"), run(2, 60, Some(1330), "ok")];
+                (ticket, Answer::History(runs))
+            }
+            Request::Ask(ticket, Question::Commands(_)) => (ticket, Answer::Commands(vec![command()])),
+            Request::OpenLog(query) => {
+                log = Some(query.ticket);
+                continue;
+            }
+            Request::CloseLog => continue,
+            other @ (Request::Ask(..) | Request::Submit { .. } | Request::Look) => panic!("{other:?}"),
+        };
+        update(model, Msg::Answer { ticket, answer: Ok(answer) });
+    }
+    log
+}
+
+fn opened(size: (u16, u16)) -> Model {
+    let mut model = model(size, fleet());
+    type_keys(&mut model, "n");
+    let cmd = press(&mut model, KeyCode::Char('d'));
+    let ticket = answers(&mut model, cmd).unwrap();
+    for _ in 0..3 {
+        let now = model.world.now;
+        let cmd = update(&mut model, Msg::Tick(now));
+        answers(&mut model, cmd);
+    }
+    let line = |text: &str| {
+        (
+            0,
+            LogRecord {
+                time: Some(noon()),
+                stream: Stream::Err,
+                is_complete: true,
+                text: text.as_bytes().to_vec(),
+            },
+        )
+    };
+    let records =
+        vec![line("INFO run finished solved=30000"), line("ERROR python3.13: No such file or directory")];
+    update(&mut model, Msg::Log(LogNews { ticket, is_start: true, records, ..LogNews::default() }));
+    model
+}
+
+#[test]
+fn at_common_sizes() {
+    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12)), ("1x1", (1, 1))] {
+        let model = opened(size);
+        insta::assert_snapshot!(format!("detail_{name}"), screen(&model, unicode()));
+        insta::assert_snapshot!(format!("detail_ascii_{name}"), screen(&model, Theme::new(false, false)));
+    }
+}
+
+#[test]
+fn its_keys_lead_on_and_esc_leads_back() {
+    let mut model = opened((80, 24));
+    for (key, title) in [('l', "[3 Logs]"), ('H', "[4 History]"), ('A', "[7 Audit]")] {
+        press(&mut model, KeyCode::Char(key));
+        assert!(screen(&model, unicode()).contains(title), "{title}");
+        press(&mut model, KeyCode::Esc);
+        assert!(screen(&model, unicode()).contains("croatia / fina / companies"));
+    }
+    press(&mut model, KeyCode::Char('j'));
+    let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Enter) else { panic!() };
+    let Some(Request::OpenLog(query)) = work.last() else { panic!("{work:?}") };
+    assert_eq!(query.run, Some(RunId::from_random_bits(2 << 96)));
+    press(&mut model, KeyCode::Esc);
+    press(&mut model, KeyCode::Esc);
+    assert!(screen(&model, unicode()).contains("[1 Fleet]"));
+    assert_eq!(under_cursor(&model), PATH);
+}
+
+#[test]
+fn an_app_that_is_gone_says_so() {
+    let mut model = model((80, 24), fleet());
+    type_keys(&mut model, "nd");
+    assert!(screen(&model, unicode()).contains("reading ..."));
+    let now = model.world.now;
+    let Some(Cmd::Work(work)) = update(&mut model, Msg::Tick(now)) else { panic!() };
+    let [Request::Ask(ticket, Question::App(_))] = work[..] else { panic!("{work:?}") };
+    update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::App(None)) });
+    assert!(screen(&model, unicode()).contains("not registered any more"));
+}

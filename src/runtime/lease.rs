@@ -1,0 +1,105 @@
+//! Keeps the lease of a manager, and looks after the others on the same database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::manager::peers::{Lease, Peers};
+use crate::model::{Load, Sight};
+use crate::process::{Deadlines, Supervisor, clock};
+use crate::store::{Store, StoreError};
+
+/// How often the manager of an embedded database says that it lives: nobody waits for its lease.
+const EMBEDDED_EVERY: Duration = Duration::from_secs(5);
+
+/// The seat of a manager was taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Deposed;
+
+pub(super) struct Keeper {
+    pub(super) name: String,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) supervisor: Arc<Supervisor>,
+    pub(super) lease: Lease,
+    pub(super) peers: Peers,
+    pub(super) load: watch::Receiver<Load>,
+}
+
+impl Keeper {
+    /// Goes on until the seat is lost.
+    pub(super) async fn run(mut self) -> Deposed {
+        let mut is_away = false;
+        let mut drained = None;
+        loop {
+            let begun = Instant::now();
+            let pause = match self.renew().await {
+                Ok(sight) => {
+                    is_away = false;
+                    // Everything else is tried again with the next renewal.
+                    if self.look_after(&sight, &mut drained).await == Err(StoreError::Deposed) {
+                        return Deposed;
+                    }
+                    if sight.managers.is_empty() { EMBEDDED_EVERY } else { self.lease.renew_every() }
+                }
+                Err(StoreError::Deposed) => return Deposed,
+                Err(error) => {
+                    if !std::mem::replace(&mut is_away, true) {
+                        tracing::warn!(%error, "cannot renew the lease; it is tried again");
+                    }
+                    self.lease.renew_every() / 3
+                }
+            };
+            sleep_until(begun + pause).await;
+        }
+    }
+
+    /// Renews the lease, and moves the deadlines of fenced runs: they count from the moment in which
+    /// the renewal was sent, so that a slow answer cannot stretch them.
+    pub(super) async fn renew(&self) -> Result<Sight, StoreError> {
+        let sent = clock::boot_time();
+        let load = *self.load.borrow();
+        let sight = self.store.renew(load).await?;
+        let deadlines =
+            Deadlines { soft: sent + self.lease.fence_soft(), hard: sent + self.lease.fence_hard() };
+        if let Err(error) = self.supervisor.renewed(deadlines, sight.timeline) {
+            tracing::error!(%error, "cannot write the deadlines of fenced runs; they will end");
+        }
+        Ok(sight)
+    }
+
+    /// Takes over from managers that are lost, claims what belongs to nobody, gives away what a
+    /// draining manager has no use for.
+    async fn look_after(&mut self, sight: &Sight, drained: &mut Option<Load>) -> Result<(), StoreError> {
+        for lost in self.peers.look(clock::boot_time(), sight) {
+            let released = self.store.depose(&lost).await?;
+            if released.apps > 0 {
+                let (apps, runs) = (released.apps, released.runs);
+                tracing::warn!(
+                    manager = lost.name,
+                    host = lost.host,
+                    apps,
+                    runs,
+                    "a manager is lost; others take over its apps"
+                );
+            }
+        }
+        let is_draining = sight.managers.iter().any(|seen| seen.row.name == self.name && seen.row.draining);
+        let load = *self.load.borrow();
+        if !is_draining {
+            *drained = None;
+            if !sight.managers.is_empty() {
+                self.store.claim().await?;
+            }
+        } else if *drained != Some(load) {
+            // What ran when the draining began may have ended by now.
+            let released = self.store.drain(&self.name, true).await?;
+            if released.apps > 0 {
+                tracing::info!(apps = released.apps, "draining: apps are given away");
+            }
+            *drained = Some(load);
+        }
+        Ok(())
+    }
+}
