@@ -1,7 +1,8 @@
 //! What the worker is asked, and what it answers.
 
 use crate::model::{
-    AlertId, AlertRow, AppId, AppPath, AppRow, CmdName, CommandRow, ManagerRow, Run, RunId, Skip, Timestamp,
+    AlertId, AlertRow, AppId, AppPath, AppRow, CmdName, CommandRow, ManagerRow, Released, Run, RunId, Skip,
+    Timestamp,
 };
 use crate::process::LogRecord;
 use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
@@ -34,6 +35,10 @@ pub(super) enum Question {
     NoteAlerts(Vec<AlertId>, AlertNote),
     App(AppId),
     Managers,
+    /// Let a manager drain, or end that.
+    Drain(String, bool),
+    /// Take its apps from a manager that is gone.
+    TakeFrom(String),
     Commands(LedgerQuery),
     History(HistoryQuery),
     Skips(SkipQuery),
@@ -75,6 +80,7 @@ pub(super) enum Answer {
     /// Nothing if it is not registered, or its row cannot be understood.
     App(Option<Box<AppRow>>),
     Managers(Vec<ManagerRow>),
+    Released(Released),
     Commands(Vec<CommandRow>),
     History(Vec<Run>),
     Skips(Vec<Skip>),

@@ -23,7 +23,6 @@ pub(super) enum Intent {
     Alerts(alerts::Wish),
     Logs(logs::Wish),
     History(history::Wish),
-    #[expect(dead_code, reason = "so far it has no keys of its own")]
     Managers(managers::Wish),
     Commands(commands::Wish),
 }

@@ -5,7 +5,7 @@ use crossterm::event::KeyCode;
 
 use super::Key::{Char, Code, Ctrl};
 use super::{Binding, Common, Intent, Key, Move, Section};
-use crate::console::screen::{Tab, alerts, commands, detail, fleet, history, logs};
+use crate::console::screen::{Tab, alerts, commands, detail, fleet, history, logs, managers};
 use crate::model::CmdName;
 
 const fn bind(
@@ -223,7 +223,28 @@ pub(super) const HISTORY: &[Binding] = &[
     past(Section::Look, &[Char('c')], history::Wish::AtOnce, "how many ran at once", ""),
 ];
 
-pub(super) const MANAGERS: &[Binding] = &[];
+pub(super) const MANAGERS: &[Binding] = &[
+    manager(
+        Section::Look,
+        &[Code(KeyCode::Enter)],
+        managers::Wish::Open,
+        "its apps in the fleet",
+        "its apps",
+    ),
+    manager(Section::Act, &[Char('d')], managers::Wish::Drain, "drain, or end that", "drain"),
+    manager(Section::Act, &[Char('t')], managers::Wish::TakeOver, "give its apps to others", "take over"),
+    manager(Section::Act, &[Char('y')], managers::Wish::Yes, "yes, to the question", ""),
+];
+
+const fn manager(
+    section: Section,
+    keys: &'static [Key],
+    wish: managers::Wish,
+    help: &'static str,
+    foot: &'static str,
+) -> Binding {
+    bind(section, keys, Intent::Managers(wish), help, foot)
+}
 
 pub(super) const COMMANDS: &[Binding] = &[
     command(Section::Look, &[Code(KeyCode::Enter)], commands::Wish::Open, "each command; its app", "items"),

@@ -175,6 +175,8 @@ pub(super) enum Turn {
     Open(Box<Screen>),
     /// To the fleet, with the cursor on this app.
     GoTo(AppPath),
+    /// To the fleet, with this filter.
+    Filter(String),
     /// A command for these apps, which are called so together; it is asked about first, as its weight
     /// demands.
     Issue(CmdName, Vec<AppId>, String),

@@ -209,6 +209,12 @@ fn follow_turn(model: &mut Model, turn: Turn) -> Option<Cmd> {
     match turn {
         Turn::Work(request) => Cmd::work([request]),
         Turn::Open(screen) => switch(model, |model| model.stack.push(*screen)),
+        Turn::Filter(text) => {
+            let cmd = switch(model, |model| model.stack.select(Tab::Fleet));
+            let Model { table, world, .. } = model;
+            table.seek(world, &text);
+            cmd
+        }
         Turn::GoTo(app) => {
             let cmd = switch(model, |model| model.stack.select(Tab::Fleet));
             model.table.go_to(&model.world, &app);

@@ -3,6 +3,7 @@ mod commands;
 mod detail;
 mod history;
 mod logs;
+mod managers;
 
 use chrono::TimeDelta;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

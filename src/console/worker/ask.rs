@@ -22,6 +22,8 @@ pub(super) async fn ask(store: &dyn OperatorStore, question: Question) -> Result
             }))
         }
         Question::Managers => Answer::Managers(store.managers().await?),
+        Question::Drain(name, is_draining) => Answer::Released(store.drain(&name, is_draining).await?),
+        Question::TakeFrom(name) => Answer::Released(store.take_from(&name, false).await?),
         Question::Commands(query) => Answer::Commands(store.ledger(query).await?),
         Question::History(query) => Answer::History(store.history(query).await?),
         Question::Skips(query) => Answer::Skips(store.skips(query).await?),
