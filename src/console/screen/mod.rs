@@ -196,6 +196,7 @@ pub(super) enum Ask {
     Actions,
     Palette,
     Messages,
+    Export,
 }
 
 impl Turn {
