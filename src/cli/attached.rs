@@ -37,11 +37,6 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         Role::AttachedIfNeeded if may_manage(session)? => Manager::start(session)?,
         Role::AttachedIfNeeded => None,
     };
-<<<<<<< HEAD
-    let store: Arc<dyn OperatorStore> = session.store(OpenMode::Existing)?;
-    let rights = block_on(async { Ok(store.rights().await?) })?;
-    let file = ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning));
-=======
     let store: Arc<dyn OperatorStore> = session.store_or_later()?;
     // While it is away nobody knows; the database itself refuses what is not granted.
     let rights = block_on(async {
@@ -50,7 +45,7 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
             answer => answer?,
         })
     })?;
->>>>>>> main
+    let file = ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning));
     let options = console::Options {
         store,
         state: session.settings.state.clone(),
