@@ -15,6 +15,7 @@ mod console;
 mod console_bytes;
 mod console_hostile;
 mod console_signals;
+mod console_story;
 mod copy;
 mod database_faults;
 mod demo;
