@@ -112,6 +112,10 @@ pub(super) struct ConsoleArgs {
     #[arg(long)]
     pub(super) read_only: bool,
 
+    /// Lines instead of a screen: for screen readers, TERM=dumb and pipes. It runs no manager.
+    #[arg(long)]
+    pub(super) plain: bool,
+
     /// How many colours: auto, never, 8, 16, 256 or true. [env: NO_COLOR, COLORTERM, TERM]
     #[arg(long, visible_alias = "colour", value_name = "LEVEL", default_value = "auto")]
     pub(super) color: crate::console::ColourChoice,

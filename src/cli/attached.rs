@@ -10,7 +10,7 @@ use super::args::ConsoleArgs;
 use super::error::{Error, Kind};
 use super::logging::{self, Stderr};
 use super::session::{Session, block_on, live_managers};
-use super::{headless, look, output};
+use super::{headless, look, output, plain};
 use crate::config::console::ConsoleFile;
 use crate::config::{Database, env};
 use crate::console::{self, Leave};
@@ -26,9 +26,8 @@ pub(super) enum Role {
 }
 
 pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<u8, Error> {
-    if !output::is_terminal() {
-        return Err(Error::usage("the console needs a terminal")
-            .hint("dcm status shows the fleet, dcm --headless runs the manager"));
+    if args.plain || !output::is_terminal() || env::get(env::TERM).as_deref() == Some("dumb") {
+        return plain::plain(session, args);
     }
     let (interrupter, mailbox) = console::mailbox();
     on_termination(move |signal| interrupter.interrupt(signal))?;
@@ -52,6 +51,7 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
             args,
             &ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning)),
         ),
+        memory: env::user_state_dir().map(|folder| folder.join("console.json")),
         reports: env::user_state_dir(),
     };
     let left = console::run(options, mailbox);

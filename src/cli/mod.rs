@@ -18,6 +18,7 @@ mod look;
 mod managers;
 mod next;
 mod output;
+mod plain;
 mod report;
 mod run_app;
 mod session;

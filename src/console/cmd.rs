@@ -1,5 +1,6 @@
 //! What the console wants done outside.
 
+use super::export::Format;
 use super::request::Request;
 
 /// Something that takes time, or concerns the terminal, or ends the console.
@@ -13,6 +14,8 @@ pub(super) enum Cmd {
     Suspend,
     /// Give this text to the clipboard of the terminal.
     Copy(String),
+    /// Write what is shown to a file.
+    Export(Format),
     /// Leave the console.
     Leave(Leave),
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::cmd::Leave;
 use super::glyphs::GlyphSet;
+use super::memory::{Keeper, Kept};
 use super::model::Model;
 use super::msg::Msg;
 use super::recorder::Recorder;
@@ -42,6 +43,8 @@ pub struct Options {
     pub filter: String,
     /// How it looks.
     pub look: Look,
+    /// The file in which is kept what was looked at.
+    pub memory: Option<PathBuf>,
     /// The folder for reports of failures.
     pub reports: Option<PathBuf>,
 }
@@ -155,6 +158,7 @@ fn open(
     if let Some(remark) = remark {
         model.world.say(remark);
     }
+    let (keeper, kept) = remember(options, &mut model);
     let writer = Writer::spawn(terminal_output()?)?;
     let guard = Guard::take(writer.clone())?;
     let (requests, inbox) = unbounded_channel();
@@ -170,8 +174,14 @@ fn open(
         writer,
         requests,
         recorder: Recorder::default(),
+        keeper,
+        kept,
     };
     let served = guarded(guard, |guard| console.serve(guard, &mailbox.messages));
+    // What was seen last is not overwritten by a console that never saw the fleet.
+    if let Some(keeper) = console.keeper.take().filter(|_| console.kept.is_none()) {
+        keeper.close(&console.model);
+    }
     served.map_err(|panic| {
         tracing::error!(place = panic.place, message = panic.message, "the console has failed");
         let report = options.reports.as_deref().and_then(|folder| console.recorder.report(&panic, folder));
@@ -195,6 +205,17 @@ fn guarded(guard: Guard, serve: impl FnOnce(&Guard) -> io::Result<Leave>) -> Res
         }
         (None, Err(panic)) => std::panic::resume_unwind(panic),
     }
+}
+
+/// What was seen in the last console, unless this one was told what to show.
+fn remember(options: &Options, model: &mut Model) -> (Option<Keeper>, Option<Kept>) {
+    let Some(path) = options.memory.clone() else { return (None, None) };
+    let (keeper, kept) = Keeper::open(path, options.database.clone());
+    let kept = kept.unwrap_or_else(|why| {
+        model.world.say(why);
+        None
+    });
+    (keeper, kept.filter(|_| options.filter.is_empty()))
 }
 
 fn spawn_worker(

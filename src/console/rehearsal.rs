@@ -12,7 +12,7 @@ use super::theme::Theme;
 use super::update::update;
 use super::view;
 use super::world::Identity;
-use crate::model::{Delta, Now, Timestamp};
+use crate::model::{Delta, ManagerRow, Now, Timestamp};
 
 /// The console.
 pub struct Rehearsal {
@@ -44,6 +44,11 @@ impl Rehearsal {
     /// The database has news.
     pub fn hear(&mut self, delta: Delta, read: Timestamp) {
         update(&mut self.model, Msg::Changes { delta, read });
+    }
+
+    /// These managers serve the database.
+    pub fn meet(&mut self, managers: Vec<ManagerRow>) {
+        update(&mut self.model, Msg::Managers(managers));
     }
 
     /// The terminal has another size.

@@ -4,17 +4,21 @@ use std::io;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::clipboard;
 use super::cmd::{Cmd, Leave};
+use super::export::{self, Format};
+use super::memory::{Keeper, Kept};
 use super::model::Model;
 use super::msg::Msg;
 use super::recorder::Recorder;
 use super::request::Request;
 use super::terminal::{Guard, Screen, Writer};
 use super::theme::Theme;
-use super::update::update;
+use super::update::{open, update};
 use super::view;
 use crate::process::{clock, stand_still};
 
@@ -38,6 +42,9 @@ pub(super) struct Console {
     pub(super) writer: Writer,
     pub(super) requests: UnboundedSender<Request>,
     pub(super) recorder: Recorder,
+    pub(super) keeper: Option<Keeper>,
+    /// What is to be shown again.
+    pub(super) kept: Option<Kept>,
 }
 
 /// What is to become of the screen.
@@ -80,6 +87,9 @@ impl Console {
             if guard.panic().is_some() {
                 return Ok(Leave::HungUp);
             }
+            if let Some(keeper) = self.keeper.as_mut().filter(|_| self.kept.is_none()) {
+                keeper.tick(&self.model);
+            }
             frames.want(DATA_FRAME);
             // All keys are taken in before one frame is drawn.
             let rest = std::iter::from_fn(|| messages.try_recv().ok());
@@ -115,7 +125,12 @@ impl Console {
         if !matches!(msg, Msg::Tick(_)) {
             self.recorder.note(&msg);
         }
-        match update(&mut self.model, msg) {
+        let is_fleet = matches!(&msg, Msg::Changes { delta, .. } if !delta.more);
+        let cmd = update(&mut self.model, msg);
+        if is_fleet && let Some(kept) = self.kept.take() {
+            self.show_again(kept);
+        }
+        match cmd {
             None => {}
             Some(Cmd::Redraw) => self.begin_anew(guard)?,
             Some(Cmd::Suspend) => {
@@ -124,11 +139,37 @@ impl Console {
                 self.begin_anew(guard)?;
             }
             Some(Cmd::Copy(text)) => self.writer.send(&mut clipboard::osc52(&text)),
+            Some(Cmd::Export(format)) => self.export(format),
             Some(Cmd::Leave(leave)) => return Ok(Some(leave)),
             // If the worker has ended, the link is shown as lost.
             Some(Cmd::Work(work)) => work.into_iter().for_each(|request| drop(self.requests.send(request))),
         }
         Ok(None)
+    }
+
+    /// Writes what is shown without the menu that this was chosen from.
+    fn export(&mut self, format: Format) {
+        let (columns, rows) = self.model.world.size;
+        let mut picture = Buffer::empty(Rect::new(0, 0, columns, rows));
+        let area = picture.area;
+        view::draw(&self.model, self.theme, &mut picture, area);
+        let said = match export::write(format, &picture, &self.model) {
+            Ok(path) => format!("saved as {}", path.display()),
+            Err(error) => format!("nothing is saved: {error}"),
+        };
+        self.model.world.say(said);
+    }
+
+    /// Shows what was seen in the last console, once the fleet is there.
+    fn show_again(&mut self, kept: Kept) {
+        let Some((screen, sought)) = kept.seen.show(&mut self.model, kept.age) else { return };
+        for cmd in open(&mut self.model, screen, &sought).into_iter().flatten() {
+            if let Cmd::Work(work) = cmd {
+                for request in work {
+                    let _ = self.requests.send(request);
+                }
+            }
+        }
     }
 
     /// Somebody else may have had the terminal.

@@ -161,6 +161,32 @@ fn a_console_needs_a_terminal_and_a_client_a_database() {
     terminal.until_text("there is no database at /no/such/dcm.db");
 }
 
+#[test]
+fn a_terminal_is_tested_and_the_answer_is_remembered() {
+    let fleet = Fleet::new();
+    let mut terminal = Terminal::open(&fleet, &["console", "--test-terminal"], (100, 40));
+    let screen = terminal.until_text("Which signs look right");
+    for sign in ["► running", "× fatal", "X fatal"] {
+        assert!(screen.contains(sign), "{sign}: {screen}");
+    }
+    terminal.written();
+    terminal.press("7\n");
+    terminal.until_text("7 is none of them");
+    terminal.press("3\n");
+    terminal.until_text("Which colours");
+    terminal.press("2\n");
+    terminal.until_text("kept in");
+    assert_eq!(terminal.code(), 0);
+    let file = fleet.dir.path().join("config/dcm/console.toml");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "glyphs = \"ascii\"\ntheme = \"cb-rg\"\n");
+    // The next console looks like that.
+    let mut terminal = Terminal::open(&fleet, &["--client"], (100, 30));
+    terminal.until_text("[client]");
+    terminal.press("q");
+    assert_eq!(terminal.code(), 0);
+    assert!(terminal.written().is_ascii());
+}
+
 pub(crate) fn processor_time(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().collect();

@@ -129,3 +129,26 @@ fn each_terminal_gets_what_it_can_show() {
         assert!(!written.contains("38;5"), "{variables:?}");
     }
 }
+
+#[test]
+fn a_database_that_goes_away_and_comes_back_is_told() {
+    let (schema, proxy, store) = crate::postgres_cuts::behind_a_proxy();
+    drop(store);
+    let mut fleet = Fleet::bare();
+    fleet.set("DC_DATABASE_URL", schema.url());
+    fleet.add("croatia/fina/companies", &[], &["true"]);
+    let url = proxy.url(schema.url());
+    let mut terminal = Terminal::open(&fleet, &["--client", "--database", &url], (120, 30));
+    terminal.until_text("companies");
+    proxy.cut();
+    terminal.until_text("CONNECTION LOST");
+    // What was known stays, and nothing can be done.
+    terminal.press("Gs");
+    let screen = terminal.until_text("actions are off");
+    assert!(screen.contains("companies"), "{screen}");
+    proxy.heal();
+    terminal.until("the database again", |screen| !screen.contains("CONNECTION LOST"));
+    assert_eq!(schema.number("SELECT count(*) FROM commands"), 0);
+    terminal.press("q");
+    assert_eq!(terminal.code(), 0);
+}

@@ -6,8 +6,8 @@ use chrono::{NaiveDate, TimeDelta};
 use crossterm::event::KeyCode;
 use dcm::console::{Abilities, Colours, GlyphSet, Look, Palette, Rehearsal};
 use dcm::model::{
-    App, AppId, AppRow, AppState, Delta, Fatal, FatalFlag, Now, Policy, Program, Progress, Registered,
-    Revision, RunStatus, Schedule, Timestamp,
+    App, AppId, AppRow, AppState, Delta, Fatal, FatalFlag, ManagerRow, Now, Policy, Program, Progress,
+    Registered, Revision, RunStatus, Schedule, Timestamp,
 };
 
 const GROUPS: [&str; 12] = [
@@ -107,6 +107,7 @@ fn row(number: usize, count: usize, random: &mut Random) -> AppRow {
     match random.below(100) {
         0..30 => {
             row.state.status = RunStatus::Running;
+            row.state.manager = Some("zg-01".to_owned());
             row.state.pid = Some(4000 + u32::try_from(number).unwrap());
             row.progress.eta = Some(time + minutes(random, 150));
             row.progress.failed = random.below(300);
@@ -117,6 +118,8 @@ fn row(number: usize, count: usize, random: &mut Random) -> AppRow {
         34 => row.state.waiting_for = Some("group italy: 40 running".to_owned()),
         35 if number.is_multiple_of(3) => {
             let message = "python3.13: no such program in PATH".to_owned();
+            row.progress.percent = Some(41);
+            row.progress.solved = size * 41 / 100;
             row.state.fatal = Some(Box::new(Fatal { flag: FatalFlag::FailedToStart, message, time }));
         }
         _ => {}
@@ -156,9 +159,24 @@ pub(crate) fn delta(rows: Vec<AppRow>) -> Delta {
 pub(crate) fn console(rows: &[AppRow], size: (u16, u16), look: Look) -> Rehearsal {
     let start = now(Duration::ZERO);
     let mut console = Rehearsal::new(look, size, start);
+    live(&mut console, start.wall);
     hear(&mut console, rows.to_vec(), start.wall);
     console.press(KeyCode::Char('+'));
     console
+}
+
+/// Its manager says that it lives.
+pub(crate) fn live(console: &mut Rehearsal, time: Timestamp) {
+    console.meet(vec![ManagerRow {
+        name: "zg-01".to_owned(),
+        host: "zg-01".to_owned(),
+        pid: 812,
+        version: "0.1.0".to_owned(),
+        started: time - TimeDelta::days(3),
+        heartbeat: time,
+        lease_until: Some(time + TimeDelta::minutes(5)),
+        ..ManagerRow::default()
+    }]);
 }
 
 pub(crate) fn hear(console: &mut Rehearsal, rows: Vec<AppRow>, read: Timestamp) {

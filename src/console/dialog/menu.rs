@@ -1,6 +1,7 @@
 //! A list to choose from: the menus of order, columns and actions, and the palette.
 
 use super::field::Field;
+use crate::console::export::Format;
 use crate::console::keymap::Intent;
 use crate::console::screen::fleet::{Column, Key};
 use crate::model::{AppPath, CmdName, Part};
@@ -20,6 +21,8 @@ pub(in crate::console) enum Choice {
     /// The view that is shown gets this name.
     Save(String),
     Filter(String),
+    /// What is shown, as a file.
+    Export(Format),
     /// Only to be read.
     Nothing,
 }

@@ -2,6 +2,7 @@
 
 use super::confirm::why_not;
 use super::menu::{Choice, Item, Kind, Menu};
+use crate::console::export::Format;
 use crate::console::keymap::{Intent, bindings};
 use crate::console::model::Model;
 use crate::console::screen::fleet::{Column, Key};
@@ -57,6 +58,12 @@ pub(in crate::console) fn action_menu(model: &Model) -> Option<Menu> {
         item
     });
     Some(Menu::new(format!("actions for {what}"), Kind::Once, items.collect()))
+}
+
+/// What is shown, as a file.
+pub(in crate::console) fn export_menu() -> Menu {
+    let items = Format::ALL.map(|format| Item::new(format.what(), format.ending(), Choice::Export(format)));
+    Menu::new("save", Kind::Once, items.into())
 }
 
 /// What was said lately, the newest first.

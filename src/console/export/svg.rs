@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ratatui::buffer::{Buffer, Cell};
+use ratatui::buffer::{Buffer, Cell, CellWidth as _};
 use ratatui::style::{Color, Modifier};
 
 use super::text::{lines, width_of};
@@ -34,7 +34,6 @@ pub fn svg(screen: &Buffer, title: &str) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          height=\"{height}\" font-family=\"ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace\" \
          font-size=\"13\" fill=\"{TEXT}\" role=\"img\">\n<title>{}</title>\n\
-         <style>text{{white-space:pre}}</style>\n\
          <rect width=\"{width}\" height=\"{height}\" rx=\"6\" fill=\"{BACKGROUND}\"/>\n",
         escaped(title)
     );
@@ -103,17 +102,28 @@ fn background(run: &Run, top: usize, svg: &mut String) {
     }
 }
 
+/// The words of a run, each at its place: blanks at both ends are not drawn, and two or more within
+/// are no blanks but another place, since not all that draw keep them.
 fn text(run: &Run, top: usize, svg: &mut String) {
-    // Blanks at both ends are not drawn; those within are part of the length.
-    let text = run.text.trim_end();
-    let lead = text.len() - text.trim_start().len();
-    let text = text.trim_start();
-    if text.is_empty() {
-        return;
+    let mut at = run.at;
+    let mut rest = run.text.as_str();
+    while !rest.is_empty() {
+        let blanks = rest.len() - rest.trim_start_matches(' ').len();
+        at += blanks;
+        rest = &rest[blanks..];
+        let (word, left) = rest.split_at(rest.find("  ").unwrap_or(rest.len()));
+        rest = left;
+        let word = word.trim_end_matches(' ');
+        let cells = usize::from(word.cell_width());
+        if cells > 0 {
+            piece(run, word, (at, cells), top, svg);
+        }
+        at += cells;
     }
-    let trailing = run.text.len() - run.text.trim_end().len();
-    let cells = run.cells - lead - trailing;
-    let (x, y) = (MARGIN + (run.at + lead) * WIDTH, top + BASE);
+}
+
+fn piece(run: &Run, word: &str, (at, cells): (usize, usize), top: usize, svg: &mut String) {
+    let (x, y) = (MARGIN + at * WIDTH, top + BASE);
     let _ = write!(
         svg,
         "<text x=\"{x}\" y=\"{y}\" textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\"",
@@ -132,7 +142,7 @@ fn text(run: &Run, top: usize, svg: &mut String) {
             svg.push_str(attribute);
         }
     }
-    let _ = writeln!(svg, ">{}</text>", escaped(text));
+    let _ = writeln!(svg, ">{}</text>", escaped(word));
 }
 
 fn colour(colour: Color) -> Option<String> {

@@ -36,6 +36,8 @@ pub(super) enum Common {
     QuitNow,
     Redraw,
     Suspend,
+    /// What is shown, as a file.
+    Export,
     ReadAgain,
     Palette,
     /// What was said lately.

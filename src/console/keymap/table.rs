@@ -41,6 +41,7 @@ pub(super) const EVERYWHERE: &[Binding] = &[
     bind(Section::Look, &[Char('p')], Intent::Common(Common::Pause), "pause the display", ""),
     bind(Section::Other, &[Ctrl('r')], Intent::Common(Common::ReadAgain), "read again", ""),
     bind(Section::Other, &[Ctrl('l')], Intent::Common(Common::Redraw), "draw anew", ""),
+    bind(Section::Other, &[Ctrl('s')], Intent::Common(Common::Export), "save screen or view", ""),
     bind(Section::Other, &[Ctrl('z')], Intent::Common(Common::Suspend), "to the shell; fg", ""),
     bind(Section::Other, &[Code(KeyCode::Esc)], Intent::Common(Common::Back), "one step back", ""),
     bind(

@@ -197,6 +197,7 @@ pub(super) enum Ask {
     Actions,
     Palette,
     Messages,
+    Export,
 }
 
 impl Turn {

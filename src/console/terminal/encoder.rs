@@ -232,10 +232,8 @@ impl Encoder {
                     | '\u{2190}'..='\u{2193}' | '─'..='\u{25fc}' | '✓' | '✗')
     }
 
-    /// Whether a cell can be written with the pen as it is. A blank looks the same with many.
     fn suits(&self, cell: &Cell) -> bool {
-        let pen = Pen::of(cell, self.abilities.colours);
-        pen == self.pen || cell.symbol() == " " && pen.erases() && self.pen.erases()
+        self.pen.suits(cell, self.abilities.colours)
     }
 
     fn set_pen(&mut self, pen: Pen, out: &mut Vec<u8>) {

@@ -63,6 +63,12 @@ impl Pen {
         self.bg == Shown::Default && !self.modifier.intersects(SEEN_ON_BLANK)
     }
 
+    /// Whether a cell can be written with this pen. A blank looks the same with many.
+    pub(in crate::console) fn suits(self, cell: &Cell, colours: Colours) -> bool {
+        let own = Self::of(cell, colours);
+        own == self || cell.symbol() == " " && own.erases() && self.erases()
+    }
+
     /// Writes what makes the terminal's pen this one.
     pub(in crate::console) fn change_from(self, before: Self, out: &mut Vec<u8>) {
         if self == before {

@@ -21,6 +21,7 @@ pub(super) fn ask(model: &mut Model, ask: Ask) {
         Ask::Columns => Some(palette::column_menu(model)),
         Ask::Actions => palette::action_menu(model),
         Ask::Palette => Some(palette::palette(model)),
+        Ask::Export => Some(palette::export_menu()),
         Ask::Messages => Some(palette::message_list(&model.world)),
     };
     model.dialog = menu.map(|menu| Dialog::Menu(Box::new(menu)));
@@ -129,6 +130,7 @@ fn choose(model: &mut Model) -> Option<Cmd> {
         }
         Choice::GoTo(app) => return follow_turn(model, Turn::GoTo(app)),
         Choice::View(name) => open_view(model, &name),
+        Choice::Export(format) => return Some(Cmd::Export(format)),
         Choice::Save(name) => save_view(model, name),
         Choice::Filter(text) => model.table.set_filter(&mut model.world, &text),
         Choice::Nothing => {}

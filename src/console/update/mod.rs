@@ -249,6 +249,10 @@ fn obey_common(model: &mut Model, common: Common) -> Option<Cmd> {
             model.dialog = Some(Dialog::Seek { field: Field::new(&before), before });
         }
         Common::Palette => menus::ask(model, Ask::Palette),
+        Common::Export if model.world.identity.is_read_only => {
+            model.world.say("this console is read-only: it writes no files");
+        }
+        Common::Export => menus::ask(model, Ask::Export),
         Common::Messages => menus::ask(model, Ask::Messages),
         Common::Pause => pause(model),
         Common::DryRun => act::dry_run(model),
@@ -257,6 +261,12 @@ fn obey_common(model: &mut Model, common: Common) -> Option<Cmd> {
         Common::Go(tab) => return switch(model, |model| model.stack.select(tab)),
     }
     None
+}
+
+/// Opens a screen above the one that is shown, with something sought in it.
+pub(super) fn open(model: &mut Model, screen: Screen, sought: &str) -> [Option<Cmd>; 2] {
+    let opened = switch(model, |model| model.stack.push(screen));
+    [opened, if sought.is_empty() { None } else { seek(model, sought) }]
 }
 
 /// Shows another screen: the one before is told to rest, the new one to begin.

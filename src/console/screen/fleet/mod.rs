@@ -4,6 +4,7 @@
 mod act;
 pub(in crate::console) mod columns;
 mod detail;
+mod kept;
 mod lines;
 mod marks;
 mod sort;

@@ -1,0 +1,36 @@
+//! `dcm console --plain`: the console as lines.
+
+use std::io::{self, IsTerminal as _};
+
+use super::args::ConsoleArgs;
+use super::error::Error;
+use super::logging::{self, Stderr};
+use super::session::Session;
+use crate::console::plain::{PlainOptions, run_plain};
+use crate::process::user_name;
+use crate::store::{OpenMode, OperatorStore};
+
+pub(super) fn plain(session: &Session, args: &ConsoleArgs) -> Result<u8, Error> {
+    // Somebody who types dcm in a pipe by mistake waits for nothing.
+    if !args.plain && !io::stdin().is_terminal() {
+        return Err(Error::usage("the console needs a terminal").hint(
+            "dcm console --plain reads commands from a pipe, dcm status shows the fleet, dcm --headless runs the \
+             manager",
+        ));
+    }
+    let _guard = logging::begin(&session.settings, Stderr::Untouched)?;
+    let store: std::sync::Arc<dyn OperatorStore> = session.store(OpenMode::Existing)?;
+    let options = PlainOptions {
+        store,
+        state: session.settings.state.clone(),
+        database: session.settings.database.to_string(),
+        user: user_name(),
+        is_read_only: args.read_only,
+        filter: args.filter.clone().unwrap_or_default(),
+    };
+    match run_plain(options, io::BufReader::new(io::stdin()), io::stdout().lock()) {
+        // A reader that has gone away is not an error.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+        result => Ok(result.map(|()| 0)?),
+    }
+}

@@ -1,0 +1,64 @@
+//! The console as lines: for screen readers, for terminals that cannot place text, and for pipes. It
+//! prints sentences, moves no cursor and turns no wheel.
+
+mod say;
+mod session;
+mod watch;
+
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::process::StateDir;
+use crate::store::OperatorStore;
+use session::Session;
+
+/// What it is opened with.
+pub struct PlainOptions {
+    /// The database.
+    pub store: Arc<dyn OperatorStore>,
+    /// Where the logs of this host are.
+    pub state: StateDir,
+    /// The database as it is shown.
+    pub database: String,
+    /// In whose name commands are sent.
+    pub user: String,
+    /// Whether nothing may be changed.
+    pub is_read_only: bool,
+    /// Which apps `list` and `watch` show when they are not told.
+    pub filter: String,
+}
+
+/// Reads commands and answers them until it is left, or there are no more.
+///
+/// # Errors
+/// When nobody reads the answers any more.
+pub fn run_plain(
+    options: PlainOptions,
+    input: impl BufRead + Send + 'static,
+    output: impl Write,
+) -> io::Result<()> {
+    let lines = spawn_reader(input)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Session::new(options, lines, output).run())
+}
+
+/// A thread waits for lines, so that what happens meanwhile can be told.
+fn spawn_reader(input: impl BufRead + Send + 'static) -> io::Result<UnboundedReceiver<String>> {
+    let (sender, lines) = unbounded_channel();
+    std::thread::Builder::new().name("dcm-lines".to_owned()).spawn(move || {
+        for line in input.lines() {
+            let line = match line {
+                Ok(line) => line,
+                // What is no text is no command.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => String::new(),
+                Err(_) => return,
+            };
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(lines)
+}

@@ -1,0 +1,264 @@
+//! The prompt: one command a line.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, timeout_at};
+
+use super::{PlainOptions, say};
+use crate::console::filter::Filter;
+use crate::console::fleet::{Fleet, Row};
+use crate::model::{
+    AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Printable, Revision, Selector,
+    Timestamp,
+};
+use crate::process::{LogTail, clock, logs_of};
+use crate::store::{AlertQuery, StoreError, submit};
+
+/// So long is waited for the verdicts of commands.
+const VERDICTS: Duration = Duration::from_secs(15);
+
+/// They are looked for at least so often.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Lines of a log that are told.
+const LOG_LINES: usize = 20;
+
+/// Open alerts that are told.
+const ALERTS: u32 = 100;
+
+const HELP: &str = "\
+list [FILTER]       apps, for example: list is:fatal g:croatia
+show PATH           all about one app
+start SELECTOR      also stop, restart, enable, disable; SELECTOR is a path, croatia/fina, */fina/* or all
+watch [FILTER]      a sentence for each change, until enter is pressed
+alerts              what needs somebody
+log PATH            the last lines of its output
+help                this
+quit                leave; the end of the input does the same";
+
+pub(super) struct Session<W> {
+    pub(super) options: PlainOptions,
+    pub(super) lines: UnboundedReceiver<String>,
+    output: W,
+    pub(super) fleet: Fleet,
+    revision: Revision,
+    /// By the clock of the database.
+    pub(super) read: Timestamp,
+}
+
+/// Why a command was not carried out.
+pub(super) enum Fault {
+    /// Nobody reads any more.
+    Output(io::Error),
+    /// This is told.
+    Said(String),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Said(format!("the database: {error}"))
+    }
+}
+
+impl<W: Write> Session<W> {
+    pub(super) fn new(options: PlainOptions, lines: UnboundedReceiver<String>, output: W) -> Self {
+        let (fleet, revision) = (Fleet::default(), Revision::default());
+        Self { options, lines, output, fleet, revision, read: clock::wall() }
+    }
+
+    pub(super) async fn run(mut self) -> io::Result<()> {
+        let greeting = match self.read().await {
+            Ok(()) => format!(
+                "{} apps on {}; help lists the commands",
+                self.fleet.total.apps, self.options.database
+            ),
+            Err(Fault::Said(why)) => why,
+            Err(Fault::Output(error)) => return Err(error),
+        };
+        self.say(&greeting)?;
+        loop {
+            write!(self.output, "dcm> ")?;
+            self.output.flush()?;
+            let Some(line) = self.lines.recv().await else {
+                return writeln!(self.output);
+            };
+            match self.obey(line.trim()).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(Fault::Said(why)) => self.say(&why)?,
+                Err(Fault::Output(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// `false` to leave.
+    async fn obey(&mut self, line: &str) -> Result<bool, Fault> {
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let rest = rest.trim();
+        match word {
+            "" => {}
+            "quit" | "exit" | "q" => return Ok(false),
+            "help" | "?" => self.say(HELP)?,
+            "list" | "ls" => self.list(rest).await?,
+            "show" => self.show(rest).await?,
+            "watch" => self.watch(rest).await?,
+            "alerts" => self.alerts().await?,
+            "log" | "logs" => self.log(rest).await?,
+            word => match CmdName::ALL.iter().find(|name| name.to_string().eq_ignore_ascii_case(word)) {
+                Some(name) => self.issue(*name, rest).await?,
+                None => return Err(Fault::Said(format!("{word} is no command; help lists them"))),
+            },
+        }
+        Ok(true)
+    }
+
+    pub(super) fn say(&mut self, text: &str) -> io::Result<()> {
+        for line in text.lines() {
+            writeln!(self.output, "{}", Printable(line))?;
+        }
+        self.output.flush()
+    }
+
+    /// Takes in what has changed.
+    pub(super) async fn read(&mut self) -> Result<(), Fault> {
+        let store = &self.options.store;
+        self.read = store.time().await?;
+        self.fleet.managers = store.managers().await?;
+        loop {
+            let delta = store.changes_since(self.revision).await?;
+            self.revision = delta.revision;
+            let more = delta.more;
+            self.fleet.apply(delta, self.read);
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What is meant by a filter, or by the one that the console was opened with.
+    pub(super) fn filter(&self, text: &str) -> Result<Filter, Fault> {
+        let text = if text.is_empty() { self.options.filter.as_str() } else { text };
+        let filter = Filter::parse(text);
+        match filter.fault() {
+            Some(fault) => Err(Fault::Said(fault.to_owned())),
+            None => Ok(filter),
+        }
+    }
+
+    async fn list(&mut self, text: &str) -> Result<(), Fault> {
+        let filter = self.filter(text)?;
+        self.read().await?;
+        self.fleet.judge(self.read);
+        let mut path = String::new();
+        let shown = self.fleet.rows().filter(|row| filter.shows(row, &self.fleet, self.read, &mut path));
+        let mut lines: Vec<_> = shown.map(say::line).collect();
+        lines.push(match lines.len() {
+            1 => "1 app".to_owned(),
+            count => format!("{count} apps"),
+        });
+        Ok(self.say(&lines.join("\n"))?)
+    }
+
+    async fn show(&mut self, path: &str) -> Result<(), Fault> {
+        self.read().await?;
+        let lines = say::all(self.app(path)?, self.read);
+        Ok(self.say(&lines.join("\n"))?)
+    }
+
+    fn app(&self, text: &str) -> Result<&Row, Fault> {
+        let path: AppPath = text.parse().map_err(|error| Fault::Said(format!("{error}")))?;
+        self.fleet.by_id(AppId::of(&path)).ok_or_else(|| Fault::Said(format!("no such app: {path}")))
+    }
+
+    async fn alerts(&mut self) -> Result<(), Fault> {
+        let query = AlertQuery { open_only: true, limit: ALERTS, ..AlertQuery::default() };
+        let alerts = self.options.store.alerts(query).await?;
+        let mut lines: Vec<_> = alerts.iter().map(say::alert).collect();
+        if lines.is_empty() {
+            lines.push("nothing needs anybody".to_owned());
+        }
+        Ok(self.say(&lines.join("\n"))?)
+    }
+
+    async fn log(&mut self, path: &str) -> Result<(), Fault> {
+        self.read().await?;
+        let app = self.app(path)?.id;
+        let Some((_, file)) = logs_of(&self.options.state, app).into_iter().next() else {
+            return Err(Fault::Said("it has no log on this host".to_owned()));
+        };
+        let (_, records) = LogTail::open(&file, LOG_LINES)
+            .map_err(|error| Fault::Said(format!("{}: {error}", file.display())))?;
+        for record in records {
+            let text = String::from_utf8_lossy(&record.text).into_owned();
+            self.say(if text.is_empty() { " " } else { &text })?;
+        }
+        Ok(())
+    }
+
+    async fn issue(&mut self, name: CmdName, text: &str) -> Result<(), Fault> {
+        if self.options.is_read_only {
+            return Err(Fault::Said("this console is read-only".to_owned()));
+        }
+        let selector: Selector = text.parse().map_err(|error| Fault::Said(format!("{error}")))?;
+        self.read().await?;
+        let apps: Vec<_> =
+            self.fleet.rows().filter(|row| selector.matches(&row.path)).map(|row| row.id).collect();
+        match apps.len() {
+            0 => return Err(Fault::Said(format!("no such app: {text}"))),
+            1 => {}
+            count => {
+                let question = format!("{name} {count} apps: type {count} to send {count} commands: ");
+                if self.ask(&question).await?.trim() != count.to_string() {
+                    return Err(Fault::Said("nothing was sent".to_owned()));
+                }
+            }
+        }
+        let time = clock::wall();
+        let commands = apps.into_iter().map(|app| NewCommand {
+            app,
+            name,
+            args: None,
+            by: self.options.user.clone(),
+            source: CommandSource::Console,
+            time,
+            expires: None,
+            batch: None,
+            note: None,
+        });
+        let ids = submit(self.options.store.as_ref(), commands.collect()).await?;
+        self.verdicts(ids).await
+    }
+
+    async fn ask(&mut self, question: &str) -> Result<String, Fault> {
+        write!(self.output, "{question}")?;
+        self.output.flush()?;
+        Ok(self.lines.recv().await.unwrap_or_default())
+    }
+
+    async fn verdicts(&mut self, ids: Vec<CommandId>) -> Result<(), Fault> {
+        let deadline = Instant::now() + VERDICTS;
+        let mut changed = self.options.store.changed();
+        loop {
+            changed.mark_unchanged();
+            let mut rows = self.options.store.commands(ids.clone()).await?;
+            let is_over = rows.iter().all(|row| row.flag != CmdFlag::Pending) || Instant::now() >= deadline;
+            if is_over {
+                for row in &mut rows {
+                    let path = row.app.parse().ok().and_then(|id| self.fleet.path_of(id));
+                    row.app = path.map_or_else(|| row.app.clone(), ToString::to_string);
+                }
+                return Ok(self.say(&say::verdicts(&rows).join("\n"))?);
+            }
+            // A hint, or time to look without one.
+            let _ = timeout_at(deadline.min(Instant::now() + LOOK_EVERY), changed.changed()).await;
+        }
+    }
+}
