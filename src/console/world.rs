@@ -173,7 +173,7 @@ impl World {
 
     /// The action that the footer tells of: the latest, until it has been told long enough.
     pub(super) fn shown_batch(&self) -> Option<&Batch> {
-        self.batches.last()
+        self.batches.last().filter(|batch| batch.is_news(self.now.mono))
     }
 
     /// An answer of the database took so long.

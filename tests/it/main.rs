@@ -27,6 +27,7 @@ mod made_up;
 mod managers;
 mod picture;
 mod postgres;
+mod postgres_away;
 mod postgres_cuts;
 mod postgres_faults;
 mod postgres_logs;

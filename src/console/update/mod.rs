@@ -4,6 +4,8 @@ mod act;
 mod dialogs;
 mod menus;
 
+pub(super) use menus::open_view;
+
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
@@ -328,3 +330,6 @@ fn quit_now(model: &mut Model) -> Option<Cmd> {
         (true, false) => Some(Cmd::Leave(Leave::Client)),
     }
 }
+
+#[cfg(test)]
+mod tests;
