@@ -41,6 +41,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         Msg::Continued => Some(Cmd::Redraw),
         Msg::HungUp => Some(Cmd::Leave(Leave::HungUp)),
         Msg::Interrupted(signal) => Some(Cmd::Leave(Leave::Interrupted(signal))),
+        Msg::FrameLate(by) => {
+            model.world.note_frame(by);
+            None
+        }
         Msg::Tick(now) => tick(model, now),
         Msg::Changes { delta, read } => {
             changes(model, delta, read);

@@ -133,6 +133,9 @@ fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         let text = format!(" PAUSED, {} changes wait; p goes on ", count(held.rows as u64));
         pen.put(&text, theme.cursor());
     }
+    if let Some(frames) = world.slow_link() {
+        pen.put(&format!(" link slow {frames} fps "), theme.late());
+    }
     troubles(model, theme, &mut pen);
     let set_aside = world.fleet.set_aside().count();
     if set_aside > 0 {
