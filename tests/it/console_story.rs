@@ -17,7 +17,7 @@ fn from_the_alarm_to_the_cause_and_back_and_the_verdict_is_on_record() {
     fleet.add("austria/tax/liens", &[], &["sleep", "600"]);
     fleet.add(APP, &["--max-failures", "1"], &["sh", "-c", &script]);
     fleet.add("slovenia/bank/rates", &[], &["sleep", "600"]);
-    let mut terminal = Terminal::open(&fleet, &["--client"], (100, 30));
+    let terminal = Terminal::open(&fleet, &["--client"], (100, 30));
     terminal.until_text("[client] 3 apps");
     fleet.dcm(&["start", APP]).ok();
     fleet.until(APP, "is given up", |row| row.state.fatal.is_some());
@@ -59,8 +59,9 @@ fn from_the_alarm_to_the_cause_and_back_and_the_verdict_is_on_record() {
         screen.contains("[7 Audit]") && has("ENABLE") && screen.matches("START").count() >= 2
     });
     terminal.press("\r");
-    terminal.until_text("EXECUTED");
+    terminal.until("each command", |screen| screen.contains("✓ EXECUTED") && !screen.contains("TARGET"));
     terminal.press("\x1b");
+    terminal.until_text("TARGET");
     terminal.press("4");
     terminal
         .until("the run is under way", |screen| screen.contains("[4 History]") && screen.contains("/runs"));

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use super::*;
 use crate::console::request::{LogNews, LogQuery, Ticket};
-use crate::model::{KeptLog, RunId};
+use crate::model::{KeptLog, Now, RunId};
 use crate::process::{LogRecord, Stream};
 
 fn record(second: i64, stream: Stream, text: &str) -> (u16, LogRecord) {
