@@ -71,6 +71,8 @@ pub(super) struct World {
     pub(super) now: Now,
     /// How far the clock of the database is ahead of ours: ages are told by it.
     pub(super) ahead: chrono::TimeDelta,
+    /// When it was last concluded what is wrong with each app.
+    pub(super) judged: Duration,
     tickets: u64,
     latencies: [Option<Duration>; LATENCIES],
 }
@@ -123,6 +125,7 @@ impl World {
             size,
             now,
             ahead: chrono::TimeDelta::zero(),
+            judged: Duration::ZERO,
             tickets: 0,
             latencies: [None; LATENCIES],
         }

@@ -23,6 +23,9 @@ use super::screen::{Ask, Page as _, Screen, Tab, Turn};
 use super::world::Link;
 use crate::model::{Delta, Timestamp};
 
+/// Time passes with every message; what it does to the apps is concluded so often.
+const JUDGE_EVERY: Duration = Duration::from_secs(1);
+
 /// ^c pressed again within this time leaves at once.
 const QUIT_AGAIN: Duration = Duration::from_secs(2);
 
@@ -95,7 +98,13 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
     world.remark = world.remark.take().filter(|remark| remark.until > now.mono);
     world.has_dialog = dialog.is_some();
     // What is wrong with an app depends on the time, unless nothing has been heard since.
-    let changed = if matches!(world.link, Link::Up { .. }) { world.fleet.judge(world.time()) } else { 0 };
+    let is_due = now.mono >= world.judged + JUDGE_EVERY && matches!(world.link, Link::Up { .. });
+    let changed = if is_due {
+        world.judged = now.mono;
+        world.fleet.judge(world.time())
+    } else {
+        0
+    };
     let change = Change { is_reshaped: changed > 0, new_troubles: 0 };
     table.follow(world, false, change);
     let (page, world) = model.parts();
