@@ -28,6 +28,7 @@ mod managers;
 mod picture;
 mod postgres;
 mod postgres_away;
+mod postgres_bad;
 mod postgres_cuts;
 mod postgres_faults;
 mod postgres_logs;
