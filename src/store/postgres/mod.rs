@@ -73,17 +73,15 @@ impl PostgresStore {
                 })?;
             }
             OpenMode::Existing => {
-                let found = worker.call_blocking(
-                    Plan::MIGRATE.within(DEADLINE),
-                    async |connection: &mut PgConnection| schema::read(connection).await,
-                )?;
+                let found = worker.call_blocking(Plan::LOOK, async |connection: &mut PgConnection| {
+                    schema::read(connection).await
+                })?;
                 if matches!(found, State::Empty) {
                     return Err(StoreError::Missing(PathBuf::from(place)));
                 }
-                worker.call_blocking(
-                    Plan::MIGRATE.within(DEADLINE),
-                    async |connection: &mut PgConnection| schema::check(connection).await,
-                )?;
+                worker.call_blocking(Plan::LOOK, async |connection: &mut PgConnection| {
+                    schema::check(connection).await
+                })?;
             }
         }
         Ok(Self::of(place, worker))
