@@ -104,9 +104,13 @@ pub(super) enum Command {
 
 #[derive(Debug, Args, Default)]
 pub(super) struct ConsoleArgs {
-    /// Show only apps whose path holds this text.
-    #[arg(long, value_name = "TEXT")]
+    /// Show only apps like that: words of their path, is:fatal, fail>100, g:croatia, /pattern/.
+    #[arg(long, value_name = "FILTER")]
     pub(super) filter: Option<String>,
+
+    /// Begin with this saved view (of ~/.config/dcm/console.toml, or one that is always there).
+    #[arg(long, value_name = "NAME")]
+    pub(super) view: Option<String>,
 
     /// Let nothing be changed from this console.
     #[arg(long)]

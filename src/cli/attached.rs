@@ -16,7 +16,7 @@ use crate::config::{Database, env};
 use crate::console::{self, Leave};
 use crate::process::{OpenError, home_of, on_termination, spawn_detached, user_name};
 use crate::runtime::{self, RunError, Stop};
-use crate::store::{OpenMode, OperatorStore, StoreError};
+use crate::store::{OpenMode, OperatorStore, Rights, StoreError};
 
 /// Whether a manager may be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,15 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         Role::AttachedIfNeeded if may_manage(session)? => Manager::start(session)?,
         Role::AttachedIfNeeded => None,
     };
-    let store: Arc<dyn OperatorStore> = session.store(OpenMode::Existing)?;
-    let rights = block_on(async { Ok(store.rights().await?) })?;
+    let store: Arc<dyn OperatorStore> = session.store_or_later()?;
+    // While it is away nobody knows; the database itself refuses what is not granted.
+    let rights = block_on(async {
+        Ok(match store.rights().await {
+            Err(StoreError::Unavailable(_)) => Rights::ALL,
+            answer => answer?,
+        })
+    })?;
+    let file = ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning));
     let options = console::Options {
         store,
         state: session.settings.state.clone(),
@@ -47,10 +54,9 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         is_attached: manager.is_some(),
         is_read_only: args.read_only || !rights.submit,
         filter: args.filter.clone().unwrap_or_default(),
-        look: look::of(
-            args,
-            &ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning)),
-        ),
+        view: args.view.clone(),
+        look: look::of(args, &file),
+        views: file.views.into_iter().collect(),
         memory: env::user_state_dir().map(|folder| folder.join("console.json")),
         reports: env::user_state_dir(),
     };
@@ -81,6 +87,8 @@ fn may_manage(session: &Session) -> Result<bool, Error> {
         Database::Sqlite { .. } => Ok(true),
         Database::Postgres(_) => match session.store(OpenMode::Existing) {
             Ok(store) => block_on(async { Ok(store.rights().await?.manage) }),
+            // The console opens, and shows it as soon as it is back.
+            Err(error) if error.is_refusal_for_now() => Ok(false),
             // The manager makes it, or says why it cannot.
             Err(_) => Ok(true),
         },
@@ -146,7 +154,13 @@ impl Manager {
             }
             Leave::Headless => {
                 self.end()?;
-                let pid = spawn_detached(&headless_arguments(session))?;
+                let url = session.settings.database.url();
+                let environment: &[(&str, &str)] = match &session.settings.database {
+                    Database::Sqlite { .. } => &[],
+                    // It may hold a password, and arguments are for all to see.
+                    Database::Postgres(_) => &[(env::DATABASE_URL, &url)],
+                };
+                let pid = spawn_detached(&headless_arguments(session), environment)?;
                 output::message(&format!(
                     "the manager goes on without a console (pid {pid}); dcm opens one again"
                 ));
@@ -183,7 +197,6 @@ fn headless_arguments(session: &Session) -> Vec<OsString> {
     if let Some(config) = &session.config {
         arguments.extend(["--config".into(), config.into()]);
     }
-    // The URL may hold a password; it then comes by the environment or the file, as it did here.
     if let Database::Sqlite { .. } = session.settings.database {
         arguments.extend(["--database".into(), session.settings.database.url().into()]);
     }

@@ -64,6 +64,11 @@ impl Error {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// Whether waiting may help.
+    pub(super) fn is_refusal_for_now(&self) -> bool {
+        self.kind == Kind::RefusedForNow
+    }
+
     pub(super) fn code(&self) -> u8 {
         self.kind.code()
     }

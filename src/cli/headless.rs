@@ -1,6 +1,9 @@
 //! `dcm --headless`: the manager as a service.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::error::Error;
 use super::logging::{self, Stderr};
@@ -9,6 +12,10 @@ use crate::config::Database;
 use crate::process::on_termination;
 use crate::runtime::{self, Options, Stop};
 use crate::store::{OpenMode, Store, StoreError};
+
+/// Pauses between tries to reach a server that is away when the manager starts.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 pub(super) fn headless(session: &Session) -> Result<(), Error> {
     let stop = Stop::new();
@@ -19,7 +26,7 @@ pub(super) fn headless(session: &Session) -> Result<(), Error> {
     })?;
     let _guard = logging::begin(&session.settings, Stderr::Used)?;
     block_on(async {
-        let options = options(session).await?;
+        let Some(options) = options_once_there(session, &stop).await? else { return Ok(()) };
         let database = session.settings.database.to_string();
         let ready =
             || tracing::info!(version = env!("CARGO_PKG_VERSION"), database, "the manager is running");
@@ -27,6 +34,28 @@ pub(super) fn headless(session: &Session) -> Result<(), Error> {
         tracing::info!("the manager has stopped; apps run on (dcm stop-apps stops them)");
         Ok(())
     })
+}
+
+/// The same, once the server is there: a host may be up before its database. `None` when the manager is
+/// to end before that.
+async fn options_once_there(session: &Session, stop: &Stop) -> Result<Option<Options>, Error> {
+    let is_server = matches!(session.settings.database, Database::Postgres(_));
+    let mut pause = PAUSE_MIN;
+    loop {
+        match options(session).await {
+            Err(error) if is_server && error.is_refusal_for_now() => {
+                if pause == PAUSE_MIN {
+                    tracing::warn!(%error, "waiting for the database");
+                }
+            }
+            result => return result.map(Some),
+        }
+        tokio::select! {
+            () = stop.asked() => return Ok(None),
+            () = sleep(pause) => {}
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
 }
 
 /// What a manager of this host is started with.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::args::IssueArgs;
 use super::error::{Error, Kind};
@@ -13,7 +13,7 @@ use super::session::{Fleet, Session, block_on, live_managers};
 use super::{json, output};
 use crate::model::{CmdFlag, CmdName, CommandId, CommandRow, CommandSource, NewCommand};
 use crate::process::{clock, user_name};
-use crate::store::{OpenMode, OperatorStore, submit};
+use crate::store::{OpenMode, OperatorStore, StoreError, submit};
 
 /// A person is asked before a command that ends runs of more apps than this.
 const UNASKED_MAX: usize = 10;
@@ -80,11 +80,22 @@ async fn wait_for_verdicts(
 ) -> Result<Vec<CommandRow>, Error> {
     let deadline = Instant::now() + wait;
     let mut changed = store.changed();
+    let mut is_away = false;
     loop {
         changed.mark_unchanged();
-        let rows = store.commands(ids.to_vec()).await?;
-        if rows.iter().all(|row| row.flag != CmdFlag::Pending) || Instant::now() >= deadline {
-            return Ok(rows);
+        match store.commands(ids.to_vec()).await {
+            Ok(rows) if rows.iter().all(|row| row.flag != CmdFlag::Pending) || Instant::now() >= deadline => {
+                return Ok(rows);
+            }
+            Ok(_) => is_away = false,
+            // The commands are entered; a server that restarts takes none back.
+            Err(StoreError::Unavailable(why)) if Instant::now() < deadline => {
+                if !std::mem::replace(&mut is_away, true) {
+                    output::message(&format!("the database is not available: {why}; waiting for it"));
+                }
+                sleep(LOOK_EVERY).await;
+            }
+            Err(error) => return Err(error.into()),
         }
         // A hint, or time to look without one.
         let _ = timeout_at(deadline.min(Instant::now() + LOOK_EVERY), changed.changed()).await;

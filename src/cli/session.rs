@@ -34,6 +34,16 @@ impl Session {
         self.store_of(&self.settings.database, mode)
     }
 
+    /// Opens the database, or if its server is away, what will reach it once it is back.
+    pub(super) fn store_or_later(&self) -> Result<Arc<dyn OperatorStore>, Error> {
+        match (self.store(OpenMode::Existing), &self.settings.database) {
+            (Err(error), Database::Postgres(url)) if error.is_refusal_for_now() => {
+                Ok(Arc::new(PostgresStore::later(url)?))
+            }
+            (store, _) => Ok(store?),
+        }
+    }
+
     /// Opens another database.
     pub(super) fn store_of(&self, database: &Database, mode: OpenMode) -> Result<Arc<dyn Store>, Error> {
         Ok(match database {

@@ -1,6 +1,7 @@
 //! What a person has chosen for the console, once for all terminals that are alike:
 //! `~/.config/dcm/console.toml`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -17,6 +18,10 @@ pub struct ConsoleFile {
     /// Whether signs that are wide in East Asia are wide on this terminal.
     #[serde(default)]
     pub ambiguous_wide: bool,
+    /// Saved views of the fleet: `night = "is:running sort:eta flat"`. The first nine, by name, are on
+    /// `g1` to `g9`.
+    #[serde(default)]
+    pub views: BTreeMap<String, String>,
 }
 
 impl ConsoleFile {
@@ -78,6 +83,7 @@ mod tests {
         assert_eq!(read("glyphs = 3"), (ConsoleFile::default(), 1));
         let (file, warnings) = read("theme = 'mono'\nambiguous_wide = true\n[views]\nnight = 'is:fatal'");
         assert_eq!((file.theme.as_deref(), file.ambiguous_wide, warnings), (Some("mono"), true, 0));
+        assert_eq!(file.views["night"], "is:fatal");
         let none = ConsoleFile::read(Some(&folder.path().join("none")), &mut |_| panic!("it may be missing"));
         assert_eq!(none, ConsoleFile::default());
     }

@@ -11,6 +11,9 @@ use crate::model::{AppId, CmdFlag, CmdName, CommandId, CommandRow};
 /// Without any verdict for so long, nobody seems to be there.
 const SILENCE: Duration = Duration::from_secs(15);
 
+/// What went well is told for so long, what did not for longer.
+const STAYS: Duration = Duration::from_secs(15);
+
 /// How fast the commands of a batch are sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Pace {
@@ -167,6 +170,12 @@ impl Batch {
     /// Why the first refused one was refused.
     pub(super) fn reason(&self) -> Option<&str> {
         self.rows.values().find_map(|row| row.reason.as_deref())
+    }
+
+    /// Whether it is still to be told of: until all is well for a while.
+    pub(super) fn is_news(&self, now: Duration) -> bool {
+        let stays = if self.score().refused > 0 || self.halted.is_some() { STAYS * 4 } else { STAYS };
+        self.is_under_way() || now < self.sent + stays
     }
 
     /// For how long no manager has taken what is pending, once that is strange.

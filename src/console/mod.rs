@@ -26,6 +26,8 @@ mod sample;
 mod screen;
 mod serve;
 mod terminal;
+#[cfg(test)]
+mod testing;
 mod theme;
 mod update;
 mod view;

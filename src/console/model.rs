@@ -31,6 +31,16 @@ impl Model {
         Self { world, table, stack: Stack::default(), dialog: None, is_after_top: false, quit_asked: None }
     }
 
+    /// Saved views besides those that are always there, and the one that is shown at first.
+    pub(super) fn set_views(&mut self, views: Vec<(String, String)>, first: Option<&str>) {
+        let known = &mut self.world.views;
+        known.retain(|(name, _)| views.iter().all(|(other, _)| other != name));
+        known.splice(..0, views);
+        if let Some(name) = first {
+            super::update::open_view(self, name);
+        }
+    }
+
     /// Which screen is shown.
     pub(super) fn tab(&self) -> Tab {
         self.stack.top().tab()

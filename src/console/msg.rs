@@ -24,6 +24,8 @@ pub(super) enum Msg {
     Stop,
     /// The process goes on after it stood still.
     Continued,
+    /// A frame could be drawn only so long after it was due: the terminal had not taken the last one.
+    FrameLate(Duration),
     /// Time passed.
     Tick(Now),
     /// Rows changed; read at this time of the database.

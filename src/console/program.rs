@@ -41,6 +41,10 @@ pub struct Options {
     pub is_read_only: bool,
     /// Which apps are shown at first.
     pub filter: String,
+    /// Which saved view is shown at first.
+    pub view: Option<String>,
+    /// Saved views: names and what they show.
+    pub views: Vec<(String, String)>,
     /// How it looks.
     pub look: Look,
     /// The file in which is kept what was looked at.
@@ -155,6 +159,7 @@ fn open(
     };
     let size = crossterm::terminal::size()?;
     let mut model = Model::new(identity, size, clock::now(), &options.filter);
+    model.set_views(options.views.clone(), options.view.as_deref());
     if let Some(remark) = remark {
         model.world.say(remark);
     }
@@ -215,7 +220,7 @@ fn remember(options: &Options, model: &mut Model) -> (Option<Keeper>, Option<Kep
         model.world.say(why);
         None
     });
-    (keeper, kept.filter(|_| options.filter.is_empty()))
+    (keeper, kept.filter(|_| options.filter.is_empty() && options.view.is_none()))
 }
 
 fn spawn_worker(

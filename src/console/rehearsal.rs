@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use super::model::Model;
 use super::msg::Msg;
 use super::program::Look;
-use super::terminal::Screen;
+use super::terminal::{Screen, cursor_of};
 use super::theme::Theme;
 use super::update::update;
 use super::view;
@@ -75,7 +75,7 @@ impl Rehearsal {
             |buffer| {
                 let area = buffer.area;
                 view::draw(model, *theme, buffer, area);
-                None
+                cursor_of(buffer)
             },
             bytes,
         );

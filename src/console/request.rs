@@ -1,8 +1,8 @@
 //! What the worker is asked, and what it answers.
 
 use crate::model::{
-    AlertId, AlertRow, AppId, AppPath, AppRow, CmdName, CommandRow, ManagerRow, Released, Run, RunId, Skip,
-    Timestamp,
+    AlertId, AlertRow, AppId, AppPath, AppRow, CmdName, CommandRow, KeptLog, ManagerRow, Released, Run,
+    RunId, Skip, Timestamp,
 };
 use crate::process::LogRecord;
 use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
@@ -34,6 +34,12 @@ pub(super) enum Question {
     Alerts(AlertQuery),
     NoteAlerts(Vec<AlertId>, AlertNote),
     App(AppId),
+    /// The end of a log; with `is_wish` its manager is asked to keep it fresh.
+    KeptLog {
+        app: AppId,
+        run: Option<RunId>,
+        is_wish: bool,
+    },
     Managers,
     /// Let a manager drain, or end that.
     Drain(String, bool),
@@ -81,6 +87,7 @@ pub(super) enum Answer {
     App(Option<Box<AppRow>>),
     Managers(Vec<ManagerRow>),
     Released(Released),
+    KeptLog(Option<KeptLog>),
     Commands(Vec<CommandRow>),
     History(Vec<Run>),
     Skips(Vec<Skip>),

@@ -16,7 +16,7 @@ use super::model::Model;
 use super::msg::Msg;
 use super::recorder::Recorder;
 use super::request::Request;
-use super::terminal::{Guard, Screen, Writer};
+use super::terminal::{Guard, Screen, Writer, cursor_of};
 use super::theme::Theme;
 use super::update::{open, update};
 use super::view;
@@ -56,7 +56,7 @@ struct Frames {
 
 impl Frames {
     fn want(&mut self, gap: Duration) {
-        let due = self.last + gap;
+        let due = (self.last + gap).max(clock::boot_time());
         self.due = Some(self.due.map_or(due, |other| other.min(due)));
     }
 }
@@ -77,6 +77,7 @@ impl Console {
                 if wait.is_zero() && !self.writer.is_idle()? {
                     wait = BUSY;
                 } else if wait.is_zero() {
+                    update(&mut self.model, Msg::FrameLate(now.saturating_sub(due)));
                     self.draw(&mut bytes);
                     frames = Frames { last: now, due: None };
                     wait = TICK;
@@ -111,7 +112,7 @@ impl Console {
             |buffer| {
                 let area = buffer.area;
                 view::draw(model, *theme, buffer, area);
-                None
+                cursor_of(buffer)
             },
             bytes,
         );

@@ -14,6 +14,10 @@ const REMARK_STAYS: Duration = Duration::from_secs(6);
 /// Over so many answers of the database a median is told.
 const LATENCIES: usize = 10;
 
+/// A frame that was late by so much tells of a slow link, for a while.
+const LATE: Duration = Duration::from_millis(250);
+const SLOW_STAYS: Duration = Duration::from_secs(5);
+
 /// So many remarks can be read again.
 const MESSAGES_MAX: usize = 200;
 
@@ -60,11 +64,15 @@ pub(super) struct World {
     /// The display stands still: what came since.
     pub(super) held: Option<Held>,
     pub(super) remark: Option<Remark>,
+    /// By how much a frame was late, and until when that is told.
+    slow: Option<(Duration, Duration)>,
     /// Columns and rows of the terminal.
     pub(super) size: (u16, u16),
     pub(super) now: Now,
     /// How far the clock of the database is ahead of ours: ages are told by it.
     pub(super) ahead: chrono::TimeDelta,
+    /// When it was last concluded what is wrong with each app.
+    pub(super) judged: Duration,
     tickets: u64,
     latencies: [Option<Duration>; LATENCIES],
 }
@@ -113,12 +121,28 @@ impl World {
             has_dialog: false,
             held: None,
             remark: None,
+            slow: None,
             size,
             now,
             ahead: chrono::TimeDelta::zero(),
+            judged: Duration::ZERO,
             tickets: 0,
             latencies: [None; LATENCIES],
         }
+    }
+
+    /// A frame was drawn, so long after it was due.
+    pub(super) fn note_frame(&mut self, late: Duration) {
+        let now = self.now.mono;
+        if late >= LATE {
+            self.slow = Some((late, now + SLOW_STAYS));
+        }
+        self.slow = self.slow.filter(|(_, until)| *until > now);
+    }
+
+    /// How many frames a second the link takes, if it is slow.
+    pub(super) fn slow_link(&self) -> Option<u128> {
+        self.slow.map(|(late, _)| (1000 / late.as_millis().max(1)).max(1))
     }
 
     /// The time of the database.
@@ -173,7 +197,7 @@ impl World {
 
     /// The action that the footer tells of: the latest, until it has been told long enough.
     pub(super) fn shown_batch(&self) -> Option<&Batch> {
-        self.batches.last()
+        self.batches.last().filter(|batch| batch.is_news(self.now.mono))
     }
 
     /// An answer of the database took so long.

@@ -20,9 +20,10 @@ pub fn log_end(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
         before.append(&mut bytes);
         bytes = before;
     }
+    let has_more_before = bytes.len() == wanted;
     let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     bytes.truncate(end);
-    if bytes.len() > bytes_max {
+    if has_more_before {
         let begin = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
         bytes.drain(..begin);
     }
@@ -95,7 +96,7 @@ mod tests {
         std::fs::write(&path, format!("{}2026-11-23T14:02:11.000Z o F half a rec", text(5..8))).unwrap();
         let one = record(0).len();
         assert_eq!(log_end(&path, 100 * one).unwrap(), text(0..8).into_bytes());
-        assert_eq!(log_end(&path, 5 * one).unwrap(), text(4..8).into_bytes(), "the half one counts");
+        assert_eq!(log_end(&path, 5 * one).unwrap(), text(5..8).into_bytes(), "the half one counts");
         assert_eq!(log_end(&path, one / 2).unwrap(), b"");
     }
 

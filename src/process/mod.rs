@@ -124,8 +124,11 @@ pub fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> std::io::Result
 ///
 /// # Errors
 /// When the system does not allow it.
-pub fn spawn_detached(arguments: &[std::ffi::OsString]) -> std::io::Result<u32> {
-    sys::spawn_detached(arguments)
+pub fn spawn_detached(
+    arguments: &[std::ffi::OsString],
+    environment: &[(&str, &str)],
+) -> std::io::Result<u32> {
+    sys::spawn_detached(arguments, environment)
 }
 
 /// Calls `act` when the terminal of this process goes away. Reading from it does not end then, but

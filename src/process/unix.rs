@@ -231,10 +231,10 @@ pub(super) fn wake(identity: Identity) {
 }
 
 /// Starts this program in a session of its own, with nothing of this terminal.
-pub(super) fn spawn_detached(arguments: &[OsString]) -> io::Result<u32> {
+pub(super) fn spawn_detached(arguments: &[OsString], environment: &[(&str, &str)]) -> io::Result<u32> {
     // A group of its own is enough: the manager leaves signals of a terminal that hangs up alone.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("dcm").args(arguments).process_group(0);
+    command.arg0("dcm").args(arguments).envs(environment.iter().copied()).process_group(0);
     Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?.id())
 }
 

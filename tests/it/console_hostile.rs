@@ -79,7 +79,7 @@ fn a_terminal_that_does_not_read_gets_the_present_and_not_the_past() {
         fleet.add(&format!("a/b/app{number}"), &[], &["true"]);
     }
     let mut terminal = Terminal::open(&fleet, &["--client"], (120, 40));
-    terminal.until_text("[client]");
+    terminal.until_text("▸ a");
     terminal.press("+");
     terminal.until_text("app1");
     let before = processor_time(terminal.pid());
@@ -92,6 +92,7 @@ fn a_terminal_that_does_not_read_gets_the_present_and_not_the_past() {
     }
     let used = processor_time(terminal.pid()).checked_sub(before).unwrap();
     drop(hold);
+    terminal.until_text("link slow");
     terminal.written();
     keys.press("?");
     terminal.until_text("help: Fleet");

@@ -122,6 +122,7 @@ fn server() -> &'static str {
 pub(crate) struct Cluster {
     folder: PathBuf,
     is_root: bool,
+    port: u16,
     /// Its input is closed when this program ends, however it ends: then the cluster is stopped and
     /// removed.
     ends_with: Option<Child>,
@@ -131,9 +132,47 @@ impl Cluster {
     /// A server that listens on a socket only and lets everybody in.
     pub(crate) fn new() -> Self {
         let mut cluster = Self::prepared();
-        cluster.set("fsync = off\nfull_page_writes = off\nmax_connections = 100\n");
+        cluster.set("fsync = off\nfull_page_writes = off\nmax_connections = 100\nlisten_addresses = ''\n");
         cluster.begin();
         cluster
+    }
+
+    /// A server that listens on a port of this host as well, where only `hba` says who may come in.
+    pub(crate) fn on_a_port(settings: &str, hba: &str, files: &[(&str, &Path)]) -> Self {
+        let mut cluster = Self::prepared();
+        cluster.port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = cluster.port;
+        cluster.set(&format!("port = {port}\nlisten_addresses = '127.0.0.1'\nfsync = off\n{settings}\n"));
+        for (name, file) in files {
+            std::fs::copy(file, cluster.folder.join("data").join(name)).unwrap();
+        }
+        let hba = format!("local all all trust\n{hba}\n");
+        std::fs::write(cluster.folder.join("data/pg_hba.conf"), hba).unwrap();
+        cluster.hand_over();
+        cluster.begin();
+        cluster
+    }
+
+    /// A standby of a server.
+    pub(crate) fn standby_of(primary: &Self) -> Self {
+        let mut cluster = Self::empty();
+        let (data, sockets) = (cluster.data(), primary.folder.join("sock").display().to_string());
+        let arguments = ["-D", &data, "-h", &sockets, "-U", "dcm", "-R", "-c", "fast", "--no-sync"];
+        cluster.run("pg_basebackup", &arguments);
+        cluster.begin();
+        cluster
+    }
+
+    /// A folder that belongs to the server's user.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        self.hand_over();
+        path
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Files of a server that was not started yet.
@@ -149,7 +188,7 @@ impl Cluster {
         std::fs::create_dir(folder.join("sock")).unwrap();
         // The server refuses to run as root.
         let is_root = nix::unistd::Uid::effective().is_root();
-        let cluster = Self { folder, is_root, ends_with: None };
+        let cluster = Self { folder, is_root, port: 5432, ends_with: None };
         cluster.hand_over();
         cluster
     }
@@ -195,7 +234,7 @@ impl Cluster {
     /// Starts it, also after it was stopped.
     pub(crate) fn begin(&mut self) {
         let sockets = self.folder.join("sock").display().to_string();
-        self.set(&format!("unix_socket_directories = '{sockets}'\nlisten_addresses = ''\n"));
+        self.set(&format!("unix_socket_directories = '{sockets}'\n"));
         self.start();
         // It goes on reading until this program is gone; no shell trick would see a kill.
         let mut stop = self.command("pg_ctl");
@@ -240,13 +279,15 @@ impl Cluster {
     }
 
     pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
-        format!("postgres:///{database}?host={}&user={user}", self.folder.join("sock").display())
+        let sockets = self.folder.join("sock");
+        format!("postgres:///{database}?host={}&port={}&user={user}", sockets.display(), self.port)
     }
 
     /// Runs a script of `psql` as its superuser.
     pub(crate) fn psql(&self, database: &str, script: &str) -> String {
         let mut psql = self.command("psql");
-        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "dcm", "-d", database, "-h"]);
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "dcm", "-d", database]);
+        psql.args(["-p", &self.port.to_string(), "-h"]);
         psql.arg(self.folder.join("sock"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

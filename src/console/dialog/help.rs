@@ -4,6 +4,24 @@ use super::field::Field;
 use crate::console::keymap::{Section, bindings};
 use crate::console::screen::Tab;
 
+/// What can be typed as a filter of the fleet.
+const FILTERS: &[(&str, &str)] = &[
+    ("is:", "fatal stalled late"),
+    ("", "unknown flapping problem"),
+    ("", "running idle stopped"),
+    ("", "waiting disabled pending"),
+    ("", "refused protected"),
+    ("g: p:", "group, parent"),
+    ("mgr: host:", "where it runs"),
+    ("msg:", "its message holds this"),
+    ("fail>100", "prog solved size rate"),
+    ("age>5m", "eta next last fails"),
+    ("exit!=0", "the last run failed"),
+    ("~word", "letters in this order"),
+    ("/a.*b/", "a pattern"),
+    ("!word", "not this"),
+];
+
 /// The help of a screen.
 #[derive(Debug)]
 pub(in crate::console) struct Help {
@@ -30,6 +48,12 @@ impl Help {
                     sought.is_empty() || help.to_lowercase().contains(&sought) || keys.contains(&sought)
                 })
                 .collect();
+            if section == Section::Find && self.tab == Tab::Fleet {
+                let examples = FILTERS.iter().map(|(filter, help)| ((*filter).to_owned(), *help));
+                lines.extend(examples.filter(|(filter, help)| {
+                    sought.is_empty() || help.to_lowercase().contains(&sought) || filter.contains(&sought)
+                }));
+            }
             lines.dedup();
             lines
         };

@@ -97,7 +97,11 @@ impl Menu {
             .iter()
             .cloned()
             .chain(more)
-            .filter_map(|item| Some((score(&words, &item.text.to_lowercase())?, item)))
+            .filter_map(|item| {
+                // What was typed as a filter goes with everything, so it comes last.
+                let handicap = if matches!(item.choice, Choice::Filter(_)) { 1000 } else { 0 };
+                Some((score(&words, &item.text.to_lowercase())? - handicap, item))
+            })
             .collect();
         if !words.is_empty() {
             scored.sort_by_key(|(score, _)| -score);

@@ -74,10 +74,14 @@ fn words(text: &str) -> Vec<&str> {
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let pattern = rest.strip_prefix('!').unwrap_or(rest).strip_prefix('/');
-        let end = match pattern.and_then(|pattern| pattern.find('/').map(|end| (pattern, end))) {
-            Some((pattern, end)) => rest.len() - pattern.len() + end + 1,
-            None => rest.find(char::is_whitespace).unwrap_or(rest.len()),
-        };
+        // Paths hold slashes: the last one of a pattern has a blank behind it, or nothing.
+        let closing = pattern.and_then(|pattern| {
+            let is_last =
+                |(at, _): &(usize, &str)| pattern[at + 1..].chars().next().is_none_or(char::is_whitespace);
+            let (at, _) = pattern.match_indices('/').find(is_last)?;
+            Some(rest.len() - pattern.len() + at + 1)
+        });
+        let end = closing.or_else(|| rest.find(char::is_whitespace)).unwrap_or(rest.len());
         words.push(&rest[..end]);
         rest = rest[end..].trim_start();
     }

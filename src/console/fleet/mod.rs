@@ -39,6 +39,8 @@ pub(super) struct Fleet {
     dirty: BTreeSet<(Part, Option<Part>)>,
     pub(super) managers: Vec<ManagerRow>,
     pub(super) meter: Meter,
+    /// Grows with every change of any row.
+    pub(super) version: u64,
     texts: BTreeSet<Arc<str>>,
     parts: BTreeSet<Part>,
 }
@@ -125,12 +127,14 @@ impl Fleet {
     }
 
     fn put_on(&mut self, row: &Row) {
+        self.version += 1;
         self.total.add(row);
         self.groups.entry(row.path.group.clone()).or_default().add(row);
         self.parents.entry((row.path.group.clone(), row.path.parent.clone())).or_default().add(row);
     }
 
     fn take_off(&mut self, row: &Row) {
+        self.version += 1;
         let (group, parent) = (row.path.group.clone(), row.path.parent.clone());
         // Nobody shows the extremes of all.
         self.total.take_off(row);

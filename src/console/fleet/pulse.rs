@@ -49,6 +49,10 @@ impl Pulse {
             pulse.rate = run_rate(row, now).filter(|_| row.done() > 0);
             pulse.changed = (row.done() > 0).then_some(now);
             pulse.minute = now.timestamp() / 60;
+            // Its usual pause is not known yet; the average of its run stands for that as well.
+            if let Some(rate) = pulse.rate.filter(|rate| *rate > 0.0) {
+                pulse.learn(1.0 / rate);
+            }
         }
         pulse
     }
@@ -80,11 +84,7 @@ impl Pulse {
         let since = self.changed.or(row.last_run).unwrap_or(now);
         let pause = seconds(now - since).max(0.001);
         if self.changed.is_some() {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-            let step = pause.ceil().clamp(0.0, f64::from(u16::MAX)) as u16;
-            self.steps.rotate_left(1);
-            self.steps[STEPS - 1] = step;
-            self.seen_steps = (self.seen_steps + 1).min(STEPS);
+            self.learn(pause);
         }
         #[expect(clippy::cast_precision_loss, reason = "a rate is shown with three digits")]
         let sample = gained as f64 / pause;
@@ -93,6 +93,15 @@ impl Pulse {
         self.changed = Some(now);
         self.turn(now);
         self.bars[BARS - 1] = self.bars[BARS - 1].saturating_add(u32::try_from(gained).unwrap_or(u32::MAX));
+    }
+
+    /// A pause between two changes, in seconds.
+    fn learn(&mut self, pause: f64) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let step = pause.ceil().clamp(0.0, f64::from(u16::MAX)) as u16;
+        self.steps.rotate_left(1);
+        self.steps[STEPS - 1] = step;
+        self.seen_steps = (self.seen_steps + 1).min(STEPS);
     }
 
     /// Moves the minutes on.

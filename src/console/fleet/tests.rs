@@ -1,1 +1,177 @@
 //! Sums, conclusions and rates.
+
+use chrono::TimeDelta;
+
+use super::pulse::{self, Eta};
+use super::{Condition, Fleet, Trouble};
+use crate::console::testing::{Dice, delta, manager, noon, row, running, small_fleet};
+use crate::model::{AppRow, Delta, Registered, Revision, RunId, RunStatus};
+
+fn step(rows: Vec<AppRow>) -> Delta {
+    delta(rows)
+}
+
+/// It runs and counts nothing.
+fn silent(path: &str) -> AppRow {
+    let mut row = running(path, 0, 0, 0);
+    row.progress = crate::model::Progress::default();
+    row
+}
+
+fn trouble(fleet: &Fleet, path: &str) -> Option<Trouble> {
+    fleet.get(&path.parse().unwrap()).unwrap().trouble
+}
+
+/// Sums that were changed by what changed are those that would be added up anew.
+#[test]
+fn sums_by_difference_are_those_from_scratch() {
+    let mut dice = Dice(7);
+    let mut fleet = Fleet::default();
+    let mut rows: Vec<AppRow> = Vec::new();
+    for turn in 0..300 {
+        let at = noon() + TimeDelta::seconds(turn * 20);
+        let path = format!("g{}/p{}/a{}", dice.below(3), dice.below(3), dice.below(5));
+        let mut changed = running(&path, 5, dice.below(100), 100);
+        if dice.below(3) == 0 {
+            changed.state.status = RunStatus::Stopped;
+        }
+        changed.app.disabled = dice.below(4) == 0;
+        changed.next_run = Some(at + TimeDelta::seconds(i64::try_from(dice.below(1000)).unwrap()));
+        rows.retain(|row| row.app.id != changed.app.id);
+        rows.push(changed.clone());
+        let mut news = step(vec![changed]);
+        if dice.below(4) == 0 {
+            let gone = rows.remove(usize::try_from(dice.below(rows.len() as u64)).unwrap());
+            if news.rows.iter().all(|row| !matches!(row, Registered::App(row) if row.app.id == gone.app.id)) {
+                news.removed.push(gone.app.id);
+            } else {
+                rows.push(gone);
+            }
+        }
+        fleet.apply(news, at);
+        fleet.judge(at);
+        let mut anew = Fleet::default();
+        anew.apply(step(rows.clone()), at);
+        // What was concluded from what was seen before is not known to the new one.
+        let sums = |fleet: &Fleet| -> Vec<_> {
+            let of = |sums: &super::Sums| {
+                (sums.apps, Condition::ALL.map(|one| sums.of(one)), sums.disabled, sums.solved, sums.extremes)
+            };
+            let groups = fleet.groups().filter_map(|group| fleet.group(group)).map(of);
+            let parents = fleet.parents().filter_map(|(group, parent)| fleet.parent(group, parent)).map(of);
+            groups.chain(parents).collect()
+        };
+        assert_eq!(sums(&fleet), sums(&anew), "turn {turn}");
+        let troubled = fleet.rows().filter(|row| row.trouble.is_some()).count();
+        assert_eq!(fleet.total.troubled(), troubled, "turn {turn}");
+    }
+}
+
+#[test]
+fn an_app_stalls_when_its_counters_stand_still_for_longer_than_usual() {
+    let mut fleet = Fleet::default();
+    let path = "a/b/c";
+    // It counts every 30 s: five times that is its limit.
+    for turn in 0..6 {
+        let at = noon() + TimeDelta::seconds(turn * 30);
+        fleet.apply(step(vec![running(path, 5, 10 + u64::try_from(turn).unwrap(), 100)]), at);
+    }
+    let last = noon() + TimeDelta::seconds(150);
+    fleet.judge(last + TimeDelta::seconds(140));
+    assert_eq!(trouble(&fleet, path), None);
+    fleet.judge(last + TimeDelta::seconds(155));
+    assert_eq!(trouble(&fleet, path), Some(Trouble::Stalled));
+    assert_eq!(fleet.total.with(Trouble::Stalled), 1);
+    fleet.apply(step(vec![running(path, 5, 50, 100)]), last + TimeDelta::seconds(156));
+    assert_eq!(trouble(&fleet, path), None);
+    // One that never counted is never called so.
+    fleet.apply(step(vec![silent("a/b/silent")]), noon());
+    fleet.judge(noon() + TimeDelta::hours(5));
+    assert_eq!(trouble(&fleet, "a/b/silent"), None);
+}
+
+#[test]
+fn an_app_is_late_after_its_grace_and_unknown_without_its_manager() {
+    let mut fleet = Fleet::default();
+    fleet.apply(step(vec![row("a/b/c"), running("a/b/d", 1, 1, 10)]), noon());
+    let due = noon() + TimeDelta::minutes(30);
+    fleet.judge(due + TimeDelta::seconds(29));
+    assert_eq!(trouble(&fleet, "a/b/c"), None);
+    fleet.judge(due + TimeDelta::seconds(31));
+    assert_eq!(trouble(&fleet, "a/b/c"), Some(Trouble::Late));
+
+    fleet.managers = vec![manager("zg-01", due)];
+    let mut other = running("a/b/d", 1, 1, 10);
+    other.state.manager = Some("zg-01".to_owned());
+    fleet.apply(step(vec![other]), due);
+    fleet.judge(due + TimeDelta::seconds(14));
+    assert_ne!(trouble(&fleet, "a/b/d"), Some(Trouble::Unknown));
+    fleet.judge(due + TimeDelta::seconds(16));
+    assert_eq!(trouble(&fleet, "a/b/d"), Some(Trouble::Unknown));
+}
+
+#[test]
+fn three_bad_ends_in_ten_minutes_are_flapping_and_good_ones_are_not() {
+    let mut bad = Fleet::default();
+    let mut good = Fleet::default();
+    for turn in 0..4_u32 {
+        let at = noon() + TimeDelta::seconds(i64::from(turn) * 60);
+        let mut up = silent("a/b/c");
+        up.state.run = Some(RunId::from_random_bits(u128::from(turn)));
+        up.state.failures = turn;
+        let mut calm = up.clone();
+        calm.state.failures = 0;
+        bad.apply(step(vec![up]), at);
+        good.apply(step(vec![calm]), at);
+    }
+    assert_eq!(trouble(&bad, "a/b/c"), Some(Trouble::Flapping));
+    assert_eq!(trouble(&good, "a/b/c"), None);
+    bad.judge(noon() + TimeDelta::minutes(15));
+    assert_eq!(trouble(&bad, "a/b/c"), None);
+}
+
+#[test]
+fn the_end_is_told_by_the_app_then_guessed_from_the_rate() {
+    let mut fleet = Fleet::default();
+    let path = "a/b/c".parse().unwrap();
+    let at = |second: i64| noon() + TimeDelta::seconds(second);
+    let report = |solved: u64, second: i64| {
+        let mut row = running("a/b/c", 5, solved, 1000);
+        row.progress.failed = 0;
+        row.state.last_run = Some(noon());
+        row.progress.eta = Some(at(second + 60));
+        row
+    };
+    for second in 1..=120 {
+        let solved = u64::try_from(second).unwrap();
+        fleet.apply(step(vec![report(solved, second)]), at(second));
+    }
+    let row = fleet.get(&path).unwrap();
+    assert_eq!(pulse::eta(row, at(121)), Some(Eta::Told(TimeDelta::seconds(59))));
+    // One a second, 880 to go.
+    let Some(Eta::Guessed(left)) = pulse::eta(row, at(123)) else { panic!("{:?}", pulse::eta(row, at(123))) };
+    assert!((850..950).contains(&left.num_seconds()), "{left}");
+    assert!((0.9..1.1).contains(&row.pulse.rate(at(123)).unwrap()));
+    // It goes five times as fast now: both are shown.
+    for second in 121..=180_i64 {
+        let solved = u64::try_from(120 + (second - 120) * 5).unwrap();
+        fleet.apply(step(vec![report(solved, second)]), at(second));
+    }
+    let row = fleet.get(&path).unwrap();
+    let Some(Eta::Between(least, most)) = pulse::eta(row, at(183)) else { panic!() };
+    assert!(least < most);
+    // It fades when nothing comes.
+    assert_eq!(row.pulse.rate(at(3000)), Some(0.0));
+    assert_eq!(pulse::eta(row, at(3000)), Some(Eta::Never));
+}
+
+#[test]
+fn an_app_that_moves_to_another_name_leaves_nothing_behind() {
+    let mut fleet = Fleet::default();
+    fleet.apply(step(small_fleet()), noon());
+    let ids: Vec<_> = fleet.rows().map(|row| row.id).collect();
+    fleet.apply(Delta { removed: ids, revision: Revision(9), ..Delta::default() }, noon());
+    assert_eq!(fleet.rows().count(), 0);
+    assert_eq!((fleet.groups().count(), fleet.parents().count(), fleet.total.apps), (0, 0, 0));
+    assert_eq!(fleet.total.troubled(), 0);
+}

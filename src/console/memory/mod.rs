@@ -64,8 +64,11 @@ impl Seen {
         if age > MARKS_MAX_AGE_S {
             self.fleet.marks.clear();
         }
-        if !self.views.is_empty() {
-            model.world.views = self.views;
+        // What the configuration says of a view comes before what was kept of it.
+        for (name, text) in self.views {
+            if model.world.views.iter().all(|(known, _)| *known != name) {
+                model.world.views.push((name, text));
+            }
         }
         let marks = model.table.show_again(&model.world, &self.fleet);
         if marks > 0 {

@@ -134,11 +134,11 @@ impl Page for Detail {
         } else if self.commands.is_old(world) {
             Some(self.ask_commands(world))
         } else {
-            None
+            self.logs.tick(world)
         }
     }
 
-    fn answer(&mut self, _world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
         let why = answer.as_ref().err().cloned();
         if self.row.awaits(ticket) {
             let rows = match answer {
@@ -159,7 +159,7 @@ impl Page for Detail {
             };
             self.commands.take(rows, |before, row| before.id == row.id);
         } else {
-            return false;
+            return self.logs.answer(world, ticket, answer);
         }
         true
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::afar::{self, Afar};
 use super::{Page, Screen, Turn, history};
 use crate::console::keymap::{Intent, Move};
 use crate::console::logs::{LogBuffer, LogLine, Search, Source};
-use crate::console::request::{LogNews, LogQuery, Request, Ticket};
+use crate::console::request::{Answer, LogNews, LogQuery, Request, Ticket};
 use crate::console::world::World;
 use crate::model::{AppId, AppPath, RunId};
 use crate::process::{LogRecord, Stream};
@@ -62,6 +63,8 @@ pub(in crate::console) struct Logs {
     pub(in crate::console) left: usize,
     pub(in crate::console) fault: Option<String>,
     pub(in crate::console) is_read: bool,
+    /// Of one app without a log on this host.
+    pub(in crate::console) afar: Afar,
 }
 
 impl Logs {
@@ -95,6 +98,9 @@ impl Logs {
         self.is_read = true;
         self.fault = news.fault;
         if !news.runs.is_empty() {
+            if self.is_afar() && !news.is_start {
+                self.buffer.clear();
+            }
             self.runs = news.runs;
         }
         let records = joined(news.records).into_iter();
@@ -116,10 +122,34 @@ impl Logs {
         self.buffer.add(lines);
     }
 
+    /// What the database has of a log that is on another host.
+    fn take_afar(&mut self, news: afar::News) {
+        if let Some(run) = news.begun {
+            if self.current.is_some() {
+                let text = format!("run {} begins", short(run));
+                self.buffer.add([LogLine::remark(Source::Run, None, 0, &text)]);
+            }
+            self.current = Some(run);
+        }
+        if news.has_gap {
+            let text = "more was written than the database keeps; some lines are missing here";
+            self.buffer.add([LogLine::remark(Source::Gap, None, 0, text)]);
+        }
+        let records = joined(news.records.into_iter().map(|record| (0, record)).collect());
+        self.buffer.add(records.iter().map(|(origin, record)| LogLine::parse(record, *origin)));
+    }
+
+    /// Whether all of the log is elsewhere, as far as this host can tell.
+    fn is_afar(&self) -> bool {
+        self.is_read && self.apps.len() == 1 && self.runs.is_empty()
+    }
+
     /// What is looked for stays, and so does the choice of levels.
     fn restart(&mut self) {
         self.buffer.clear();
         self.left = 0;
+        self.current = None;
+        self.afar = Afar::default();
     }
 
     fn ask(&mut self, world: &mut World) -> Option<Request> {
@@ -270,6 +300,22 @@ impl Page for Logs {
 
     fn refresh(&mut self, world: &mut World) -> Option<Request> {
         self.ask(world)
+    }
+
+    fn tick(&mut self, world: &mut World) -> Option<Request> {
+        let app = AppId::of(self.apps.first().filter(|_| self.is_afar())?);
+        self.afar.tick(world, app, self.only)
+    }
+
+    fn answer(&mut self, _world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+        let news = self.afar.answer(ticket, answer);
+        match news {
+            // A log that has come to this host meanwhile is read from its file.
+            Some(news) if self.is_afar() => self.take_afar(news),
+            Some(_) => {}
+            None => return false,
+        }
+        true
     }
 
     fn sought(&self) -> String {

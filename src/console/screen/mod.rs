@@ -3,6 +3,7 @@
 //! A screen never waits: what it wants to know it asks with a ticket, and shows what it has until
 //! the answer comes.
 
+mod afar;
 pub(super) mod alerts;
 pub(super) mod commands;
 pub(super) mod detail;

@@ -50,11 +50,13 @@ pub(in crate::console) struct Encoder {
     /// Column and line; a column after the last one stands for the end of the line, where terminals
     /// differ. `None`: not known.
     at: Option<(u16, u16)>,
+    /// Whether the cursor is to be seen; `None`: not known.
+    is_shown: Option<bool>,
 }
 
 impl Encoder {
     pub(in crate::console) fn new(abilities: Abilities) -> Self {
-        Self { abilities, pen: Pen::DEFAULT, at: None }
+        Self { abilities, pen: Pen::DEFAULT, at: None, is_shown: None }
     }
 
     /// Writes what empties the screen, and knows where it stands again.
@@ -62,10 +64,11 @@ impl Encoder {
         out.extend_from_slice(b"\x1b[r\x1b[m\x1b[H\x1b[2J");
         self.pen = Pen::DEFAULT;
         self.at = Some((0, 0));
+        self.is_shown = None;
     }
 
     /// Writes what makes `before` look like `after`. Both have one size. The cursor is left where it
-    /// is asked to be.
+    /// is asked to be, or hidden.
     pub(in crate::console) fn encode(
         &mut self,
         before: &Buffer,
@@ -137,10 +140,12 @@ impl Encoder {
                 *self = other;
             }
         }
-        if let Some(place) = cursor
-            && self.at != Some((place.x, place.y))
-        {
+        if let Some(place) = cursor {
             self.go(place.x, place.y, &[], out);
+        }
+        if self.is_shown != Some(cursor.is_some()) {
+            self.is_shown = Some(cursor.is_some());
+            out.extend_from_slice(if cursor.is_some() { b"\x1b[?25h" } else { b"\x1b[?25l" });
         }
     }
 

@@ -4,6 +4,7 @@
 //! 16 colours in a form that simple terminals do not know. `src/ARCHITECTURE.md` has the measurement.
 
 mod colour;
+mod cursor;
 mod encoder;
 mod guard;
 mod pen;
@@ -15,6 +16,7 @@ mod writer;
 
 pub(super) use colour::rgb_of;
 pub use colour::{ColourChoice, Colours};
+pub(super) use cursor::cursor_of;
 pub use encoder::Abilities;
 pub(super) use guard::{Guard, Panic};
 pub(super) use pen::Pen;

@@ -42,8 +42,13 @@ pub(super) fn open_saved(model: &mut Model, place: usize) {
     }
 }
 
-fn open_view(model: &mut Model, name: &str) {
-    let Some((_, text)) = model.world.views.iter().find(|(known, _)| known == name) else { return };
+/// Shows a saved view.
+pub(in crate::console) fn open_view(model: &mut Model, name: &str) {
+    let Some((_, text)) = model.world.views.iter().find(|(known, _)| known == name) else {
+        let names: Vec<_> = model.world.views.iter().map(|(known, _)| known.as_str()).collect();
+        model.world.say(format!("there is no view {name}; there are {}", names.join(", ")));
+        return;
+    };
     match View::parse(text) {
         Ok(view) => {
             model.table.set_view(&model.world, view);

@@ -4,6 +4,8 @@ mod act;
 mod dialogs;
 mod menus;
 
+pub(super) use menus::open_view;
+
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
@@ -20,6 +22,9 @@ use super::request::Request;
 use super::screen::{Ask, Page as _, Screen, Tab, Turn};
 use super::world::Link;
 use crate::model::{Delta, Timestamp};
+
+/// Time passes with every message; what it does to the apps is concluded so often.
+const JUDGE_EVERY: Duration = Duration::from_secs(1);
 
 /// ^c pressed again within this time leaves at once.
 const QUIT_AGAIN: Duration = Duration::from_secs(2);
@@ -39,6 +44,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         Msg::Continued => Some(Cmd::Redraw),
         Msg::HungUp => Some(Cmd::Leave(Leave::HungUp)),
         Msg::Interrupted(signal) => Some(Cmd::Leave(Leave::Interrupted(signal))),
+        Msg::FrameLate(by) => {
+            model.world.note_frame(by);
+            None
+        }
         Msg::Tick(now) => tick(model, now),
         Msg::Changes { delta, read } => {
             changes(model, delta, read);
@@ -89,7 +98,13 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
     world.remark = world.remark.take().filter(|remark| remark.until > now.mono);
     world.has_dialog = dialog.is_some();
     // What is wrong with an app depends on the time, unless nothing has been heard since.
-    let changed = if matches!(world.link, Link::Up { .. }) { world.fleet.judge(world.time()) } else { 0 };
+    let is_due = now.mono >= world.judged + JUDGE_EVERY && matches!(world.link, Link::Up { .. });
+    let changed = if is_due {
+        world.judged = now.mono;
+        world.fleet.judge(world.time())
+    } else {
+        0
+    };
     let change = Change { is_reshaped: changed > 0, new_troubles: 0 };
     table.follow(world, false, change);
     let (page, world) = model.parts();
@@ -328,3 +343,6 @@ fn quit_now(model: &mut Model) -> Option<Cmd> {
         (true, false) => Some(Cmd::Leave(Leave::Client)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,6 +133,9 @@ fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         let text = format!(" PAUSED, {} changes wait; p goes on ", count(held.rows as u64));
         pen.put(&text, theme.cursor());
     }
+    if let Some(frames) = world.slow_link() {
+        pen.put(&format!(" link slow {frames} fps "), theme.late());
+    }
     troubles(model, theme, &mut pen);
     let set_aside = world.fleet.set_aside().count();
     if set_aside > 0 {
@@ -152,15 +155,17 @@ fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         for (name, series) in [("solved", &meter.solved), ("failed", &meter.failed)] {
             let spark = theme.glyphs.spark(series.bars(bars).iter().copied());
             pen.put(&format!("  {name} {}/s ", rate(series.rate())), Style::new());
-            pen.put(&spark, theme.spark());
+            pen.put(spark.trim_start(), theme.spark());
         }
         let per_minute = rate(meter.started.rate() * 60.0);
         pen.put(&format!("  started {per_minute}/min"), Style::new());
     }
     let total = &world.fleet.total;
-    if total.pending + total.refused > 0 && area.height > 2 {
+    if area.height > 2 && total.pending > 0 {
         pen.put(&format!("  commands {}{}", total.pending, theme.glyphs.pending), theme.pending());
-        pen.put(&format!(" {}{}", total.refused, theme.glyphs.refused), theme.alarm());
+    }
+    if area.height > 2 && total.refused > 0 {
+        pen.put(&format!("  refused {}{}", total.refused, theme.glyphs.refused), theme.alarm());
     }
 }
 

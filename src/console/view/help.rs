@@ -66,7 +66,7 @@ pub(super) fn draw(help: &Help, theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn signs(theme: Theme) -> [String; 2] {
+fn signs(theme: Theme) -> [String; 3] {
     let signs = theme.glyphs;
     [
         format!(
@@ -74,8 +74,12 @@ fn signs(theme: Theme) -> [String; 2] {
             signs.running, signs.idle, signs.stopped, signs.fatal
         ),
         format!(
-            "{} waits for room  {} disabled  {} command under way",
-            signs.waiting, signs.disabled, signs.pending
+            "{} stalled  {} late  {} unknown  % flapping  (what we conclude)  ~ our estimate",
+            signs.stalled, signs.late, signs.unknown
+        ),
+        format!(
+            "{} waits for room  {} disabled  {} marked  command {} under way {} done {} refused",
+            signs.waiting, signs.disabled, signs.mark, signs.pending, signs.executed, signs.refused
         ),
     ]
 }

@@ -65,12 +65,14 @@ fn empty(log: &Logs, world: &World) -> String {
         return "reading ...".to_owned();
     }
     let row = log.apps().first().and_then(|app| world.fleet.get(app));
-    match row.and_then(|row| Some((row.last_run?, row.manager.as_deref()?))) {
-        Some((last, manager)) => format!(
-            "no log of it is on this host; it last ran under manager {manager}, {} ago",
-            span((world.time() - last).num_seconds())
-        ),
-        None => "no output yet".to_owned(),
+    match (&log.afar.fault, row.and_then(|row| Some((row.last_run?, row.manager.as_deref()?)))) {
+        (Some(fault), _) => format!("it is not on this host, and the database says: {fault}"),
+        (None, Some((last, manager))) => {
+            let kept = if log.afar.is_nowhere { ", nor in the database" } else { "" };
+            let ago = span((world.time() - last).num_seconds());
+            format!("no log of it is on this host{kept}; it last ran under manager {manager}, {ago} ago")
+        }
+        (None, None) => "no output yet".to_owned(),
     }
 }
 
@@ -84,6 +86,9 @@ fn title(log: &Logs, theme: Theme, buffer: &mut Buffer, area: Rect) {
         (Some(_) | None, _) => String::new(),
     };
     put(buffer, area, 0, at, &run, theme.faint());
+    if let Some(manager) = &log.afar.manager {
+        put(buffer, area, 0, at + 14, &format!(" its end, from {manager} "), theme.faint());
+    }
     let state = match (log.buffer.is_following(), log.buffer.unseen()) {
         (true, _) => " following ".to_owned(),
         (false, 0) => " held ".to_owned(),

@@ -5,196 +5,30 @@ mod history;
 mod logs;
 mod managers;
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
 
-use super::draw;
 use crate::console::cmd::{Cmd, Leave};
 use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::request::Request;
+use crate::console::testing::{
+    go_to, hash, model, noon, now, press, row, running, screen, small_fleet, submitted, type_keys,
+    under_cursor, unicode, wait,
+};
 use crate::console::theme::Theme;
 use crate::console::update::update;
-use crate::console::world::Identity;
 use crate::model::{
-    App, AppId, AppRow, AppState, CmdFlag, CmdName, CommandId, CommandRow, Delta, Fatal, FatalFlag,
-    LastCommand, ManagerRow, Now, Policy, Program, Progress, Registered, Revision, RunStatus, Schedule,
-    Timestamp,
+    AppId, CmdFlag, CmdName, CommandId, CommandRow, Delta, ManagerRow, Progress, Registered, Revision,
 };
 use crate::process::clock;
 
-fn noon() -> Timestamp {
-    // Noon wherever the test runs: the screen shows local time.
-    let local = chrono::NaiveDate::from_ymd_opt(2026, 11, 23).unwrap().and_hms_opt(12, 0, 0).unwrap();
-    local.and_local_timezone(chrono::Local).unwrap().to_utc()
-}
-
-fn now(seconds: u64) -> Now {
-    let wall = noon() + TimeDelta::seconds(i64::try_from(seconds).unwrap());
-    Now { mono: Duration::from_secs(1000 + seconds), wall }
-}
-
-fn row(path: &str) -> AppRow {
-    let path = path.parse().unwrap();
-    AppRow {
-        app: App {
-            id: AppId::of(&path),
-            path,
-            program: Program::default(),
-            schedule: Schedule::default(),
-            policy: Policy::default(),
-            disabled: false,
-        },
-        next_run: Some(noon() + TimeDelta::minutes(30)),
-        state: AppState::default(),
-        progress: Progress::default(),
-        command: None,
-        asked_next_run: None,
-        epoch: 0,
-        sequence: 0,
-        is_named: true,
-        shown_fault: None,
-        row: 1,
-        revision: Revision(1),
-    }
-}
-
-fn running(path: &str, percent: u8, solved: u64, size: u64) -> AppRow {
-    let mut row = row(path);
-    row.state = AppState {
-        status: RunStatus::Running,
-        pid: Some(4120),
-        last_run: Some(noon() - TimeDelta::minutes(13)),
-        ..AppState::default()
-    };
-    row.progress = Progress {
-        task_size: Some(size),
-        percent: Some(percent),
-        solved,
-        failed: 11,
-        eta: Some(noon() + TimeDelta::minutes(2)),
-        message: Some("page 871 of 1000".to_owned()),
-    };
-    row
-}
-
-fn fleet() -> Vec<AppRow> {
-    let mut companies = row("croatia/fina/companies");
-    companies.app.disabled = true;
-    companies.state.fatal = Some(Box::new(Fatal {
-        flag: FatalFlag::FailedToStart,
-        message: "python3.13: no such program in PATH".to_owned(),
-        time: noon(),
-    }));
-    let mut owners = row("croatia/fina/owners");
-    owners.state =
-        AppState { status: RunStatus::Stopped, stopped_by: Some("ana".to_owned()), ..AppState::default() };
-    owners.next_run = None;
-    let mut documents = row("croatia/fina/documents");
-    documents.command = Some(LastCommand {
-        id: Some(CommandId(1)),
-        name: CmdName::Start,
-        flag: CmdFlag::Pending,
-        by: None,
-        time: None,
-        executed: None,
-    });
-    documents.state.waiting_for = Some("group croatia: 2 running".to_owned());
-    let mut liens = row("austria/tax/liens");
-    liens.next_run = Some(noon() - TimeDelta::minutes(12));
-    vec![
-        companies,
-        running("croatia/fina/insolvency", 87, 8712, 10_000),
-        running("croatia/registry/parcels", 12, 24_048_210, 200_400_000),
-        owners,
-        documents,
-        liens,
-    ]
-}
-
-fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
-    let identity = Identity {
-        database: "sqlite:/var/lib/dcm/dcm.db".to_owned(),
-        user: "ana".to_owned(),
-        is_attached: false,
-        is_read_only: false,
-    };
-    let mut model = Model::new(identity, size, now(0), "");
-    let delta = Delta {
-        rows: rows.into_iter().map(|row| Registered::App(Box::new(row))).collect(),
-        revision: Revision(1),
-        ..Delta::default()
-    };
-    update(&mut model, Msg::Changes { delta, read: noon() });
-    update(&mut model, Msg::Managers(vec![manager()]));
-    model
+fn fleet() -> Vec<crate::model::AppRow> {
+    small_fleet()
 }
 
 fn manager() -> ManagerRow {
-    ManagerRow {
-        name: "zg-01".to_owned(),
-        host: "10.0.3.11".to_owned(),
-        pid: 812,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: noon() - TimeDelta::hours(30),
-        heartbeat: noon() - TimeDelta::seconds(1),
-        ..ManagerRow::default()
-    }
-}
-
-/// The app under the cursor, or what it is in.
-fn under_cursor(model: &Model) -> String {
-    model.table.spot().map(|spot| spot.name(&model.world.fleet)).unwrap_or_default()
-}
-
-fn screen(model: &Model, theme: Theme) -> String {
-    let area = Rect::new(0, 0, model.world.size.0, model.world.size.1);
-    let mut buffer = Buffer::empty(area);
-    draw(model, theme, &mut buffer, area);
-    let line = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-    (0..area.height).flat_map(|y| [line(y).trim_end().to_owned(), "\n".to_owned()]).collect()
-}
-
-fn unicode() -> Theme {
-    Theme::new(true, true)
-}
-
-/// The command and the apps that are sent.
-fn submitted(cmd: Option<Cmd>) -> (CmdName, Vec<String>) {
-    let Some(Cmd::Work(work)) = cmd else { panic!("{cmd:?}") };
-    let [Request::Submit { name, apps, .. }] = &work[..] else { panic!("{work:?}") };
-    (*name, apps.iter().map(ToString::to_string).collect())
-}
-
-fn hash(path: &str) -> String {
-    AppId::of(&path.parse().unwrap()).to_string()
-}
-
-fn press(model: &mut Model, key: KeyCode) -> Option<Cmd> {
-    update(model, Msg::Key(KeyEvent::new(key, KeyModifiers::NONE)))
-}
-
-/// The cursor on an app, as if it had been looked for.
-fn go_to(model: &mut Model, app: &str) {
-    type_keys(model, "/");
-    update(model, Msg::Paste(app.to_owned()));
-    press(model, KeyCode::Enter);
-    type_keys(model, "G");
-}
-
-fn type_keys(model: &mut Model, keys: &str) -> Option<Cmd> {
-    keys.chars().fold(None, |_, key| press(model, KeyCode::Char(key)))
-}
-
-/// Time goes on, so that a question that was opened is no longer deaf.
-fn wait(model: &mut Model, seconds: u64) {
-    let wall = model.world.now.wall + TimeDelta::seconds(i64::try_from(seconds).unwrap());
-    let now = Now { mono: model.world.now.mono + Duration::from_secs(seconds), wall };
-    update(model, Msg::Tick(now));
+    crate::console::testing::manager("zg-01", noon() - TimeDelta::seconds(1))
 }
 
 #[test]
@@ -455,4 +289,74 @@ fn screens_are_a_step_away_and_esc_leads_back() {
     assert!(screen(&model, unicode()).contains("[1 Fleet]"));
     update(&mut model, Msg::Answer { ticket: late, answer: Err("too late".to_owned()) });
     assert!(!screen(&model, unicode()).contains("too late"));
+}
+
+/// A fleet that has all that there is to be seen.
+fn lively(size: (u16, u16)) -> Model {
+    let mut rows = small_fleet();
+    let mut stalled = running("italy/court/rulings", 73, 73_112, 100_000);
+    stalled.state.last_run = Some(noon() - TimeDelta::hours(3));
+    let mut lost = running("bosnia/banks/boards", 12, 1200, 10_000);
+    lost.state.manager = Some("zg-02".to_owned());
+    rows.extend([stalled, lost]);
+    let mut model = model(size, rows);
+    update(&mut model, Msg::Managers(vec![manager(), zg_02()]));
+    wait(&mut model, 290);
+    let mut moved = running("croatia/fina/insolvency", 88, 8812, 10_000);
+    moved.state.manager = Some("zg-01".to_owned());
+    let read = model.world.now.wall;
+    update(&mut model, Msg::Changes { delta: crate::console::testing::delta(vec![moved]), read });
+    let alive = ManagerRow { heartbeat: read, ..manager() };
+    update(&mut model, Msg::Managers(vec![alive, zg_02()]));
+    wait(&mut model, 10);
+    type_keys(&mut model, "+n");
+    model
+}
+
+fn zg_02() -> ManagerRow {
+    crate::console::testing::manager("zg-02", noon() - TimeDelta::minutes(4))
+}
+
+#[test]
+fn a_lively_fleet_at_all_sizes_in_both_alphabets() {
+    for (columns, rows) in [(80, 24), (120, 40), (200, 60), (40, 12), (20, 5), (1, 1)] {
+        let model = lively((columns, rows));
+        let name = format!("lively_{columns}x{rows}");
+        insta::assert_snapshot!(name.clone(), screen(&model, unicode()));
+        insta::assert_snapshot!(name + "_ascii", screen(&model, Theme::new(false, false)));
+    }
+}
+
+#[test]
+fn menus_detail_and_a_lost_connection() {
+    let mut model = lively((80, 24));
+    press(&mut model, KeyCode::Enter);
+    insta::assert_snapshot!("detail_80x24", screen(&model, unicode()));
+    press(&mut model, KeyCode::Esc);
+    for (name, keys) in
+        [("palette", ":rest fin"), ("sort_menu", "o"), ("column_menu", "c"), ("action_menu", "a")]
+    {
+        type_keys(&mut model, keys);
+        insta::assert_snapshot!(name, screen(&model, unicode()));
+        press(&mut model, KeyCode::Esc);
+    }
+    update(&mut model, Msg::Lost("connection refused 10.0.3.7:5432".to_owned()));
+    wait(&mut model, 42);
+    insta::assert_snapshot!("lost_80x24", screen(&model, unicode()));
+}
+
+#[test]
+fn filters_and_orders_of_a_large_fleet_are_quick() {
+    let rows = (0..10_000).map(|number| {
+        running(&format!("g{}/p{}/app{number:05}", number % 12, number % 800), 5, number % 100, 100)
+    });
+    let mut model = model((120, 40), rows.collect());
+    // What one letter or one order costs at most; a build with optimization takes a tenth.
+    for keys in ["t", "o", "O", "/", "a", "p", "p", "1"] {
+        let begin = clock::boot_time();
+        type_keys(&mut model, keys);
+        screen(&model, unicode());
+        let took = clock::boot_time().saturating_sub(begin);
+        assert!(took < std::time::Duration::from_millis(500), "{keys}: {took:?}");
+    }
 }

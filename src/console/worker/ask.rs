@@ -22,6 +22,16 @@ pub(super) async fn ask(store: &dyn OperatorStore, question: Question) -> Result
             }))
         }
         Question::Managers => Answer::Managers(store.managers().await?),
+        Question::KeptLog { app, run, is_wish } => {
+            if is_wish {
+                match store.want_log(app).await {
+                    // A standby, or a missing right, leaves what is kept already.
+                    Ok(()) | Err(StoreError::Unavailable(_) | StoreError::Denied(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Answer::KeptLog(store.kept_log(app, run).await?)
+        }
         Question::Drain(name, is_draining) => Answer::Released(store.drain(&name, is_draining).await?),
         Question::TakeFrom(name) => Answer::Released(store.take_from(&name, false).await?),
         Question::Commands(query) => Answer::Commands(store.ledger(query).await?),

@@ -45,9 +45,12 @@ pub(in crate::process) fn spawn_adopter(dir: &RunDir) -> io::Result<Identity> {
 }
 
 /// Starts this program away from this console.
-pub(in crate::process) fn spawn_detached(arguments: &[OsString]) -> io::Result<u32> {
+pub(in crate::process) fn spawn_detached(
+    arguments: &[OsString],
+    environment: &[(&str, &str)],
+) -> io::Result<u32> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(arguments);
+    command.args(arguments).envs(environment.iter().copied());
     Ok(spawn(&mut command, CREATE_NO_WINDOW, || Ok(Stdio::null()))?.id())
 }
 

@@ -88,6 +88,8 @@ enum Begin {
     /// Writes what no other program writes.
     WriteOwn,
     Migration,
+    /// Looks at the tables before anything is known of them.
+    Look,
 }
 
 impl Plan {
@@ -97,6 +99,7 @@ impl Plan {
     pub(super) const WRITE: Self = Self { begin: Begin::Write, deadline: DEADLINE, is_reserved: false };
     pub(super) const WRITE_MANY: Self =
         Self { begin: Begin::Write, deadline: DEADLINE_LONG, is_reserved: false };
+    pub(super) const LOOK: Self = Self { begin: Begin::Look, deadline: DEADLINE, is_reserved: false };
     pub(super) const MIGRATE: Self =
         Self { begin: Begin::Migration, deadline: DEADLINE_LONG, is_reserved: false };
 
@@ -112,14 +115,14 @@ impl Plan {
     /// The beginning of the transaction, in one message.
     fn sql(self) -> String {
         let begin = match self.begin {
-            Begin::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Begin::Read | Begin::Look => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Begin::Write | Begin::WriteOwn | Begin::Migration => {
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
             }
         };
         let lock = match self.begin {
             Begin::Write => "; SELECT dcm_lock()",
-            Begin::Read | Begin::WriteOwn | Begin::Migration => "",
+            Begin::Read | Begin::Look | Begin::WriteOwn | Begin::Migration => "",
         };
         let limit = self.deadline.min(DEADLINE_LONG).as_millis();
         format!(
@@ -346,7 +349,7 @@ impl Pool {
         let error = match connecting {
             Ok(Ok(mut connection)) => {
                 *self.away.borrow_mut() = None;
-                if !matches!(plan.begin, Begin::Migration) {
+                if !matches!(plan.begin, Begin::Migration | Begin::Look) {
                     schema::check(&mut connection).await.map_err(Fault::translate)?;
                 }
                 return Ok(connection);

@@ -34,17 +34,25 @@ pub(in crate::store) fn translate(error: &Error) -> StoreError {
         return of_network(fault);
     }
     if let Error::Tls(fault) = error {
-        return StoreError::Denied(format!(
-            "no secure connection to the server: {}; the certificate must be that of the host and its CA known \
-             (sslrootcert=FILE in the URL), or a trusted network is named by sslmode=disable",
-            one_line(&fault.to_string())
-        ));
+        return insecure(&fault.to_string());
     }
     StoreError::Unavailable(one_line(&error.to_string()))
 }
 
+fn insecure(why: &str) -> StoreError {
+    StoreError::Denied(format!(
+        "no secure connection to the server: {}; the certificate must be that of the host and its CA known \
+         (sslrootcert=FILE in the URL), or a trusted network is named by sslmode=disable",
+        one_line(why)
+    ))
+}
+
 fn of_network(fault: &std::io::Error) -> StoreError {
     let kind = fault.kind();
+    if kind == ErrorKind::InvalidData {
+        // The handshake was answered, and the answer was not good enough.
+        return insecure(&fault.to_string());
+    }
     let what = if kind == ErrorKind::ConnectionRefused {
         "nothing listens at its address; start the server, or correct host and port".to_owned()
     } else if kind == ErrorKind::NotFound {
@@ -56,6 +64,8 @@ fn of_network(fault: &std::io::Error) -> StoreError {
     };
     StoreError::Unavailable(what)
 }
+
+const STANDBY: &str = "the server is read-only, a standby perhaps; connect to the primary";
 
 fn of_server(code: &str, message: &str, constraint: Option<&str>) -> StoreError {
     let message = one_line(message);
@@ -72,7 +82,8 @@ fn of_server(code: &str, message: &str, constraint: Option<&str>) -> StoreError 
         "42P01" | "42703" | "42883" | "3F000" => {
             denied("the tables of dcm are not in the schema of search_path")
         }
-        "25006" => away("the server is read-only, a standby perhaps; connect to the primary"),
+        "0A000" if message.contains("recovery") => away(STANDBY),
+        "25006" => away(STANDBY),
         "53100" => away("the disk of the server is full; make room on it"),
         "53200" => away("the server is out of memory"),
         "53300" => away("the server has no connection left; raise max_connections or use a pooler"),

@@ -73,20 +73,22 @@ impl PostgresStore {
                 })?;
             }
             OpenMode::Existing => {
-                let found = worker.call_blocking(
-                    Plan::MIGRATE.within(DEADLINE),
-                    async |connection: &mut PgConnection| schema::read(connection).await,
-                )?;
+                let found = worker.call_blocking(Plan::LOOK, async |connection: &mut PgConnection| {
+                    schema::read(connection).await
+                })?;
                 if matches!(found, State::Empty) {
                     return Err(StoreError::Missing(PathBuf::from(place)));
                 }
-                worker.call_blocking(
-                    Plan::MIGRATE.within(DEADLINE),
-                    async |connection: &mut PgConnection| schema::check(connection).await,
-                )?;
+                worker.call_blocking(Plan::LOOK, async |connection: &mut PgConnection| {
+                    schema::check(connection).await
+                })?;
             }
         }
-        Ok(Self {
+        Ok(Self::of(place, worker))
+    }
+
+    fn of(place: String, worker: Worker) -> Self {
+        Self {
             place,
             worker,
             changed: OnceLock::new(),
@@ -94,7 +96,7 @@ impl PostgresStore {
             known: Arc::default(),
             seat: Mutex::default(),
             patience: Mutex::new(DEADLINE),
-        })
+        }
     }
 
     fn seat(&self) -> Option<Seat> {
@@ -108,6 +110,16 @@ impl PostgresStore {
     /// The seat, for what only a manager does.
     fn own_seat(&self) -> Result<Seat, StoreError> {
         self.seat().ok_or(StoreError::Deposed)
+    }
+
+    /// A database that is not there now: each call connects if it can, and then looks what it is.
+    ///
+    /// # Errors
+    /// When the URL is not valid.
+    pub fn later(url: &str) -> Result<Self, StoreError> {
+        let options = url::parse(url)?;
+        let place = url::shown(&options);
+        Ok(Self::of(place, Worker::new(options)?))
     }
 
     /// Where the database is, without secrets.

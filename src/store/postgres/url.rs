@@ -59,6 +59,7 @@ pub(super) fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
             )));
         }
     }
+    kept.iter().try_for_each(|parameter| readable(parameter))?;
     let options =
         PgConnectOptions::from_str(&format!("{place}?{}", kept.join("&"))).map_err(|_| invalid())?;
     let names_mode =
@@ -77,6 +78,19 @@ pub(super) fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
     // A pooler hands each transaction to another connection: nothing may be kept on one. It also
     // refuses parameters that it does not know.
     Ok(options.statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging())
+}
+
+/// A certificate that cannot be read would be told of as a server that is not there.
+fn readable(parameter: &str) -> Result<(), StoreError> {
+    let Some((key @ ("sslrootcert" | "sslcert" | "sslkey"), path)) = parameter.split_once('=') else {
+        return Ok(());
+    };
+    match std::fs::metadata(path) {
+        Err(error) if !path.contains('%') => Err(StoreError::Denied(format!(
+            "{key} of the URL, {path}, cannot be read: {error}; correct the path"
+        ))),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn is_local(options: &PgConnectOptions) -> bool {

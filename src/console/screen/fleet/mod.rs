@@ -57,6 +57,10 @@ pub(in crate::console) struct Table {
     ranks: Ranks,
     /// When the order was made, and when a key was pressed.
     ordered: Duration,
+    /// When the lines were made.
+    looked: Duration,
+    /// Of which state of the fleet the order is.
+    version: u64,
     touched: Duration,
     pub(in crate::console) detail: Detail,
     /// Refused commands that the cursor has rested on.
@@ -142,7 +146,8 @@ impl Table {
     /// How old the order is, where rows would stand otherwise if it were made now.
     pub(in crate::console) fn order_age(&self, world: &World) -> Option<Duration> {
         let age = world.now.mono.saturating_sub(self.ordered);
-        (self.sort.is_live() && age > ORDER_EVERY * 3).then_some(age)
+        let is_old = age > ORDER_EVERY * 3 && world.fleet.version != self.version;
+        (self.sort.is_live() && is_old).then_some(age)
     }
 
     /// The fleet changed.
@@ -163,11 +168,12 @@ impl Table {
     fn time_passed(&mut self, world: &World) {
         self.see(world);
         let now = world.now.mono;
-        let is_due = self.sort.is_live() && now >= self.ordered + ORDER_EVERY;
+        let has_changed = world.fleet.version != self.version || self.sort.key.is_of_time();
+        let is_due = self.sort.is_live() && has_changed && now >= self.ordered + ORDER_EVERY;
         let is_free = self.rests(world) && self.marks.is_empty() && !world.has_dialog;
         if is_due && is_free {
             self.rebuild(world, Order::Fresh);
-        } else if self.filter.is_volatile() {
+        } else if self.filter.is_volatile() && now >= self.looked + ORDER_EVERY {
             self.rebuild(world, Order::Held);
         }
     }
@@ -196,9 +202,11 @@ impl Table {
         };
         self.lines = lines;
         self.found = passing.len();
+        self.looked = world.now.mono;
         if let Some(ranks) = ranks {
             self.ranks = ranks;
             self.ordered = world.now.mono;
+            self.version = world.fleet.version;
         }
         let mut problems: Vec<&Row> = world.fleet.rows().filter(|row| row.trouble.is_some()).collect();
         problems.sort_by_key(|row| row.trouble);

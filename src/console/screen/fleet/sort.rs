@@ -33,6 +33,11 @@ impl Key {
         Self::Last,
     ];
 
+    /// Whether it changes with the time alone.
+    pub(super) const fn is_of_time(self) -> bool {
+        matches!(self, Self::Rate | Self::Eta)
+    }
+
     /// The word of menus and saved views.
     pub(in crate::console) const fn word(self) -> &'static str {
         match self {

@@ -69,6 +69,9 @@ impl Cells<'_> {
             Column::Bar => (bar(theme, app.progress()), state),
             Column::Counts => (counts(app), plain),
             Column::Failed => (short(app.failed), plain),
+            Column::Rate | Column::Eta | Column::Spark if app.trouble == Some(Trouble::Unknown) => {
+                ("?".to_owned(), theme.unknown())
+            }
             Column::Rate => {
                 let own = app.pulse.rate(now).filter(|_| app.is_running());
                 (own.map(rate).unwrap_or_default(), plain)
@@ -110,7 +113,12 @@ impl Cells<'_> {
                 format!("{}/{}", count(sums.solved), count(sums.task_size))
             }
             Column::Failed if sums.failed > 0 => short(sums.failed),
-            Column::Eta => sums.extremes.eta.map(|eta| seconds(eta - now)).unwrap_or_default(),
+            Column::Eta => match sums.extremes.eta {
+                // It is over its time: the apps themselves say what is wrong.
+                Some(eta) if eta < now => "-".to_owned(),
+                Some(eta) => seconds(eta - now),
+                None => String::new(),
+            },
             Column::Next => time(sums.extremes.next_run),
             Column::Last => time(sums.extremes.last_run),
             Column::State

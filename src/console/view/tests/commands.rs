@@ -124,3 +124,20 @@ fn the_commands_of_one_app() {
     assert_eq!(query.app, Some(AppId::of(&"croatia/fina/companies".parse().unwrap())));
     assert!(screen(&model, unicode()).contains("of croatia/fina/companies"));
 }
+
+#[test]
+fn a_retry_is_for_those_that_were_refused_wherever_the_cursor_of_the_fleet_is() {
+    use crate::console::dialog::Dialog;
+    let mut model = model((80, 24), fleet());
+    type_keys(&mut model, "n");
+    let (ticket, _) = asked(press(&mut model, KeyCode::Char('7')));
+    let rows = vec![
+        command(2, "croatia/registry/parcels", CmdName::Stop, CmdFlag::Executed, Some("b1")),
+        command(1, "croatia/fina/insolvency", CmdName::Stop, CmdFlag::NotExecuted, Some("b1")),
+    ];
+    update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::Commands(rows)) });
+    press(&mut model, KeyCode::Char('r'));
+    let Some(Dialog::Confirm(confirm)) = &model.dialog else { panic!("it is asked") };
+    let id = AppId::of(&"croatia/fina/insolvency".parse().unwrap());
+    assert_eq!((confirm.name, &confirm.sent[..]), (CmdName::Stop, &[id][..]));
+}

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use super::*;
 use crate::console::request::{LogNews, LogQuery, Ticket};
-use crate::model::RunId;
+use crate::model::{KeptLog, Now, RunId};
 use crate::process::{LogRecord, Stream};
 
 fn record(second: i64, stream: Stream, text: &str) -> (u16, LogRecord) {
@@ -205,4 +207,41 @@ fn logs_of_a_parent_are_merged() {
     );
     insta::assert_snapshot!("logs_merged", screen(&model, unicode()));
     assert_eq!(press(&mut model, KeyCode::Char(',')), None);
+}
+
+#[test]
+fn the_end_of_a_log_on_another_host_comes_by_the_database() {
+    use crate::console::request::{Answer, Question};
+    let mut far = row("a/b/c");
+    far.state.manager = Some("zg-02".to_owned());
+    far.state.last_run = Some(noon() - TimeDelta::minutes(4));
+    let mut model = super::model((100, 24), vec![far]);
+    type_keys(&mut model, "Gl");
+    let ticket = Ticket(1);
+    update(&mut model, Msg::Log(LogNews { ticket, is_start: true, ..LogNews::default() }));
+    let kept = |text: &str| KeptLog {
+        run: run(7),
+        app: AppId::of(&"a/b/c".parse().unwrap()),
+        manager: "zg-02".to_owned(),
+        bytes: text.as_bytes().to_vec(),
+        written: noon(),
+    };
+    let mut ask = |answer: Option<KeptLog>| {
+        let now = Now { mono: model.world.now.mono + Duration::from_secs(3), wall: model.world.now.wall };
+        let Some(Cmd::Work(work)) = update(&mut model, Msg::Tick(now)) else { panic!("it is asked for") };
+        let [Request::Ask(ticket, Question::KeptLog { is_wish, .. })] = work[..] else { panic!("{work:?}") };
+        update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::KeptLog(answer)) });
+        (is_wish, screen(&model, unicode()))
+    };
+    let (is_wish, shown) = ask(None);
+    assert!(
+        is_wish && shown.contains("on this host, nor in the database; it last ran under manager zg-02"),
+        "{shown}"
+    );
+    let one = "2026-11-23T14:02:11.000Z o F line one\n";
+    let two = "2026-11-23T14:02:12.000Z e F ERROR two\n";
+    let (_, shown) = ask(Some(kept(one)));
+    assert!(shown.contains("line one") && shown.contains("its end, from zg-02"), "{shown}");
+    let (_, shown) = ask(Some(kept(&format!("{one}{two}"))));
+    assert_eq!((shown.matches("line one").count(), shown.matches("E two").count()), (1, 1), "{shown}");
 }

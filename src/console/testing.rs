@@ -1,0 +1,205 @@
+//! What the tests of the console share: a small fleet at noon, keys, and the screen as text.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::cmd::Cmd;
+use super::model::Model;
+use super::msg::Msg;
+use super::request::Request;
+use super::theme::Theme;
+use super::update::update;
+use super::view;
+use super::world::Identity;
+use crate::model::{
+    App, AppId, AppRow, AppState, CmdFlag, CmdName, CommandId, Delta, Fatal, FatalFlag, LastCommand,
+    ManagerRow, Now, Policy, Program, Progress, Registered, Revision, RunStatus, Schedule, Timestamp,
+};
+
+pub(in crate::console) fn noon() -> Timestamp {
+    // Noon wherever the test runs: the screen shows local time.
+    let local = chrono::NaiveDate::from_ymd_opt(2026, 11, 23).unwrap().and_hms_opt(12, 0, 0).unwrap();
+    local.and_local_timezone(chrono::Local).unwrap().to_utc()
+}
+
+pub(in crate::console) fn now(seconds: u64) -> Now {
+    let wall = noon() + TimeDelta::seconds(i64::try_from(seconds).unwrap());
+    Now { mono: Duration::from_secs(1000 + seconds), wall }
+}
+
+pub(in crate::console) fn row(path: &str) -> AppRow {
+    let path = path.parse().unwrap();
+    AppRow {
+        app: App {
+            id: AppId::of(&path),
+            path,
+            program: Program::default(),
+            schedule: Schedule::default(),
+            policy: Policy::default(),
+            disabled: false,
+        },
+        next_run: Some(noon() + TimeDelta::minutes(30)),
+        state: AppState::default(),
+        progress: Progress::default(),
+        command: None,
+        asked_next_run: None,
+        epoch: 0,
+        sequence: 0,
+        is_named: true,
+        shown_fault: None,
+        row: 1,
+        revision: Revision(1),
+    }
+}
+
+pub(in crate::console) fn running(path: &str, percent: u8, solved: u64, size: u64) -> AppRow {
+    let mut row = row(path);
+    row.state = AppState {
+        status: RunStatus::Running,
+        pid: Some(4120),
+        last_run: Some(noon() - TimeDelta::minutes(13)),
+        ..AppState::default()
+    };
+    row.progress = Progress {
+        task_size: Some(size),
+        percent: Some(percent),
+        solved,
+        failed: 11,
+        eta: Some(noon() + TimeDelta::minutes(2)),
+        message: Some("page 871 of 1000".to_owned()),
+    };
+    row
+}
+
+pub(in crate::console) fn small_fleet() -> Vec<AppRow> {
+    let mut companies = row("croatia/fina/companies");
+    companies.app.disabled = true;
+    companies.state.fatal = Some(Box::new(Fatal {
+        flag: FatalFlag::FailedToStart,
+        message: "python3.13: no such program in PATH".to_owned(),
+        time: noon(),
+    }));
+    let mut owners = row("croatia/fina/owners");
+    owners.state =
+        AppState { status: RunStatus::Stopped, stopped_by: Some("ana".to_owned()), ..AppState::default() };
+    owners.next_run = None;
+    let mut documents = row("croatia/fina/documents");
+    documents.command = Some(LastCommand {
+        id: Some(CommandId(1)),
+        name: CmdName::Start,
+        flag: CmdFlag::Pending,
+        by: None,
+        time: None,
+        executed: None,
+    });
+    documents.state.waiting_for = Some("group croatia: 2 running".to_owned());
+    let mut liens = row("austria/tax/liens");
+    liens.next_run = Some(noon() - TimeDelta::minutes(12));
+    vec![
+        companies,
+        running("croatia/fina/insolvency", 87, 8712, 10_000),
+        running("croatia/registry/parcels", 12, 24_048_210, 200_400_000),
+        owners,
+        documents,
+        liens,
+    ]
+}
+
+pub(in crate::console) fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
+    let identity = Identity {
+        database: "sqlite:/var/lib/dcm/dcm.db".to_owned(),
+        user: "ana".to_owned(),
+        is_attached: false,
+        is_read_only: false,
+    };
+    let mut model = Model::new(identity, size, now(0), "");
+    update(&mut model, Msg::Changes { delta: delta(rows), read: noon() });
+    update(&mut model, Msg::Managers(vec![manager("zg-01", noon() - TimeDelta::seconds(1))]));
+    model
+}
+
+pub(in crate::console) fn manager(name: &str, heartbeat: Timestamp) -> ManagerRow {
+    ManagerRow {
+        name: name.to_owned(),
+        host: "10.0.3.11".to_owned(),
+        pid: 812,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: noon() - TimeDelta::hours(30),
+        heartbeat,
+        ..ManagerRow::default()
+    }
+}
+
+/// The app under the cursor, or what it is in.
+pub(in crate::console) fn under_cursor(model: &Model) -> String {
+    model.table.spot().map(|spot| spot.name(&model.world.fleet)).unwrap_or_default()
+}
+
+pub(in crate::console) fn screen(model: &Model, theme: Theme) -> String {
+    let area = Rect::new(0, 0, model.world.size.0, model.world.size.1);
+    let mut buffer = Buffer::empty(area);
+    view::draw(model, theme, &mut buffer, area);
+    let line = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+    (0..area.height).flat_map(|y| [line(y).trim_end().to_owned(), "\n".to_owned()]).collect()
+}
+
+pub(in crate::console) fn unicode() -> Theme {
+    Theme::new(true, true)
+}
+
+/// The command and the apps that are sent.
+pub(in crate::console) fn submitted(cmd: Option<Cmd>) -> (CmdName, Vec<String>) {
+    let Some(Cmd::Work(work)) = cmd else { panic!("{cmd:?}") };
+    let [Request::Submit { name, apps, .. }] = &work[..] else { panic!("{work:?}") };
+    (*name, apps.iter().map(ToString::to_string).collect())
+}
+
+pub(in crate::console) fn hash(path: &str) -> String {
+    AppId::of(&path.parse().unwrap()).to_string()
+}
+
+pub(in crate::console) fn press(model: &mut Model, key: KeyCode) -> Option<Cmd> {
+    update(model, Msg::Key(KeyEvent::new(key, KeyModifiers::NONE)))
+}
+
+/// The cursor on an app, as if it had been looked for.
+pub(in crate::console) fn go_to(model: &mut Model, app: &str) {
+    type_keys(model, "/");
+    update(model, Msg::Paste(app.to_owned()));
+    press(model, KeyCode::Enter);
+    type_keys(model, "G");
+}
+
+pub(in crate::console) fn type_keys(model: &mut Model, keys: &str) -> Option<Cmd> {
+    keys.chars().fold(None, |_, key| press(model, KeyCode::Char(key)))
+}
+
+/// Time goes on, so that a question that was opened is no longer deaf.
+pub(in crate::console) fn wait(model: &mut Model, seconds: u64) {
+    let wall = model.world.now.wall + TimeDelta::seconds(i64::try_from(seconds).unwrap());
+    let now = Now { mono: model.world.now.mono + Duration::from_secs(seconds), wall };
+    update(model, Msg::Tick(now));
+}
+
+/// Rows that are new or changed.
+pub(in crate::console) fn delta(rows: Vec<AppRow>) -> Delta {
+    Delta {
+        rows: rows.into_iter().map(|row| Registered::App(Box::new(row))).collect(),
+        revision: Revision(1),
+        ..Delta::default()
+    }
+}
+
+/// Numbers that look random and are the same each time.
+pub(in crate::console) struct Dice(pub(in crate::console) u64);
+
+impl Dice {
+    pub(in crate::console) fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit.max(1)
+    }
+}
