@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 #![expect(clippy::disallowed_methods, reason = "what is measured is time, on a host that is not suspended")]
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+#![expect(clippy::cast_precision_loss, reason = "counts are small")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -178,7 +179,7 @@ fn reports() {
     std::thread::sleep(Duration::from_secs(5));
     let span = begin.elapsed().as_secs_f64();
     let commits = (land.commits() - before) as f64 / span;
-    let cpu = (cpu_of(host.manager.id()) - cpu).as_secs_f64() / span * 100.0;
+    let cpu = cpu_of(host.manager.id()).saturating_sub(cpu).as_secs_f64() / span * 100.0;
     land.until(
         &format!(
             "SELECT count(*) = {REPORTERS} FROM runtime WHERE outcome = 'ok' AND solved = {}",
@@ -391,6 +392,6 @@ fn cpu_of(pid: u32) -> Duration {
 
 fn spread(mut took: Vec<Duration>) -> String {
     took.sort();
-    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
-    format!("median {:.0} ms, 99th percentile {:.0} ms of {}", at(0.5), at(0.99), took.len())
+    let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_secs_f64() * 1000.0;
+    format!("median {:.0} ms, 99th percentile {:.0} ms of {}", at(50), at(99), took.len())
 }

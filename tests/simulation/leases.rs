@@ -369,21 +369,7 @@ impl Land {
                 Answer::Sight { sight: Box::new(self.sight()), own: own(self) }
             }
             Question::Depose { name, incarnation, renewals } => {
-                let row = &mut self.rows[name];
-                let grace = i64::try_from(millis(self.lease.grace())).unwrap_or(0);
-                let is_as_seen = self.mistake == Some(Mistake::TakesUnseen)
-                    || (row.incarnation == incarnation
-                        && row.renewals == renewals
-                        && row.lease_until.is_some_and(|until| until + grace < now));
-                if is_as_seen {
-                    row.incarnation += 1;
-                    row.lease_until = None;
-                    for app in self.apps.iter_mut().filter(|app| app.owner == Some(name)) {
-                        app.owner = None;
-                        app.open = None;
-                        self.moved += 1;
-                    }
-                }
+                self.depose(name, incarnation, renewals);
                 Answer::Taken
             }
             Question::Claim => {
@@ -411,6 +397,25 @@ impl Land {
                 } else {
                     Answer::Nothing
                 }
+            }
+        }
+    }
+
+    fn depose(&mut self, name: usize, incarnation: u64, renewals: u64) {
+        let now = self.server_clock();
+        let row = &mut self.rows[name];
+        let grace = i64::try_from(millis(self.lease.grace())).unwrap_or(0);
+        let is_as_seen = self.mistake == Some(Mistake::TakesUnseen)
+            || (row.incarnation == incarnation
+                && row.renewals == renewals
+                && row.lease_until.is_some_and(|until| until + grace < now));
+        if is_as_seen {
+            row.incarnation += 1;
+            row.lease_until = None;
+            for app in self.apps.iter_mut().filter(|app| app.owner == Some(name)) {
+                app.owner = None;
+                app.open = None;
+                self.moved += 1;
             }
         }
     }

@@ -93,9 +93,10 @@ pub(super) async fn foreign(
         removed: ids(&removed)?,
         lost: ids(&lost)?,
         gained: gained.contains(&true),
-        accounted: match gained.contains(&true) {
-            true => accounted(connection, Some(manager), revision).await?,
-            false => BTreeMap::new(),
+        accounted: if gained.contains(&true) {
+            accounted(connection, Some(manager), revision).await?
+        } else {
+            BTreeMap::new()
         },
         claimable: managers::has_claimable(connection, seat).await?,
         revision: seen,
