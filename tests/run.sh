@@ -19,6 +19,7 @@ need setpriv util-linux
 need openssl openssl
 # Tests start a cluster of their own, unless DCM_TEST_POSTGRES is the URL of a server.
 [ -n "${DCM_TEST_POSTGRES:-}" ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need initdb postgresql
+PATH="$PATH:/usr/sbin" need pgbouncer pgbouncer
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 if [ -n "$missing" ]; then
     as_root=

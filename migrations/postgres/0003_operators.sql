@@ -135,6 +135,18 @@ BEGIN
 END
 $$;
 
+-- Lets a manager give its apps away, or have some again; it does so itself with its next renewal. False
+-- when there is no such manager.
+CREATE FUNCTION dcm_drain(manager text, draining boolean) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM dcm_lock();
+    UPDATE managers AS known SET draining = dcm_drain.draining
+    WHERE known.name = dcm_drain.manager AND dcm_drain.draining IS NOT NULL;
+    RETURN FOUND;
+END
+$$;
+
 -- What the triggers write is not for those who set them off: a login may be granted a few columns of
 -- `apps` and no more. Nobody else may attach these functions to tables of their own.
 ALTER FUNCTION dcm_apps_write() SECURITY DEFINER;
@@ -146,7 +158,7 @@ ALTER FUNCTION dcm_commands_issued() SECURITY DEFINER;
 ALTER FUNCTION dcm_commands_verdict() SECURITY DEFINER;
 REVOKE EXECUTE ON FUNCTION dcm_apps_write(), dcm_apps_inserted(), dcm_apps_deleted(), dcm_apps_command(),
     dcm_commands_path(), dcm_commands_issued(), dcm_commands_verdict(), dcm_submit(jsonb),
-    dcm_submit(text, text, text, text), dcm_want_log(text) FROM PUBLIC;
+    dcm_submit(text, text, text, text), dcm_want_log(text), dcm_drain(text, boolean) FROM PUBLIC;
 
 -- Grants the roles of roles.sql what they need, where they are there. After each migration.
 CREATE FUNCTION dcm_grant_roles() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -179,6 +191,7 @@ BEGIN
     GRANT UPDATE (cmd_name, cmd_flag, cmd_by, cmd_time, cmd_args) ON apps TO dcm_operator;
     GRANT UPDATE (acked, acked_by, muted_until) ON alerts TO dcm_operator;
     GRANT EXECUTE ON FUNCTION dcm_submit(jsonb), dcm_submit(text, text, text, text) TO dcm_manager, dcm_operator;
+    GRANT EXECUTE ON FUNCTION dcm_drain(text, boolean) TO dcm_manager, dcm_operator;
     GRANT EXECUTE ON FUNCTION dcm_want_log(text) TO dcm_manager, dcm_operator, dcm_readonly;
 END
 $$;

@@ -11,8 +11,8 @@
 --   dcm_owner     owns the tables: migrates, registers and removes apps, sets limits. A row of `apps` is what hosts
 --                 run, so its members are administrators.
 --   dcm_manager   is a manager: claims and records runs, writes verdicts and alerts. Registers nothing.
---   dcm_operator  looks, sends commands, acknowledges alerts. Writes no run, no verdict and no row of the ledger:
---                 commands go through dcm_submit(), which notes the login.
+--   dcm_operator  looks, sends commands, acknowledges alerts, lets managers drain. Writes no run, no verdict and no
+--                 row of the ledger: commands go through dcm_submit(), which notes the login.
 --   dcm_readonly  looks. Does not see `apps.env`. Other columns are no place for secrets.
 --
 -- It may be run before or after `dcm db migrate`, and as often as you like.

@@ -36,6 +36,6 @@ pub use progress::{Progress, Report, ReportError};
 pub use run::{Closing, Ending, Exit, Obstacle, Run, StartFailure, StopCause, Trigger};
 pub use schedule::{Minutes, MinutesError, Schedule};
 pub use selector::{Selector, SelectorError};
-pub use snapshot::{Delta, Foreign, Limits, OpenRun, Snapshot, Survivor, SurvivorState};
+pub use snapshot::{Delta, Foreign, Limits, News, OpenRun, Snapshot, Survivor, SurvivorState};
 pub use status::{CmdFlag, CmdName, FatalFlag, RunStatus, UnknownCode};
 pub use time::{Now, Timestamp, TimestampError, format_timestamp, parse_timestamp};

@@ -124,6 +124,19 @@ pub struct Foreign {
     pub more: bool,
 }
 
+/// What others wrote for a manager, read in one look.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct News {
+    /// Commands without a verdict; all of them when apps were gained.
+    pub commands: Vec<Command>,
+    /// Changes of the apps table.
+    pub foreign: Foreign,
+    /// The limits, in a thorough look.
+    pub limits: Option<Limits>,
+    /// In a thorough look: its apps at whose log somebody looks from another host.
+    pub wanted_logs: Vec<AppId>,
+}
+
 impl From<Delta> for Foreign {
     /// Where there is one manager, all apps are its own.
     fn from(delta: Delta) -> Self {

@@ -13,7 +13,7 @@ use super::outbox::{Emptied, Outbox, until};
 use super::tails::Tails;
 use crate::manager::peers::{Lease, Peers};
 use crate::manager::{Event, Identity, Manager, Step};
-use crate::model::{CommandId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, Survivor};
+use crate::model::{AppId, CommandId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, Survivor};
 use crate::process::{LaunchSettings, OpenError, Sink, Supervisor, clock, return_memory};
 use crate::store::{Store, StoreError};
 
@@ -174,7 +174,8 @@ impl Host {
         let (steps, queue) = mpsc::unbounded_channel();
         let mut parts = Parts::default();
         parts.leases.spawn(keeper.run());
-        parts.others.spawn(feed_after(store, &events, &snapshot).run());
+        let (wants, wanted) = watch::channel(Vec::new());
+        parts.others.spawn(feed_after(store, &events, &snapshot, wants).run());
         parts.others.spawn(trim(Arc::clone(&self.supervisor), self.options.logs_max));
         let supervisor = Arc::clone(&self.supervisor);
         let (failures, failed) = mpsc::unbounded_channel();
@@ -183,7 +184,7 @@ impl Host {
         );
         if self.options.keeps_logs {
             let state = self.options.launch.state.clone();
-            let tails = Tails { store: Arc::clone(store), state, name: name.clone(), failed };
+            let tails = Tails { store: Arc::clone(store), state, name: name.clone(), failed, wanted };
             parts.others.spawn(tails.run());
         }
 
@@ -289,13 +290,19 @@ fn hand_out(mut step: Step, supervisor: &Supervisor, steps: &mpsc::UnboundedSend
     }
 }
 
-fn feed_after(store: &Arc<dyn Store>, events: &mpsc::UnboundedSender<Event>, snapshot: &Snapshot) -> Feed {
+fn feed_after(
+    store: &Arc<dyn Store>,
+    events: &mpsc::UnboundedSender<Event>,
+    snapshot: &Snapshot,
+    wanted: watch::Sender<Vec<AppId>>,
+) -> Feed {
     Feed {
         store: Arc::clone(store),
         events: events.clone(),
         revision: snapshot.revision,
         last_command: snapshot.commands.last().map_or(CommandId(0), |command| command.id),
         limits: Limits { ..snapshot.limits.clone() },
+        wanted,
     }
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::manager::Event;
-use crate::model::{CommandId, Limits, Revision};
+use crate::model::{AppId, CommandId, Limits, News, Revision};
 use crate::store::{Store, StoreError};
 
 /// How often the database is looked at without a hint.
@@ -20,6 +21,8 @@ pub(super) struct Feed {
     pub(super) revision: Revision,
     pub(super) last_command: CommandId,
     pub(super) limits: Limits,
+    /// Apps at whose log somebody looks from another host.
+    pub(super) wanted: watch::Sender<Vec<AppId>>,
 }
 
 impl Feed {
@@ -54,17 +57,16 @@ impl Feed {
 
     /// `false` when nobody listens.
     async fn look(&mut self, thorough: bool) -> Result<bool, StoreError> {
-        // Read first and told last: a command may be for an app that was registered just before it.
-        let mut commands = self.store.pending_commands(self.last_command).await?;
+        let News { mut commands, foreign: mut delta, limits, wanted_logs } =
+            self.store.news(self.revision, self.last_command, thorough).await?;
+        if thorough {
+            self.wanted
+                .send_if_modified(|before| std::mem::replace(before, wanted_logs.clone()) != wanted_logs);
+        }
         loop {
-            let delta = self.store.foreign_changes(self.revision, thorough || !commands.is_empty()).await?;
             if delta.claimable {
                 // They come with the next change, which this is.
                 self.store.claim().await?;
-            }
-            if delta.gained {
-                // Commands may have waited for the app to have a manager.
-                commands = self.store.pending_commands(CommandId(0)).await?;
             }
             if !delta.removed.is_empty() && self.events.send(Event::AppsRemoved(delta.removed)).is_err() {
                 return Ok(false);
@@ -85,6 +87,11 @@ impl Feed {
             if !delta.more {
                 break;
             }
+            delta = self.store.foreign_changes(self.revision, true).await?;
+            if delta.gained {
+                // Commands may have waited for the app to have a manager.
+                commands = self.store.pending_commands(CommandId(0)).await?;
+            }
         }
         for command in commands {
             self.last_command = self.last_command.max(command.id);
@@ -92,8 +99,8 @@ impl Feed {
                 return Ok(false);
             }
         }
-        if thorough {
-            let limits = Limits { host: self.limits.host, ..self.store.limits().await? };
+        if let Some(limits) = limits {
+            let limits = Limits { host: self.limits.host, ..limits };
             if limits != self.limits {
                 self.limits = limits.clone();
                 return Ok(self.events.send(Event::LimitsChanged(limits)).is_ok());

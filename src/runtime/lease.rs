@@ -69,8 +69,8 @@ impl Keeper {
         Ok(sight)
     }
 
-    /// Takes over from managers that are lost, claims what belongs to nobody, gives away what a
-    /// draining manager has no use for.
+    /// Takes over from managers that are lost, gives away what a draining manager has no use for. What
+    /// belongs to nobody is for the feed to find.
     async fn look_after(&mut self, sight: &Sight, drained: &mut Option<Load>) -> Result<(), StoreError> {
         for lost in self.peers.look(clock::boot_time(), sight) {
             let released = self.store.depose(&lost).await?;
@@ -89,9 +89,6 @@ impl Keeper {
         let load = *self.load.borrow();
         if !is_draining {
             *drained = None;
-            if !sight.managers.is_empty() {
-                self.store.claim().await?;
-            }
         } else if *drained != Some(load) {
             // What ran when the draining began may have ended by now.
             let released = self.store.drain(&self.name, true).await?;

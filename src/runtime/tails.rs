@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -29,6 +30,8 @@ pub(super) struct Tails {
     pub(super) name: String,
     /// Runs that have failed.
     pub(super) failed: UnboundedReceiver<(AppId, RunId)>,
+    /// Apps at whose log somebody looks, as the feed has read it.
+    pub(super) wanted: watch::Receiver<Vec<AppId>>,
 }
 
 impl Tails {
@@ -40,22 +43,27 @@ impl Tails {
         let mut written: BTreeMap<AppId, (RunId, Vec<u8>)> = BTreeMap::new();
         let mut failed: Vec<(AppId, RunId)> = Vec::new();
         loop {
-            tokio::select! {
-                Some(run) = self.failed.recv() => failed.push(run),
-                _ = tick.tick() => {
-                    while let Some((app, run)) = failed.last() {
-                        if self.keep(*app, Some(*run), &mut written).await.is_err() {
-                            break;
-                        }
-                        failed.pop();
+            let is_time = tokio::select! {
+                Some(run) = self.failed.recv() => {
+                    failed.push(run);
+                    false
+                }
+                _ = tick.tick() => true,
+                Ok(()) = self.wanted.changed() => true,
+            };
+            if is_time {
+                while let Some((app, run)) = failed.last() {
+                    if self.keep(*app, Some(*run), &mut written).await.is_err() {
+                        break;
                     }
-                    // If the database is away, those who look see how old the last end is.
-                    let wanted = self.store.wanted_logs(self.name.clone()).await.unwrap_or_default();
-                    written.retain(|app, _| wanted.contains(app));
-                    for app in wanted.into_iter().take(WANTED_MAX) {
-                        if self.keep(app, None, &mut written).await.is_err() {
-                            break;
-                        }
+                    failed.pop();
+                }
+                // If the database is away, those who look see how old the last end is.
+                let wanted = self.wanted.borrow_and_update().clone();
+                written.retain(|app, _| wanted.contains(app));
+                for app in wanted.into_iter().take(WANTED_MAX) {
+                    if self.keep(app, None, &mut written).await.is_err() {
+                        break;
                     }
                 }
             }

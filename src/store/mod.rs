@@ -29,8 +29,8 @@ pub use submit::submit;
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog,
-    Limits, Load, ManagerRow, NewCommand, Part, Refusal, Registered, Released, Revision, Run, RunId, Sight,
-    Skip, Snapshot, Timestamp,
+    Limits, Load, ManagerRow, NewCommand, News, Part, Refusal, Registered, Released, Revision, Run, RunId,
+    Sight, Skip, Snapshot, Timestamp,
 };
 
 /// At most so many rows of the apps table come in one answer of [`OperatorStore::changes_since`].
@@ -132,6 +132,21 @@ pub trait Store: OperatorStore {
 
     /// Commands without a verdict after `last`, oldest first.
     async fn pending_commands(&self, last: CommandId) -> Result<Vec<Command>, StoreError>;
+
+    /// What others wrote: commands after `last`, changes after `revision`, and in a `thorough` look the limits.
+    /// Asked each second, so a server answers in one transaction. An embedded database has no readers
+    /// on other hosts, who want logs.
+    async fn news(&self, revision: Revision, last: CommandId, thorough: bool) -> Result<News, StoreError> {
+        // Read first: a command may be for an app that was registered just before it.
+        let mut commands = self.pending_commands(last).await?;
+        let foreign = self.foreign_changes(revision, thorough || !commands.is_empty()).await?;
+        if foreign.gained {
+            // Commands may have waited for the app to have a manager.
+            commands = self.pending_commands(CommandId(0)).await?;
+        }
+        let limits = if thorough { Some(self.limits().await?) } else { None };
+        Ok(News { commands, foreign, limits, wanted_logs: Vec::new() })
+    }
 
     /// Makes this manager serve the database: an embedded one by itself, a server's beside others.
     /// From now on this object reads and writes for it, and only what concerns its apps.

@@ -329,6 +329,78 @@ fn a_database_that_is_away_moves_nothing_and_ends_only_what_must_not_run_twice()
 }
 
 #[test]
+fn a_server_that_is_slow_for_one_makes_it_step_down_once_and_nothing_runs_twice() {
+    let land = Land::new();
+    let (slow, _other) = (land.host("slow", ""), land.host("other", ""));
+    let before = begin(&land, &names("single", 6), &EXCLUSIVE);
+    let pinned = begin(&land, &names("pinned", 6), &[]);
+    let mine: Vec<_> = on(&before, "slow").iter().map(|life| life.app.clone()).collect();
+    let own: Vec<_> = on(&pinned, "slow").iter().map(|life| life.app.clone()).collect();
+    assert!(!mine.is_empty() && own.len() > 1);
+    let epoch = |name: &str| land.until_app(name, "is there", |_| true).epoch;
+    let epochs: Vec<_> = mine.iter().map(|name| epoch(name)).collect();
+    // Slow, and still good enough for a lease of 3 s: nothing moves.
+    slow.proxy.delay(Duration::from_millis(5));
+    land.dcm(&["restart", &format!("a/b/{}", own[1]), "--wait=20"]).ok();
+    land.recorder.pass(Duration::from_secs_f64(LEASE * 1.5));
+    assert_eq!(mine.iter().map(|name| epoch(name)).collect::<Vec<_>>(), epochs);
+    // Each answer is 1.5 s late: the lease cannot be kept.
+    slow.proxy.delay(Duration::from_millis(750));
+    land.dcm(&["stop", &format!("a/b/{}", own[0])]).ok();
+    land.recorder.until("the other has them", |lives| {
+        let there = |app: &String| {
+            lives.iter().any(|life| life.app == *app && life.host == "other" && life.ended.is_none())
+        };
+        mine.iter().all(there).then_some(())
+    });
+    for name in &mine {
+        assert_eq!(land.outcomes(name), ["lost_owner", "running"]);
+    }
+    land.recorder.pass(Duration::from_secs_f64(LEASE * 1.5));
+    slow.proxy.heal();
+    land.until_app(&own[0], "is stopped", |row| row.state.stopped_by.is_some());
+    assert_eq!(land.recorder.overlaps().len(), 0);
+    // Each app has moved once: released, claimed.
+    let moved: Vec<_> = mine.iter().map(|name| epoch(name)).collect();
+    assert_eq!(moved, epochs.iter().map(|epoch| epoch + 2).collect::<Vec<_>>());
+    assert_eq!(slow.log().matches("took this one for lost").count(), 1, "{}", slow.log());
+    land.until("every command has its verdict", async |store| {
+        let rows = store.ledger(LedgerQuery { limit: 100, ..LedgerQuery::default() }).await.ok()?;
+        rows.iter().all(|row| row.flag != CmdFlag::Pending).then_some(())
+    });
+}
+
+#[test]
+fn a_server_that_is_slow_for_all_moves_nothing() {
+    let land = Land::new();
+    let (first, second) = (land.host("first", ""), land.host("second", ""));
+    let single = names("single", 4);
+    begin(&land, &single, &EXCLUSIVE);
+    let pinned = begin(&land, &names("pinned", 4), &[]);
+    let owners: Vec<_> = single.iter().map(|name| land.owner(name)).collect();
+    for host in [&first, &second] {
+        host.proxy.delay(Duration::from_millis(750));
+    }
+    land.recorder.until("fenced apps end", |lives| {
+        single.iter().all(|name| living(lives, name).is_none()).then_some(())
+    });
+    land.dcm(&["restart", "a/b/pinned0"]).ok();
+    land.recorder.pass(Duration::from_secs_f64(LEASE * 1.5));
+    for host in [&first, &second] {
+        host.proxy.heal();
+    }
+    all_live(&land, &single);
+    let now: Vec<_> = single.iter().map(|name| land.owner(name)).collect();
+    assert_eq!(now, owners);
+    unharmed(&land, &pinned[1..]);
+    land.until("every command has its verdict", async |store| {
+        let rows = store.ledger(LedgerQuery { limit: 100, ..LedgerQuery::default() }).await.ok()?;
+        rows.iter().all(|row| row.flag != CmdFlag::Pending).then_some(())
+    });
+    assert_eq!(land.recorder.overlaps().len(), 0);
+}
+
+#[test]
 fn a_manager_drains_and_leaves_in_order() {
     let land = Land::new();
     let (mut first, _second) = (land.host("first", ""), land.host("second", ""));

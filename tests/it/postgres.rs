@@ -87,9 +87,18 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>
     }
 }
 
+/// Waits for a word in a file.
+pub(crate) fn until_said(path: &Path, word: &str) {
+    let said = async || std::fs::read_to_string(path).ok().filter(|text| text.contains(word)).map(drop);
+    block_on(until(word, said));
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
 fn run(url: &str, sql: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let mut connection = PgConnection::connect(url).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
@@ -97,8 +106,7 @@ fn run(url: &str, sql: &str) {
 }
 
 fn number(url: &str, sql: &str) -> i64 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    block_on(async {
         let mut connection = PgConnection::connect(url).await.unwrap();
         let row = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap();
         connection.close().await.unwrap();
@@ -175,6 +183,11 @@ impl Cluster {
         self.port
     }
 
+    /// Where its socket is.
+    pub(crate) fn sockets(&self) -> PathBuf {
+        self.folder.join("sock")
+    }
+
     /// Files of a server that was not started yet.
     pub(crate) fn prepared() -> Self {
         let cluster = Self::empty();
@@ -206,7 +219,7 @@ impl Cluster {
     }
 
     /// A program of the server, as its user.
-    pub(crate) fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let program = programs().join(program);
         let mut command = if self.is_root {
             let mut command = Command::new("setpriv");
@@ -329,7 +342,8 @@ fn programs() -> PathBuf {
     )
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+/// The folder of PATH that has a program.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).find(|folder| Path::new(folder).join(program).exists())
 }

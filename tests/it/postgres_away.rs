@@ -5,23 +5,13 @@ use std::process::Stdio;
 use dcm::store::{OpenMode, OperatorStore as _, PostgresStore};
 
 use crate::fleet::{Fleet, send_signal};
-use crate::postgres::{self, Cluster};
+use crate::postgres::{self, Cluster, block_on, until_said};
 use crate::terminal::Terminal;
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 fn fleet_on(cluster: &Cluster) -> Fleet {
     let mut fleet = Fleet::bare();
     fleet.set("DC_DATABASE_URL", &cluster.url());
     fleet
-}
-
-/// Waits for a word in a file.
-fn until_said(path: &std::path::Path, word: &str) {
-    let said = async || std::fs::read_to_string(path).ok().filter(|text| text.contains(word)).map(drop);
-    block_on(postgres::until(word, said));
 }
 
 #[test]

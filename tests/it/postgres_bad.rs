@@ -8,15 +8,11 @@ use dcm::model::{App, AppId, AppPath, CmdName, CommandSource, NewCommand, Policy
 use dcm::store::{Existing, OpenMode, OperatorStore as _, PostgresStore, Registration, Rights, StoreError};
 
 use crate::fleet::Fleet;
-use crate::postgres::{self, Cluster, Schema};
+use crate::postgres::{self, Cluster, Schema, block_on};
 use crate::proxy::Proxy;
 
 /// In every URL of these tests, and in nothing that is said.
 const CANARY: &str = "canary-7f3a";
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 fn openssl(folder: &Path, arguments: &str) {
     let done = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();

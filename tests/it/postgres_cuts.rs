@@ -6,12 +6,8 @@ use dcm::model::{AppId, Change, CmdName, CommandSource, NewCommand, Revision, pa
 use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError, submit};
 use tokio::time::Instant;
 
-use crate::postgres::Schema;
+use crate::postgres::{Schema, block_on};
 use crate::proxy::{Moment, Proxy, Way};
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 /// An empty database behind a proxy.
 pub(crate) fn behind_a_proxy() -> (Schema, Proxy, PostgresStore) {

@@ -5,11 +5,7 @@ use std::time::Duration;
 use dcm::model::Revision;
 use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
 
-use crate::postgres::{self, Schema};
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
+use crate::postgres::{self, Schema, block_on};
 
 fn refused(url: &str, mode: OpenMode) -> StoreError {
     let error = PostgresStore::connect(url, mode).map(|_| ()).unwrap_err();

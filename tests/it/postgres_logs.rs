@@ -7,11 +7,7 @@ use dcm::model::AppId;
 use dcm::store::{OpenMode, OperatorStore as _, PostgresStore};
 
 use crate::fleet::Fleet;
-use crate::postgres::Schema;
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
+use crate::postgres::{Schema, block_on};
 
 /// A state directory of its own is another host as far as logs go.
 fn host(schema: &Schema) -> Fleet {

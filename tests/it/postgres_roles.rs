@@ -10,11 +10,7 @@ use dcm::store::{
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::fleet::Fleet;
-use crate::postgres::Cluster;
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
+use crate::postgres::{Cluster, block_on};
 
 /// A server with a fleet whose owner is `dcm_owner`, and a login in each role.
 struct Shared {
@@ -106,6 +102,7 @@ fn each_role_may_do_its_work_and_no_more() {
     let shared = Shared::new();
     what_everybody_may_do(&shared);
     an_operator_speaks_for_himself_alone(&shared);
+    an_operator_drains_and_takes_nothing(&shared);
     a_reader_only_reads(&shared);
     a_program_with_a_few_columns(&shared);
     a_manager_writes_verdicts_and_registers_nothing(&shared);
@@ -191,6 +188,30 @@ fn an_operator_speaks_for_himself_alone(shared: &Shared) {
     let called = shared.dcm("ana", &["stop", "a/b/c", "--json"]);
     assert_eq!(called.code, 0, "{called:?}");
     assert!(called.out.contains("\"cmd_by\":\"ana\""), "{called:?}");
+}
+
+fn an_operator_drains_and_takes_nothing(shared: &Shared) {
+    shared.cluster.psql(
+        "fleet",
+        "INSERT INTO managers (name, host, pid, version, started, heartbeat) \
+         VALUES ('zg', 'zg', 1, '1', now(), now()); UPDATE apps SET manager = 'zg', failover = 'manual'",
+    );
+    let state = || shared.asked("SELECT (SELECT draining FROM managers), (SELECT manager FROM apps)");
+    let out = shared.dcm("ana", &["managers", "drain", "zg"]).ok().out;
+    assert!(out.contains("zg: it starts nothing new"), "{out}");
+    assert_eq!(state(), "t|zg");
+    shared.dcm("ana", &["managers", "drain", "nobody"]).refused(1, &["no such manager"]);
+    shared.dcm("ana", &["managers", "resume", "zg"]).ok();
+    assert_eq!(state(), "f|zg");
+    shared
+        .dcm("ana", &["managers", "takeover", "zg", "--yes"])
+        .refused(2, &["UPDATE on managers", "dcm_manager or dcm_owner"]);
+    let refused = shared.dcm("luka", &["managers", "drain", "zg"]);
+    refused.refused(2, &["permission denied", "dcm_drain", "dcm_operator"]);
+    assert_eq!(state(), "f|zg");
+    shared.dcm("zagreb", &["managers", "drain", "zg"]).ok();
+    shared.dcm("zagreb", &["managers", "takeover", "zg", "--yes"]).ok();
+    shared.cluster.psql("fleet", "DELETE FROM managers; UPDATE apps SET manager = NULL, failover = 'never'");
 }
 
 fn settled(id: dcm::model::CommandId) -> Change {

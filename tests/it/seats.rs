@@ -7,11 +7,7 @@ use dcm::model::{
 };
 use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
 
-use crate::postgres::Schema;
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
+use crate::postgres::{Schema, block_on};
 
 fn connect(schema: &Schema) -> PostgresStore {
     PostgresStore::connect(schema.url(), OpenMode::Create).unwrap()

@@ -13,7 +13,7 @@ use dcm::store::{
     Registration, Rights, SkipQuery, SqliteStore, Store, StoreError,
 };
 
-use crate::postgres::Schema;
+use crate::postgres::{Schema, block_on};
 
 /// Runs a test of the contract against each database.
 macro_rules! contract {
@@ -67,10 +67,6 @@ fn on_postgres(test: impl AsyncFnOnce(&dyn Store)) {
     let schema = Schema::new();
     let store = PostgresStore::connect(schema.url(), OpenMode::Create).unwrap();
     block_on(test(&store));
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 fn at(text: &str) -> Timestamp {

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions};
+use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::errors::{is_lost, is_to_be_repeated, translate};
 use super::hints;
 use super::schema;
+use super::targets::Targets;
 use crate::store::StoreError;
 
 /// Connections that work at once; one more listens for hints.
@@ -148,7 +149,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(options: PgConnectOptions) -> Result<Self, StoreError> {
+    pub(super) fn new(targets: Targets) -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| StoreError::Unavailable(format!("no thread for it: {error}"));
         let (messages, inbox) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -156,7 +157,7 @@ impl Worker {
             .name("dcm-db".to_owned())
             .spawn(move || {
                 let tasks = LocalSet::new();
-                let pool = Rc::new(Pool::new(options));
+                let pool = Rc::new(Pool::new(targets));
                 if !runtime.block_on(tasks.run_until(serve(&tasks, pool, inbox))) {
                     // To drop the driver's tasks half-way is a panic of its.
                     std::mem::forget(runtime);
@@ -222,7 +223,7 @@ async fn serve(tasks: &LocalSet, pool: Rc<Pool>, mut inbox: mpsc::UnboundedRecei
         match message {
             Message::Job(job) => drop(tasks.spawn_local(job(Rc::clone(&pool)))),
             Message::Watch(changed) => {
-                let looking = hints::watch(pool.options.clone(), changed, watched.clone());
+                let looking = hints::watch(Rc::clone(&pool.targets), changed, watched.clone());
                 watcher = Some(tasks.spawn_local(looking));
             }
         }
@@ -236,7 +237,7 @@ async fn serve(tasks: &LocalSet, pool: Rc<Pool>, mut inbox: mpsc::UnboundedRecei
 
 /// Idle connections, and what is known of the server.
 struct Pool {
-    options: PgConnectOptions,
+    targets: Rc<Targets>,
     permits: Semaphore,
     idle: RefCell<Vec<PgConnection>>,
     reserved: RefCell<Option<PgConnection>>,
@@ -251,9 +252,9 @@ struct Away {
 }
 
 impl Pool {
-    fn new(options: PgConnectOptions) -> Self {
+    fn new(targets: Targets) -> Self {
         Self {
-            options,
+            targets: Rc::new(targets),
             permits: Semaphore::new(CONNECTIONS_MAX),
             idle: RefCell::default(),
             reserved: RefCell::default(),
@@ -345,21 +346,16 @@ impl Pool {
             return Err(away.error.clone());
         }
         // A server that vanished without a word must not use up the deadline unnoticed.
-        let connecting = timeout(DEADLINE.min(plan.deadline), self.options.connect()).await;
-        let error = match connecting {
-            Ok(Ok(mut connection)) => {
+        let within = DEADLINE.min(plan.deadline);
+        let error = match self.targets.connect(within).await {
+            Ok(mut connection) => {
                 *self.away.borrow_mut() = None;
                 if !matches!(plan.begin, Begin::Migration | Begin::Look) {
                     schema::check(&mut connection).await.map_err(Fault::translate)?;
                 }
                 return Ok(connection);
             }
-            Ok(Err(error)) => translate(&error),
-            Err(_) => StoreError::Unavailable(format!(
-                "no answer from {}:{}; is the address right?",
-                self.options.get_host(),
-                self.options.get_port()
-            )),
+            Err(error) => error,
         };
         let mut away = self.away.borrow_mut();
         let pause = away.as_ref().map_or(Duration::from_millis(100), |away| (away.pause * 2).min(PAUSE_MAX));
@@ -380,11 +376,8 @@ pub(super) fn jittered(pause: Duration) -> Duration {
 
 /// A connection for one long transaction.
 pub(in crate::store) async fn open_for_copy(url: &str) -> Result<PgConnection, StoreError> {
-    let options = super::url::parse(url)?;
-    let connecting = timeout(DEADLINE, options.connect()).await;
-    let answered =
-        connecting.map_err(|_| StoreError::Unavailable("the server does not answer".to_owned()))?;
-    let mut connection = answered.map_err(|error| translate(&error))?;
+    let targets = super::url::parse(url)?;
+    let mut connection = targets.connect(DEADLINE).await?;
     schema::check(&mut connection).await.map_err(Fault::translate)?;
     Ok(connection)
 }

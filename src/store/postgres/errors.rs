@@ -65,7 +65,8 @@ fn of_network(fault: &std::io::Error) -> StoreError {
     StoreError::Unavailable(what)
 }
 
-const STANDBY: &str = "the server is read-only, a standby perhaps; connect to the primary";
+/// For who needs a server that takes writes.
+pub(super) const STANDBY: &str = "the server is read-only, a standby perhaps; connect to the primary";
 
 fn of_server(code: &str, message: &str, constraint: Option<&str>) -> StoreError {
     let message = one_line(message);

@@ -1,14 +1,16 @@
 //! Hints that something changed: the server's notifications, and a look at the revision every second
 //! underneath, since a notification may be lost.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use sqlx::Row as _;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgListener, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Row as _};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::connection::{DEADLINE, jittered};
+use super::targets::Targets;
 
 /// How often the revision is looked at.
 const POLL: Duration = Duration::from_secs(1);
@@ -19,34 +21,52 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long it may take to close a connection in order.
 const CLOSING_MAX: Duration = Duration::from_secs(1);
 
+/// How long it is polled where nobody can listen.
+const LISTEN_AGAIN: Duration = Duration::from_secs(60);
+
+/// A setting that a session of the server itself begins with. A pooler refuses it or drops it: behind one a
+/// LISTEN would be left on a connection that is somebody else's a moment later.
+const OWN_SESSION: (&str, &str) = ("dcm.session", "own");
+
 /// Counts up `changed` as long as somebody listens and `alive` has not ended. `false` when something
 /// of the driver is still at work, which must not be dropped.
 pub(super) async fn watch(
-    options: PgConnectOptions,
+    targets: Rc<Targets>,
     changed: watch::Sender<u64>,
     mut alive: watch::Receiver<()>,
 ) -> bool {
     let mut is_clean = true;
     let mut pause = Duration::from_millis(200);
     loop {
-        // The driver closes a listener by a task of its own; closing its pool waits for that.
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .acquire_timeout(DEADLINE)
-            .connect_lazy_with(options.clone());
-        if let Ok(Some(listener)) = timeout(DEADLINE, listen(&pool)).await {
-            pause = Duration::from_millis(200);
-            tokio::select! {
-                () = follow(listener, &changed) => {}
-                _ = alive.changed() => {}
+        let current = targets.current().clone();
+        // Where the first cannot be, the second at least polls, and now and then the first is tried again.
+        for (options, most) in
+            [(current.clone().options([OWN_SESSION]), Duration::MAX), (current, LISTEN_AGAIN)]
+        {
+            // The driver closes a listener by a task of its own; closing its pool waits for that.
+            let pool = PgPoolOptions::new()
+                .max_connections(1)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+                .acquire_timeout(DEADLINE)
+                .connect_lazy_with(options);
+            let listener = timeout(DEADLINE, listen(&pool)).await.ok().flatten();
+            let has_followed = listener.is_some();
+            if let Some(listener) = listener {
+                pause = Duration::from_millis(200);
+                tokio::select! {
+                    _ = timeout(most, follow(listener, &changed)) => {}
+                    _ = alive.changed() => {}
+                }
             }
-        }
-        is_clean &= timeout(CLOSING_MAX, pool.close()).await.is_ok();
-        if alive.has_changed().is_err() || changed.is_closed() {
-            return is_clean;
+            is_clean &= timeout(CLOSING_MAX, pool.close()).await.is_ok();
+            if alive.has_changed().is_err() || changed.is_closed() {
+                return is_clean;
+            }
+            if has_followed {
+                break;
+            }
         }
         // Whatever happened meanwhile went unnoticed.
         changed.send_modify(|count| *count += 1);
@@ -58,16 +78,21 @@ pub(super) async fn watch(
     }
 }
 
+/// Listens for notifications, or where that cannot be is good for polling.
 async fn listen(pool: &PgPool) -> Option<PgListener> {
     let mut listener = PgListener::connect_with(pool).await.ok()?;
     listener.eager_reconnect(false);
     listener.ignore_pool_close_event(true);
-    let row = sqlx::raw_sql("SELECT ('dcm_' || current_schema())::name::text AS channel")
-        .fetch_one(&mut listener)
-        .await
-        .ok()?;
+    let (name, value) = OWN_SESSION;
+    let asked = format!(
+        "SELECT ('dcm_' || current_schema())::name::text AS channel, \
+         coalesce(current_setting('{name}', true), '') = '{value}' AND NOT pg_is_in_recovery() AS may_listen"
+    );
+    let row = sqlx::raw_sql(AssertSqlSafe(asked)).fetch_one(&mut listener).await.ok()?;
     let channel: String = row.try_get("channel").ok()?;
-    listener.listen(&channel).await.ok()?;
+    if row.try_get("may_listen").ok()? {
+        listener.listen(&channel).await.ok()?;
+    }
     Some(listener)
 }
 

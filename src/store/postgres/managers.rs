@@ -213,6 +213,14 @@ pub(super) async fn take_from(
     name: &str,
     pinned: bool,
 ) -> Result<Released, Fault> {
+    if !may_move(connection).await? {
+        return Err(StoreError::Denied(
+            "taking a manager's apps away needs UPDATE on managers, runtime and apps.manager: use a login of dcm_manager \
+             or dcm_owner"
+                .to_owned(),
+        )
+        .into());
+    }
     let row = statement(
         "SELECT stopped IS NULL AND coalesce(lease_until > clock_timestamp(), false) AS is_live FROM managers WHERE name = $1",
     )
@@ -237,15 +245,25 @@ pub(super) async fn drain(
     name: &str,
     is_draining: bool,
 ) -> Result<Released, Fault> {
-    let changed = statement("UPDATE managers SET draining = $2 WHERE name = $1")
-        .bind(name)
-        .bind(is_draining)
-        .execute(&mut *connection)
-        .await?;
-    if changed.rows_affected() == 0 {
+    let row = statement("SELECT dcm_drain($1, $2) AS is_known").bind(name).bind(is_draining);
+    if !row.fetch_one(&mut *connection).await?.try_get::<bool, _>("is_known")? {
         return Err(no_such_manager(name).into());
     }
-    if is_draining { give_away(connection, name).await } else { Ok(Released::default()) }
+    // What an operator may not move, the manager gives away itself.
+    if is_draining && may_move(connection).await? {
+        give_away(connection, name).await
+    } else {
+        Ok(Released::default())
+    }
+}
+
+/// Whether this login may take apps from a manager.
+async fn may_move(connection: &mut PgConnection) -> Result<bool, Fault> {
+    let row = statement(
+        "SELECT has_table_privilege('managers', 'UPDATE') AND has_table_privilege('runtime', 'UPDATE') \
+           AND has_column_privilege('apps', 'manager', 'UPDATE')",
+    );
+    Ok(row.fetch_one(connection).await?.try_get(0)?)
 }
 
 /// What a draining manager gives away: all that may run elsewhere and does not run now.

@@ -12,6 +12,7 @@ mod operator;
 mod rights;
 mod rows;
 mod schema;
+mod targets;
 mod url;
 
 use std::collections::BTreeSet;
@@ -35,7 +36,7 @@ pub use schema::ROLES;
 
 use super::{Committed, OpenMode, Store, StoreError};
 use crate::model::{
-    AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, Released, Revision, Sight,
+    AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, News, Released, Revision, Sight,
     Snapshot,
 };
 
@@ -63,9 +64,9 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError`] says whether to wait, to migrate it, or what a person must set right.
     pub fn connect(url: &str, mode: OpenMode) -> Result<Self, StoreError> {
-        let options = url::parse(url)?;
-        let place = url::shown(&options);
-        let worker = Worker::new(options)?;
+        let targets = url::parse(url)?;
+        let place = targets.shown();
+        let worker = Worker::new(targets)?;
         match mode {
             OpenMode::Create => {
                 worker.call_blocking(Plan::MIGRATE, async |connection: &mut PgConnection| {
@@ -99,6 +100,13 @@ impl PostgresStore {
         }
     }
 
+    /// Takes note of what was read.
+    fn saw(&self, delta: &Foreign) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // A commit of this store may have come first meanwhile.
+        *known = if delta.more { None } else { (*known).max(Some(delta.revision)) };
+    }
+
     fn seat(&self) -> Option<Seat> {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -117,9 +125,9 @@ impl PostgresStore {
     /// # Errors
     /// When the URL is not valid.
     pub fn later(url: &str) -> Result<Self, StoreError> {
-        let options = url::parse(url)?;
-        let place = url::shown(&options);
-        Ok(Self::of(place, Worker::new(options)?))
+        let targets = url::parse(url)?;
+        let place = targets.shown();
+        Ok(Self::of(place, Worker::new(targets)?))
     }
 
     /// Where the database is, without secrets.
@@ -214,10 +222,45 @@ impl Store for PostgresStore {
             })
             .await?;
         let Some(delta) = delta else { return Ok(Foreign { revision, ..Foreign::default() }) };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // A commit of this store may have come first meanwhile.
-        *known = if delta.more { None } else { (*known).max(Some(delta.revision)) };
+        self.saw(&delta);
         Ok(delta)
+    }
+
+    async fn news(&self, revision: Revision, last: CommandId, thorough: bool) -> Result<News, StoreError> {
+        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let seat = self.seat();
+        let (news, has_looked) = self
+            .worker
+            .call(Plan::READ, async move |connection: &mut PgConnection| {
+                let manager = seat.as_ref().map(|seat| seat.name.as_str());
+                let mut news = News {
+                    commands: operator::pending(connection, last, manager).await?,
+                    foreign: Foreign { revision, ..Foreign::default() },
+                    ..News::default()
+                };
+                let has_looked = thorough
+                    || !news.commands.is_empty()
+                    || known != Some(operator::revision(connection).await?);
+                if has_looked {
+                    news.foreign = operator::foreign(connection, revision, seat.as_ref()).await?;
+                }
+                if news.foreign.gained {
+                    news.commands = operator::pending(connection, CommandId(0), manager).await?;
+                }
+                if thorough {
+                    news.limits = Some(operator::limits(connection, manager).await?);
+                    news.wanted_logs = match manager {
+                        Some(manager) => logs::wanted(connection, manager).await?,
+                        None => Vec::new(),
+                    };
+                }
+                Ok((news, has_looked))
+            })
+            .await?;
+        if has_looked {
+            self.saw(&news.foreign);
+        }
+        Ok(news)
     }
 
     async fn pending_commands(&self, last: CommandId) -> Result<Vec<Command>, StoreError> {

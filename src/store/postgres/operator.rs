@@ -64,6 +64,11 @@ pub(super) async fn foreign(
         return Ok(delta(connection, revision, rows::APP_COLUMNS).await?.into());
     };
     let manager = &seat.name;
+    if self::revision(connection).await? == revision {
+        // Nobody wrote. Still a manager may have ceased to live, and left something to claim.
+        let claimable = managers::has_claimable(connection, seat).await?;
+        return Ok(Foreign { claimable, revision, ..Foreign::default() });
+    }
     let found = composed(format!(
         "SELECT {}, owned_since > $1 AS is_gained FROM apps WHERE revision > $1 AND manager = $2 ORDER BY revision LIMIT {PAGE}",
         rows::APP_COLUMNS
