@@ -315,6 +315,23 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn share(&self) -> Result<Released, StoreError> {
+        let seat = self.own_seat()?;
+        let asking = seat.clone();
+        let is_any = self.worker.call(Plan::READ, async move |connection: &mut PgConnection| {
+            managers::has_to_share(connection, &asking).await
+        });
+        if !is_any.await? {
+            return Ok(Released::default());
+        }
+        self.worker
+            .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
+                managers::holds(connection, &seat).await?;
+                managers::share(connection, &seat).await
+            })
+            .await
+    }
+
     async fn leave(&self) -> Result<(), StoreError> {
         let seat = self.own_seat()?;
         self.worker
