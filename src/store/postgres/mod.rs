@@ -4,6 +4,7 @@
 mod commit;
 mod connection;
 mod errors;
+mod foreign;
 mod hints;
 mod logs;
 mod look;
@@ -173,7 +174,7 @@ impl Store for PostgresStore {
                     apps: apps.iter().map(rows::registered).collect::<sqlx::Result<_>>()?,
                     open_runs: valid(&open_runs, rows::open_run)?,
                     commands: operator::pending(connection, CommandId(0), manager).await?,
-                    accounted: operator::accounted(connection, manager, Revision::default()).await?,
+                    accounted: foreign::accounted(connection, manager, Revision::default()).await?,
                     limits: operator::limits(connection, manager).await?,
                     elsewhere: BTreeSet::new(),
                     revision: operator::revision(connection).await?,
@@ -210,7 +211,7 @@ impl Store for PostgresStore {
                 if !thorough && known == Some(operator::revision(connection).await?) {
                     return Ok(None);
                 }
-                operator::foreign(connection, revision, seat.as_ref()).await.map(Some)
+                foreign::changes(connection, revision, seat.as_ref()).await.map(Some)
             })
             .await?;
         let Some(delta) = delta else { return Ok(Foreign { revision, ..Foreign::default() }) };
