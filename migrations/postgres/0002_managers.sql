@@ -25,6 +25,8 @@ ALTER TABLE managers
     -- Seconds that a lease lasts, and until when.
     ADD COLUMN lease        double precision NOT NULL DEFAULT 15,
     ADD COLUMN lease_until  timestamptz(3),
+    -- Since when it has held its seat without a break.
+    ADD COLUMN seated       timestamptz(3),
     -- Which state directory it works with, and on which boot of its host: there its runs are.
     ADD COLUMN home         text,
     ADD COLUMN boot         text,

@@ -21,6 +21,7 @@ ALTER TABLE managers ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE managers ADD COLUMN renewals INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE managers ADD COLUMN lease REAL NOT NULL DEFAULT 15;
 ALTER TABLE managers ADD COLUMN lease_until TEXT;
+ALTER TABLE managers ADD COLUMN seated TEXT;
 ALTER TABLE managers ADD COLUMN home TEXT;
 ALTER TABLE managers ADD COLUMN boot TEXT;
 -- A JSON array of the pools that it serves.

@@ -1,9 +1,13 @@
 //! `dcm status`: what apps are doing.
 
+use std::collections::BTreeMap;
+
 use super::args::StatusArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on, live_managers};
 use super::{format, json, output};
+use crate::config::Database;
+use crate::model::AppRow;
 use crate::store::OpenMode;
 
 pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> {
@@ -20,13 +24,28 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
             return Ok(());
         }
         let (live, now) = live_managers(store.as_ref()).await?;
+        let is_shared = matches!(session.settings.database, Database::Postgres(_));
+        // What runs under a manager that is not heard of may have ended long ago.
+        let unheard: BTreeMap<_, _> = store
+            .managers()
+            .await?
+            .into_iter()
+            .filter(|manager| is_shared && !manager.is_live(now))
+            .map(|manager| (manager.name, manager.heartbeat))
+            .collect();
+        let flags = |row: &AppRow| {
+            let since = row.state.manager.as_ref().and_then(|name| unheard.get(name));
+            let since = since.map(|since| format!("unheard {}", format::duration(now - *since)));
+            let flags = format::flags(row);
+            [(!flags.is_empty()).then_some(flags), since].into_iter().flatten().collect::<Vec<_>>().join(",")
+        };
         let rows: Vec<_> = apps
             .iter()
             .map(|row| {
                 vec![
                     row.app.path.to_string(),
                     format::status(row).to_owned(),
-                    format::flags(row),
+                    flags(row),
                     row.progress.percent.map_or(String::new(), |percent| format!("{percent}%")),
                     format::counts(row),
                     row.progress.failed.to_string(),
@@ -34,11 +53,12 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
                     format::time(row.next_run, now),
                     format::time(row.state.last_run, now),
                     row.state.pid.map_or(String::new(), |pid| pid.to_string()),
+                    row.state.manager.clone().unwrap_or_default(),
                 ]
             })
             .collect();
         output::table(
-            &["APP", "STATUS", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID"],
+            &["APP", "STATUS", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID", "MANAGER"],
             &rows,
         );
         for row in &set_aside {

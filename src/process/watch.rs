@@ -17,6 +17,10 @@ use crate::model::{Closing, Ending, Obstacle, RunId, StartFailure};
 /// was no handle to be had for their shim.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a run directory is looked for that is not there: `run-app` puts its run on record before
+/// it makes one, and may do so on another host.
+const LOOKED_FOR_MAX: u32 = 30;
+
 /// A shim that is gone is replaced at most so often; each of them can only have been killed.
 const SUCCESSORS_MAX: u32 = 5;
 
@@ -88,6 +92,8 @@ pub(super) struct Watch<W: Waits> {
     runs: BTreeMap<RunId, Watched<W::Wait>>,
     /// Runs that must be looked at now and then.
     silent: BTreeSet<RunId>,
+    /// Runs without a run directory so far, and how often it was looked for.
+    looked_for: BTreeMap<RunId, (RunDir, u32)>,
     sink: Sink,
     on_lost: Box<dyn Fn(RunId) + Send>,
 }
@@ -108,29 +114,34 @@ struct Watched<H> {
 
 impl<W: Waits> Watch<W> {
     pub(super) fn new(waits: W, sink: Sink, on_lost: Box<dyn Fn(RunId) + Send>) -> Self {
-        Self { waits, runs: BTreeMap::new(), silent: BTreeSet::new(), sink, on_lost }
+        Self {
+            waits,
+            runs: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            looked_for: BTreeMap::new(),
+            sink,
+            on_lost,
+        }
     }
 
     /// Whether there are runs that must be looked at each [`LOOK_EVERY`].
     pub(super) fn has_silent(&self) -> bool {
-        !self.silent.is_empty()
+        !self.silent.is_empty() || !self.looked_for.is_empty()
     }
 
     pub(super) fn look_at_the_silent(&mut self) {
         for run in self.silent.clone() {
             self.look(run);
         }
+        for (run, (dir, times)) in std::mem::take(&mut self.looked_for) {
+            self.look_for(run, dir, times + 1);
+        }
     }
 
     pub(super) fn take(&mut self, request: Request) {
         match request {
             Request::Watch { run, dir, shim, is_announced } => self.watch(run, dir, shim, is_announced),
-            Request::TakeOver { run, dir } => {
-                // Without a run directory here, the run is somebody else's to end.
-                if dir.journal().exists() {
-                    self.watch(run, dir, None, false);
-                }
-            }
+            Request::TakeOver { run, dir } => self.look_for(run, dir, 0),
             Request::Look { run } => self.look(run),
             Request::LookLater { run } => {
                 if let Some(watched) = self.runs.get_mut(&run) {
@@ -145,6 +156,16 @@ impl<W: Waits> Watch<W> {
                 }
                 self.look(run);
             }
+        }
+    }
+
+    /// Watches a run that somebody else began, once its directory is there. Without one here, the run
+    /// is somebody else's to end.
+    fn look_for(&mut self, run: RunId, dir: RunDir, times: u32) {
+        if dir.journal().exists() {
+            self.watch(run, dir, None, false);
+        } else if times < LOOKED_FOR_MAX {
+            self.looked_for.insert(run, (dir, times));
         }
     }
 
@@ -220,6 +241,7 @@ impl<W: Waits> Watch<W> {
     }
 
     fn forget(&mut self, run: RunId) {
+        self.looked_for.remove(&run);
         self.silent.remove(&run);
         self.runs.remove(&run);
     }
@@ -239,5 +261,54 @@ impl Ring {
             None => Self { run: message.parse().ok()?, report: None },
             Some((run, report)) => Self { run: run.parse().ok()?, report: serde_json::from_str(report).ok() },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::super::record::tests::spec;
+    use super::*;
+
+    struct NoWaits;
+
+    impl Waits for NoWaits {
+        type Wait = ();
+
+        fn begin(&mut self, _run: RunId, _shim: Identity) -> Option<()> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_run_is_found_whose_directory_comes_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, dir) = (RunId::from_random_bits(7), RunDir::new(folder.path().join("run")));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&told);
+        let sink: Sink = Arc::new(move |event| sink.lock().unwrap().push(event));
+        let mut watch = Watch::new(NoWaits, sink, Box::new(|_| {}));
+        watch.take(Request::TakeOver { run, dir: dir.clone() });
+        watch.look_at_the_silent();
+        std::fs::create_dir(dir.path()).unwrap();
+        // Held by whoever is about to start the run.
+        let _journal = journal::create(&dir, spec()).unwrap();
+        watch.look_at_the_silent();
+        assert!(watch.runs.contains_key(&run) && watch.looked_for.is_empty());
+        assert!(told.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_run_of_another_host_is_not_looked_for_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, dir) = (RunId::from_random_bits(7), RunDir::new(folder.path().join("run")));
+        let mut watch = Watch::new(NoWaits, Arc::new(|event| panic!("{event:?}")), Box::new(|_| {}));
+        watch.take(Request::TakeOver { run, dir });
+        for _ in 0..LOOKED_FOR_MAX {
+            assert!(watch.has_silent());
+            watch.look_at_the_silent();
+        }
+        assert!(!watch.has_silent());
     }
 }

@@ -32,13 +32,19 @@ impl Keeper {
     pub(super) async fn run(mut self) -> Deposed {
         let mut is_away = false;
         let mut drained = None;
+        let mut shared_at = Instant::now();
         loop {
             let begun = Instant::now();
             let pause = match self.renew().await {
                 Ok(sight) => {
                     is_away = false;
                     // Everything else is tried again with the next renewal.
-                    if self.look_after(&sight, &mut drained).await == Err(StoreError::Deposed) {
+                    let mut looked = self.look_after(&sight, &mut drained).await;
+                    if looked.is_ok() && begun >= shared_at + self.lease.length() * 2 {
+                        shared_at = begun;
+                        looked = self.share().await;
+                    }
+                    if looked == Err(StoreError::Deposed) {
                         return Deposed;
                     }
                     if sight.managers.is_empty() { EMBEDDED_EVERY } else { self.lease.renew_every() }
@@ -67,6 +73,17 @@ impl Keeper {
             tracing::error!(%error, "cannot write the deadlines of fenced runs; they will end");
         }
         Ok(sight)
+    }
+
+    async fn share(&self) -> Result<(), StoreError> {
+        let released = self.store.share().await?;
+        if released.apps > 0 {
+            tracing::info!(
+                apps = released.apps,
+                "another manager has been there for a while and gets its share"
+            );
+        }
+        Ok(())
     }
 
     /// Takes over from managers that are lost, gives away what a draining manager has no use for. What

@@ -173,6 +173,12 @@ pub trait Store: OperatorStore {
     /// nobody.
     async fn depose(&self, lost: &ManagerRow) -> Result<Released, StoreError>;
 
+    /// Lets go of apps that rest and that others may have by themselves, as far as another manager
+    /// would claim them that has been there for a while: so one that comes back gets its share.
+    async fn share(&self) -> Result<Released, StoreError> {
+        Ok(Released::default())
+    }
+
     /// Gives up the seat in order. Apps that others may have by themselves and that do not run
     /// belong to nobody from now on.
     async fn leave(&self) -> Result<(), StoreError>;

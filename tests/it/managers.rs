@@ -286,6 +286,10 @@ fn a_manager_that_slept_finds_itself_deposed_and_harms_nothing() {
         let there = |app: &String| lives.iter().any(|life| life.app == *app && life.host == "other");
         mine.iter().all(there).then_some(())
     });
+    let status = land.dcm(&["status"]).ok().out;
+    assert!(status.contains("unheard"), "{status}");
+    let why = land.dcm(&["why", &format!("a/b/{}", own[0])]).ok().out;
+    assert!(why.contains("its manager sleeper"), "{why}");
     // Commands for what is still its own wait for it.
     let waiting = format!("a/b/{}", own[0]);
     land.dcm(&["stop", &waiting]).ok();

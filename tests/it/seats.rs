@@ -234,6 +234,30 @@ async fn taken_over_rows_say_what_to_do(st: &PostgresStore) {
 }
 
 #[test]
+fn who_comes_back_gets_its_share() {
+    let schema = Schema::new();
+    block_on(async {
+        let zg = seated(&schema, "zg").await;
+        let names: Vec<_> = (0..60).map(|number| format!("n{number}")).collect();
+        let apps: String = names.iter().map(|name| insert(name, ", failover = 'exclusive'")).collect();
+        sql(&schema, &format!("{apps}{}", insert("pinned", "")));
+        assert_eq!(zg.claim().await, Ok(61));
+        let runs = names.iter().zip(1..).take(30);
+        let openings = runs.map(|(name, run)| opening(&format!("a/b/{name}"), run, "zg")).collect();
+        zg.commit(openings).await.unwrap();
+        let st = seated(&schema, "st").await;
+        // Not one that has only just come.
+        assert_eq!(zg.share().await.unwrap().apps, 0);
+        sql(&schema, "UPDATE managers SET seated = seated - interval '2 min'");
+        let released = zg.share().await.unwrap().apps;
+        assert!((5..26).contains(&released), "{released} of 30 that rest");
+        assert_eq!((zg.claim().await, st.claim().await), (Ok(0), Ok(released)));
+        assert_eq!((zg.share().await.unwrap().apps, st.share().await.unwrap().apps), (0, 0));
+        assert_eq!(owners(&zg, &["pinned", "n0"]).await, [Some("zg".to_owned()), Some("zg".to_owned())]);
+    });
+}
+
+#[test]
 fn an_app_can_ask_whether_it_is_still_the_only_one() {
     let schema = Schema::new();
     block_on(async {

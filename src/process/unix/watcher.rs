@@ -19,6 +19,7 @@ use nix::unistd::Pid;
 
 use super::{ProcessHandle, make_pipe, open_pipe, reap};
 use crate::model::RunId;
+use crate::process::clock;
 use crate::process::lines::Splitter;
 use crate::process::record::Identity;
 use crate::process::supervisor::Sink;
@@ -129,6 +130,7 @@ impl Sleeper {
     fn serve(mut self) {
         let every = EpollTimeout::try_from(LOOK_EVERY).unwrap_or(EpollTimeout::MAX);
         let mut events = vec![EpollEvent::empty(); 256];
+        let mut look_at = clock::boot_time() + LOOK_EVERY;
         loop {
             let timeout = if self.watch.has_silent() { every } else { EpollTimeout::NONE };
             let count = match self.shims.epoll.wait(&mut events, timeout) {
@@ -136,7 +138,10 @@ impl Sleeper {
                 Err(nix::errno::Errno::EINTR) => continue,
                 Err(_) => return,
             };
-            if count == 0 {
+            // A fleet that rings all the time must not keep it from that.
+            let now = clock::boot_time();
+            if now >= look_at {
+                look_at = now + LOOK_EVERY;
                 self.watch.look_at_the_silent();
             }
             for event in &events[..count] {

@@ -51,12 +51,13 @@ pub(super) async fn take_seat(connection: &mut PgConnection, manager: &ManagerRo
     }
     let row = statement(
         "INSERT INTO managers AS old (name, host, pid, version, started, heartbeat, lease, lease_until, home, boot, pools, \
-           incarnation) \
-         VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6, clock_timestamp() + make_interval(secs => $6), $7, $8, $9, 1) \
+           incarnation, seated) \
+         VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6, clock_timestamp() + make_interval(secs => $6), $7, $8, $9, 1, \
+           clock_timestamp()) \
          ON CONFLICT (name) DO UPDATE SET host = excluded.host, pid = excluded.pid, version = excluded.version, \
          started = excluded.started, heartbeat = excluded.heartbeat, stopped = NULL, lease = excluded.lease, \
          lease_until = excluded.lease_until, home = excluded.home, boot = excluded.boot, pools = excluded.pools, \
-         renewals = old.renewals + 1, incarnation = old.incarnation + 1 RETURNING incarnation",
+         seated = excluded.seated, renewals = old.renewals + 1, incarnation = old.incarnation + 1 RETURNING incarnation",
     )
     .bind(text(&manager.name))
     .bind(text(&manager.host))
@@ -269,6 +270,34 @@ async fn may_move(connection: &mut PgConnection) -> Result<bool, Fault> {
 /// What a draining manager gives away: all that may run elsewhere and does not run now.
 pub(super) async fn give_away(connection: &mut PgConnection, name: &str) -> Result<Released, Fault> {
     release(connection, name, &MOVABLE, false).await
+}
+
+/// Apps that a manager is to let go: they rest, nobody waits for them, and another manager would claim
+/// them. That one must have been there for four leases, so that a host that comes and goes does not
+/// carry apps to and fro.
+const SHARED: &str = "manager = $1 AND failover = ANY($2) AND run_status <> 1 \
+    AND (next_run IS NULL OR next_run > clock_timestamp() + interval '2 s') \
+    AND NOT EXISTS (SELECT FROM runtime WHERE app_id = app AND end_time IS NULL) \
+    AND NOT EXISTS (SELECT FROM commands WHERE app_id = app AND cmd_flag = 0) \
+    AND $1 <> (SELECT name FROM managers WHERE stopped IS NULL AND NOT draining AND lease_until > clock_timestamp() \
+      AND (name = $1 OR seated < clock_timestamp() - make_interval(secs => 4 * lease)) \
+      AND (apps.pool IS NULL OR apps.pool = ANY(pools)) ORDER BY md5(name || apps.id), name LIMIT 1)";
+
+pub(super) async fn has_to_share(connection: &mut PgConnection, seat: &Seat) -> Result<bool, Fault> {
+    let row = super::composed(format!("SELECT EXISTS (SELECT FROM apps WHERE {SHARED})"))
+        .bind(&seat.name)
+        .bind(&AUTOMATIC[..])
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Lets go of the apps that are the share of others.
+pub(super) async fn share(connection: &mut PgConnection, seat: &Seat) -> Result<Released, Fault> {
+    let sql =
+        format!("UPDATE apps SET manager = NULL, sequence = sequence + 1, waiting_for = NULL WHERE {SHARED}");
+    let released = super::composed(sql).bind(&seat.name).bind(&AUTOMATIC[..]).execute(connection).await?;
+    Ok(Released { apps: released.rows_affected(), ..Released::default() })
 }
 
 /// The orderly end of a manager.

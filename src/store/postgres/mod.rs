@@ -4,6 +4,7 @@
 mod commit;
 mod connection;
 mod errors;
+mod foreign;
 mod hints;
 mod logs;
 mod look;
@@ -181,7 +182,7 @@ impl Store for PostgresStore {
                     apps: apps.iter().map(rows::registered).collect::<sqlx::Result<_>>()?,
                     open_runs: valid(&open_runs, rows::open_run)?,
                     commands: operator::pending(connection, CommandId(0), manager).await?,
-                    accounted: operator::accounted(connection, manager, Revision::default()).await?,
+                    accounted: foreign::accounted(connection, manager, Revision::default()).await?,
                     limits: operator::limits(connection, manager).await?,
                     elsewhere: BTreeSet::new(),
                     revision: operator::revision(connection).await?,
@@ -218,7 +219,7 @@ impl Store for PostgresStore {
                 if !thorough && known == Some(operator::revision(connection).await?) {
                     return Ok(None);
                 }
-                operator::foreign(connection, revision, seat.as_ref()).await.map(Some)
+                foreign::changes(connection, revision, seat.as_ref()).await.map(Some)
             })
             .await?;
         let Some(delta) = delta else { return Ok(Foreign { revision, ..Foreign::default() }) };
@@ -242,7 +243,7 @@ impl Store for PostgresStore {
                     || !news.commands.is_empty()
                     || known != Some(operator::revision(connection).await?);
                 if has_looked {
-                    news.foreign = operator::foreign(connection, revision, seat.as_ref()).await?;
+                    news.foreign = foreign::changes(connection, revision, seat.as_ref()).await?;
                 }
                 if news.foreign.gained {
                     news.commands = operator::pending(connection, CommandId(0), manager).await?;
@@ -354,6 +355,23 @@ impl Store for PostgresStore {
             .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
                 managers::holds(connection, &seat).await?;
                 managers::depose(connection, &lost).await
+            })
+            .await
+    }
+
+    async fn share(&self) -> Result<Released, StoreError> {
+        let seat = self.own_seat()?;
+        let asking = seat.clone();
+        let is_any = self.worker.call(Plan::READ, async move |connection: &mut PgConnection| {
+            managers::has_to_share(connection, &asking).await
+        });
+        if !is_any.await? {
+            return Ok(Released::default());
+        }
+        self.worker
+            .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
+                managers::holds(connection, &seat).await?;
+                managers::share(connection, &seat).await
             })
             .await
     }
