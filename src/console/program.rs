@@ -299,9 +299,10 @@ mod tests {
         assert_eq!(open(false, 1), (false, 1, None));
     }
 
-    /// Run by the test below, on a terminal.
-    #[test]
-    #[ignore = "needs a terminal, which the next test gives it"]
+    /// Set where the test was started by itself, on a terminal.
+    const ON_A_TERMINAL: &str = "DCM_TEST_ON_A_TERMINAL";
+
+    /// What the test below does once it has a terminal.
     fn a_console_that_panics() {
         let folder = tempfile::tempdir().unwrap();
         // By its name the thread is one of a console.
@@ -326,15 +327,19 @@ mod tests {
 
     #[test]
     fn a_panic_gives_the_terminal_back_and_is_kept() {
+        #[expect(clippy::disallowed_methods, reason = "the test talks to itself")]
+        if std::env::var_os(ON_A_TERMINAL).is_some() {
+            return a_console_that_panics();
+        }
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
         command.args([
             "--exact",
-            "console::program::tests::a_console_that_panics",
-            "--ignored",
+            "console::program::tests::a_panic_gives_the_terminal_back_and_is_kept",
             "--nocapture",
         ]);
+        command.env(ON_A_TERMINAL, "yes");
         let mut child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut output = Vec::new();
