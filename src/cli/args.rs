@@ -135,6 +135,10 @@ pub(super) struct ConsoleArgs {
     /// Show all signs and colours, ask which look right, and remember it.
     #[arg(long)]
     pub(super) test_terminal: bool,
+
+    /// Print what each key does, as it is written in ~/.config/dcm/console.toml to change it.
+    #[arg(long)]
+    pub(super) list_keys: bool,
 }
 
 #[derive(Debug, Subcommand)]

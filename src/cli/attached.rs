@@ -45,7 +45,8 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
             answer => answer?,
         })
     })?;
-    let file = ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning));
+    let mut remarks = Vec::new();
+    let file = ConsoleFile::of_user(&mut |warning| remarks.push(warning));
     let options = console::Options {
         store,
         state: session.settings.state.clone(),
@@ -57,6 +58,8 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         view: args.view.clone(),
         look: look::of(args, &file),
         views: file.views.into_iter().collect(),
+        keys: file.keys,
+        remarks,
         memory: env::user_state_dir().map(|folder| folder.join("console.json")),
         reports: env::user_state_dir(),
     };

@@ -71,10 +71,16 @@ pub fn get(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The locale, as it is told to programs; empty if it is not.
+#[must_use]
+pub fn locale() -> String {
+    LOCALE.iter().find_map(|name| get(name)).unwrap_or_default()
+}
+
 /// Whether the terminal can be expected to show more than ASCII: the locale says UTF-8.
 #[must_use]
 pub fn is_unicode() -> bool {
-    let locale = LOCALE.iter().find_map(|name| get(name)).unwrap_or_default().to_lowercase();
+    let locale = locale().to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8") || cfg!(windows)
 }
 

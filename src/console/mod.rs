@@ -36,6 +36,7 @@ mod world;
 
 pub use cmd::Leave;
 pub use glyphs::GlyphSet;
+pub use keymap::{Cyrillic, KeyChoice, KeyFault, Keymap, Preset};
 pub use program::{Interrupter, Look, Mailbox, Options, RunError, mailbox, run};
 pub use rehearsal::Rehearsal;
 pub use sample::sample;

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::cmd::Leave;
 use super::glyphs::GlyphSet;
+use super::keymap::Keymap;
 use super::memory::{Keeper, Kept};
 use super::model::Model;
 use super::msg::Msg;
@@ -45,6 +46,10 @@ pub struct Options {
     pub view: Option<String>,
     /// Saved views: names and what they show.
     pub views: Vec<(String, String)>,
+    /// What each key means.
+    pub keys: Keymap,
+    /// What is said once it is open.
+    pub remarks: Vec<String>,
     /// How it looks.
     pub look: Look,
     /// The file in which is kept what was looked at.
@@ -159,10 +164,9 @@ fn open(
     };
     let size = crossterm::terminal::size()?;
     let mut model = Model::new(identity, size, clock::now(), &options.filter);
+    model.world.keys = options.keys.clone();
     model.set_views(options.views.clone(), options.view.as_deref());
-    if let Some(remark) = remark {
-        model.world.say(remark);
-    }
+    options.remarks.iter().chain(&remark).for_each(|remark| model.world.say(remark.as_str()));
     let (keeper, kept) = remember(options, &mut model);
     let writer = Writer::spawn(terminal_output()?)?;
     let guard = Guard::take(writer.clone())?;

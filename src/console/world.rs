@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::batch::Batch;
 use super::fleet::Fleet;
+use super::keymap::Keymap;
 use super::request::Ticket;
 use crate::model::{Delta, Now, Timestamp};
 
@@ -47,6 +48,8 @@ fn saved_views() -> Vec<(String, String)> {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) identity: Identity,
+    /// What each key means.
+    pub(super) keys: Keymap,
     pub(super) fleet: Fleet,
     pub(super) link: Link,
     /// How many alerts are open, where that was asked.
@@ -111,6 +114,7 @@ impl World {
     pub(super) fn new(identity: Identity, size: (u16, u16), now: Now) -> Self {
         Self {
             identity,
+            keys: Keymap::default(),
             fleet: Fleet::default(),
             link: Link::Fresh,
             alerts: None,

@@ -3,7 +3,7 @@
 use super::confirm::why_not;
 use super::menu::{Choice, Item, Kind, Menu};
 use crate::console::export::Format;
-use crate::console::keymap::{Intent, bindings};
+use crate::console::keymap::Intent;
 use crate::console::model::Model;
 use crate::console::screen::fleet::{Column, Key};
 use crate::console::world::World;
@@ -49,14 +49,15 @@ pub(in crate::console) fn action_menu(model: &Model) -> Option<Menu> {
         _ => None,
     };
     let refused = model.world.refusal();
-    let items = bindings(model.tab()).filter(|binding| binding.is_action()).map(|binding| {
-        let mut item = Item::new(binding.help(), binding.keys(), Choice::Intent(binding.intent()));
-        item.why_not = refused.clone().or_else(|| match (binding.intent(), one) {
-            (Intent::Issue(name), Some(row)) => why_not(name, row).map(str::to_owned),
-            _ => None,
+    let items =
+        model.world.keys.of(model.tab()).iter().filter(|binding| binding.is_action()).map(|binding| {
+            let mut item = Item::new(binding.help(), binding.keys(), Choice::Intent(binding.intent()));
+            item.why_not = refused.clone().or_else(|| match (binding.intent(), one) {
+                (Intent::Issue(name), Some(row)) => why_not(name, row).map(str::to_owned),
+                _ => None,
+            });
+            item
         });
-        item
-    });
     Some(Menu::new(format!("actions for {what}"), Kind::Once, items.collect()))
 }
 
@@ -77,7 +78,11 @@ pub(in crate::console) fn message_list(world: &World) -> Menu {
 
 /// Everything that has a key, the saved views and the orders.
 pub(in crate::console) fn palette(model: &Model) -> Menu {
-    let keys = bindings(model.tab())
+    let keys = model
+        .world
+        .keys
+        .of(model.tab())
+        .iter()
         .filter(|binding| binding.is_in_palette())
         .map(|binding| Item::new(binding.help(), binding.keys(), Choice::Intent(binding.intent())));
     let views = model.world.views.iter().enumerate().map(|(at, (name, text))| {

@@ -4,6 +4,7 @@ use crate::console::batch::{Batch, Order, Pace};
 use crate::console::cmd::Cmd;
 use crate::console::dialog::Dialog;
 use crate::console::dialog::confirm::{Confirm, Consent, Wanted};
+use crate::console::keymap::{Common, Intent};
 use crate::console::model::Model;
 use crate::console::request::{Request, Ticket};
 use crate::console::screen::Tab;
@@ -163,9 +164,10 @@ pub(super) fn undo(model: &mut Model) -> Option<Cmd> {
 
 pub(super) fn dry_run(model: &mut Model) {
     model.world.is_dry = !model.world.is_dry;
+    let key = model.world.keys.key(Tab::Fleet, Intent::Common(Common::DryRun));
     model.world.say(if model.world.is_dry {
-        "dry run: nothing is sent until ! is pressed again"
+        format!("dry run: nothing is sent until {key} is pressed again")
     } else {
-        "dry run is over: commands are sent"
+        "dry run is over: commands are sent".to_owned()
     });
 }

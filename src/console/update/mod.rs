@@ -190,7 +190,7 @@ fn seek(model: &mut Model, text: &str) -> Option<Cmd> {
 }
 
 fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
-    match keymap::intent(Tab::Fleet, event) {
+    match model.world.keys.intent(Tab::Fleet, event) {
         Some(Intent::Common(Common::QuitNow)) => return quit_now(model),
         Some(Intent::Common(Common::Suspend)) => return suspend(model),
         Some(_) | None => {}
@@ -203,7 +203,7 @@ fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
         menus::open_saved(model, place);
         return None;
     }
-    let intent = keymap::intent(model.tab(), event)?;
+    let intent = model.world.keys.intent(model.tab(), event)?;
     model.is_after_top = intent == Intent::Move(keymap::Move::Top);
     obey(model, intent)
 }

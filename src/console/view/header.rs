@@ -7,6 +7,7 @@ use ratatui::style::Style;
 
 use super::text::{count, put, put_right, rate, short, span};
 use crate::console::fleet::{Condition, Trouble};
+use crate::console::keymap::{Common, Intent};
 use crate::console::model::Model;
 use crate::console::theme::Theme;
 use crate::console::world::Link;
@@ -130,7 +131,11 @@ fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let world = &model.world;
     let mut pen = Pen { buffer, area, row: 1, at: 0, end: area.width };
     if let Some(held) = &world.held {
-        let text = format!(" PAUSED, {} changes wait; p goes on ", count(held.rows as u64));
+        let text = format!(
+            " PAUSED, {} changes wait; {} goes on ",
+            count(held.rows as u64),
+            common(model, Common::Pause)
+        );
         pen.put(&text, theme.cursor());
     }
     if let Some(frames) = world.slow_link() {
@@ -212,13 +217,20 @@ fn third_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     ages(model, theme, &mut pen);
 }
 
+/// The key of what can be done everywhere.
+fn common(model: &Model, wish: Common) -> String {
+    model.world.keys.key(model.tab(), Intent::Common(wish))
+}
+
 fn banner(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
     let Link::Lost { since, last, why } = &model.world.link else { return };
     let away = model.world.now.mono.saturating_sub(*since).as_secs();
     let data = last
         .map(|last| format!(" - data of {}", last.with_timezone(&Local).format("%H:%M:%S")))
         .unwrap_or_default();
-    let text = format!(" CONNECTION LOST {:02}:{:02}{data} - ^r tries now - {why}", away / 60, away % 60);
+    let again = common(model, Common::ReadAgain);
+    let text =
+        format!(" CONNECTION LOST {:02}:{:02}{data} - {again} tries now - {why}", away / 60, away % 60);
     let end = put(buffer, area, row, 0, &text, theme.banner());
     let rest = " ".repeat(usize::from(area.width.saturating_sub(end)));
     put(buffer, area, row, end, &rest, theme.banner());

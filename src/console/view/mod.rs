@@ -40,7 +40,7 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
     tabs::draw(model, theme, buffer, places.tabs);
     let (world, body) = (&model.world, places.body);
     match (&model.dialog, model.stack.top()) {
-        (Some(Dialog::Help(help)), _) => help::draw(help, theme, buffer, body),
+        (Some(Dialog::Help(help)), _) => help::draw(help, world, theme, buffer, body),
         (_, Screen::Fleet) => fleet::draw(model, theme, buffer, body),
         (_, Screen::Alerts(alerts)) => alerts::draw(alerts, world, theme, buffer, body),
         (_, Screen::Detail(detail)) => detail::draw(detail, world, theme, buffer, body),

@@ -10,8 +10,10 @@ use ratatui::style::Style;
 use super::panes::Panes;
 use super::text::{count, put, put_right, rule, span, top_of};
 use crate::console::fleet::{Row, Trouble};
+use crate::console::keymap::Intent;
 use crate::console::model::Model;
-use crate::console::screen::fleet::{Column, Columns, Line};
+use crate::console::screen::Tab;
+use crate::console::screen::fleet::{Column, Columns, Line, Wish};
 use crate::console::theme::Theme;
 use crate::console::world::Link;
 use crate::model::Timestamp;
@@ -120,10 +122,11 @@ impl Table<'_> {
         let mut at = 1;
         if troubled > 0 {
             let number = count(troubled as u64);
+            let next = model.world.keys.key(Tab::Fleet, Intent::Fleet(Wish::NextProblem));
             let text = match (shown, area.width) {
-                (_, 0..60) => format!(" {number} need you (n) "),
-                (0, _) => format!(" attention {number} (n next) "),
-                _ => format!(" attention {shown} of {number} (n next) "),
+                (_, 0..60) => format!(" {number} need you ({next}) "),
+                (0, _) => format!(" attention {number} ({next} next) "),
+                _ => format!(" attention {shown} of {number} ({next} next) "),
             };
             at = put(buffer, area, row, at, &text, theme.strong());
         }
