@@ -35,6 +35,7 @@ mod worker;
 mod world;
 
 pub use cmd::Leave;
+pub use dialog::confirm::{Caution, Consent};
 pub use glyphs::GlyphSet;
 pub use keymap::{Cyrillic, KeyChoice, KeyFault, Keymap, Preset};
 pub use program::{Interrupter, Look, Mailbox, Options, RunError, mailbox, run};
@@ -42,3 +43,4 @@ pub use rehearsal::Rehearsal;
 pub use sample::sample;
 pub use terminal::{Abilities, ColourChoice, Colours};
 pub use theme::Palette;
+pub use world::ReadOnly;

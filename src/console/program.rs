@@ -11,6 +11,7 @@ use crossterm::event::Event;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::cmd::Leave;
+use super::dialog::confirm::Caution;
 use super::glyphs::GlyphSet;
 use super::keymap::Keymap;
 use super::memory::{Keeper, Kept};
@@ -22,7 +23,7 @@ use super::serve::Console;
 use super::terminal::{Abilities, Guard, Panic, Screen, Writer};
 use super::theme::{Palette, Theme};
 use super::worker::Worker;
-use super::world::Identity;
+use super::world::{Identity, ReadOnly};
 use crate::process::{Job, StateDir, clock, on_job_control, terminal_output, watch_terminal};
 use crate::store::OperatorStore;
 
@@ -38,8 +39,10 @@ pub struct Options {
     pub user: String,
     /// Whether the manager lives in this process.
     pub is_attached: bool,
-    /// Whether nothing may be changed.
-    pub is_read_only: bool,
+    /// Why nothing may be changed, if that is so.
+    pub read_only: Option<ReadOnly>,
+    /// How careful it is asked before something is done.
+    pub caution: Caution,
     /// Which apps are shown at first.
     pub filter: String,
     /// Which saved view is shown at first.
@@ -160,11 +163,12 @@ fn open(
         database: options.database.clone(),
         user: options.user.clone(),
         is_attached: options.is_attached,
-        is_read_only: options.is_read_only,
+        read_only: options.read_only,
     };
     let size = crossterm::terminal::size()?;
     let mut model = Model::new(identity, size, clock::now(), &options.filter);
     model.world.keys = options.keys.clone();
+    model.world.caution = options.caution.clone();
     model.set_views(options.views.clone(), options.view.as_deref());
     options.remarks.iter().chain(&remark).for_each(|remark| model.world.say(remark.as_str()));
     let (keeper, kept) = remember(options, &mut model);

@@ -35,19 +35,9 @@ pub(super) fn issue(model: &mut Model, wanted: Wanted) -> Option<Cmd> {
     }
     // What is decided on must be what is.
     super::resume(model);
-    let what = wanted.what.clone();
     let confirm = Confirm::new(wanted, &model.world);
-    if confirm.sent.is_empty() && confirm.unreachable.is_empty() {
-        let why = match (confirm.pending, confirm.without_effect) {
-            (pending @ 1.., _) => format!("{pending} commands are under way already"),
-            _ => format!("{} would change nothing for {what}", confirm.verb),
-        };
+    if let Some(why) = confirm.nothing_to_send() {
         model.world.say(why);
-        return None;
-    }
-    if confirm.sent.is_empty() {
-        let managers: Vec<_> = confirm.unreachable.keys().map(String::as_str).collect();
-        model.world.say(format!("nothing is sent: manager {} gives no sign of life", managers.join(", ")));
         return None;
     }
     if confirm.asks_for == Consent::Nothing {

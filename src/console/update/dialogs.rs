@@ -53,6 +53,10 @@ fn confirm(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
         }
         (KeyCode::Enter, Part::Yes) => true,
         (KeyCode::Enter, _) if confirm.asks_for == Consent::Number => confirm.is_typed(),
+        (KeyCode::Enter, Part::Reason) => {
+            confirm.focus = Part::Yes;
+            false
+        }
         (_, Part::Reason) => {
             confirm.reason.edit(event);
             false
@@ -85,6 +89,11 @@ fn confirm(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
         _ => false,
     };
     if !is_agreed {
+        return None;
+    }
+    if confirm.lacks_reason() {
+        confirm.focus = Part::Reason;
+        model.world.say("a reason is needed; it goes to the audit");
         return None;
     }
     let order = confirm.order();

@@ -264,7 +264,7 @@ fn obey_common(model: &mut Model, common: Common) -> Option<Cmd> {
             model.dialog = Some(Dialog::Seek { field: Field::new(&before), before });
         }
         Common::Palette => menus::ask(model, Ask::Palette),
-        Common::Export if model.world.identity.is_read_only => {
+        Common::Export if model.world.identity.is_read_only() => {
             model.world.say("this console is read-only: it writes no files");
         }
         Common::Export => menus::ask(model, Ask::Export),

@@ -8,7 +8,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::update;
 use crate::console::cmd::Cmd;
 use crate::console::dialog::Dialog;
-use crate::console::dialog::confirm::Consent;
+use crate::console::dialog::confirm::{Caution, Consent};
 use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::request::Request;
@@ -111,6 +111,47 @@ fn enter_alone_does_nothing_and_a_reason_goes_with_the_commands() {
     let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Enter) else { panic!() };
     let [Request::Submit { note, .. }] = &work[..] else { panic!("{work:?}") };
     assert_eq!(note.as_deref(), Some("yes, ticket 4411"));
+}
+
+#[test]
+fn the_owner_of_a_fleet_may_demand_more_and_never_less() {
+    let mut model = model((100, 30), twelve());
+    model.world.caution = Caution {
+        needs_reason: true,
+        at_least: [(CmdName::Enable, Consent::Yes), (CmdName::Stop, Consent::Yes)].into(),
+    };
+    go_to(&mut model, "app03");
+    type_keys(&mut model, "gx");
+    assert_eq!(consent(&model), Some(Consent::Number), "a group is not less than before");
+    wait(&mut model, 1);
+    press(&mut model, KeyCode::Esc);
+    type_keys(&mut model, "Gx");
+    wait(&mut model, 1);
+    assert_eq!(type_keys(&mut model, "y"), None);
+    assert!(screen(&model, unicode()).contains("a reason is needed"));
+    assert_eq!(type_keys(&mut model, "  "), None);
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(press(&mut model, KeyCode::Enter), None, "blanks are no reason");
+    type_keys(&mut model, "leak");
+    press(&mut model, KeyCode::Enter);
+    let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Enter) else { panic!() };
+    let [Request::Submit { note, name: CmdName::Stop, .. }] = &work[..] else { panic!("{work:?}") };
+    assert_eq!(note.as_deref(), Some("leak"));
+}
+
+#[test]
+fn a_cyrillic_yes_is_a_yes_and_a_cyrillic_reason_stays_as_it_is() {
+    let mut model = model((100, 30), twelve());
+    go_to(&mut model, "app03");
+    type_keys(&mut model, "ч");
+    assert_eq!(consent(&model), Some(Consent::Yes));
+    wait(&mut model, 1);
+    press(&mut model, KeyCode::BackTab);
+    type_keys(&mut model, "утечка");
+    press(&mut model, KeyCode::Enter);
+    let Some(Cmd::Work(work)) = type_keys(&mut model, "н") else { panic!() };
+    let [Request::Submit { note, .. }] = &work[..] else { panic!("{work:?}") };
+    assert_eq!(note.as_deref(), Some("утечка"));
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
 /// The keys of the screen, as many as there is room for; that of the help is always among them.
 fn keys_of(model: &Model, width: u16) -> String {
     let tab = model.tab();
-    let is_read_only = model.world.identity.is_read_only;
+    let is_read_only = model.world.identity.is_read_only();
     let keys = &model.world.keys;
     let word = |binding: &Binding| {
         let is_hidden = is_read_only && binding.is_action()

@@ -72,7 +72,7 @@ fn first_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         let room = usize::from(area.width / 2).saturating_sub(20);
         let database: String = world.identity.database.chars().take(room).collect();
         pen.put(&format!(" dcm {database} "), theme.strong());
-        let role = match (world.identity.is_attached, world.identity.is_read_only) {
+        let role = match (world.identity.is_attached, world.identity.is_read_only()) {
             (_, true) => "[RO]",
             (true, false) => "[attached]",
             (false, false) => "[client]",

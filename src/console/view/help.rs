@@ -81,7 +81,7 @@ fn map_of(keys: &Keymap) -> String {
 fn closing(world: &World, theme: Theme) -> [String; CLOSING] {
     let signs = theme.glyphs;
     let identity = &world.identity;
-    let role = match (identity.is_attached, identity.is_read_only) {
+    let role = match (identity.is_attached, identity.is_read_only()) {
         (_, true) => "read-only client",
         (true, false) => "manager and console",
         (false, false) => "client",

@@ -23,7 +23,7 @@ use ratatui::layout::Rect;
 
 pub(super) use panes::Panes;
 pub(super) use places::Places;
-pub(super) use text::top_of;
+pub(super) use text::{span, top_of};
 
 use super::dialog::Dialog;
 use super::model::Model;

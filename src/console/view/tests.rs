@@ -254,7 +254,7 @@ fn leaving_asks_when_the_manager_lives_here() {
 #[test]
 fn a_read_only_console_sends_nothing() {
     let mut model = model((80, 24), fleet());
-    model.world.identity.is_read_only = true;
+    model.world.identity.read_only = Some(crate::console::ReadOnly::Flag);
     type_keys(&mut model, "n");
     for key in "sxrED".chars() {
         assert_eq!(press(&mut model, KeyCode::Char(key)), None);
