@@ -148,7 +148,8 @@ impl Confirm {
         let is_harmless = matches!(name, CmdName::Start | CmdName::Enable) && confirm.verb == name.word();
         confirm.asks_for = match confirm.sent.len() {
             _ if is_group || confirm.protected > 0 => Consent::Number,
-            0..=1 if is_harmless => Consent::Nothing,
+            // What somebody else did a moment ago is told first.
+            0..=1 if is_harmless && confirm.others.is_empty() => Consent::Nothing,
             0..=TYPED_FROM => Consent::Yes,
             _ => Consent::Number,
         };

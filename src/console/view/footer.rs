@@ -4,10 +4,10 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::text::put;
+use super::text::{put, span};
 use crate::console::batch::Batch;
 use crate::console::dialog::Dialog;
-use crate::console::fleet::{Condition, Row};
+use crate::console::fleet::{Condition, Row, is_live};
 use crate::console::keymap::{Binding, Common, Intent};
 use crate::console::model::Model;
 use crate::console::screen::{Screen, Tab};
@@ -97,14 +97,35 @@ fn draw_batch(model: &Model, batch: &Batch, theme: Theme, buffer: &mut Buffer, a
         });
     }
     if let Some(silence) = batch.silence(model.world.now.mono) {
-        let live = model.world.fleet.live_managers(model.world.time());
-        words.push(format!("{}s no manager took it, {live} live", silence.as_secs()));
+        words.push(format!("{}s no manager took it: {}", silence.as_secs(), heartbeat(model, batch)));
     }
     words.extend(batch.reason().map(str::to_owned));
     if batch.is_undoable() && !batch.is_under_way() {
         words.push(format!("{undo} undoes it"));
     }
     put(buffer, area, row, at, &words.join("   "), theme.faint());
+}
+
+/// What is heard of the manager that should give the verdict.
+fn heartbeat(model: &Model, batch: &Batch) -> String {
+    let (fleet, now) = (&model.world.fleet, model.world.time());
+    let app = batch.waits_for().and_then(|id| fleet.by_id(id));
+    let manager = app.and_then(|row| row.manager.as_deref());
+    match (manager, manager.and_then(|name| fleet.manager(name))) {
+        (Some(name), Some(row)) => {
+            let beat = span((now - row.heartbeat).num_seconds());
+            match (row.stopped, is_live(row, now)) {
+                (Some(_), _) => format!("{name} has ended"),
+                (None, true) => format!("{name} lives, heartbeat {beat} ago"),
+                (None, false) => format!("{name} gives no sign of life for {beat}"),
+            }
+        }
+        (Some(name), None) => format!("its manager {name} is not known"),
+        (None, _) => match fleet.live_managers(now) {
+            0 => "none is running".to_owned(),
+            live => format!("it has none yet, {live} live"),
+        },
+    }
 }
 
 fn detail(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {

@@ -13,7 +13,7 @@ use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::request::Request;
 use crate::console::testing::{
-    go_to, hash, model, noon, now, press, row, running, screen, small_fleet, submitted, type_keys,
+    delta, go_to, hash, model, noon, now, press, row, running, screen, small_fleet, submitted, type_keys,
     under_cursor, unicode, wait,
 };
 use crate::console::theme::Theme;
@@ -222,7 +222,18 @@ fn verdicts_are_told_as_they_come() {
     update(&mut model, Msg::Submitted { ticket, result: Ok(vec![verdict(CmdFlag::Pending, None)]) });
     assert!(screen(&model, unicode()).contains("START austria/tax/liens: …1"));
     wait(&mut model, 16);
-    assert!(screen(&model, unicode()).contains("16s no manager took it"));
+    assert!(screen(&model, unicode()).contains("16s no manager took it: none is running"));
+    let mut liens = row("austria/tax/liens");
+    liens.state.manager = Some("zg-02".to_owned());
+    update(&mut model, Msg::Changes { delta: delta(vec![liens]), read: noon() + TimeDelta::seconds(16) });
+    for (heartbeat, expected) in
+        [(15, "zg-02 lives, heartbeat 1s ago"), (-224, "zg-02 gives no sign of life for 4m")]
+    {
+        let manager = crate::console::testing::manager("zg-02", noon() + TimeDelta::seconds(heartbeat));
+        update(&mut model, Msg::Managers(vec![manager]));
+        let shown = screen(&model, unicode());
+        assert!(shown.contains(&format!("no manager took it: {expected}")), "{shown}");
+    }
     update(&mut model, Msg::Verdicts(vec![verdict(CmdFlag::NotExecuted, Some("already running"))]));
     assert!(screen(&model, unicode()).contains("START austria/tax/liens: ✗1 already running"));
 }
