@@ -116,8 +116,8 @@ fn heartbeat(model: &Model, batch: &Batch) -> String {
             let beat = span((now - row.heartbeat).num_seconds());
             match (row.stopped, is_live(row, now)) {
                 (Some(_), _) => format!("{name} has ended"),
-                (None, true) => format!("{name} lives, heartbeat {beat} ago"),
-                (None, false) => format!("{name} gives no sign of life for {beat}"),
+                (None, true) => format!("{name} lives (beat {beat})"),
+                (None, false) => format!("{name} is silent for {beat}"),
             }
         }
         (Some(name), None) => format!("its manager {name} is not known"),

@@ -226,9 +226,7 @@ fn verdicts_are_told_as_they_come() {
     let mut liens = row("austria/tax/liens");
     liens.state.manager = Some("zg-02".to_owned());
     update(&mut model, Msg::Changes { delta: delta(vec![liens]), read: noon() + TimeDelta::seconds(16) });
-    for (heartbeat, expected) in
-        [(15, "zg-02 lives, heartbeat 1s ago"), (-224, "zg-02 gives no sign of life for 4m")]
-    {
+    for (heartbeat, expected) in [(15, "zg-02 lives (beat 1s)"), (-224, "zg-02 is silent for 4m")] {
         let manager = crate::console::testing::manager("zg-02", noon() + TimeDelta::seconds(heartbeat));
         update(&mut model, Msg::Managers(vec![manager]));
         let shown = screen(&model, unicode());
