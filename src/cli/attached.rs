@@ -64,6 +64,7 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         look: look::of(args, &file),
         views: file.views.into_iter().collect(),
         keys: file.keys,
+        shell: env::shell(),
         remarks,
         memory: env::user_state_dir().map(|folder| folder.join("console.json")),
         reports: env::user_state_dir(),

@@ -49,6 +49,9 @@ pub const GLYPHS: &str = "DC_GLYPHS";
 /// The variables of the locale, in the order in which they count.
 const LOCALE: [&str; 3] = ["LC_ALL", "LC_CTYPE", "LANG"];
 
+/// The user's shell.
+const SHELL: &str = "SHELL";
+
 /// Where the state of a user's programs belongs.
 const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 
@@ -82,6 +85,12 @@ pub fn locale() -> String {
 pub fn is_unicode() -> bool {
     let locale = locale().to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8") || cfg!(windows)
+}
+
+/// The shell that the user likes.
+#[must_use]
+pub fn shell() -> std::path::PathBuf {
+    get(SHELL).map_or_else(|| "/bin/sh".into(), Into::into)
 }
 
 /// Where the state belongs when nobody says: `/var/lib/dcm` for root, else the user's state

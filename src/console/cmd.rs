@@ -12,6 +12,8 @@ pub(super) enum Cmd {
     Redraw,
     /// Stand still until the shell lets this job go on.
     Suspend,
+    /// Leave the terminal to a shell.
+    Shell,
     /// Give this text to the clipboard of the terminal.
     Copy(String),
     /// Write what is shown to a file.

@@ -25,6 +25,7 @@ mod request;
 mod sample;
 mod screen;
 mod serve;
+mod shell;
 mod terminal;
 #[cfg(test)]
 mod testing;

@@ -24,6 +24,8 @@ pub(super) enum Msg {
     Stop,
     /// The process goes on after it stood still.
     Continued,
+    /// The shell that had the terminal has ended, or could not be started.
+    Back(Option<String>),
     /// A frame could be drawn only so long after it was due: the terminal had not taken the last one.
     FrameLate(Duration),
     /// Time passed.

@@ -20,6 +20,7 @@ use super::msg::Msg;
 use super::recorder::Recorder;
 use super::request::Request;
 use super::serve::Console;
+use super::shell::{Gate, Shell};
 use super::terminal::{Abilities, Guard, Panic, Screen, Writer};
 use super::theme::{Palette, Theme};
 use super::worker::Worker;
@@ -51,6 +52,8 @@ pub struct Options {
     pub views: Vec<(String, String)>,
     /// What each key means.
     pub keys: Keymap,
+    /// The shell of the person.
+    pub shell: PathBuf,
     /// What is said once it is open.
     pub remarks: Vec<String>,
     /// How it looks.
@@ -151,7 +154,11 @@ fn reopening(
     }
 }
 
-type Keys = JoinHandle<()>;
+/// What reads keys: a thread, and whether it may.
+struct Keys {
+    thread: JoinHandle<()>,
+    gate: Gate,
+}
 
 fn open(
     options: &Options,
@@ -177,9 +184,8 @@ fn open(
     let (requests, inbox) = unbounded_channel();
     spawn_worker(options, mailbox.sender.clone(), inbox)?;
     // What reads keys is not opened twice: it goes on for the next console.
-    if keys.as_ref().is_none_or(JoinHandle::is_finished) {
-        *keys = Some(spawn_input(mailbox.sender.clone())?);
-    }
+    let known = keys.take().filter(|keys| !keys.thread.is_finished());
+    let keys = keys.insert(known.map_or_else(|| spawn_input(mailbox.sender.clone()), Ok)?);
     let mut console = Console {
         model,
         theme: options.look.theme(),
@@ -187,6 +193,7 @@ fn open(
         writer,
         requests,
         recorder: Recorder::default(),
+        shell: Shell::new(options.shell.clone(), keys.gate.clone(), mailbox.sender.clone()),
         keeper,
         kept,
     };
@@ -266,7 +273,9 @@ fn spawn_input(messages: Sender<Msg>) -> io::Result<Keys> {
             Job::HangUp => Msg::HungUp,
         });
     })?;
-    std::thread::Builder::new().name("dcm-keys".to_owned()).spawn(move || {
+    let gate = Gate::default();
+    let passed = gate.clone();
+    let thread = std::thread::Builder::new().name("dcm-keys".to_owned()).spawn(move || {
         while let Ok(event) = crossterm::event::read() {
             let msg = match event {
                 Event::Key(key) => Msg::Key(key),
@@ -277,8 +286,10 @@ fn spawn_input(messages: Sender<Msg>) -> io::Result<Keys> {
             if messages.send(msg).is_err() {
                 return;
             }
+            passed.pass();
         }
-    })
+    })?;
+    Ok(Keys { thread, gate })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::model::Model;
 use super::msg::Msg;
 use super::recorder::Recorder;
 use super::request::Request;
+use super::shell::Shell;
 use super::terminal::{Guard, Screen, Writer, cursor_of};
 use super::theme::Theme;
 use super::update::{open, update};
@@ -42,6 +43,7 @@ pub(super) struct Console {
     pub(super) writer: Writer,
     pub(super) requests: UnboundedSender<Request>,
     pub(super) recorder: Recorder,
+    pub(super) shell: Shell,
     pub(super) keeper: Option<Keeper>,
     /// What is to be shown again.
     pub(super) kept: Option<Kept>,
@@ -72,7 +74,7 @@ impl Console {
         loop {
             let now = clock::boot_time();
             let mut wait = TICK;
-            if let Some(due) = frames.due {
+            if let Some(due) = frames.due.filter(|_| !self.shell.is_open) {
                 wait = due.saturating_sub(now);
                 if wait.is_zero() && !self.writer.is_idle()? {
                     wait = BUSY;
@@ -127,12 +129,18 @@ impl Console {
             self.recorder.note(&msg);
         }
         let is_fleet = matches!(&msg, Msg::Changes { delta, .. } if !delta.more);
+        if matches!(msg, Msg::Back(_)) {
+            self.shell.is_open = false;
+        }
         let cmd = update(&mut self.model, msg);
         if is_fleet && let Some(kept) = self.kept.take() {
             self.show_again(kept);
         }
         match cmd {
             None => {}
+            // Nothing is written to a terminal that somebody else has.
+            Some(Cmd::Redraw | Cmd::Suspend | Cmd::Copy(_) | Cmd::Shell) if self.shell.is_open => {}
+            Some(Cmd::Shell) => self.shell.open(|| guard.leave()),
             Some(Cmd::Redraw) => self.begin_anew(guard)?,
             Some(Cmd::Suspend) => {
                 guard.leave();

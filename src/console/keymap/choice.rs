@@ -316,9 +316,9 @@ mod tests {
             assert_eq!(faults, Vec::<String>::new());
             for (tab, list) in table::SCREENS {
                 for binding in table::whole(list) {
-                    let has_key =
-                        map.of(*tab).iter().any(|own| own.intent == binding.intent && !own.keys.is_empty());
-                    assert!(has_key, "{preset:?} {tab:?} {}", binding.help);
+                    let is_it = |own: &&Binding| own.intent == binding.intent;
+                    let has_key = map.of(*tab).iter().filter(is_it).any(|own| !own.keys.is_empty());
+                    assert!(has_key || binding.keys.is_empty(), "{preset:?} {tab:?} {}", binding.help);
                 }
             }
         }

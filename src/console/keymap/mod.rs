@@ -45,6 +45,8 @@ pub(super) enum Common {
     QuitNow,
     Redraw,
     Suspend,
+    /// A shell, while the manager in here goes on.
+    Shell,
     /// What is shown, as a file.
     Export,
     ReadAgain,

@@ -42,6 +42,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         Msg::Stop => suspend(model),
         // Somebody else may have had the terminal.
         Msg::Continued => Some(Cmd::Redraw),
+        Msg::Back(remark) => {
+            remark.into_iter().for_each(|remark| model.world.say(remark));
+            Some(Cmd::Redraw)
+        }
         Msg::HungUp => Some(Cmd::Leave(Leave::HungUp)),
         Msg::Interrupted(signal) => Some(Cmd::Leave(Leave::Interrupted(signal))),
         Msg::FrameLate(by) => {
@@ -255,6 +259,7 @@ fn obey_common(model: &mut Model, common: Common) -> Option<Cmd> {
         Common::QuitNow => return quit_now(model),
         Common::Redraw => return Some(Cmd::Redraw),
         Common::Suspend => return suspend(model),
+        Common::Shell => return shell(model),
         Common::ReadAgain => {
             let (page, world) = model.parts();
             return Cmd::work([Request::Look].into_iter().chain(page.refresh(world)));
@@ -327,6 +332,18 @@ fn suspend(model: &mut Model) -> Option<Cmd> {
         return quit(model);
     }
     Some(Cmd::Suspend)
+}
+
+/// A client has the shell that it was started from, and who may only look gets none.
+fn shell(model: &mut Model) -> Option<Cmd> {
+    let identity = &model.world.identity;
+    let why = match (identity.read_only, identity.is_attached) {
+        (Some(why), _) => why.to_string(),
+        (None, false) => "a client has no shell: suspend it instead".to_owned(),
+        (None, true) => return Some(Cmd::Shell),
+    };
+    model.world.say(why);
+    None
 }
 
 /// ^c twice leaves; what is attached goes on without a console, since nothing was said against it.
