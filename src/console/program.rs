@@ -281,7 +281,8 @@ fn spawn_input(messages: Sender<Msg>) -> io::Result<Keys> {
                 Event::Key(key) => Msg::Key(key),
                 Event::Paste(text) => Msg::Paste(text),
                 Event::Resize(columns, rows) => Msg::Resize(columns, rows),
-                Event::FocusGained | Event::FocusLost | Event::Mouse(_) => continue,
+                Event::Mouse(event) => Msg::Mouse(event),
+                Event::FocusGained | Event::FocusLost => continue,
             };
             if messages.send(msg).is_err() {
                 return;

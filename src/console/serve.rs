@@ -97,7 +97,7 @@ impl Console {
             // All keys are taken in before one frame is drawn.
             let rest = std::iter::from_fn(|| messages.try_recv().ok());
             for msg in std::iter::once(Msg::Tick(clock::now())).chain(first).chain(rest) {
-                if matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Resize(..)) {
+                if matches!(msg, Msg::Key(_) | Msg::Mouse(_) | Msg::Paste(_) | Msg::Resize(..)) {
                     frames.want(KEY_FRAME);
                 }
                 if let Some(leave) = self.take(guard, msg)? {
@@ -139,7 +139,9 @@ impl Console {
         match cmd {
             None => {}
             // Nothing is written to a terminal that somebody else has.
-            Some(Cmd::Redraw | Cmd::Suspend | Cmd::Copy(_) | Cmd::Shell) if self.shell.is_open => {}
+            Some(Cmd::Redraw | Cmd::Suspend | Cmd::Copy(_) | Cmd::Mouse(_) | Cmd::Shell)
+                if self.shell.is_open => {}
+            Some(Cmd::Mouse(is_heard)) => guard.hear_mouse(is_heard),
             Some(Cmd::Shell) => self.shell.open(|| guard.leave()),
             Some(Cmd::Redraw) => self.begin_anew(guard)?,
             Some(Cmd::Suspend) => {
@@ -184,6 +186,9 @@ impl Console {
     /// Somebody else may have had the terminal.
     fn begin_anew(&mut self, guard: &Guard) -> io::Result<()> {
         guard.enter()?;
+        if self.model.world.has_mouse {
+            guard.hear_mouse(true);
+        }
         self.screen.forget();
         if let Ok(size) = crossterm::terminal::size() {
             update(&mut self.model, Msg::Resize(size.0, size.1));

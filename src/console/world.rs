@@ -66,6 +66,8 @@ pub(super) struct World {
     pub(super) views: Vec<(String, String)>,
     /// Nothing is sent, only told.
     pub(super) is_dry: bool,
+    /// The mouse is heard.
+    pub(super) has_mouse: bool,
     /// Something lies above the screen and has the keys.
     pub(super) has_dialog: bool,
     /// The display stands still: what came since.
@@ -156,6 +158,7 @@ impl World {
             messages: VecDeque::new(),
             views: saved_views(),
             is_dry: false,
+            has_mouse: false,
             has_dialog: false,
             held: None,
             remark: None,

@@ -79,3 +79,24 @@ fn keys_are_those_of_the_file_and_its_faults_are_told() {
     assert_eq!(fleet.query("SELECT count(*) FROM commands").concat(), [rusqlite::types::Value::Integer(1)]);
     send_signal(fleet.app("a/b/c").state.pid.unwrap(), libc::SIGTERM);
 }
+
+#[test]
+fn the_mouse_is_heard_when_it_is_asked_for_and_given_back() {
+    let fleet = Fleet::with_manager();
+    for number in 0..9 {
+        fleet.add(&format!("a/b/app{number}"), &[], &["true"]);
+    }
+    let mut terminal = Terminal::open(&fleet, &["--client"], (100, 30));
+    terminal.until_text("app8");
+    terminal.press("M");
+    terminal.until_text("the wheel moves");
+    // From the group over its parent to the second app.
+    terminal.press("\x1b[<65;10;10M");
+    terminal.until_text("a/b/app1");
+    terminal.press("q");
+    assert_eq!(terminal.code(), 0);
+    let written = terminal.written();
+    let last = |mode: &str| written.rfind(mode).unwrap_or_default();
+    assert!(last("\x1b[?1000h") > 0 && last("\x1b[?1000l") > last("\x1b[?1000h"));
+    assert!(last("\x1b[?1006l") > last("\x1b[?1006h"));
+}

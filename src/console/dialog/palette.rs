@@ -1,8 +1,9 @@
 //! What the menus and the palette offer, made of the key table and of the fleet.
 
 use super::confirm::why_not;
-use super::menu::{Choice, Item, Kind, Menu};
+use super::menu::{Choice, Item, Kind, Menu, Which};
 use crate::console::export::Format;
+use crate::console::fleet::{Sums, Trouble};
 use crate::console::keymap::Intent;
 use crate::console::model::Model;
 use crate::console::screen::fleet::{Column, Key};
@@ -100,10 +101,17 @@ pub(in crate::console) fn offers(world: &World, query: &str) -> Vec<Item> {
         return Vec::new();
     }
     let mut items = Vec::new();
-    let mut place = |name: String, group: &Part, parent: Option<&Part>, count: usize| {
-        for command in CmdName::ALL {
-            let text = format!("{} all in {name} ({count})", command.word().to_lowercase());
-            items.push(Item::new(text, "", Choice::Issue(*command, group.clone(), parent.cloned())));
+    let mut place = |name: String, group: &Part, parent: Option<&Part>, sums: Option<&Sums>| {
+        let Some(sums) = sums else { return };
+        let all = CmdName::ALL.iter().map(|command| (*command, Which::All, sums.apps));
+        let some = [
+            (CmdName::Restart, Which::Running, sums.running()),
+            (CmdName::Stop, Which::Running, sums.running()),
+            (CmdName::Enable, Which::Fatal, sums.with(Trouble::Fatal)),
+        ];
+        for (command, which, count) in all.chain(some).filter(|(_, _, count)| *count > 0) {
+            let text = format!("{} {} in {name} ({count})", command.word().to_lowercase(), which.word());
+            items.push(Item::new(text, "", Choice::Issue(command, which, group.clone(), parent.cloned())));
         }
         let filter = match parent {
             None => format!("g:{group}"),
@@ -112,12 +120,10 @@ pub(in crate::console) fn offers(world: &World, query: &str) -> Vec<Item> {
         items.push(Item::new(format!("filter {filter}"), "", Choice::Filter(filter)));
     };
     for group in world.fleet.groups() {
-        let count = world.fleet.group(group).map_or(0, |sums| sums.apps);
-        place(group.to_string(), group, None, count);
+        place(group.to_string(), group, None, world.fleet.group(group));
     }
     for (group, parent) in world.fleet.parents() {
-        let count = world.fleet.parent(group, parent).map_or(0, |sums| sums.apps);
-        place(format!("{group}/{parent}"), group, Some(parent), count);
+        place(format!("{group}/{parent}"), group, Some(parent), world.fleet.parent(group, parent));
     }
     let apps = world.fleet.rows();
     items

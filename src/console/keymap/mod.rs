@@ -45,6 +45,8 @@ pub(super) enum Common {
     QuitNow,
     Redraw,
     Suspend,
+    /// Whether the mouse is heard, or left to the terminal.
+    Mouse,
     /// A shell, while the manager in here goes on.
     Shell,
     /// What is shown, as a file.
@@ -166,6 +168,10 @@ impl Binding {
 
     /// The keys as people read them.
     pub(super) fn keys(&self) -> String {
+        if self.keys.is_empty() {
+            // It is in the palette.
+            return ":".to_owned();
+        }
         self.keys.iter().map(|key| key.name()).collect::<Vec<_>>().join(" ")
     }
 

@@ -61,6 +61,7 @@ pub(super) const EVERYWHERE: &[Binding] = &[
     bind(Section::Other, &[Ctrl('l')], Intent::Common(Common::Redraw), "draw anew", ""),
     bind(Section::Other, &[Ctrl('s')], Intent::Common(Common::Export), "save screen or view", ""),
     bind(Section::Other, &[Ctrl('z')], Intent::Common(Common::Suspend), "to the shell; fg", ""),
+    bind(Section::Other, &[Char('M')], Intent::Common(Common::Mouse), "mouse on, off", ""),
     bind(Section::Other, &[], Intent::Common(Common::Shell), "sh: a shell; the manager goes on", ""),
     bind(Section::Other, &[Code(KeyCode::Esc)], Intent::Common(Common::Back), "one step back", ""),
     bind(

@@ -3,6 +3,7 @@
 mod act;
 mod dialogs;
 mod menus;
+mod mouse;
 
 pub(super) use menus::open_view;
 
@@ -34,6 +35,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
     match msg {
         Msg::Key(event) if event.kind == KeyEventKind::Release => None,
         Msg::Key(event) => key(model, event),
+        Msg::Mouse(event) => mouse::act(model, event),
         Msg::Paste(text) => paste(model, &text),
         Msg::Resize(columns, rows) => {
             model.world.size = (columns, rows);
@@ -259,6 +261,13 @@ fn obey_common(model: &mut Model, common: Common) -> Option<Cmd> {
         Common::QuitNow => return quit_now(model),
         Common::Redraw => return Some(Cmd::Redraw),
         Common::Suspend => return suspend(model),
+        Common::Mouse => {
+            let is_on = !model.world.has_mouse;
+            model.world.has_mouse = is_on;
+            let effect = if is_on { "the wheel moves, a click chooses" } else { "the terminal's own again" };
+            model.world.say(format!("mouse: {effect}"));
+            return Some(Cmd::Mouse(is_on));
+        }
         Common::Shell => return shell(model),
         Common::ReadAgain => {
             let (page, world) = model.parts();

@@ -9,6 +9,7 @@ mod footer;
 mod header;
 mod help;
 mod history;
+mod hit;
 mod list;
 mod logs;
 mod managers;
@@ -21,6 +22,7 @@ mod text;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+pub(super) use hit::{Hit, hit};
 pub(super) use panes::Panes;
 pub(super) use places::Places;
 pub(super) use text::{span, top_of};
