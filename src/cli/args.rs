@@ -103,6 +103,7 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Args, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(super) struct ConsoleArgs {
     /// Show only apps like that: words of their path, is:fatal, fail>100, g:croatia, /pattern/.
     #[arg(long, value_name = "FILTER")]

@@ -160,10 +160,8 @@ mod tests {
     fn a_cyrillic_letter_is_the_latin_one_in_its_place() {
         let press = |letter, layout| {
             let event = KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE);
-            match latin(event, layout).code {
-                KeyCode::Char(c) => c,
-                code => panic!("{code}"),
-            }
+            let KeyCode::Char(found) = latin(event, layout).code else { panic!("{letter}") };
+            found
         };
         for (layout, cyrillic, expected) in [
             (Cyrillic::Russian, "йцукенгшщзфывапролдячсмитьЧВыі", "qwertyuiopasdfghjklzxcvbnmXDss"),

@@ -45,7 +45,9 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         // Somebody else may have had the terminal.
         Msg::Continued => Some(Cmd::Redraw),
         Msg::Back(remark) => {
-            remark.into_iter().for_each(|remark| model.world.say(remark));
+            if let Some(remark) = remark {
+                model.world.say(remark);
+            }
             Some(Cmd::Redraw)
         }
         Msg::HungUp => Some(Cmd::Leave(Leave::HungUp)),
