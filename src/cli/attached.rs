@@ -119,6 +119,9 @@ fn may_manage(session: &Session) -> Result<bool, Error> {
 /// A manager that drains is looked at so often; it tells of itself every few seconds.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// A manager of the same name takes its seat within this time.
+const TAKES_OVER: Duration = Duration::from_secs(10);
+
 /// A manager in a thread of this process.
 struct Manager {
     stop: Stop,
@@ -189,6 +192,7 @@ impl Manager {
                     Database::Postgres(_) => &[(env::DATABASE_URL, &url)],
                 };
                 let pid = spawn_detached(&headless_arguments(session), environment)?;
+                until_served(session, pid)?;
                 output::message(&format!(
                     "the manager goes on without a console (pid {pid}); dcm opens one again"
                 ));
@@ -239,6 +243,28 @@ impl Manager {
         self.stop.ask();
         join(self.thread)
     }
+}
+
+/// Waits until the manager without a console has its seat: who asks next whether the fleet is served
+/// must not hear no.
+fn until_served(session: &Session, pid: u32) -> Result<(), Error> {
+    let store = session.store(OpenMode::Existing)?;
+    let is_there = async || {
+        let live = live_managers(store.as_ref()).await;
+        live.is_ok_and(|(managers, _)| managers.iter().any(|row| row.pid == pid))
+    };
+    block_on(async {
+        let waited = tokio::time::timeout(TAKES_OVER, async {
+            while !is_there().await {
+                tokio::time::sleep(TAKES_OVER / 500).await;
+            }
+        });
+        waited.await.map_err(|_| {
+            Error::failed(format!(
+                "the manager without a console (pid {pid}) is not heard of; its log says more"
+            ))
+        })
+    })
 }
 
 fn join(thread: JoinHandle<Result<(), Error>>) -> Result<(), Error> {

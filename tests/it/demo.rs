@@ -96,11 +96,7 @@ fn the_demo_on_a_terminal_leaves_nothing_behind() {
     let fleet = Fleet::new();
     let mut terminal = Terminal::open(&fleet, &["demo"], (120, 30));
     terminal.until_text("importer");
-    let folder = std::fs::read_dir(fleet.dir.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("dcm-demo-"))
-        .unwrap();
+    let folder = folder_of(&fleet);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = runtime.block_on(async {
         let store = SqliteStore::open(&folder.join("state/dcm.db"), OpenMode::Existing).unwrap();
@@ -112,6 +108,32 @@ fn the_demo_on_a_terminal_leaves_nothing_behind() {
     assert_eq!(terminal.code(), 0);
     assert!(!folder.exists());
     until_gone(server.state.pid.unwrap());
+}
+
+/// Where the demo of a console lives.
+fn folder_of(fleet: &Fleet) -> std::path::PathBuf {
+    std::fs::read_dir(fleet.dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("dcm-demo-"))
+        .unwrap()
+}
+
+#[test]
+fn a_demo_whose_manager_goes_on_keeps_its_apps_and_its_directory() {
+    let fleet = Fleet::new();
+    let mut terminal = Terminal::open(&fleet, &["demo"], (120, 30));
+    terminal.until_text("importer");
+    terminal.press("\x03\x03");
+    terminal.until_text("the demo goes on");
+    assert_eq!(terminal.code(), 0);
+    let state = folder_of(&fleet).join("state");
+    let state = state.to_str().unwrap();
+    let manager = std::fs::read_to_string(format!("{state}/manager.lock")).unwrap().trim().parse().unwrap();
+    assert!(is_alive(manager));
+    send_signal(manager, libc::SIGTERM);
+    until_gone(manager);
+    fleet.command().env_remove("DC_STATE_DIR").args(["--state-dir", state, "stop-apps"]).output().unwrap();
 }
 
 async fn until(store: &SqliteStore, path: &str, what: &str, is_so: impl Fn(&AppRow) -> bool) -> AppRow {
