@@ -50,8 +50,18 @@ pub(super) struct Fleet {
 pub(super) struct Change {
     /// Apps came or went, or changed so that they may stand elsewhere or be filtered otherwise.
     pub(super) is_reshaped: bool,
-    /// Apps that are in trouble now and were not before.
-    pub(super) new_troubles: usize,
+    /// Apps that are in trouble now and were not before, by trouble.
+    pub(super) new_troubles: [usize; Trouble::ALL.len()],
+}
+
+impl Change {
+    /// What is newly wrong, the worst first: `1 new FATAL, 2 new LATE`.
+    pub(super) fn news(&self) -> Option<String> {
+        let news = Trouble::ALL.into_iter().map(|trouble| (self.new_troubles[trouble as usize], trouble));
+        let news = news.filter(|(count, _)| *count > 0);
+        let words: Vec<_> = news.map(|(count, trouble)| format!("{count} new {}", trouble.word())).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
 }
 
 impl Fleet {
@@ -92,8 +102,9 @@ impl Fleet {
             None => Pulse::first(&row, read),
         };
         row.trouble = row.judge(read, self.is_seen(&row, read));
-        let is_new_trouble = row.trouble.is_some() && old.as_ref().is_none_or(|old| old.trouble.is_none());
-        change.new_troubles += usize::from(is_new_trouble);
+        if let Some(trouble) = row.trouble.filter(|_| old.as_ref().is_none_or(|old| old.trouble.is_none())) {
+            change.new_troubles[trouble as usize] += 1;
+        }
         let shape = |row: &Row| (row.condition, row.disabled, row.trouble, row.is_pending());
         change.is_reshaped |=
             old.as_ref().is_none_or(|old| old.path != row.path || shape(old) != shape(&row));

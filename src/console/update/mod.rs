@@ -105,7 +105,7 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
     } else {
         0
     };
-    let change = Change { is_reshaped: changed > 0, new_troubles: 0 };
+    let change = Change { is_reshaped: changed > 0, ..Change::default() };
     table.follow(world, false, change);
     let (page, world) = model.parts();
     Cmd::work(page.tick(world))
@@ -137,8 +137,8 @@ fn take_changes(model: &mut Model, delta: Delta, read: Timestamp) {
     let change = world.fleet.apply(delta, read);
     table.follow(world, is_first, change);
     if let Some(away) = away {
-        let news = change.new_troubles;
-        world.say(format!("back after {away} s: {count} apps changed, {news} new in trouble"));
+        let news = change.news().unwrap_or_else(|| "nothing new is wrong".to_owned());
+        world.say(format!("back after {away} s: {count} apps changed, {news}"));
     }
 }
 

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::list::{self, Column};
-use super::text::{clock, count, put, put_right, rule, span};
+use super::text::{clock, count, fitting, put, put_right, rule, span};
 use crate::console::past::{Cell, Ended, Last, Span, TableRow, Track, at_once, ended};
 use crate::console::screen::history::{History, NARROW, PANE, ROOMY, length_width, name_width};
 use crate::console::theme::Theme;
@@ -37,7 +37,7 @@ pub(super) fn draw(history: &History, world: &World, theme: Theme, buffer: &mut 
     let now = world.time();
     for (row, (place, path)) in (2..).zip(history.on_screen(body)) {
         let track = Track::new(AppId::of(path), history.runs(), history.skips(), &span, now);
-        let text = fitting(path, usize::from(name) - 1);
+        let text = fitting(path, name - 1);
         put(buffer, Rect { width: name.min(area.width), ..area }, row, 1, &text, theme.strong());
         for (cell, found) in (0..).zip(&track.cells) {
             let (sign, style) = sign_of(*found, theme);
@@ -147,13 +147,6 @@ fn sign_of(cell: Cell, theme: Theme) -> (char, Style) {
         Cell::Stopped => (glyphs.stopped, theme.stopped()),
         Cell::EndedBadly => (glyphs.fatal, theme.alarm()),
     }
-}
-
-/// As much of a path as fits: names differ at the end.
-fn fitting(path: &AppPath, width: usize) -> String {
-    let whole = path.to_string();
-    let forms = [whole, format!("{}/{}", path.parent, path.name)];
-    forms.into_iter().find(|form| form.chars().count() <= width).unwrap_or_else(|| path.name.to_string())
 }
 
 fn length(length: TimeDelta) -> String {
@@ -276,7 +269,7 @@ fn draw_table(history: &History, world: &World, (theme, buffer, area): (Theme, &
     let empty = if history.only_bad { "no run ended badly; b shows all" } else { "no runs yet" };
     list::draw(&history.table, columns, empty, (theme, buffer, area), |row| {
         let run = &row.run;
-        let app = world.fleet.path_of(run.app).map(|path| fitting(path, usize::from(columns[2].1)));
+        let app = world.fleet.path_of(run.app).map(|path| fitting(path, columns[2].1));
         let mut cells = vec![
             (began(row, time), theme.faint()),
             (

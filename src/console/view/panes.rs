@@ -14,11 +14,16 @@ const RIGHT_WIDTH: u16 = 63;
 const BELOW_FROM: (u16, u16) = (110, 28);
 const BELOW_HEIGHT: u16 = 11;
 
+/// From this width or this height on there is a head above the columns.
+const HEAD_FROM: (u16, u16) = (60, 14);
+
 /// The parts of the fleet screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::console) struct Panes {
     pub(in crate::console) table: Rect,
     pub(in crate::console) detail: Option<Rect>,
+    /// Whether the columns have a head: a small screen has better use for the row.
+    pub(super) has_head: bool,
     /// Rows for what needs somebody.
     pub(super) attention: u16,
     /// Whether a line tells what is shown.
@@ -46,12 +51,18 @@ impl Panes {
             22..38 => 5,
             38.. => 8,
         };
-        Self { table, detail, attention: attention.min(troubled), has_status: table.height >= 8 }
+        Self {
+            table,
+            detail,
+            has_head: table.width >= HEAD_FROM.0 || table.height >= HEAD_FROM.1,
+            attention: attention.min(troubled),
+            has_status: table.height >= 8,
+        }
     }
 
     /// Rows of the table below its head.
     pub(in crate::console) fn table_rows(&self) -> usize {
-        let above = 1 + self.attention + u16::from(self.has_status);
+        let above = u16::from(self.has_head) + self.attention + u16::from(self.has_status);
         usize::from(self.table.height.saturating_sub(above))
     }
 }

@@ -7,16 +7,16 @@ mod managers;
 
 use chrono::TimeDelta;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::style::Modifier;
 
 use crate::console::cmd::{Cmd, Leave};
 use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::request::Request;
 use crate::console::testing::{
-    go_to, hash, model, noon, now, press, row, running, screen, small_fleet, submitted, type_keys,
-    under_cursor, unicode, wait,
+    drawn, go_to, hash, model, noon, now, pictures, press, row, running, screen, small_fleet, submitted,
+    type_keys, under_cursor, unicode, wait,
 };
-use crate::console::theme::Theme;
 use crate::console::update::update;
 use crate::model::{
     AppId, CmdFlag, CmdName, CommandId, CommandRow, Delta, ManagerRow, Progress, Registered, Revision,
@@ -29,18 +29,6 @@ fn fleet() -> Vec<crate::model::AppRow> {
 
 fn manager() -> ManagerRow {
     crate::console::testing::manager("zg-01", noon() - TimeDelta::seconds(1))
-}
-
-#[test]
-fn the_fleet_at_common_sizes() {
-    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12))] {
-        let mut model = model(size, fleet());
-        press(&mut model, KeyCode::Char('+'));
-        insta::assert_snapshot!(format!("fleet_{name}"), screen(&model, unicode()));
-    }
-    let mut model = model((80, 24), fleet());
-    press(&mut model, KeyCode::Char('+'));
-    insta::assert_snapshot!("fleet_ascii", screen(&model, Theme::new(false, false)));
 }
 
 #[test]
@@ -193,11 +181,21 @@ fn a_lost_database_is_said_and_actions_wait_for_it() {
     wait(&mut model, 42);
     let shown = screen(&model, unicode());
     assert!(shown.contains("CONNECTION LOST 00:42 - data of 12:00:00 - ^r tries now - another"), "{shown}");
+    let buffer = drawn(&model, unicode());
+    let faint = (0..80).filter(|x| buffer[(*x, 4)].modifier.contains(Modifier::DIM)).count();
+    assert_eq!(faint, 80, "what is old is faint");
     assert_eq!(press(&mut model, KeyCode::Char('E')), None);
     assert!(screen(&model, unicode()).contains("actions are off until the database answers"));
-    let delta = Delta { revision: Revision(3), ..Delta::default() };
+    let mut insolvency = row("croatia/fina/insolvency");
+    insolvency.state.fatal = fleet()[0].state.fatal.clone();
+    let delta = crate::console::testing::delta(vec![insolvency, row("croatia/fina/owners")]);
     update(&mut model, Msg::Changes { delta, read: now(42).wall });
-    assert!(screen(&model, unicode()).contains("back after 42 s: 0 apps changed"));
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("back after 42 s: 2 apps changed, 1 new FATAL"), "{shown}");
+    update(&mut model, Msg::Lost("gone".to_owned()));
+    let delta = Delta { revision: Revision(3), ..Delta::default() };
+    update(&mut model, Msg::Changes { delta, read: now(43).wall });
+    assert!(screen(&model, unicode()).contains("0 apps changed, nothing new is wrong"));
 }
 
 #[test]
@@ -318,12 +316,9 @@ fn zg_02() -> ManagerRow {
 }
 
 #[test]
-fn a_lively_fleet_at_all_sizes_in_both_alphabets() {
-    for (columns, rows) in [(80, 24), (120, 40), (200, 60), (40, 12), (20, 5), (1, 1)] {
-        let model = lively((columns, rows));
-        let name = format!("lively_{columns}x{rows}");
-        insta::assert_snapshot!(name.clone(), screen(&model, unicode()));
-        insta::assert_snapshot!(name + "_ascii", screen(&model, Theme::new(false, false)));
+fn a_lively_fleet_at_every_size_in_all_signs_and_colours() {
+    for (name, picture) in pictures("lively", lively) {
+        insta::assert_snapshot!(name, picture);
     }
 }
 

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use chrono::Local;
 
 use crate::console::theme::Theme;
-use crate::model::{Printable, Timestamp};
+use crate::model::{AppPath, Printable, Timestamp};
 
 /// Writes text at a column of a row; gives back the column after it.
 pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, column: u16, text: &str, style: Style) -> u16 {
@@ -16,8 +16,17 @@ pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, column: u16, text: 
     }
     let room = usize::from(area.width - column);
     let shown = Printable(text).to_string();
+    // What was there before, a line most often, leaves nothing of its style.
+    let style = Style::reset().patch(style);
     let (end, _) = buffer.set_stringn(area.x + column, area.y + row, shown, room, style);
     end - area.x
+}
+
+/// As much of a path as fits: names differ at the end.
+pub(super) fn fitting(path: &AppPath, width: u16) -> String {
+    let forms = [path.to_string(), format!("{}/{}", path.parent, path.name)];
+    let fits = |form: &String| form.chars().count() <= usize::from(width);
+    forms.into_iter().find(fits).unwrap_or_else(|| path.name.to_string())
 }
 
 /// A line across a row.

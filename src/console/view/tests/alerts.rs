@@ -70,11 +70,9 @@ fn opened(size: (u16, u16)) -> Model {
 }
 
 #[test]
-fn at_common_sizes() {
-    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12)), ("1x1", (1, 1))] {
-        let model = opened(size);
-        insta::assert_snapshot!(format!("alerts_{name}"), screen(&model, unicode()));
-        insta::assert_snapshot!(format!("alerts_ascii_{name}"), screen(&model, Theme::new(false, false)));
+fn at_every_size_in_all_signs_and_colours() {
+    for (name, picture) in pictures("alerts", opened) {
+        insta::assert_snapshot!(name, picture);
     }
 }
 

@@ -69,12 +69,17 @@ fn opened(size: (u16, u16)) -> Model {
 }
 
 #[test]
-fn at_common_sizes() {
-    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12)), ("1x1", (1, 1))] {
+fn at_every_size_in_all_signs_and_colours() {
+    let lower = |size| {
         let mut model = opened(size);
         type_keys(&mut model, "jj");
-        insta::assert_snapshot!(format!("history_{name}"), screen(&model, unicode()));
-        insta::assert_snapshot!(format!("history_ascii_{name}"), screen(&model, Theme::new(false, false)));
+        model
+    };
+    for (name, picture) in pictures("history", lower) {
+        insta::assert_snapshot!(name, picture);
+    }
+    for (name, size) in [("80x24", (80, 24)), ("40x12", (40, 12))] {
+        let mut model = lower(size);
         let (ticket, _) = asked(press(&mut model, KeyCode::Char('T')));
         tell(&mut model, ticket, Answer::History(some()));
         insta::assert_snapshot!(format!("history_table_{name}"), screen(&model, unicode()));

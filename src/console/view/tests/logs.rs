@@ -67,13 +67,15 @@ fn opened(size: (u16, u16)) -> Model {
 }
 
 #[test]
-fn at_common_sizes() {
-    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12)), ("1x1", (1, 1))] {
+fn at_every_size_in_all_signs_and_colours() {
+    let searched = |size| {
         let mut model = opened(size);
         type_keys(&mut model, "/429");
         press(&mut model, KeyCode::Enter);
-        insta::assert_snapshot!(format!("logs_{name}"), screen(&model, unicode()));
-        insta::assert_snapshot!(format!("logs_ascii_{name}"), screen(&model, Theme::new(false, false)));
+        model
+    };
+    for (name, picture) in pictures("logs", searched) {
+        insta::assert_snapshot!(name, picture);
     }
 }
 
