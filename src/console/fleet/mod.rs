@@ -51,10 +51,17 @@ pub(super) struct Change {
     /// Apps came or went, or changed so that they may stand elsewhere or be filtered otherwise.
     pub(super) is_reshaped: bool,
     /// Apps that are in trouble now and were not before, by trouble.
-    pub(super) new_troubles: [usize; Trouble::ALL.len()],
+    new_troubles: [usize; Trouble::ALL.len()],
 }
 
 impl Change {
+    /// An app fared so before and fares so now.
+    fn note(&mut self, before: Option<Trouble>, now: Option<Trouble>) {
+        if let Some(trouble) = now.filter(|_| before.is_none()) {
+            self.new_troubles[trouble as usize] += 1;
+        }
+    }
+
     /// What is newly wrong, the worst first: `1 new FATAL, 2 new LATE`.
     pub(super) fn news(&self) -> Option<String> {
         let news = Trouble::ALL.into_iter().map(|trouble| (self.new_troubles[trouble as usize], trouble));
@@ -102,9 +109,7 @@ impl Fleet {
             None => Pulse::first(&row, read),
         };
         row.trouble = row.judge(read, self.is_seen(&row, read));
-        if let Some(trouble) = row.trouble.filter(|_| old.as_ref().is_none_or(|old| old.trouble.is_none())) {
-            change.new_troubles[trouble as usize] += 1;
-        }
+        change.note(old.as_ref().and_then(|old| old.trouble), row.trouble);
         let shape = |row: &Row| (row.condition, row.disabled, row.trouble, row.is_pending());
         change.is_reshaped |=
             old.as_ref().is_none_or(|old| old.path != row.path || shape(old) != shape(&row));
@@ -183,9 +188,8 @@ impl Fleet {
         }
     }
 
-    /// Concludes anew what is wrong with each app, since that depends on the time. Gives back how
-    /// many fared otherwise before.
-    pub(super) fn judge(&mut self, now: Timestamp) -> usize {
+    /// Concludes anew what is wrong with each app, since that depends on the time.
+    pub(super) fn judge(&mut self, now: Timestamp) -> Change {
         let mut changed = Vec::new();
         for (slot, row) in self.rows.iter().enumerate() {
             if let Some(row) = row {
@@ -195,9 +199,10 @@ impl Fleet {
                 }
             }
         }
-        let count = changed.len();
+        let mut change = Change { is_reshaped: !changed.is_empty(), ..Change::default() };
         for (slot, trouble) in changed {
             if let Some(mut row) = self.rows[slot].take() {
+                change.note(row.trouble, trouble);
                 self.take_off(&row);
                 row.trouble = trouble;
                 self.put_on(&row);
@@ -206,7 +211,7 @@ impl Fleet {
         }
         self.settle();
         self.meter.turn(now);
-        count
+        change
     }
 
     /// Whether the manager of an app lives, as far as one is needed to know how the app is.

@@ -123,7 +123,7 @@ impl Pulse {
     }
 
     /// The usual pause between two changes.
-    fn step(&self) -> TimeDelta {
+    pub(in crate::console) fn step(&self) -> TimeDelta {
         let mut steps = self.steps;
         let seen = &mut steps[STEPS - self.seen_steps..];
         seen.sort_unstable();
@@ -147,6 +147,11 @@ impl Pulse {
     /// When the counters changed last, as far as this console saw.
     pub(in crate::console) fn changed(&self) -> Option<Timestamp> {
         self.changed
+    }
+
+    /// The first of the last three bad ends.
+    pub(in crate::console) fn flaps_since(&self) -> Option<Timestamp> {
+        self.ends[0]
     }
 
     /// Whether it ended badly three times in a short while.

@@ -148,6 +148,7 @@ pub(super) const ALERTS: &[Binding] = &[
     alert(Section::Act, &[Char('m')], alerts::Wish::Mute, "mute for an hour, or unmute", "mute 1h"),
     alert(Section::Look, &[Char('t')], alerts::Wish::Ungroup, "by cause, or each alert", "ungroup"),
     alert(Section::Look, &[Char('v')], alerts::Wish::ShowMuted, "show what is muted", ""),
+    alert(Section::Other, &[Char('b')], alerts::Wish::Bell, "ring for new troubles", "bell"),
 ];
 
 const fn alert(
