@@ -215,6 +215,12 @@ pub(in crate::console) fn wait(model: &mut Model, seconds: u64) {
     update(model, Msg::Tick(now));
 }
 
+/// No key is pressed for a moment: the details follow the cursor.
+pub(in crate::console) fn rest(model: &mut Model) {
+    let now = Now { mono: model.world.now.mono + Duration::from_millis(200), ..model.world.now };
+    update(model, Msg::Tick(now));
+}
+
 /// Rows that are new or changed.
 pub(in crate::console) fn delta(rows: Vec<AppRow>) -> Delta {
     Delta {

@@ -14,8 +14,8 @@ use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::request::Request;
 use crate::console::testing::{
-    drawn, go_to, hash, model, noon, now, pictures, press, row, running, screen, small_fleet, submitted,
-    type_keys, under_cursor, unicode, wait,
+    drawn, go_to, hash, model, noon, now, pictures, press, rest, row, running, screen, small_fleet,
+    submitted, type_keys, under_cursor, unicode, wait,
 };
 use crate::console::update::update;
 use crate::model::{
@@ -308,6 +308,7 @@ fn lively(size: (u16, u16)) -> Model {
     update(&mut model, Msg::Managers(vec![alive, zg_02()]));
     wait(&mut model, 10);
     type_keys(&mut model, "+n");
+    rest(&mut model);
     model
 }
 
@@ -320,6 +321,32 @@ fn a_lively_fleet_at_every_size_in_all_signs_and_colours() {
     for (name, picture) in pictures("lively", lively) {
         insta::assert_snapshot!(name, picture);
     }
+}
+
+#[test]
+fn the_details_follow_a_cursor_that_has_come_to_rest() {
+    let mut model = lively((120, 40));
+    let titles = |model: &Model| {
+        let screen = screen(model, unicode());
+        screen
+            .lines()
+            .filter(|line| line.starts_with("─ ") && line.contains('/'))
+            .map(str::to_owned)
+            .collect::<String>()
+    };
+    assert!(titles(&model).starts_with("─ croatia/fina/companies ─"));
+    // The first key after a rest is followed at once, those that come soon after it are not.
+    press(&mut model, KeyCode::Down);
+    assert!(titles(&model).starts_with("─ croatia/fina/documents ─"));
+    type_keys(&mut model, "jj");
+    assert!(titles(&model).starts_with("─ croatia/fina/documents ─"));
+    assert!(model.due().is_some_and(|due| due > model.world.now.mono));
+    rest(&mut model);
+    assert!(titles(&model).starts_with("─ croatia/fina/owners ─"), "{}", titles(&model));
+    assert_eq!(model.due(), None);
+    // Another screen is not woken for it.
+    type_keys(&mut model, "kk7");
+    assert_eq!(model.due(), None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the keys of the fleet do.
 
-use super::{Order, Sort, Spot, Table};
+use super::{DETAILS_REST, Order, Sort, Spot, Table};
 use crate::console::fleet::Row;
 use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Request, Ticket};
@@ -227,7 +227,9 @@ fn json(row: &Row) -> serde_json::Value {
 impl Page for Table {
     #[expect(clippy::wildcard_enum_match_arm, reason = "wishes of other screens are of no concern")]
     fn act(&mut self, world: &mut World, intent: Intent) -> Option<Turn> {
-        self.touched = world.now.mono;
+        let now = world.now.mono;
+        let is_at_rest = now >= self.touched + DETAILS_REST;
+        self.touched = now;
         let turn = match intent {
             Intent::Move(way) => {
                 let page = world.table_rows();
@@ -238,7 +240,9 @@ impl Page for Table {
             Intent::Issue(name) => self.issue(world, name),
             _ => None,
         };
-        self.detail.follow(self.app(), world.now.mono);
+        if is_at_rest || self.detail.is_zoomed {
+            self.look(now);
+        }
         turn
     }
 
@@ -248,7 +252,9 @@ impl Page for Table {
 
     fn tick(&mut self, world: &mut World) -> Option<Request> {
         self.time_passed(world);
-        self.detail.follow(self.app(), world.now.mono);
+        if world.now.mono >= self.touched + DETAILS_REST {
+            self.look(world.now.mono);
+        }
         let is_seen = self.detail.is_zoomed || world.has_detail_pane();
         self.detail.tick(world, is_seen)
     }

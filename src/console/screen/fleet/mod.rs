@@ -34,6 +34,10 @@ const ORDER_EVERY: Duration = Duration::from_secs(1);
 /// Rows do not move so soon after a key.
 const HANDS_OFF: Duration = Duration::from_millis(1500);
 
+/// The details follow the cursor when no key was pressed for so long: who holds a key down sees the
+/// list move, and a slow link need not carry what nobody reads.
+const DETAILS_REST: Duration = Duration::from_millis(150);
+
 /// So many refusals are remembered as seen.
 const SEEN_MAX: usize = 10_000;
 
@@ -62,6 +66,8 @@ pub(in crate::console) struct Table {
     /// Of which state of the fleet the order is.
     version: u64,
     touched: Duration,
+    /// What the details tell of.
+    looked_at: Option<Spot>,
     pub(in crate::console) detail: Detail,
     /// Refused commands that the cursor has rested on.
     seen: BTreeSet<CommandId>,
@@ -96,6 +102,22 @@ impl Table {
             Some(Spot::App(id)) => Some(id),
             Some(Spot::Group(_) | Spot::Parent(..)) | None => None,
         }
+    }
+
+    /// What the details tell of: what the cursor was on when it last came to rest.
+    pub(in crate::console) fn looked_at(&self) -> Option<&Spot> {
+        self.looked_at.as_ref()
+    }
+
+    /// When the details will follow the cursor, if they have not yet.
+    pub(in crate::console) fn details_due(&self) -> Option<Duration> {
+        (self.looked_at != self.spot).then_some(self.touched + DETAILS_REST)
+    }
+
+    /// The details follow the cursor.
+    fn look(&mut self, now: Duration) {
+        self.looked_at.clone_from(&self.spot);
+        self.detail.follow(self.app(), now);
     }
 
     pub(in crate::console) fn filter(&self) -> &Filter {
@@ -214,6 +236,9 @@ impl Table {
         match self.spot.clone() {
             Some(spot) => self.go_to_spot(world, &spot),
             None => self.put_cursor(world, self.cursor),
+        }
+        if self.looked_at.is_none() {
+            self.looked_at.clone_from(&self.spot);
         }
     }
 

@@ -45,7 +45,7 @@ fn draw_facts(facts: &[Fact], theme: Theme, buffer: &mut Buffer, area: Rect) {
 pub(super) fn draw_sums(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     rule(theme, buffer, area, 0);
     let fleet = &model.world.fleet;
-    let (name, sums) = match model.table.spot() {
+    let (name, sums) = match model.table.looked_at() {
         Some(Spot::Group(group)) => (group.to_string(), fleet.group(group)),
         Some(Spot::Parent(group, parent)) => (format!("{group}/{parent}"), fleet.parent(group, parent)),
         Some(Spot::App(_)) | None => return,

@@ -46,9 +46,15 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
         } else {
             place
         };
-        match model.table.app().and_then(|id| model.world.fleet.by_id(id)) {
-            Some(app) => detail::draw(model, app, theme, buffer, inner),
-            None => detail::draw_sums(model, theme, buffer, inner),
+        match model.table.looked_at() {
+            Some(Spot::App(id)) => {
+                if let Some(app) = model.world.fleet.by_id(*id) {
+                    detail::draw(model, app, theme, buffer, inner);
+                }
+            }
+            Some(Spot::Group(_) | Spot::Parent(..)) | None => {
+                detail::draw_sums(model, theme, buffer, inner);
+            }
         }
     }
 }
