@@ -210,7 +210,7 @@ impl Fleet {
             }
         }
         self.settle();
-        self.meter.turn(now);
+        self.meter.turn(now, self.total.running());
         change
     }
 

@@ -85,6 +85,14 @@ impl Window {
 }
 
 impl Span {
+    /// The nearest look at the time until now in which so many cells reach back to a moment, but none
+    /// wider than the first look of a window.
+    pub(in crate::console) fn since(begin: Timestamp, cells: usize, now: Timestamp) -> Self {
+        let window = |zoom| Window { zoom, end: None }.span(cells, now);
+        let reaches = |span: &Self| span.begin <= begin;
+        (0..=ZOOM_FIRST).map(window).find(reaches).unwrap_or_else(|| window(ZOOM_FIRST))
+    }
+
     pub(in crate::console) fn end(&self) -> Timestamp {
         self.time(self.cells)
     }
@@ -213,7 +221,7 @@ impl Track {
 }
 
 /// The middle one of the good runs' lengths.
-fn p50<'a>(runs: impl Iterator<Item = &'a Run>) -> Option<TimeDelta> {
+pub(in crate::console) fn p50<'a>(runs: impl Iterator<Item = &'a Run>) -> Option<TimeDelta> {
     let good = runs.filter(|run| ended(run) == Ended::Ok);
     let mut lengths: Vec<_> = good.filter_map(|run| Some(run.end? - run.start)).collect();
     lengths.sort_unstable();
@@ -455,6 +463,14 @@ mod tests {
         window.span(usize::MAX, now);
         window.go_to_now();
         assert!(window.is_live());
+    }
+
+    #[test]
+    fn a_look_reaches_back_to_a_moment() {
+        let now = at("14:02:11");
+        let cell = |begin: &str| Span::since(at(begin), 180, now).cell.num_seconds();
+        assert_eq!((cell("14:02:00"), cell("13:50:00"), cell("13:02:00"), cell("02:00:00")), (1, 5, 30, 300));
+        assert_eq!(Span::since(now - TimeDelta::days(99), 180, now).cell.num_seconds(), ZOOMS[ZOOM_FIRST]);
     }
 
     #[test]

@@ -79,11 +79,8 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             match model.stack.top_mut() {
                 Screen::Logs(logs) => logs.take(news),
                 Screen::Detail(detail) => detail.logs.take(news),
-                Screen::Fleet
-                | Screen::Alerts(_)
-                | Screen::History(_)
-                | Screen::Managers(_)
-                | Screen::Commands(_) => {}
+                Screen::Fleet => model.table.detail.log.take(news),
+                Screen::Alerts(_) | Screen::History(_) | Screen::Managers(_) | Screen::Commands(_) => {}
             }
             None
         }

@@ -5,6 +5,8 @@ mod history;
 mod logs;
 mod managers;
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Modifier;
@@ -19,7 +21,7 @@ use crate::console::testing::{
 };
 use crate::console::update::update;
 use crate::model::{
-    AppId, CmdFlag, CmdName, CommandId, CommandRow, Delta, ManagerRow, Progress, Registered, Revision,
+    AppId, CmdFlag, CmdName, CommandId, CommandRow, Delta, ManagerRow, Now, Progress, Registered, Revision,
 };
 use crate::process::clock;
 
@@ -308,8 +310,42 @@ fn lively(size: (u16, u16)) -> Model {
     update(&mut model, Msg::Managers(vec![alive, zg_02()]));
     wait(&mut model, 10);
     type_keys(&mut model, "+n");
-    rest(&mut model);
+    look_closer(&mut model);
     model
+}
+
+/// What the pane beside or below the fleet asks for is answered.
+fn look_closer(model: &mut Model) {
+    for _ in 0..6 {
+        let now = model.world.now;
+        let cmd = update(model, Msg::Tick(Now { mono: now.mono + Duration::from_millis(400), ..now }));
+        if let Some(ticket) = detail::answers(model, cmd) {
+            update(model, Msg::Log(detail::log(ticket)));
+        }
+    }
+}
+
+#[test]
+fn the_parts_of_the_details_take_turns() {
+    let mut model = lively((120, 40));
+    for (part, seen) in [
+        ("[log]", "E python3.13: No such file or directory"),
+        ("[runs]", "✗ failed_to_start"),
+        ("[audit]", "START   ana        ✗ NOT_EXECUTED spawn failed"),
+        ("[detail]", "schedule"),
+    ] {
+        press(&mut model, KeyCode::Tab);
+        let shown = screen(&model, unicode());
+        assert!(shown.contains(part) && shown.contains(seen), "{part}: {shown}");
+    }
+    press(&mut model, KeyCode::BackTab);
+    assert!(screen(&model, unicode()).contains("[audit]"));
+    // Its log is closed when another screen is shown.
+    let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Char('2')) else { panic!() };
+    assert_eq!(work.first(), Some(&Request::CloseLog));
+    let mut small = lively((80, 24));
+    press(&mut small, KeyCode::Tab);
+    assert!(screen(&small, unicode()).contains("there is no room for the details"));
 }
 
 fn zg_02() -> ManagerRow {
@@ -379,6 +415,6 @@ fn filters_and_orders_of_a_large_fleet_are_quick() {
         type_keys(&mut model, keys);
         screen(&model, unicode());
         let took = clock::boot_time().saturating_sub(begin);
-        assert!(took < std::time::Duration::from_millis(500), "{keys}: {took:?}");
+        assert!(took < Duration::from_millis(500), "{keys}: {took:?}");
     }
 }

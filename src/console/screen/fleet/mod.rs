@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub(in crate::console) use act::Wish;
 pub(in crate::console) use columns::{Column, Columns};
-pub(in crate::console) use detail::Detail;
+pub(in crate::console) use detail::{Detail, Part};
 pub(in crate::console) use lines::{Line, Spot};
 pub(in crate::console) use marks::Marks;
 pub(in crate::console) use sort::{Key, Sort};

@@ -2,6 +2,8 @@
 
 mod cells;
 mod detail;
+mod runs;
+mod strip;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -28,6 +30,9 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
         return;
     }
     Table { model, theme, area: panes.table, time: model.world.time() }.draw(buffer, &panes);
+    if let Some(place) = panes.strip {
+        strip::draw(model, theme, buffer, place);
+    }
     if let Some(place) = panes.detail {
         if place.x > panes.table.x {
             for y in place.y..place.bottom() {

@@ -42,7 +42,7 @@ fn command() -> CommandRow {
     }
 }
 
-fn answers(model: &mut Model, cmd: Option<Cmd>) -> Option<Ticket> {
+pub(super) fn answers(model: &mut Model, cmd: Option<Cmd>) -> Option<Ticket> {
     let Some(Cmd::Work(work)) = cmd else { return None };
     let mut log = None;
     for request in work {
@@ -68,6 +68,17 @@ fn answers(model: &mut Model, cmd: Option<Cmd>) -> Option<Ticket> {
     log
 }
 
+/// The last lines of its log.
+pub(super) fn log(ticket: Ticket) -> LogNews {
+    let line = |text: &str| {
+        let text = text.as_bytes().to_vec();
+        (0, LogRecord { time: Some(noon()), stream: Stream::Err, is_complete: true, text })
+    };
+    let records =
+        vec![line("INFO run finished solved=30000"), line("ERROR python3.13: No such file or directory")];
+    LogNews { ticket, is_start: true, records, ..LogNews::default() }
+}
+
 fn opened(size: (u16, u16)) -> Model {
     let mut model = model(size, fleet());
     type_keys(&mut model, "n");
@@ -78,20 +89,7 @@ fn opened(size: (u16, u16)) -> Model {
         let cmd = update(&mut model, Msg::Tick(now));
         answers(&mut model, cmd);
     }
-    let line = |text: &str| {
-        (
-            0,
-            LogRecord {
-                time: Some(noon()),
-                stream: Stream::Err,
-                is_complete: true,
-                text: text.as_bytes().to_vec(),
-            },
-        )
-    };
-    let records =
-        vec![line("INFO run finished solved=30000"), line("ERROR python3.13: No such file or directory")];
-    update(&mut model, Msg::Log(LogNews { ticket, is_start: true, records, ..LogNews::default() }));
+    update(&mut model, Msg::Log(log(ticket)));
     model
 }
 
