@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 pub(super) use pulse::Eta;
-pub(super) use row::{Condition, Row, Trouble};
+pub(super) use row::{Condition, Row, Trouble, Usual};
 pub(super) use sums::Sums;
 
 use crate::model::{AppId, AppPath, AppRow, Delta, FaultyRow, ManagerRow, Part, Registered, Timestamp};
@@ -108,6 +108,7 @@ impl Fleet {
             }
             None => Pulse::first(&row, read),
         };
+        row.usual = old.as_ref().map_or_else(Usual::default, |old| old.usual);
         row.trouble = row.judge(read, self.is_seen(&row, read));
         change.note(old.as_ref().and_then(|old| old.trouble), row.trouble);
         let shape = |row: &Row| (row.condition, row.disabled, row.trouble, row.is_pending());
@@ -212,6 +213,14 @@ impl Fleet {
         self.settle();
         self.meter.turn(now, self.total.running());
         change
+    }
+
+    /// How long the runs of an app take as a rule.
+    pub(super) fn learn(&mut self, id: AppId, usual: Usual) {
+        let row = self.slot_of(id).and_then(|slot| self.rows[slot as usize].as_mut());
+        if let Some(row) = row {
+            row.usual = usual;
+        }
     }
 
     /// Whether the manager of an app lives, as far as one is needed to know how the app is.

@@ -172,6 +172,9 @@ fn progress(app: &AppRow, now: Timestamp, theme: Theme) -> String {
     if progress.failed > 0 {
         words.push(format!("failed {}", count(progress.failed)));
     }
+    if progress.task_size.is_some_and(|size| size > 0 && progress.solved + progress.failed > size) {
+        words.push("the task grew".to_owned());
+    }
     if app.state.status == RunStatus::Running {
         words.extend(
             app.state.last_run.and_then(|begin| rate(progress.solved + progress.failed, now - begin)),

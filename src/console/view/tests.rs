@@ -326,6 +326,25 @@ fn look_closer(model: &mut Model) {
 }
 
 #[test]
+fn a_run_that_has_just_begun_is_judged_by_those_before_it() {
+    use crate::console::request::{Answer, Question};
+    let mut model = model((80, 24), vec![running("a/b/c", 1, 19, 20_000), running("a/b/d", 50, 50, 100)]);
+    type_keys(&mut model, "+");
+    let now = model.world.now;
+    let Some(Cmd::Work(work)) = update(&mut model, Msg::Tick(now)) else { panic!("it is asked for") };
+    let [Request::Ask(ticket, Question::History(query))] = &work[..] else { panic!("{work:?}") };
+    assert_eq!(query.apps, [AppId::of(&"a/b/c".parse().unwrap())]);
+    let runs = (0..3).map(|day| {
+        let run = detail::run(day, 1440, Some(1320), "ok");
+        crate::model::Run { app: query.apps[0], ..run }
+    });
+    update(&mut model, Msg::Answer { ticket: *ticket, answer: Ok(Answer::History(runs.collect())) });
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("≈9m"), "22 minutes, of which 13 have passed: {shown}");
+    assert_eq!(update(&mut model, Msg::Tick(now)), None, "once is enough");
+}
+
+#[test]
 fn the_parts_of_the_details_take_turns() {
     let mut model = lively((120, 40));
     for (part, seen) in [

@@ -272,11 +272,11 @@ impl Page for Table {
             self.look(world.now.mono);
         }
         let is_seen = self.detail.is_zoomed || world.has_detail_pane();
-        self.detail.tick(world, is_seen)
+        self.detail.tick(world, is_seen).or_else(|| self.ask_usual(world))
     }
 
-    fn answer(&mut self, _world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
-        self.detail.answer(ticket, answer)
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+        self.detail.answer(ticket, answer) || self.learn_usual(world, ticket, answer)
     }
 
     fn sought(&self) -> String {

@@ -8,6 +8,7 @@ mod kept;
 mod lines;
 mod marks;
 mod sort;
+mod usual;
 mod views;
 
 use std::collections::BTreeSet;
@@ -69,6 +70,7 @@ pub(in crate::console) struct Table {
     /// What the details tell of.
     looked_at: Option<Spot>,
     pub(in crate::console) detail: Detail,
+    usual: usual::Asked,
     /// Refused commands that the cursor has rested on.
     seen: BTreeSet<CommandId>,
 }

@@ -81,7 +81,7 @@ impl Cells<'_> {
                 let is_empty = bars.iter().all(|bar| *bar == 0);
                 (if is_empty { String::new() } else { theme.glyphs.spark(bars) }, theme.spark())
             }
-            Column::Eta => (eta(app, now), plain),
+            Column::Eta => (eta(app, now, theme), plain),
             Column::Next => (next(app, now), self.next_style(app)),
             Column::Last => (app.last_run.map(|time| clock(time, now)).unwrap_or_default(), plain),
             Column::Pid => (app.pid.map(|pid| pid.to_string()).unwrap_or_default(), theme.faint()),
@@ -113,6 +113,8 @@ impl Cells<'_> {
                 format!("{}/{}", count(sums.solved), count(sums.task_size))
             }
             Column::Failed if sums.failed > 0 => short(sums.failed),
+            #[expect(clippy::cast_precision_loss, reason = "a rate is shown with three digits")]
+            Column::Rate if sums.running() > 0 => rate(sums.speed as f64 / 1e3),
             Column::Eta => match sums.extremes.eta {
                 // It is over its time: the apps themselves say what is wrong.
                 Some(eta) if eta < now => "-".to_owned(),
@@ -201,7 +203,7 @@ pub(super) fn counts(app: &Row) -> String {
 }
 
 fn percent(app: &Row) -> String {
-    if app.task_size.is_some_and(|size| app.done() > size) {
+    if app.has_outgrown() {
         return ">100".to_owned();
     }
     app.progress().map(|percent| percent.to_string()).unwrap_or_default()
@@ -213,7 +215,7 @@ fn bar(theme: Theme, percent: Option<u8>) -> String {
 }
 
 /// When it will be done; where we think so ourselves, with `~`.
-pub(super) fn eta(app: &Row, now: Timestamp) -> String {
+pub(super) fn eta(app: &Row, now: Timestamp, theme: Theme) -> String {
     if let Some(still) = app.pulse.stalled(now).filter(|_| app.is_running()) {
         return format!("stal {}", seconds(still));
     }
@@ -223,6 +225,7 @@ pub(super) fn eta(app: &Row, now: Timestamp) -> String {
         Some(Eta::Never) => "-".to_owned(),
         Some(Eta::Told(left)) => seconds(left),
         Some(Eta::Guessed(left)) => format!("~{}", seconds(left)),
+        Some(Eta::Usual(left)) => format!("{}{}", theme.glyphs.stalled, seconds(left)),
         Some(Eta::Between(least, most)) => band(least, most),
     }
 }

@@ -163,13 +163,14 @@ fn facts(model: &Model, app: &Row, theme: Theme, width: u16) -> Vec<Fact> {
         let percent = app.progress().map(|percent| format!("{percent}% ")).unwrap_or_default();
         let cells = usize::from(width.saturating_sub(50).clamp(8, 30));
         let bar = app.progress().map(|percent| theme.glyphs.bar(percent, cells)).unwrap_or_default();
-        let text = format!("  {}   failed {}", counts(app), count(app.failed));
+        let grew = if app.has_outgrown() { "   the task grew" } else { "" };
+        let text = format!("  {}   failed {}{grew}", counts(app), count(app.failed));
         facts.push(("progress", vec![(percent, plain), (bar, theme.running()), (text, plain)]));
     }
     if app.is_running() {
         let own = app.pulse.rate(now).map_or_else(|| "?".to_owned(), rate);
         let run = pulse::run_rate(app, now).map_or_else(|| "?".to_owned(), rate);
-        let text = format!("{own}/s (1m)   {run}/s (run)   ETA {}", eta(app, now));
+        let text = format!("{own}/s (1m)   {run}/s (run)   ETA {}", eta(app, now, theme));
         let spark = theme.glyphs.spark(app.pulse.bars(now).map(u64::from));
         facts.push((
             "rate",

@@ -5,7 +5,7 @@ use crate::process::{LogRecord, Stream};
 
 const PATH: &str = "croatia/fina/companies";
 
-fn run(number: u128, begin: i64, seconds: Option<i64>, outcome: &str) -> Run {
+pub(super) fn run(number: u128, begin: i64, seconds: Option<i64>, outcome: &str) -> Run {
     let start = noon() - TimeDelta::minutes(begin);
     Run {
         run: RunId::from_random_bits(number << 96),
