@@ -43,6 +43,14 @@ impl Window {
         TimeDelta::seconds(ZOOMS[self.zoom])
     }
 
+    /// The nearest look at the time until now in which so many cells reach back to a moment, but none
+    /// wider than the first look.
+    pub(in crate::console) fn since(begin: Timestamp, cells: usize, now: Timestamp) -> Self {
+        let window = |zoom| Self { zoom, end: None };
+        let reaches = |window: &Self| window.span(cells, now).begin <= begin;
+        (0..=ZOOM_FIRST).map(window).find(reaches).unwrap_or_default()
+    }
+
     pub(in crate::console) fn is_live(self) -> bool {
         self.end.is_none()
     }
@@ -85,12 +93,9 @@ impl Window {
 }
 
 impl Span {
-    /// The nearest look at the time until now in which so many cells reach back to a moment, but none
-    /// wider than the first look of a window.
+    /// As [`Window::since`] has it.
     pub(in crate::console) fn since(begin: Timestamp, cells: usize, now: Timestamp) -> Self {
-        let window = |zoom| Window { zoom, end: None }.span(cells, now);
-        let reaches = |span: &Self| span.begin <= begin;
-        (0..=ZOOM_FIRST).map(window).find(reaches).unwrap_or_else(|| window(ZOOM_FIRST))
+        Window::since(begin, cells, now).span(cells, now)
     }
 
     pub(in crate::console) fn end(&self) -> Timestamp {

@@ -68,6 +68,8 @@ pub(in crate::console) struct History {
     pub(in crate::console) only_bad: bool,
     pub(in crate::console) table: List<TableRow>,
     more: u32,
+    /// Whether the window was made to fit what there is, or a hand was on it.
+    is_fitted: bool,
 }
 
 impl History {
@@ -180,6 +182,15 @@ impl History {
         self.skips.ask(world, Question::Skips(query))
     }
 
+    /// The first look at a fleet that is younger than the window is as near as shows all of it.
+    fn fit(&mut self, world: &World) {
+        let span = self.span(world);
+        let Some(oldest) = self.runs.rows.iter().map(|run| run.start).min() else { return };
+        if !std::mem::replace(&mut self.is_fitted, true) && oldest > span.time(span.cells / 2) {
+            self.window = Window::since(oldest, span.cells, world.time());
+        }
+    }
+
     fn fold(&mut self) {
         let rows = table(&self.runs.rows, self.only_bad);
         self.table.take(Ok(rows), |before, row| before.run.run == row.run.run);
@@ -205,6 +216,7 @@ impl History {
     }
 
     fn wish(&mut self, world: &mut World, wish: Wish) -> Option<Turn> {
+        self.is_fitted = true;
         let half = i64::try_from(self.span(world).cells / 2).unwrap_or(1).max(1);
         match wish {
             Wish::Nearer | Wish::Wider => {
@@ -309,7 +321,7 @@ impl Page for History {
         }
     }
 
-    fn answer(&mut self, _world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
         if self.runs.awaits(ticket) {
             let rows = match answer {
                 Ok(Answer::History(rows)) => Ok(rows.clone()),
@@ -319,6 +331,8 @@ impl Page for History {
             self.runs.take(rows, |before, row| before.run == row.run);
             if self.is_table {
                 self.fold();
+            } else {
+                self.fit(world);
             }
         } else if self.skips.awaits(ticket) {
             let rows = match answer {

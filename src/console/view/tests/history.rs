@@ -144,3 +144,18 @@ fn the_table_folds_and_shows_failures_alone() {
     press(&mut model, KeyCode::Enter);
     assert!(screen(&model, unicode()).contains("[1 Fleet]"));
 }
+
+#[test]
+fn the_first_look_at_a_young_fleet_is_near_and_a_hand_on_the_zoom_is_obeyed() {
+    let mut model = model((80, 24), fleet());
+    let (ticket, _) = asked(press(&mut model, KeyCode::Char('4')));
+    let recent = crate::model::Run {
+        app: AppId::of(&"croatia/fina/companies".parse().unwrap()),
+        ..super::detail::run(1, 1, Some(20), "ok")
+    };
+    tell(&mut model, ticket, Answer::History(vec![recent.clone()]));
+    assert!(screen(&model, unicode()).contains("1 cell = 5s"), "{}", screen(&model, unicode()));
+    let (ticket, _) = asked(press(&mut model, KeyCode::Char('-')));
+    tell(&mut model, ticket, Answer::History(vec![recent]));
+    assert!(screen(&model, unicode()).contains("1 cell = 10s"));
+}
