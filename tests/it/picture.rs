@@ -60,7 +60,7 @@ fn the_picture_of_the_readme_is_the_screen() {
 
 /// An app that ran well until lately.
 fn runs(time: Timestamp) -> Vec<Run> {
-    let run = |number: u8, minutes: i64, seconds: i64, code: i32, solved: u64| {
+    let run = |number: u8, minutes: i64, seconds: i64, code: i64, solved: u64| {
         let start = time - TimeDelta::minutes(minutes);
         Run {
             run: RunId::from_random_bits(u128::from(number) << 96),
