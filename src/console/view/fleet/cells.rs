@@ -109,9 +109,7 @@ impl Cells<'_> {
             }
             Column::Percent => sums.percent().map(|percent| percent.to_string()).unwrap_or_default(),
             Column::Bar => return (bar(theme, sums.percent()), theme.condition(Condition::Running)),
-            Column::Counts if sums.task_size > 0 => {
-                format!("{}/{}", count(sums.solved), count(sums.task_size))
-            }
+            Column::Counts if sums.task_size > 0 => of(sums.solved, sums.task_size),
             Column::Failed if sums.failed > 0 => short(sums.failed),
             #[expect(clippy::cast_precision_loss, reason = "a rate is shown with three digits")]
             Column::Rate if sums.running() > 0 => rate(sums.speed as f64 / 1e3),
@@ -185,7 +183,7 @@ impl Cells<'_> {
     fn next_style(&self, app: &Row) -> Style {
         match app.trouble {
             Some(Trouble::Late) => self.theme.late(),
-            _ if app.disabled => self.theme.disabled(),
+            _ if app.disabled || app.fatal.is_some() => self.theme.disabled(),
             _ => Style::new(),
         }
     }
@@ -193,12 +191,19 @@ impl Cells<'_> {
 
 pub(super) fn counts(app: &Row) -> String {
     match (app.task_size, app.done()) {
-        (Some(size), _) => {
-            let text = format!("{}/{}", count(app.solved), count(size));
-            if text.len() <= 16 { text } else { format!("{}/{}", short(app.solved), short(size)) }
-        }
+        (Some(size), _) => of(app.solved, size),
         (None, 0) => String::new(),
         (None, _) => count(app.solved),
+    }
+}
+
+/// So many of so many, in short numbers where there is no room for the long ones.
+fn of(solved: u64, size: u64) -> String {
+    let text = format!("{}/{}", count(solved), count(size));
+    if text.len() <= usize::from(Column::Counts.width()) {
+        text
+    } else {
+        format!("{}/{}", short(solved), short(size))
     }
 }
 
@@ -246,7 +251,7 @@ fn band(least: TimeDelta, most: TimeDelta) -> String {
 
 pub(super) fn next(app: &Row, now: Timestamp) -> String {
     match app.next_run {
-        _ if app.disabled => "off".to_owned(),
+        _ if app.disabled || app.fatal.is_some() => "off".to_owned(),
         Some(time) if time < now && !app.is_running() => format!("-{}", seconds(now - time)),
         Some(time) => clock(time, now),
         None => String::new(),

@@ -150,7 +150,7 @@ fn facts(model: &Model, app: &Row, theme: Theme, width: u16) -> Vec<Fact> {
     }
     facts.push(("command", command(model, app, theme)));
     let next = match app.next_run {
-        _ if app.disabled => "off".to_owned(),
+        _ if app.disabled || app.fatal.is_some() => "off".to_owned(),
         Some(next) if next >= now => format!("next {} in {}", long_clock(next), seconds(next - now)),
         Some(next) => format!("was due {} ago", seconds(now - next)),
         None => "no next time".to_owned(),
@@ -214,8 +214,10 @@ fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
         let text = format!("{} {} {why}   ", cells::sign(theme, trouble), trouble.word());
         parts.push((text, cells::trouble_style(theme, trouble)));
     }
-    let own = format!("{} {}", theme.glyphs.condition(app.condition), app.condition.word());
-    parts.push((own, theme.condition(app.condition)));
+    if app.condition != Condition::Fatal {
+        let own = format!("{} {}", theme.glyphs.condition(app.condition), app.condition.word());
+        parts.push((own, theme.condition(app.condition)));
+    }
     let mut more = String::new();
     if app.disabled {
         more.push_str("   disabled");
@@ -229,6 +231,7 @@ fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
     if app.failures > 0 {
         let _ = write!(more, "   {} failures in a row", app.failures);
     }
+    let more = if app.condition == Condition::Fatal { more.trim_start().to_owned() } else { more };
     parts.push((more, theme.faint()));
     parts
 }

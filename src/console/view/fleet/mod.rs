@@ -103,6 +103,11 @@ impl Table<'_> {
             let whole = Rect { y: area.y + place, height: 1, ..area };
             if top + offset == model.table.cursor() {
                 buffer.set_style(whole, theme.cursor());
+                // A bar of another colour would be a hole in the row.
+                if let Some((bar, at)) = columns.iter().find(|(column, _)| *column == Column::Bar) {
+                    let bar = Rect { x: area.x + at, width: bar.width(), ..whole }.intersection(whole);
+                    buffer.set_style(bar, Style::reset().patch(theme.cursor()));
+                }
             }
         }
         if lines.is_empty() && height > 0 {
