@@ -50,6 +50,7 @@ pub(in crate::console) fn row(path: &str) -> AppRow {
         progress: Progress::default(),
         command: None,
         asked_next_run: None,
+        slot: None,
         epoch: 0,
         sequence: 0,
         is_named: true,

@@ -68,8 +68,6 @@ pub(in crate::console) struct History {
     pub(in crate::console) only_bad: bool,
     pub(in crate::console) table: List<TableRow>,
     more: u32,
-    /// Whether the window was made to fit what there is, or a hand was on it.
-    is_fitted: bool,
 }
 
 impl History {
@@ -185,9 +183,8 @@ impl History {
     /// The first look at a fleet that is younger than the window is as near as shows all of it.
     fn fit(&mut self, world: &World) {
         let span = self.span(world);
-        let Some(oldest) = self.runs.rows.iter().map(|run| run.start).min() else { return };
-        if !std::mem::replace(&mut self.is_fitted, true) && oldest > span.time(span.cells / 2) {
-            self.window = Window::since(oldest, span.cells, world.time());
+        if let Some(oldest) = self.runs.rows.iter().map(|run| run.start).min() {
+            self.window.fit(oldest, &span, world.time());
         }
     }
 
@@ -216,7 +213,6 @@ impl History {
     }
 
     fn wish(&mut self, world: &mut World, wish: Wish) -> Option<Turn> {
-        self.is_fitted = true;
         let half = i64::try_from(self.span(world).cells / 2).unwrap_or(1).max(1);
         match wish {
             Wish::Nearer | Wish::Wider => {

@@ -53,9 +53,10 @@ fn parts(shown: Part, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let width: usize = Part::ALL.into_iter().map(|part| part.word().len() + 2).sum();
     let mut at = area.width.saturating_sub(u16::try_from(width).unwrap_or(u16::MAX) + 8);
     for part in Part::ALL {
-        let (name, style) = match part == shown {
-            true => (format!("[{}]", part.word()), theme.strong()),
-            false => (format!(" {} ", part.word()), theme.faint()),
+        let (name, style) = if part == shown {
+            (format!("[{}]", part.word()), theme.strong())
+        } else {
+            (format!(" {} ", part.word()), theme.faint())
         };
         at = put(buffer, area, 0, at, &name, style);
     }
