@@ -46,6 +46,11 @@ impl Model {
         self.stack.top().tab()
     }
 
+    /// When something is to change though nothing happens.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.table.details_due().filter(|_| self.tab() == Tab::Fleet)
+    }
+
     pub(super) fn page(&self) -> &dyn Page {
         self.stack.top().page().unwrap_or(&self.table)
     }

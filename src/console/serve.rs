@@ -32,6 +32,9 @@ const DATA_FRAME: Duration = Duration::from_millis(100);
 /// The clock of the header moves this often.
 const TICK: Duration = Duration::from_secs(1);
 
+/// What is due already is done by the next message, or after this time.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 /// A terminal that is still taking the last frame is looked at again after this time.
 const BUSY: Duration = Duration::from_millis(20);
 
@@ -63,6 +66,9 @@ impl Frames {
     }
 }
 
+/// What a terminal rings for.
+const BELL: u8 = 7;
+
 impl Console {
     /// Goes on until the console is left, or one of its threads has panicked.
     ///
@@ -73,7 +79,7 @@ impl Console {
         let mut bytes = Vec::new();
         loop {
             let now = clock::boot_time();
-            let mut wait = TICK;
+            let mut wait = self.rest(now);
             if let Some(due) = frames.due.filter(|_| !self.shell.is_open) {
                 wait = due.saturating_sub(now);
                 if wait.is_zero() && !self.writer.is_idle()? {
@@ -82,7 +88,7 @@ impl Console {
                     update(&mut self.model, Msg::FrameLate(now.saturating_sub(due)));
                     self.draw(&mut bytes);
                     frames = Frames { last: now, due: None };
-                    wait = TICK;
+                    wait = self.rest(now);
                 }
             }
             // This loop holds no sender, but the threads that read keys and the database do.
@@ -105,6 +111,12 @@ impl Console {
                 }
             }
         }
+    }
+
+    /// How long nothing changes if nothing happens.
+    fn rest(&self, now: Duration) -> Duration {
+        let due = self.model.due().map(|due| due.saturating_sub(now));
+        due.map_or(TICK, |due| due.clamp(SHORTEST, TICK))
     }
 
     fn draw(&mut self, bytes: &mut Vec<u8>) {
@@ -150,6 +162,7 @@ impl Console {
                 self.begin_anew(guard)?;
             }
             Some(Cmd::Copy(text)) => self.writer.send(&mut clipboard::osc52(&text)),
+            Some(Cmd::Ring) => self.writer.send(&mut vec![BELL]),
             Some(Cmd::Export(format)) => self.export(format),
             Some(Cmd::Leave(leave)) => return Ok(Some(leave)),
             // If the worker has ended, the link is shown as lost.

@@ -8,8 +8,9 @@ use super::batch::Batch;
 use super::dialog::confirm::Caution;
 use super::fleet::Fleet;
 use super::keymap::Keymap;
-use super::request::Ticket;
-use crate::model::{Delta, Now, Timestamp};
+use super::request::{Answer, Question, Request, Ticket};
+use super::screen::List;
+use crate::model::{AlertRow, Delta, Now, Timestamp};
 
 /// How long a remark stays in the footer.
 const REMARK_STAYS: Duration = Duration::from_secs(6);
@@ -20,6 +21,9 @@ const LATENCIES: usize = 10;
 /// A frame that was late by so much tells of a slow link, for a while.
 const LATE: Duration = Duration::from_millis(250);
 const SLOW_STAYS: Duration = Duration::from_secs(5);
+
+/// Open alerts are counted so often, wherever one is.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
 
 /// So many remarks can be read again.
 const MESSAGES_MAX: usize = 200;
@@ -48,6 +52,7 @@ fn saved_views() -> Vec<(String, String)> {
 
 /// What all screens share.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that do not depend on each other")]
 pub(super) struct World {
     pub(super) identity: Identity,
     /// What each key means.
@@ -56,8 +61,12 @@ pub(super) struct World {
     pub(super) caution: Caution,
     pub(super) fleet: Fleet,
     pub(super) link: Link,
-    /// How many alerts are open, where that was asked.
+    /// How many open alerts nobody looks after, as far as that is known.
     pub(super) alerts: Option<usize>,
+    /// The question for them.
+    counted: List<AlertRow>,
+    /// The bell of the terminal rings for new troubles.
+    pub(super) rings: bool,
     /// Actions that were sent, the latest last.
     pub(super) batches: Vec<Batch>,
     /// What was said, for those who want to read it again.
@@ -154,6 +163,8 @@ impl World {
             fleet: Fleet::default(),
             link: Link::Fresh,
             alerts: None,
+            counted: List::default(),
+            rings: false,
             batches: Vec::new(),
             messages: VecDeque::new(),
             views: saved_views(),
@@ -170,6 +181,35 @@ impl World {
             tickets: 0,
             latencies: [None; LATENCIES],
         }
+    }
+
+    /// Asks how many alerts are open, if that is not known well.
+    pub(super) fn count_alerts(&mut self) -> Option<Request> {
+        let is_due = matches!(self.link, Link::Up { .. }) && self.counted.is_older_than(self, COUNT_EVERY);
+        if !is_due {
+            return None;
+        }
+        let mut counted = std::mem::take(&mut self.counted);
+        let request = counted.ask(self, Question::open_alerts());
+        self.counted = counted;
+        Some(request)
+    }
+
+    /// Whether this was the answer to that.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+        let is_mine = self.counted.awaits(ticket);
+        if is_mine {
+            if let Ok(Answer::Alerts(rows)) = answer {
+                self.note_alerts(rows);
+            }
+            self.counted.take(Ok(Vec::new()), |_, _| true);
+        }
+        is_mine
+    }
+
+    /// These alerts are open.
+    pub(super) fn note_alerts(&mut self, open: &[AlertRow]) {
+        self.alerts = Some(open.iter().filter(|alert| alert.acknowledged.is_none()).count());
     }
 
     /// A frame was drawn, so long after it was due.

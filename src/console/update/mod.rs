@@ -21,7 +21,7 @@ use super::model::Model;
 use super::msg::Msg;
 use super::request::Request;
 use super::screen::{Ask, Page as _, Screen, Tab, Turn};
-use super::world::Link;
+use super::world::{Link, World};
 use crate::model::{Delta, Timestamp};
 
 /// Time passes with every message; what it does to the apps is concluded so often.
@@ -57,10 +57,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             None
         }
         Msg::Tick(now) => tick(model, now),
-        Msg::Changes { delta, read } => {
-            changes(model, delta, read);
-            None
-        }
+        Msg::Changes { delta, read } => changes(model, delta, read),
         Msg::Managers(rows) => {
             model.world.fleet.managers = rows;
             None
@@ -78,7 +75,8 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         Msg::Answer { ticket, answer } => {
             let Model { stack, world, table, .. } = model;
             // A screen that has gone does not take its answer, nor does any other.
-            let _ = table.answer(world, ticket, &answer)
+            let _ = world.answer(ticket, &answer)
+                || table.answer(world, ticket, &answer)
                 || stack
                     .all_mut()
                     .filter_map(Screen::page_mut)
@@ -89,11 +87,8 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             match model.stack.top_mut() {
                 Screen::Logs(logs) => logs.take(news),
                 Screen::Detail(detail) => detail.logs.take(news),
-                Screen::Fleet
-                | Screen::Alerts(_)
-                | Screen::History(_)
-                | Screen::Managers(_)
-                | Screen::Commands(_) => {}
+                Screen::Fleet => model.table.detail.log.take(news),
+                Screen::Alerts(_) | Screen::History(_) | Screen::Managers(_) | Screen::Commands(_) => {}
             }
             None
         }
@@ -107,19 +102,27 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
     world.has_dialog = dialog.is_some();
     // What is wrong with an app depends on the time, unless nothing has been heard since.
     let is_due = now.mono >= world.judged + JUDGE_EVERY && matches!(world.link, Link::Up { .. });
-    let changed = if is_due {
+    let change = if is_due {
         world.judged = now.mono;
         world.fleet.judge(world.time())
     } else {
-        0
+        Change::default()
     };
-    let change = Change { is_reshaped: changed > 0, new_troubles: 0 };
     table.follow(world, false, change);
+    if let Some(ring) = ring(&model.world, change) {
+        return Some(ring);
+    }
+    let counted = model.world.count_alerts();
     let (page, world) = model.parts();
-    Cmd::work(page.tick(world))
+    Cmd::work(counted.into_iter().chain(page.tick(world)))
 }
 
-fn changes(model: &mut Model, delta: Delta, read: Timestamp) {
+/// The bell, for those who want it, when an app is newly in trouble.
+fn ring(world: &World, change: Change) -> Option<Cmd> {
+    (world.rings && change.news().is_some()).then_some(Cmd::Ring)
+}
+
+fn changes(model: &mut Model, delta: Delta, read: Timestamp) -> Option<Cmd> {
     if let Some(held) = &mut model.world.held {
         held.rows += delta.rows.len();
         held.deltas.push((delta, read));
@@ -127,12 +130,12 @@ fn changes(model: &mut Model, delta: Delta, read: Timestamp) {
             model.world.say("too much has changed; the display goes on");
             resume(model);
         }
-        return;
+        return None;
     }
-    take_changes(model, delta, read);
+    take_changes(model, delta, read)
 }
 
-fn take_changes(model: &mut Model, delta: Delta, read: Timestamp) {
+fn take_changes(model: &mut Model, delta: Delta, read: Timestamp) -> Option<Cmd> {
     let Model { world, table, .. } = model;
     let away = match &world.link {
         Link::Lost { since, .. } => Some(world.now.mono.saturating_sub(*since).as_secs()),
@@ -145,9 +148,10 @@ fn take_changes(model: &mut Model, delta: Delta, read: Timestamp) {
     let change = world.fleet.apply(delta, read);
     table.follow(world, is_first, change);
     if let Some(away) = away {
-        let news = change.new_troubles;
-        world.say(format!("back after {away} s: {count} apps changed, {news} new in trouble"));
+        let news = change.news().unwrap_or_else(|| "nothing new is wrong".to_owned());
+        world.say(format!("back after {away} s: {count} apps changed, {news}"));
     }
+    ring(world, change).filter(|_| !is_first)
 }
 
 /// The display goes on: what came meanwhile is taken in.

@@ -1,6 +1,6 @@
 //! What the keys of the fleet do.
 
-use super::{Order, Sort, Spot, Table};
+use super::{DETAILS_REST, Order, Sort, Spot, Table};
 use crate::console::fleet::Row;
 use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Request, Ticket};
@@ -23,6 +23,8 @@ pub(in crate::console) enum Wish {
     Audit,
     Detail,
     Zoom,
+    NextPart,
+    PreviousPart,
     Flat,
     Sort,
     Reverse,
@@ -90,6 +92,8 @@ impl Table {
                 Some(_) => self.detail.is_zoomed = !self.detail.is_zoomed,
                 None => world.say("the detail belongs to an app: open the group and choose one"),
             },
+            Wish::NextPart => self.turn_details(world, false),
+            Wish::PreviousPart => self.turn_details(world, true),
             Wish::Flat => {
                 self.is_flat = !self.is_flat;
                 self.rebuild(world, Order::Fresh);
@@ -144,6 +148,14 @@ impl Table {
             return None;
         };
         Some(Turn::open(Screen::Detail(Box::new(detail::Detail::new(app.clone())))))
+    }
+
+    fn turn_details(&mut self, world: &mut World, is_backwards: bool) {
+        if self.detail.is_zoomed || world.has_detail_pane() {
+            self.detail.part = self.detail.part.turned(is_backwards);
+        } else {
+            world.say("there is no room for the details: z zooms them, d opens their screen");
+        }
     }
 
     fn close(&mut self, world: &World) {
@@ -227,7 +239,9 @@ fn json(row: &Row) -> serde_json::Value {
 impl Page for Table {
     #[expect(clippy::wildcard_enum_match_arm, reason = "wishes of other screens are of no concern")]
     fn act(&mut self, world: &mut World, intent: Intent) -> Option<Turn> {
-        self.touched = world.now.mono;
+        let now = world.now.mono;
+        let is_at_rest = now >= self.touched + DETAILS_REST;
+        self.touched = now;
         let turn = match intent {
             Intent::Move(way) => {
                 let page = world.table_rows();
@@ -238,7 +252,9 @@ impl Page for Table {
             Intent::Issue(name) => self.issue(world, name),
             _ => None,
         };
-        self.detail.follow(self.app(), world.now.mono);
+        if is_at_rest || self.detail.is_zoomed {
+            self.look(now);
+        }
         turn
     }
 
@@ -246,15 +262,21 @@ impl Page for Table {
         None
     }
 
-    fn tick(&mut self, world: &mut World) -> Option<Request> {
-        self.time_passed(world);
-        self.detail.follow(self.app(), world.now.mono);
-        let is_seen = self.detail.is_zoomed || world.has_detail_pane();
-        self.detail.tick(world, is_seen)
+    fn leave(&mut self) -> Option<Request> {
+        self.detail.rest()
     }
 
-    fn answer(&mut self, _world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
-        self.detail.answer(ticket, answer)
+    fn tick(&mut self, world: &mut World) -> Option<Request> {
+        self.time_passed(world);
+        if world.now.mono >= self.touched + DETAILS_REST {
+            self.look(world.now.mono);
+        }
+        let is_seen = self.detail.is_zoomed || world.has_detail_pane();
+        self.detail.tick(world, is_seen).or_else(|| self.ask_usual(world))
+    }
+
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+        self.detail.answer(ticket, answer) || self.learn_usual(world, ticket, answer)
     }
 
     fn sought(&self) -> String {

@@ -8,6 +8,7 @@ mod kept;
 mod lines;
 mod marks;
 mod sort;
+mod usual;
 mod views;
 
 use std::collections::BTreeSet;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 pub(in crate::console) use act::Wish;
 pub(in crate::console) use columns::{Column, Columns};
-pub(in crate::console) use detail::Detail;
+pub(in crate::console) use detail::{Detail, Part};
 pub(in crate::console) use lines::{Line, Spot};
 pub(in crate::console) use marks::Marks;
 pub(in crate::console) use sort::{Key, Sort};
@@ -33,6 +34,10 @@ const ORDER_EVERY: Duration = Duration::from_secs(1);
 
 /// Rows do not move so soon after a key.
 const HANDS_OFF: Duration = Duration::from_millis(1500);
+
+/// The details follow the cursor when no key was pressed for so long: who holds a key down sees the
+/// list move, and a slow link need not carry what nobody reads.
+const DETAILS_REST: Duration = Duration::from_millis(150);
 
 /// So many refusals are remembered as seen.
 const SEEN_MAX: usize = 10_000;
@@ -62,7 +67,10 @@ pub(in crate::console) struct Table {
     /// Of which state of the fleet the order is.
     version: u64,
     touched: Duration,
+    /// What the details tell of.
+    looked_at: Option<Spot>,
     pub(in crate::console) detail: Detail,
+    usual: usual::Asked,
     /// Refused commands that the cursor has rested on.
     seen: BTreeSet<CommandId>,
 }
@@ -96,6 +104,22 @@ impl Table {
             Some(Spot::App(id)) => Some(id),
             Some(Spot::Group(_) | Spot::Parent(..)) | None => None,
         }
+    }
+
+    /// What the details tell of: what the cursor was on when it last came to rest.
+    pub(in crate::console) fn looked_at(&self) -> Option<&Spot> {
+        self.looked_at.as_ref()
+    }
+
+    /// When the details will follow the cursor, if they have not yet.
+    pub(in crate::console) fn details_due(&self) -> Option<Duration> {
+        (self.looked_at != self.spot).then_some(self.touched + DETAILS_REST)
+    }
+
+    /// The details follow the cursor.
+    fn look(&mut self, now: Duration) {
+        self.looked_at.clone_from(&self.spot);
+        self.detail.follow(self.app(), now);
     }
 
     pub(in crate::console) fn filter(&self) -> &Filter {
@@ -214,6 +238,9 @@ impl Table {
         match self.spot.clone() {
             Some(spot) => self.go_to_spot(world, &spot),
             None => self.put_cursor(world, self.cursor),
+        }
+        if self.looked_at.is_none() {
+            self.looked_at.clone_from(&self.spot);
         }
     }
 
