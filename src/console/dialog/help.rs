@@ -76,6 +76,8 @@ impl Help {
     pub(in crate::console) fn length(&self, keys: &Keymap, (width, height): (u16, usize)) -> usize {
         let lines: usize = self.sections(keys).iter().map(|(_, lines)| lines.len() + 2).sum();
         let columns = usize::from((width / COLUMN).max(1));
+        // A title at the foot of a column moves on to the next one.
+        let lines = lines + columns - 1;
         lines.div_ceil(columns).max(height.saturating_sub(CLOSING).min(lines))
     }
 

@@ -26,7 +26,7 @@ pub(super) fn draw(help: &Help, world: &World, theme: Theme, buffer: &mut Buffer
     if help.is_typing || !sought.is_empty() {
         put(buffer, area, 0, at, &format!(" /{sought} "), theme.strong());
     }
-    let lines: Vec<_> = help
+    let mut lines: Vec<_> = help
         .sections(&world.keys)
         .into_iter()
         .flat_map(|(section, keys)| {
@@ -47,6 +47,11 @@ pub(super) fn draw(help: &Help, world: &World, theme: Theme, buffer: &mut Buffer
     let height = usize::from(area.height.saturating_sub(1));
     let length = help.length(&world.keys, (area.width, height));
     let top = help.top.min(help.top_max(&world.keys, (area.width, height)));
+    for foot in (length.saturating_sub(1)..lines.len()).step_by(length.max(1)) {
+        if let Some(Line::Title(_)) = lines.get(foot) {
+            lines.insert(foot, Line::Empty);
+        }
+    }
     for (at, line) in lines.iter().enumerate() {
         let (column, row) = (at / length.max(1), at % length.max(1));
         if row < top || row - top >= height {
