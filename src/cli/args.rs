@@ -103,6 +103,7 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Args, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(super) struct ConsoleArgs {
     /// Show only apps like that: words of their path, is:fatal, fail>100, g:croatia, /pattern/.
     #[arg(long, value_name = "FILTER")]
@@ -135,6 +136,10 @@ pub(super) struct ConsoleArgs {
     /// Show all signs and colours, ask which look right, and remember it.
     #[arg(long)]
     pub(super) test_terminal: bool,
+
+    /// Print what each key does, as it is written in ~/.config/dcm/console.toml to change it.
+    #[arg(long)]
+    pub(super) list_keys: bool,
 }
 
 #[derive(Debug, Subcommand)]

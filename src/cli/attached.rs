@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::args::ConsoleArgs;
 use super::error::{Error, Kind};
@@ -12,8 +13,8 @@ use super::logging::{self, Stderr};
 use super::session::{Session, block_on, live_managers};
 use super::{headless, look, output, plain};
 use crate::config::console::ConsoleFile;
-use crate::config::{Database, env};
-use crate::console::{self, Leave};
+use crate::config::{ConsoleSettings, Database, OnHangup, env};
+use crate::console::{self, Leave, ReadOnly};
 use crate::process::{OpenError, home_of, on_termination, spawn_detached, user_name};
 use crate::runtime::{self, RunError, Stop};
 use crate::store::{OpenMode, OperatorStore, Rights, StoreError};
@@ -32,8 +33,11 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
     let (interrupter, mailbox) = console::mailbox();
     on_termination(move |signal| interrupter.interrupt(signal))?;
     let _guard = logging::begin(&session.settings, Stderr::Untouched)?;
+    let settings = &session.settings.console;
     let manager = match role {
         Role::Client => None,
+        // Who may change nothing starts nothing either.
+        Role::AttachedIfNeeded if args.read_only || settings.read_only => None,
         Role::AttachedIfNeeded if may_manage(session)? => Manager::start(session)?,
         Role::AttachedIfNeeded => None,
     };
@@ -45,27 +49,34 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
             answer => answer?,
         })
     })?;
-    let file = ConsoleFile::read(env::console_file().as_deref(), &mut |warning| output::message(&warning));
+    let mut remarks = Vec::new();
+    let file = ConsoleFile::of_user(&mut |warning| remarks.push(warning));
     let options = console::Options {
         store,
         state: session.settings.state.clone(),
         database: session.settings.database.to_string(),
         user: user_name(),
         is_attached: manager.is_some(),
-        is_read_only: args.read_only || !rights.submit,
+        read_only: read_only(args, settings, rights),
+        caution: settings.caution.clone(),
         filter: args.filter.clone().unwrap_or_default(),
         view: args.view.clone(),
         look: look::of(args, &file),
         views: file.views.into_iter().collect(),
+        keys: file.keys,
+        shell: env::shell(),
+        remarks,
         memory: env::user_state_dir().map(|folder| folder.join("console.json")),
         reports: env::user_state_dir(),
     };
+    let mut on_hangup = settings.on_hangup;
     let left = console::run(options, mailbox);
     let left = match (&manager, left) {
         // The fleet does not suffer from a fault of the console.
         (Some(_), Err(error @ console::RunError::Failed { .. })) => {
             let error = Error::from(error);
             output::message(&format!("{error}; the manager goes on without a console, ^c stops it"));
+            on_hangup = OnHangup::Continue;
             Leave::HungUp
         }
         (_, left) => left?,
@@ -76,7 +87,17 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
             Leave::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
             Leave::Client | Leave::Headless | Leave::Stop => 0,
         }),
-        Some(manager) => manager.outlive(session, left),
+        Some(manager) => manager.outlive(session, left, on_hangup),
+    }
+}
+
+/// Why nothing may be changed from a console, if that is so.
+pub(super) fn read_only(args: &ConsoleArgs, settings: &ConsoleSettings, rights: Rights) -> Option<ReadOnly> {
+    match (args.read_only, settings.read_only, rights.submit) {
+        (true, ..) => Some(ReadOnly::Flag),
+        (false, true, _) => Some(ReadOnly::Settings),
+        (false, false, false) => Some(ReadOnly::Rights),
+        (false, false, true) => None,
     }
 }
 
@@ -94,6 +115,9 @@ fn may_manage(session: &Session) -> Result<bool, Error> {
         },
     }
 }
+
+/// A manager that drains is looked at so often; it tells of itself every few seconds.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A manager in a thread of this process.
 struct Manager {
@@ -142,14 +166,18 @@ impl Manager {
     }
 
     /// What becomes of the manager once its console is left.
-    fn outlive(self, session: &Session, left: Leave) -> Result<u8, Error> {
+    fn outlive(self, session: &Session, left: Leave, on_hangup: OnHangup) -> Result<u8, Error> {
         match left {
             // The terminal is gone, the fleet is not: the manager goes on in this process.
             Leave::HungUp => {
-                tracing::info!("the manager goes on without a console: its terminal is not there any more");
+                tracing::info!(?on_hangup, "the terminal of the manager's console is not there any more");
                 let stop = self.stop.clone();
                 let _ = on_termination(move |_| stop.ask());
-                join(self.thread)?;
+                match on_hangup {
+                    OnHangup::Continue => join(self.thread)?,
+                    OnHangup::Drain => self.drain(session)?,
+                    OnHangup::Stop => self.end()?,
+                }
                 Ok(0)
             }
             Leave::Headless => {
@@ -176,6 +204,35 @@ impl Manager {
                 Ok(u8::try_from(128 + signal).unwrap_or(1))
             }
         }
+    }
+
+    /// Ends it when nothing runs any more, and starts nothing new until then. The next one of its name
+    /// starts apps again.
+    fn drain(self, session: &Session) -> Result<(), Error> {
+        let store = session.store(OpenMode::Existing)?;
+        let name = session.settings.name.clone();
+        block_on(async {
+            store.drain(&name, true).await?;
+            let own =
+                async || Ok::<_, Error>(store.managers().await?.into_iter().find(|row| row.name == name));
+            let before = own().await?.map_or(0, |row| row.renewals);
+            loop {
+                tokio::select! {
+                    () = self.stop.asked() => break,
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
+                match own().await {
+                    // What it has said since it drains.
+                    Ok(Some(row)) if row.renewals > before && row.load.running == 0 => break,
+                    Ok(None) => break,
+                    // A database that is away is waited for.
+                    Ok(Some(_)) | Err(_) => {}
+                }
+            }
+            Ok(())
+        })?;
+        self.end()?;
+        block_on(async { Ok(store.drain(&name, false).await.map(drop)?) })
     }
 
     fn end(self) -> Result<(), Error> {

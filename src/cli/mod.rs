@@ -36,6 +36,7 @@ use attached::Role;
 use error::Error;
 use session::Session;
 
+use crate::config::console::ConsoleFile;
 use crate::model::CmdName;
 use crate::process::share_heap;
 
@@ -69,6 +70,11 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         None if headless => done(headless::headless(&session)),
         None => attached::open(&session, &ConsoleArgs::default(), role),
         Some(_) if headless => Err(Error::usage("--headless stands alone")),
+        Some(Command::Console(args)) if args.list_keys => {
+            let file = ConsoleFile::of_user(&mut |warning| output::message(&warning));
+            output::data(&file.keys.listed());
+            Ok(0)
+        }
         Some(Command::Console(args)) if args.test_terminal => test_terminal::test_terminal(&args),
         Some(Command::Console(args)) => attached::open(&session, &args, role),
         Some(Command::App(command)) => done(app::app(&session, command)),

@@ -3,9 +3,10 @@
 use std::io::{self, IsTerminal as _};
 
 use super::args::ConsoleArgs;
+use super::attached;
 use super::error::Error;
 use super::logging::{self, Stderr};
-use super::session::Session;
+use super::session::{Session, block_on};
 use crate::console::plain::{PlainOptions, run_plain};
 use crate::process::user_name;
 use crate::store::{OpenMode, OperatorStore};
@@ -20,12 +21,15 @@ pub(super) fn plain(session: &Session, args: &ConsoleArgs) -> Result<u8, Error> 
     }
     let _guard = logging::begin(&session.settings, Stderr::Untouched)?;
     let store: std::sync::Arc<dyn OperatorStore> = session.store(OpenMode::Existing)?;
+    let rights = block_on(async { Ok(store.rights().await?) })?;
+    let settings = &session.settings.console;
     let options = PlainOptions {
         store,
         state: session.settings.state.clone(),
         database: session.settings.database.to_string(),
         user: user_name(),
-        is_read_only: args.read_only,
+        read_only: attached::read_only(args, settings, rights),
+        caution: settings.caution.clone(),
         filter: args.filter.clone().unwrap_or_default(),
     };
     match run_plain(options, io::BufReader::new(io::stdin()), io::stdout().lock()) {

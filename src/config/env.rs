@@ -49,6 +49,9 @@ pub const GLYPHS: &str = "DC_GLYPHS";
 /// The variables of the locale, in the order in which they count.
 const LOCALE: [&str; 3] = ["LC_ALL", "LC_CTYPE", "LANG"];
 
+/// The user's shell.
+const SHELL: &str = "SHELL";
+
 /// Where the state of a user's programs belongs.
 const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 
@@ -71,11 +74,23 @@ pub fn get(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The locale, as it is told to programs; empty if it is not.
+#[must_use]
+pub fn locale() -> String {
+    LOCALE.iter().find_map(|name| get(name)).unwrap_or_default()
+}
+
 /// Whether the terminal can be expected to show more than ASCII: the locale says UTF-8.
 #[must_use]
 pub fn is_unicode() -> bool {
-    let locale = LOCALE.iter().find_map(|name| get(name)).unwrap_or_default().to_lowercase();
+    let locale = locale().to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8") || cfg!(windows)
+}
+
+/// The shell that the user likes.
+#[must_use]
+pub fn shell() -> std::path::PathBuf {
+    get(SHELL).map_or_else(|| "/bin/sh".into(), Into::into)
 }
 
 /// Where the state belongs when nobody says: `/var/lib/dcm` for root, else the user's state

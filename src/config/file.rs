@@ -6,7 +6,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::ConfigError;
+use super::{ConfigError, ConsoleSettings, OnHangup};
+use crate::console::Consent;
 use crate::manager::peers::Lease;
 use crate::model::Part;
 
@@ -26,6 +27,7 @@ pub(super) struct File {
     pub(super) logs_max: Option<u64>,
     pub(super) log_level: Option<String>,
     pub(super) log_keep_days: Option<u32>,
+    pub(super) console: ConsoleSettings,
 }
 
 /// Reads a file.
@@ -64,7 +66,7 @@ impl Reader<'_> {
         for (key, value) in table {
             let name = format!("{prefix}{}", key.get_ref());
             match (name.as_str(), value.get_ref()) {
-                ("limits" | "logs" | "log", DeValue::Table(inner)) => {
+                ("limits" | "logs" | "log" | "console" | "console.confirm", DeValue::Table(inner)) => {
                     self.table(&format!("{name}."), inner)?;
                 }
                 ("database", _) => self.file.database = Some(self.text(&name, value)?),
@@ -83,15 +85,32 @@ impl Reader<'_> {
                         })?);
                 }
                 ("log.level", _) => {
-                    let level = self.text(&name, value)?;
-                    if !["error", "warn", "info", "debug", "trace"].contains(&level.as_str()) {
-                        return Err(
-                            self.wrong(value, format!("{name} must be error, warn, info, debug or trace"))
-                        );
-                    }
-                    self.file.log_level = Some(level);
+                    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
+                    self.file.log_level = Some(self.one_of(&name, value, &levels)?.to_owned());
+                }
+                ("console.read_only", DeValue::Boolean(is_read_only)) => {
+                    self.file.console.read_only = *is_read_only;
+                }
+                ("console.reason", _) => {
+                    let choices = [("optional", false), ("required", true)];
+                    self.file.console.caution.needs_reason = self.one_of(&name, value, &choices)?;
+                }
+                ("console.on_hangup", _) => {
+                    let choices = OnHangup::ALL.map(|what| (what.word(), what));
+                    self.file.console.on_hangup = self.one_of(&name, value, &choices)?;
                 }
                 ("log.keep_days", _) => self.file.log_keep_days = Some(self.number(&name, value)?),
+                (_, _) if prefix == "console.confirm." => {
+                    let command = key.get_ref().to_uppercase().parse();
+                    let command = command
+                        .map_err(|_| self.wrong(value, format!("{name}: there is no such command")))?;
+                    let choices = [("ask", Consent::Yes), ("type", Consent::Number)];
+                    let consent = self.one_of(&name, value, &choices)?;
+                    self.file.console.caution.at_least.insert(command, consent);
+                }
+                ("console.read_only", _) => {
+                    return Err(self.wrong(value, format!("{name} must be true or false")));
+                }
                 _ => {
                     let place = self.place(key.span().start);
                     (self.warn)(format!("{place}: unknown setting {name}"));
@@ -108,6 +127,20 @@ impl Reader<'_> {
             .filter(|text| !text.is_empty())
             .map(str::to_owned)
             .ok_or_else(|| self.wrong(value, format!("{name} must be a text")))
+    }
+
+    /// What one of these words stands for.
+    fn one_of<T: Copy>(
+        &self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        choices: &[(&str, T)],
+    ) -> Result<T, ConfigError> {
+        let found = value.get_ref().as_str().and_then(|text| choices.iter().find(|(word, _)| *word == text));
+        found.map(|(_, what)| *what).ok_or_else(|| {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            self.wrong(value, format!("{name} must be {}", words.join(" or ")))
+        })
     }
 
     fn pools(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, ConfigError> {
@@ -175,6 +208,7 @@ fn parse_size(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CmdName;
 
     fn check(text: &str) -> (Result<File, ConfigError>, Vec<String>) {
         let mut warnings = Vec::new();
@@ -210,6 +244,17 @@ mod tests {
     }
 
     #[test]
+    fn consoles_may_be_made_more_careful() {
+        let (file, warnings) = check(
+            "[console]\nread_only = true\nreason = 'required'\non_hangup = 'drain'\n[console.confirm]\nstart = 'ask'",
+        );
+        let console = file.unwrap().console;
+        assert_eq!((console.read_only, console.on_hangup, warnings), (true, OnHangup::Drain, Vec::new()));
+        assert!(console.caution.needs_reason);
+        assert_eq!(console.caution.at_least, [(CmdName::Start, Consent::Yes)].into());
+    }
+
+    #[test]
     fn unknown_keys_are_warned_of_and_wrong_values_refused_with_their_line() {
         let (file, warnings) = check("name = 'a'\ncolour = 1\n[limits]\nrunnning = 3\n");
         assert!(file.is_ok());
@@ -223,6 +268,10 @@ mod tests {
             ("[logs]\nmax_total = '5 apples'", "dcm.toml:2: logs.max_total is no size"),
             ("[log]\nlevel = 'loud'", "dcm.toml:2: log.level must be"),
             ("name = 'a'\nname = 'b'", "dcm.toml:2: duplicate key"),
+            ("[console]\nread_only = 1", "dcm.toml:2: console.read_only must be true or false"),
+            ("[console]\non_hangup = 'x'", "dcm.toml:2: console.on_hangup must be continue or drain or stop"),
+            ("[console.confirm]\nstop = 'no'", "dcm.toml:2: console.confirm.stop must be ask or type"),
+            ("[console.confirm]\nfly = 'ask'", "dcm.toml:2: console.confirm.fly: there is no such command"),
             ("= 1", "dcm.toml:1: "),
         ] {
             let message = check(text).0.unwrap_err().to_string();

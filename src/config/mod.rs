@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use file::line_of;
 
+use crate::console::Caution;
 use crate::manager::peers::Lease;
 use crate::model::LEASE;
 use crate::process::StateDir;
@@ -59,6 +60,43 @@ pub struct Settings {
     pub log_level: String,
     /// So many days of the manager's log are kept.
     pub log_keep_days: u32,
+    /// For the consoles of this host.
+    pub console: ConsoleSettings,
+}
+
+/// What the owner of a host demands of consoles there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConsoleSettings {
+    /// Nothing can be changed from them.
+    pub read_only: bool,
+    /// How careful they ask.
+    pub caution: Caution,
+    /// What becomes of the manager in one whose terminal goes away.
+    pub on_hangup: OnHangup,
+}
+
+/// What becomes of the manager in a console whose terminal goes away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnHangup {
+    /// It goes on without a console.
+    #[default]
+    Continue,
+    /// It starts nothing new, and ends when nothing runs any more.
+    Drain,
+    /// It ends; its apps run on.
+    Stop,
+}
+
+impl OnHangup {
+    const ALL: [Self; 3] = [Self::Continue, Self::Drain, Self::Stop];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Drain => "drain",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 /// Where the fleet is kept.
@@ -183,6 +221,7 @@ impl Settings {
             logs_max: file.logs_max.unwrap_or(20 << 30),
             log_level,
             log_keep_days: file.log_keep_days.unwrap_or(14),
+            console: file.console,
         })
     }
 }

@@ -184,6 +184,11 @@ impl Batch {
         (self.score().pending > 0 && silent >= SILENCE).then_some(silent)
     }
 
+    /// One of the apps for which nobody has given a verdict.
+    pub(super) fn waits_for(&self) -> Option<AppId> {
+        self.rows.values().find(|row| row.flag == CmdFlag::Pending)?.app.parse().ok()
+    }
+
     /// Whether it can be undone.
     pub(super) fn is_undoable(&self) -> bool {
         matches!(self.order.name, CmdName::Enable | CmdName::Disable) && !self.rows.is_empty()

@@ -12,6 +12,10 @@ pub(super) enum Cmd {
     Redraw,
     /// Stand still until the shell lets this job go on.
     Suspend,
+    /// Hear of the mouse, or leave it to the terminal.
+    Mouse(bool),
+    /// Leave the terminal to a shell.
+    Shell,
     /// Give this text to the clipboard of the terminal.
     Copy(String),
     /// Ring the bell of the terminal.

@@ -25,6 +25,7 @@ mod request;
 mod sample;
 mod screen;
 mod serve;
+mod shell;
 mod terminal;
 #[cfg(test)]
 mod testing;
@@ -35,9 +36,12 @@ mod worker;
 mod world;
 
 pub use cmd::Leave;
+pub use dialog::confirm::{Caution, Consent};
 pub use glyphs::GlyphSet;
+pub use keymap::{Cyrillic, KeyChoice, KeyFault, Keymap, Preset};
 pub use program::{Interrupter, Look, Mailbox, Options, RunError, mailbox, run};
 pub use rehearsal::Rehearsal;
 pub use sample::sample;
 pub use terminal::{Abilities, ColourChoice, Colours};
 pub use theme::Palette;
+pub use world::ReadOnly;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::request::{Answer, LogNews, Ticket};
 use crate::model::{CommandRow, Delta, ManagerRow, Now, Timestamp};
@@ -12,6 +12,8 @@ use crate::model::{CommandRow, Delta, ManagerRow, Now, Timestamp};
 pub(super) enum Msg {
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse did something.
+    Mouse(MouseEvent),
     /// Text was pasted. It is never taken for keys.
     Paste(String),
     /// The terminal has this size now: columns, rows.
@@ -24,6 +26,8 @@ pub(super) enum Msg {
     Stop,
     /// The process goes on after it stood still.
     Continued,
+    /// The shell that had the terminal has ended, or could not be started.
+    Back(Option<String>),
     /// A frame could be drawn only so long after it was due: the terminal had not taken the last one.
     FrameLate(Duration),
     /// Time passed.

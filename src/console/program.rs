@@ -11,17 +11,20 @@ use crossterm::event::Event;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::cmd::Leave;
+use super::dialog::confirm::Caution;
 use super::glyphs::GlyphSet;
+use super::keymap::Keymap;
 use super::memory::{Keeper, Kept};
 use super::model::Model;
 use super::msg::Msg;
 use super::recorder::Recorder;
 use super::request::Request;
 use super::serve::Console;
+use super::shell::{Gate, Shell};
 use super::terminal::{Abilities, Guard, Panic, Screen, Writer};
 use super::theme::{Palette, Theme};
 use super::worker::Worker;
-use super::world::Identity;
+use super::world::{Identity, ReadOnly};
 use crate::process::{Job, StateDir, clock, on_job_control, terminal_output, watch_terminal};
 use crate::store::OperatorStore;
 
@@ -37,14 +40,22 @@ pub struct Options {
     pub user: String,
     /// Whether the manager lives in this process.
     pub is_attached: bool,
-    /// Whether nothing may be changed.
-    pub is_read_only: bool,
+    /// Why nothing may be changed, if that is so.
+    pub read_only: Option<ReadOnly>,
+    /// How careful it is asked before something is done.
+    pub caution: Caution,
     /// Which apps are shown at first.
     pub filter: String,
     /// Which saved view is shown at first.
     pub view: Option<String>,
     /// Saved views: names and what they show.
     pub views: Vec<(String, String)>,
+    /// What each key means.
+    pub keys: Keymap,
+    /// The shell of the person.
+    pub shell: PathBuf,
+    /// What is said once it is open.
+    pub remarks: Vec<String>,
     /// How it looks.
     pub look: Look,
     /// The file in which is kept what was looked at.
@@ -143,7 +154,11 @@ fn reopening(
     }
 }
 
-type Keys = JoinHandle<()>;
+/// What reads keys: a thread, and whether it may.
+struct Keys {
+    thread: JoinHandle<()>,
+    gate: Gate,
+}
 
 fn open(
     options: &Options,
@@ -155,23 +170,22 @@ fn open(
         database: options.database.clone(),
         user: options.user.clone(),
         is_attached: options.is_attached,
-        is_read_only: options.is_read_only,
+        read_only: options.read_only,
     };
     let size = crossterm::terminal::size()?;
     let mut model = Model::new(identity, size, clock::now(), &options.filter);
+    model.world.keys = options.keys.clone();
+    model.world.caution = options.caution.clone();
     model.set_views(options.views.clone(), options.view.as_deref());
-    if let Some(remark) = remark {
-        model.world.say(remark);
-    }
+    options.remarks.iter().chain(&remark).for_each(|remark| model.world.say(remark.as_str()));
     let (keeper, kept) = remember(options, &mut model);
     let writer = Writer::spawn(terminal_output()?)?;
     let guard = Guard::take(writer.clone())?;
     let (requests, inbox) = unbounded_channel();
     spawn_worker(options, mailbox.sender.clone(), inbox)?;
     // What reads keys is not opened twice: it goes on for the next console.
-    if keys.as_ref().is_none_or(JoinHandle::is_finished) {
-        *keys = Some(spawn_input(mailbox.sender.clone())?);
-    }
+    let known = keys.take().filter(|keys| !keys.thread.is_finished());
+    let keys = keys.insert(known.map_or_else(|| spawn_input(mailbox.sender.clone()), Ok)?);
     let mut console = Console {
         model,
         theme: options.look.theme(),
@@ -179,6 +193,7 @@ fn open(
         writer,
         requests,
         recorder: Recorder::default(),
+        shell: Shell::new(options.shell.clone(), keys.gate.clone(), mailbox.sender.clone()),
         keeper,
         kept,
     };
@@ -258,19 +273,24 @@ fn spawn_input(messages: Sender<Msg>) -> io::Result<Keys> {
             Job::HangUp => Msg::HungUp,
         });
     })?;
-    std::thread::Builder::new().name("dcm-keys".to_owned()).spawn(move || {
+    let gate = Gate::default();
+    let passed = gate.clone();
+    let thread = std::thread::Builder::new().name("dcm-keys".to_owned()).spawn(move || {
         while let Ok(event) = crossterm::event::read() {
             let msg = match event {
                 Event::Key(key) => Msg::Key(key),
                 Event::Paste(text) => Msg::Paste(text),
                 Event::Resize(columns, rows) => Msg::Resize(columns, rows),
-                Event::FocusGained | Event::FocusLost | Event::Mouse(_) => continue,
+                Event::Mouse(event) => Msg::Mouse(event),
+                Event::FocusGained | Event::FocusLost => continue,
             };
             if messages.send(msg).is_err() {
                 return;
             }
+            passed.pass();
         }
-    })
+    })?;
+    Ok(Keys { thread, gate })
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl Rehearsal {
             database: "prod-eu".to_owned(),
             user: "ana".to_owned(),
             is_attached: false,
-            is_read_only: false,
+            read_only: None,
         };
         let model = Model::new(identity, size, now, "");
         Self {

@@ -16,6 +16,7 @@ use super::model::Model;
 use super::msg::Msg;
 use super::recorder::Recorder;
 use super::request::Request;
+use super::shell::Shell;
 use super::terminal::{Guard, Screen, Writer, cursor_of};
 use super::theme::Theme;
 use super::update::{open, update};
@@ -45,6 +46,7 @@ pub(super) struct Console {
     pub(super) writer: Writer,
     pub(super) requests: UnboundedSender<Request>,
     pub(super) recorder: Recorder,
+    pub(super) shell: Shell,
     pub(super) keeper: Option<Keeper>,
     /// What is to be shown again.
     pub(super) kept: Option<Kept>,
@@ -78,7 +80,7 @@ impl Console {
         loop {
             let now = clock::boot_time();
             let mut wait = self.rest(now);
-            if let Some(due) = frames.due {
+            if let Some(due) = frames.due.filter(|_| !self.shell.is_open) {
                 wait = due.saturating_sub(now);
                 if wait.is_zero() && !self.writer.is_idle()? {
                     wait = BUSY;
@@ -101,7 +103,7 @@ impl Console {
             // All keys are taken in before one frame is drawn.
             let rest = std::iter::from_fn(|| messages.try_recv().ok());
             for msg in std::iter::once(Msg::Tick(clock::now())).chain(first).chain(rest) {
-                if matches!(msg, Msg::Key(_) | Msg::Paste(_) | Msg::Resize(..)) {
+                if matches!(msg, Msg::Key(_) | Msg::Mouse(_) | Msg::Paste(_) | Msg::Resize(..)) {
                     frames.want(KEY_FRAME);
                 }
                 if let Some(leave) = self.take(guard, msg)? {
@@ -139,12 +141,20 @@ impl Console {
             self.recorder.note(&msg);
         }
         let is_fleet = matches!(&msg, Msg::Changes { delta, .. } if !delta.more);
+        if matches!(msg, Msg::Back(_)) {
+            self.shell.is_open = false;
+        }
         let cmd = update(&mut self.model, msg);
         if is_fleet && let Some(kept) = self.kept.take() {
             self.show_again(kept);
         }
         match cmd {
             None => {}
+            // Nothing is written to a terminal that somebody else has.
+            Some(Cmd::Redraw | Cmd::Suspend | Cmd::Copy(_) | Cmd::Mouse(_) | Cmd::Shell)
+                if self.shell.is_open => {}
+            Some(Cmd::Mouse(is_heard)) => guard.hear_mouse(is_heard),
+            Some(Cmd::Shell) => self.shell.open(|| guard.leave()),
             Some(Cmd::Redraw) => self.begin_anew(guard)?,
             Some(Cmd::Suspend) => {
                 guard.leave();
@@ -189,6 +199,9 @@ impl Console {
     /// Somebody else may have had the terminal.
     fn begin_anew(&mut self, guard: &Guard) -> io::Result<()> {
         guard.enter()?;
+        if self.model.world.has_mouse {
+            guard.hear_mouse(true);
+        }
         self.screen.forget();
         if let Ok(size) = crossterm::terminal::size() {
             update(&mut self.model, Msg::Resize(size.0, size.1));

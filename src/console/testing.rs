@@ -118,7 +118,7 @@ pub(in crate::console) fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
         database: "sqlite:/var/lib/dcm/dcm.db".to_owned(),
         user: "ana".to_owned(),
         is_attached: false,
-        is_read_only: false,
+        read_only: None,
     };
     let mut model = Model::new(identity, size, now(0), "");
     update(&mut model, Msg::Changes { delta: delta(rows), read: noon() });

@@ -1,10 +1,13 @@
 //! What all screens share: the fleet, the database, the clock, the size of the terminal.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use super::batch::Batch;
+use super::dialog::confirm::Caution;
 use super::fleet::Fleet;
+use super::keymap::Keymap;
 use super::request::{Answer, Question, Request, Ticket};
 use super::screen::List;
 use crate::model::{AlertRow, Delta, Now, Timestamp};
@@ -51,6 +54,10 @@ fn saved_views() -> Vec<(String, String)> {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) identity: Identity,
+    /// What each key means.
+    pub(super) keys: Keymap,
+    /// How careful it is asked.
+    pub(super) caution: Caution,
     pub(super) fleet: Fleet,
     pub(super) link: Link,
     /// How many open alerts nobody looks after, as far as that is known.
@@ -67,6 +74,8 @@ pub(super) struct World {
     pub(super) views: Vec<(String, String)>,
     /// Nothing is sent, only told.
     pub(super) is_dry: bool,
+    /// The mouse is heard.
+    pub(super) has_mouse: bool,
     /// Something lies above the screen and has the keys.
     pub(super) has_dialog: bool,
     /// The display stands still: what came since.
@@ -93,8 +102,37 @@ pub(super) struct Identity {
     pub(super) user: String,
     /// The manager lives in this process.
     pub(super) is_attached: bool,
-    /// Nothing can be changed from here.
-    pub(super) is_read_only: bool,
+    /// Why nothing can be changed from here, if that is so.
+    pub(super) read_only: Option<ReadOnly>,
+}
+
+impl Identity {
+    /// Whether nothing can be changed from here.
+    pub(super) const fn is_read_only(&self) -> bool {
+        self.read_only.is_some()
+    }
+}
+
+/// Why nothing can be changed from a console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadOnly {
+    /// It was opened so.
+    Flag,
+    /// The settings of the host say so.
+    Settings,
+    /// The user of the database may not send commands.
+    Rights,
+}
+
+impl fmt::Display for ReadOnly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self {
+            Self::Flag => "opened with --read-only",
+            Self::Settings => "the settings of this host say so",
+            Self::Rights => "this user of the database may not send commands",
+        };
+        write!(f, "this console is read-only: {why}")
+    }
 }
 
 /// Whether the database answers.
@@ -119,6 +157,8 @@ impl World {
     pub(super) fn new(identity: Identity, size: (u16, u16), now: Now) -> Self {
         Self {
             identity,
+            keys: Keymap::default(),
+            caution: Caution::default(),
             fleet: Fleet::default(),
             link: Link::Fresh,
             alerts: None,
@@ -128,6 +168,7 @@ impl World {
             messages: VecDeque::new(),
             views: saved_views(),
             is_dry: false,
+            has_mouse: false,
             has_dialog: false,
             held: None,
             remark: None,
@@ -201,7 +242,7 @@ impl World {
     /// Why nothing can be changed from here now.
     pub(super) fn refusal(&self) -> Option<String> {
         match &self.link {
-            _ if self.identity.is_read_only => Some("this console is read-only".to_owned()),
+            _ if self.identity.is_read_only() => self.identity.read_only.map(|why| why.to_string()),
             Link::Lost { why, .. } => Some(format!("actions are off until the database answers: {why}")),
             Link::Fresh => Some("actions are off until the database answers".to_owned()),
             Link::Up { .. } => None,

@@ -104,6 +104,22 @@ pub fn stand_still() -> std::io::Result<()> {
     sys::stand_still()
 }
 
+/// Lets a reader of keys come back from waiting, with a size that has not changed.
+///
+/// # Errors
+/// When the system has no means for that.
+pub fn wake_reader() -> std::io::Result<()> {
+    sys::wake_reader()
+}
+
+/// Runs a program on the terminal of this process until it ends.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run_in_front(program: &std::path::Path) -> std::io::Result<std::process::ExitStatus> {
+    sys::run_in_front(program)
+}
+
 /// A way to the terminal of its own, without a buffer.
 ///
 /// # Errors

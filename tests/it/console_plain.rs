@@ -36,7 +36,7 @@ fn apps_are_listed_shown_and_commanded() {
     assert!(answers.contains("3 apps on sqlite:"), "{answers}");
     assert!(answers.contains("croatia/fina/companies idle"), "{answers}");
     assert!(!answers.contains("italy"), "{answers}");
-    assert!(answers.contains("START 2 apps: type 2 to send 2 commands: START: 2 executed"), "{answers}");
+    assert!(answers.contains("START croatia: type 2 to send 2 commands: START: 2 executed"), "{answers}");
     assert!(answers.contains("croatia/fina/insolvency running"), "{answers}");
     assert!(answers.contains("2 apps\ndcm> "), "{answers}");
     fleet.until("croatia/fina/companies", "has said something", |_| {
@@ -48,15 +48,39 @@ fn apps_are_listed_shown_and_commanded() {
         assert!(answers.contains(part), "{part}: {answers}");
     }
     assert!(!answers.contains('\x1b'), "{answers}");
-    let answers =
-        say(&fleet, &[], "stop croatia\n3\nalerts\nfly\nlist fail>\nhelp\nstop croatia/fina/companies\n");
-    for part in
-        ["nothing was sent", "nothing needs anybody", "fly is no command", "alerts ", "STOP: 1 executed"]
-    {
+    let answers = say(
+        &fleet,
+        &[],
+        "stop croatia\n3\nalerts\nfly\nlist fail>\nhelp\nstop croatia/fina/companies\nno\nstop croatia/fina/companies\ny\n",
+    );
+    for part in [
+        "1 running: will be stopped",
+        "nothing was sent",
+        "nothing needs anybody",
+        "fly is no command",
+        "alerts ",
+        "STOP: 1 executed",
+    ] {
         assert!(answers.contains(part), "{part}: {answers}");
     }
     let answers = say(&fleet, &["--read-only"], "start all\n");
-    assert!(answers.contains("read-only"), "{answers}");
+    assert!(answers.contains("read-only: opened with --read-only"), "{answers}");
+    let config = fleet.dir.path().join("dcm.toml");
+    let settings = "[console]\nreason = 'required'\n[console.confirm]\nstart = 'type'\n";
+    std::fs::write(&config, settings).unwrap();
+    let config = config.to_str().unwrap();
+    let answers = say(&fleet, &["--config", config], "start italy/court/rulings\n1\n\n");
+    assert!(
+        answers.contains("type 1 to send 1 commands") && answers.contains("nothing was sent"),
+        "{answers}"
+    );
+    let answers = say(&fleet, &["--config", config], "start italy/court/rulings\n1\nticket 4411\n");
+    assert!(answers.contains("START: 1 executed"), "{answers}");
+    let note = fleet.query("SELECT note FROM commands ORDER BY id DESC LIMIT 1").concat();
+    assert_eq!(note, [rusqlite::types::Value::Text("ticket 4411".to_owned())]);
+    std::fs::write(config, "[console]\nread_only = true\n").unwrap();
+    let answers = say(&fleet, &["--config", config], "start all\n");
+    assert!(answers.contains("read-only: the settings of this host say so"), "{answers}");
 }
 
 #[test]

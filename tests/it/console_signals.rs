@@ -98,3 +98,35 @@ fn a_hang_up_signal_ends_a_client_and_leaves_a_manager() {
     assert!(used < before.0.elapsed() / 3, "{used:?} of {:?}", before.0.elapsed());
     end_manager(&fleet);
 }
+
+#[test]
+fn a_manager_whose_terminal_goes_away_ends_where_the_settings_say_so() {
+    for (what, waits_for_apps) in [("stop", false), ("drain", true)] {
+        let fleet = Fleet::new();
+        fleet.add("a/b/long", &[], &["sleep", "600"]);
+        fleet.add("a/b/often", &["--interval", "0.003"], &["true"]);
+        let config = fleet.dir.path().join("dcm.toml");
+        std::fs::write(&config, format!("[console]\non_hangup = '{what}'\n")).unwrap();
+        let mut attached = Terminal::open(&fleet, &["--config", config.to_str().unwrap()], (80, 24));
+        attached.until_text("[attached]");
+        fleet.dcm(&["start", "a/b/long"]).ok();
+        let pid = fleet.until("a/b/long", "runs", |row| row.state.pid.is_some()).state.pid.unwrap();
+        send_signal(attached.pid(), libc::SIGHUP);
+        if waits_for_apps {
+            attached.until("its screen is gone", |screen| !screen.contains("[attached]"));
+            let drains = || fleet.query("SELECT draining FROM managers").concat();
+            while drains() != [rusqlite::types::Value::Integer(1)] {
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+            assert!(is_alive(attached.pid()) && is_alive(pid));
+            send_signal(pid, libc::SIGTERM);
+        }
+        assert_eq!(attached.code(), 0);
+        assert_eq!(is_alive(pid), !waits_for_apps, "apps are left alone");
+        let flags = fleet.query("SELECT count(*) FROM managers WHERE draining OR stopped IS NULL").concat();
+        assert_eq!(flags, [rusqlite::types::Value::Integer(0)], "the next one starts apps again");
+        if !waits_for_apps {
+            send_signal(pid, libc::SIGTERM);
+        }
+    }
+}

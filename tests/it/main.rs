@@ -14,6 +14,7 @@ mod commands;
 mod console;
 mod console_bytes;
 mod console_hostile;
+mod console_keys;
 mod console_memory;
 mod console_plain;
 mod console_signals;

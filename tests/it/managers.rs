@@ -289,6 +289,11 @@ fn a_manager_that_slept_finds_itself_deposed_and_harms_nothing() {
     });
     let status = land.dcm(&["status"]).ok().out;
     assert!(status.contains("unheard"), "{status}");
+    let managers: Vec<serde_json::Value> =
+        serde_json::from_str(&land.dcm(&["managers", "--json"]).ok().out).unwrap();
+    let state = |row: &serde_json::Value| (row["state"].clone(), row["running"].is_null());
+    let states: Vec<_> = managers.iter().map(state).collect();
+    assert_eq!(states, [("live".into(), false), ("lost".into(), true)]);
     let why = land.dcm(&["why", &format!("a/b/{}", own[0])]).ok().out;
     assert!(why.contains("its manager sleeper"), "{why}");
     // Commands for what is still its own wait for it.

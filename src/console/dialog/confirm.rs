@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use super::field::Field;
 use crate::console::batch::{Order, Pace};
 use crate::console::fleet::{Condition, Row, is_live};
+use crate::console::view::span;
 use crate::console::world::World;
 use crate::model::{AppId, CmdName};
 
@@ -47,6 +48,7 @@ pub(in crate::console) struct Confirm {
     /// What others did to them a moment ago.
     pub(in crate::console) others: Vec<String>,
     pub(in crate::console) asks_for: Consent,
+    pub(in crate::console) needs_reason: bool,
     pub(in crate::console) typed: Field,
     pub(in crate::console) reason: Field,
     pub(in crate::console) pace: Pace,
@@ -56,12 +58,24 @@ pub(in crate::console) struct Confirm {
 }
 
 /// What it takes to say yes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::console) enum Consent {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Consent {
+    /// It is sent at once.
+    #[default]
     Nothing,
+    /// A key.
     Yes,
     /// The number of commands must be typed.
     Number,
+}
+
+/// What the owner of a fleet demands before something is done, more than the console itself does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caution {
+    /// A reason must be given wherever something is asked.
+    pub needs_reason: bool,
+    /// The least that it takes.
+    pub at_least: BTreeMap<CmdName, Consent>,
 }
 
 /// What of the question has the keys.
@@ -73,6 +87,23 @@ pub(in crate::console) enum Part {
     Pace,
     Stop,
     Reason,
+}
+
+/// What will happen to some of those who are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::console) struct Effect {
+    pub(in crate::console) count: usize,
+    pub(in crate::console) whose: String,
+    pub(in crate::console) what: String,
+    pub(in crate::console) weight: Weight,
+}
+
+/// How much an effect matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::console) enum Weight {
+    Sent,
+    Alarm,
+    None,
 }
 
 /// What is asked for.
@@ -102,6 +133,7 @@ impl Confirm {
             pending: 0,
             others: Vec::new(),
             asks_for: Consent::Nothing,
+            needs_reason: world.caution.needs_reason,
             typed: Field::default(),
             reason: Field::default(),
             pace: Pace::default(),
@@ -116,10 +148,13 @@ impl Confirm {
         let is_harmless = matches!(name, CmdName::Start | CmdName::Enable) && confirm.verb == name.word();
         confirm.asks_for = match confirm.sent.len() {
             _ if is_group || confirm.protected > 0 => Consent::Number,
-            0..=1 if is_harmless => Consent::Nothing,
+            // What somebody else did a moment ago is told first.
+            0..=1 if is_harmless && confirm.others.is_empty() => Consent::Nothing,
             0..=TYPED_FROM => Consent::Yes,
             _ => Consent::Number,
         };
+        let at_least = world.caution.at_least.get(&name).copied().unwrap_or_default();
+        confirm.asks_for = confirm.asks_for.max(at_least);
         if confirm.asks_for == Consent::Number {
             confirm.focus = Part::Number;
         }
@@ -156,6 +191,54 @@ impl Confirm {
             let seconds = age.num_seconds().max(0);
             self.others.push(format!("{by} sent {} {seconds} s ago to {}", command.name, row.path));
         }
+    }
+
+    /// Why there is nothing to be sent, if that is so.
+    pub(in crate::console) fn nothing_to_send(&self) -> Option<String> {
+        if !self.sent.is_empty() {
+            return None;
+        }
+        Some(match (self.unreachable.is_empty(), self.pending) {
+            (false, _) => {
+                let managers: Vec<_> = self.unreachable.keys().map(String::as_str).collect();
+                format!("nothing is sent: manager {} gives no sign of life", managers.join(", "))
+            }
+            (true, pending @ 1..) => format!("{pending} commands are under way already"),
+            (true, 0) => format!("{} would change nothing for {}", self.verb, self.what),
+        })
+    }
+
+    /// What will happen, and to how many.
+    pub(in crate::console) fn effects(&self) -> Vec<Effect> {
+        let (of_running, of_resting) = match self.name {
+            CmdName::Stop => ("will be stopped (TERM, then KILL)", "schedule keeps away"),
+            CmdName::Restart => ("will be stopped and started", "will be started"),
+            CmdName::Start => ("", "will be started"),
+            CmdName::Enable => ("schedule and START allowed again", "schedule and START allowed again"),
+            CmdName::Disable => ("will be stopped and kept off", "kept from being started"),
+        };
+        let effect = |count, whose: &str, what: &str, weight| Effect {
+            count,
+            whose: whose.to_owned(),
+            what: what.to_owned(),
+            weight,
+        };
+        let resting = self.sent.len() - self.running;
+        let lost = self.unreachable.iter().map(|(manager, (count, age))| {
+            let age = age.map(|age| format!(" {}", span(age.num_seconds()))).unwrap_or_default();
+            effect(*count, &format!("on {manager}"), &format!("heartbeat lost{age}: not sent"), Weight::None)
+        });
+        [
+            effect(self.running, "running", of_running, Weight::Sent),
+            effect(resting, "not running", of_resting, Weight::Sent),
+            effect(self.protected, "of these", "are protected", Weight::Alarm),
+            effect(self.without_effect, "other", "no effect, not sent", Weight::None),
+            effect(self.pending, "pending", "a command is under way: not sent", Weight::None),
+        ]
+        .into_iter()
+        .chain(lost)
+        .filter(|effect| effect.count > 0)
+        .collect()
     }
 
     /// What can have the keys, in its order.
@@ -196,6 +279,11 @@ impl Confirm {
         if self.focus == Part::Reason {
             self.reason.paste(text);
         }
+    }
+
+    /// Whether a reason must be given first.
+    pub(in crate::console) fn lacks_reason(&self) -> bool {
+        self.needs_reason && self.reason.text().trim().is_empty()
     }
 
     /// Whether the number that was typed is the right one.

@@ -1,7 +1,7 @@
 //! The help: the keys of a screen, and of them those that hold what is looked for.
 
 use super::field::Field;
-use crate::console::keymap::{Section, bindings};
+use crate::console::keymap::{Keymap, Section};
 use crate::console::screen::Tab;
 
 /// What can be typed as a filter of the fleet.
@@ -22,6 +22,12 @@ const FILTERS: &[(&str, &str)] = &[
     ("!word", "not this"),
 ];
 
+/// A column of the help.
+pub(in crate::console) const COLUMN: u16 = 38;
+
+/// Lines at the end: what the signs mean, where the keys are changed, and who looks at what.
+pub(in crate::console) const CLOSING: usize = 5;
+
 /// The help of a screen.
 #[derive(Debug)]
 pub(in crate::console) struct Help {
@@ -38,10 +44,12 @@ impl Help {
     }
 
     /// The sections that have something to show: keys and what they do.
-    pub(in crate::console) fn sections(&self) -> Vec<(Section, Vec<(String, &'static str)>)> {
+    pub(in crate::console) fn sections(&self, keys: &Keymap) -> Vec<(Section, Vec<(String, &'static str)>)> {
         let sought = self.sought.text().to_lowercase();
         let lines = |section| {
-            let mut lines: Vec<(String, &'static str)> = bindings(self.tab)
+            let mut lines: Vec<(String, &'static str)> = keys
+                .of(self.tab)
+                .iter()
                 .filter(|binding| binding.section() == section)
                 .map(|binding| (binding.keys(), binding.help()))
                 .filter(|(keys, help)| {
@@ -62,5 +70,19 @@ impl Help {
             .map(|section| (section, lines(section)))
             .filter(|(_, lines)| !lines.is_empty())
             .collect()
+    }
+
+    /// How long the columns of keys are: as long as it takes to show all, or as there is room.
+    pub(in crate::console) fn length(&self, keys: &Keymap, (width, height): (u16, usize)) -> usize {
+        let lines: usize = self.sections(keys).iter().map(|(_, lines)| lines.len() + 2).sum();
+        let columns = usize::from((width / COLUMN).max(1));
+        // A title at the foot of a column moves on to the next one.
+        let lines = lines + columns - 1;
+        lines.div_ceil(columns).max(height.saturating_sub(CLOSING).min(lines))
+    }
+
+    /// So far it can be scrolled.
+    pub(in crate::console) fn top_max(&self, keys: &Keymap, size: (u16, usize)) -> usize {
+        (self.length(keys, size) + CLOSING).saturating_sub(size.1)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::field::Field;
 use crate::console::export::Format;
+use crate::console::fleet::Row;
 use crate::console::keymap::Intent;
 use crate::console::screen::fleet::{Column, Key};
 use crate::model::{AppPath, CmdName, Part};
@@ -13,8 +14,8 @@ pub(in crate::console) enum Choice {
     Intent(Intent),
     Sort(Key),
     Column(Column),
-    /// A command for all apps of a group, or of a parent in it.
-    Issue(CmdName, Part, Option<Part>),
+    /// A command for apps of a group, or of a parent in it.
+    Issue(CmdName, Which, Part, Option<Part>),
     GoTo(AppPath),
     /// The saved view of this name.
     View(String),
@@ -25,6 +26,32 @@ pub(in crate::console) enum Choice {
     Export(Format),
     /// Only to be read.
     Nothing,
+}
+
+/// Which apps of a group are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::console) enum Which {
+    All,
+    Running,
+    Fatal,
+}
+
+impl Which {
+    pub(in crate::console) const fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Running => "running",
+            Self::Fatal => "fatal only",
+        }
+    }
+
+    pub(in crate::console) fn holds(self, row: &Row) -> bool {
+        match self {
+            Self::All => true,
+            Self::Running => row.is_running(),
+            Self::Fatal => row.fatal.is_some(),
+        }
+    }
 }
 
 /// A line of a menu.

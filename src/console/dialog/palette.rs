@@ -1,9 +1,10 @@
 //! What the menus and the palette offer, made of the key table and of the fleet.
 
 use super::confirm::why_not;
-use super::menu::{Choice, Item, Kind, Menu};
+use super::menu::{Choice, Item, Kind, Menu, Which};
 use crate::console::export::Format;
-use crate::console::keymap::{Intent, bindings};
+use crate::console::fleet::{Sums, Trouble};
+use crate::console::keymap::Intent;
 use crate::console::model::Model;
 use crate::console::screen::fleet::{Column, Key};
 use crate::console::world::World;
@@ -49,14 +50,15 @@ pub(in crate::console) fn action_menu(model: &Model) -> Option<Menu> {
         _ => None,
     };
     let refused = model.world.refusal();
-    let items = bindings(model.tab()).filter(|binding| binding.is_action()).map(|binding| {
-        let mut item = Item::new(binding.help(), binding.keys(), Choice::Intent(binding.intent()));
-        item.why_not = refused.clone().or_else(|| match (binding.intent(), one) {
-            (Intent::Issue(name), Some(row)) => why_not(name, row).map(str::to_owned),
-            _ => None,
+    let items =
+        model.world.keys.of(model.tab()).iter().filter(|binding| binding.is_action()).map(|binding| {
+            let mut item = Item::new(binding.help(), binding.keys(), Choice::Intent(binding.intent()));
+            item.why_not = refused.clone().or_else(|| match (binding.intent(), one) {
+                (Intent::Issue(name), Some(row)) => why_not(name, row).map(str::to_owned),
+                _ => None,
+            });
+            item
         });
-        item
-    });
     Some(Menu::new(format!("actions for {what}"), Kind::Once, items.collect()))
 }
 
@@ -77,7 +79,11 @@ pub(in crate::console) fn message_list(world: &World) -> Menu {
 
 /// Everything that has a key, the saved views and the orders.
 pub(in crate::console) fn palette(model: &Model) -> Menu {
-    let keys = bindings(model.tab())
+    let keys = model
+        .world
+        .keys
+        .of(model.tab())
+        .iter()
         .filter(|binding| binding.is_in_palette())
         .map(|binding| Item::new(binding.help(), binding.keys(), Choice::Intent(binding.intent())));
     let views = model.world.views.iter().enumerate().map(|(at, (name, text))| {
@@ -95,10 +101,17 @@ pub(in crate::console) fn offers(world: &World, query: &str) -> Vec<Item> {
         return Vec::new();
     }
     let mut items = Vec::new();
-    let mut place = |name: String, group: &Part, parent: Option<&Part>, count: usize| {
-        for command in CmdName::ALL {
-            let text = format!("{} all in {name} ({count})", command.word().to_lowercase());
-            items.push(Item::new(text, "", Choice::Issue(*command, group.clone(), parent.cloned())));
+    let mut place = |name: String, group: &Part, parent: Option<&Part>, sums: Option<&Sums>| {
+        let Some(sums) = sums else { return };
+        let all = CmdName::ALL.iter().map(|command| (*command, Which::All, sums.apps));
+        let some = [
+            (CmdName::Restart, Which::Running, sums.running()),
+            (CmdName::Stop, Which::Running, sums.running()),
+            (CmdName::Enable, Which::Fatal, sums.with(Trouble::Fatal)),
+        ];
+        for (command, which, count) in all.chain(some).filter(|(_, _, count)| *count > 0) {
+            let text = format!("{} {} in {name} ({count})", command.word().to_lowercase(), which.word());
+            items.push(Item::new(text, "", Choice::Issue(command, which, group.clone(), parent.cloned())));
         }
         let filter = match parent {
             None => format!("g:{group}"),
@@ -107,12 +120,10 @@ pub(in crate::console) fn offers(world: &World, query: &str) -> Vec<Item> {
         items.push(Item::new(format!("filter {filter}"), "", Choice::Filter(filter)));
     };
     for group in world.fleet.groups() {
-        let count = world.fleet.group(group).map_or(0, |sums| sums.apps);
-        place(group.to_string(), group, None, count);
+        place(group.to_string(), group, None, world.fleet.group(group));
     }
     for (group, parent) in world.fleet.parents() {
-        let count = world.fleet.parent(group, parent).map_or(0, |sums| sums.apps);
-        place(format!("{group}/{parent}"), group, Some(parent), count);
+        place(format!("{group}/{parent}"), group, Some(parent), world.fleet.parent(group, parent));
     }
     let apps = world.fleet.rows();
     items

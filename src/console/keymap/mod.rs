@@ -1,12 +1,21 @@
 //! What each key means where. Dispatch, footer and help are made of the same table, so none of them
 //! can lie.
 
+mod choice;
+mod key;
+mod presets;
 mod table;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use std::borrow::Cow;
+
+use crossterm::event::KeyEvent;
+
+pub use choice::{KeyChoice, KeyFault, Keymap, Preset};
+pub use key::Cyrillic;
 
 use super::screen::{Tab, alerts, commands, detail, fleet, history, logs, managers};
 use crate::model::CmdName;
+use key::Key;
 
 /// What a person wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +45,10 @@ pub(super) enum Common {
     QuitNow,
     Redraw,
     Suspend,
+    /// Whether the mouse is heard, or left to the terminal.
+    Mouse,
+    /// A shell, while the manager in here goes on.
+    Shell,
     /// What is shown, as a file.
     Export,
     ReadAgain,
@@ -116,45 +129,49 @@ impl Section {
     }
 }
 
+impl Intent {
+    /// Its name in the configuration: that of the wish, so `Fleet(NextProblem)` is `next-problem`. A
+    /// test lists all names.
+    pub(super) fn name(self) -> String {
+        let mut name = String::new();
+        let told = format!("{self:?}");
+        for (at, c) in told.split_once('(').map_or("", |(_, wish)| wish).chars().enumerate() {
+            match c {
+                '(' => name.push('-'),
+                ')' => {}
+                c if c.is_uppercase() && at > 0 && !name.ends_with('-') => {
+                    name.push('-');
+                    name.push(c.to_ascii_lowercase());
+                }
+                c => name.push(c.to_ascii_lowercase()),
+            }
+        }
+        name
+    }
+}
+
 /// Keys that mean one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Binding {
     section: Section,
-    keys: &'static [Key],
+    keys: Cow<'static, [Key]>,
     intent: Intent,
     help: &'static str,
     /// The word of the footer; most keys are only in the help.
     foot: &'static str,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
-    Char(char),
-    Ctrl(char),
-    Code(KeyCode),
-}
-
-/// The bindings of a screen: its own come first, and win.
-pub(super) fn bindings(tab: Tab) -> impl Iterator<Item = &'static Binding> {
-    let own = match tab {
-        Tab::Fleet => table::FLEET,
-        Tab::Detail => table::DETAIL,
-        Tab::Alerts => table::ALERTS,
-        Tab::Logs => table::LOGS,
-        Tab::History => table::HISTORY,
-        Tab::Managers => table::MANAGERS,
-        Tab::Commands => table::COMMANDS,
-    };
-    own.iter().chain(table::MOVES).chain(table::EVERYWHERE)
-}
-
-/// What a key means on a screen.
-pub(super) fn intent(tab: Tab, event: KeyEvent) -> Option<Intent> {
-    bindings(tab).find(|binding| binding.keys.iter().any(|key| key.is(event))).map(|binding| binding.intent)
-}
-
 impl Binding {
+    fn has(&self, event: KeyEvent) -> bool {
+        self.keys.iter().any(|key| key.is(event))
+    }
+
     /// The keys as people read them.
     pub(super) fn keys(&self) -> String {
+        if self.keys.is_empty() {
+            // It is in the palette.
+            return ":".to_owned();
+        }
         self.keys.iter().map(|key| key.name()).collect::<Vec<_>>().join(" ")
     }
 
@@ -191,48 +208,21 @@ impl Binding {
     }
 }
 
-impl Key {
-    fn is(self, event: KeyEvent) -> bool {
-        let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
-        let alt = event.modifiers.contains(KeyModifiers::ALT);
-        match self {
-            Self::Char(c) => event.code == KeyCode::Char(c) && !ctrl && !alt,
-            Self::Ctrl(c) => event.code == KeyCode::Char(c) && ctrl && !alt,
-            Self::Code(code) => event.code == code && !ctrl && !alt,
-        }
-    }
-
-    fn name(self) -> String {
-        match self {
-            Self::Char(' ') => "space".to_owned(),
-            Self::Char(c) => c.to_string(),
-            Self::Ctrl(c) => format!("^{c}"),
-            Self::Code(KeyCode::PageUp) => "pgup".to_owned(),
-            Self::Code(KeyCode::PageDown) => "pgdn".to_owned(),
-            Self::Code(KeyCode::BackTab) => "S-tab".to_owned(),
-            Self::Code(code) => code.to_string().to_lowercase(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use crossterm::event::{KeyCode, KeyModifiers};
+
     use super::*;
+    use crate::model::CmdName;
+
+    fn intent(tab: Tab, event: KeyEvent) -> Option<Intent> {
+        Keymap::default().intent(tab, event)
+    }
 
     #[test]
     fn no_key_means_two_things_in_one_list() {
-        let lists = [
-            table::EVERYWHERE,
-            table::MOVES,
-            table::FLEET,
-            table::DETAIL,
-            table::ALERTS,
-            table::LOGS,
-            table::HISTORY,
-            table::MANAGERS,
-            table::COMMANDS,
-        ];
-        for list in lists {
+        let own = table::SCREENS.iter().map(|(_, list)| *list);
+        for list in own.chain([table::EVERYWHERE, table::MOVES]) {
             for (at, binding) in list.iter().enumerate() {
                 for other in &list[at + 1..] {
                     let shared: Vec<_> = binding.keys.iter().filter(|key| other.keys.contains(key)).collect();
@@ -262,5 +252,13 @@ mod tests {
         assert_eq!(key(KeyCode::Char('d'), KeyModifiers::CONTROL), Some(Intent::Move(Move::HalfDown)));
         assert_eq!(key(KeyCode::Char('D'), KeyModifiers::SHIFT), Some(Intent::Issue(CmdName::Disable)));
         assert_eq!(key(KeyCode::Char('x'), KeyModifiers::ALT), None);
+    }
+
+    #[test]
+    fn a_cyrillic_layout_has_the_same_commands_in_the_same_places() {
+        let key = |letter| intent(Tab::Fleet, KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE));
+        assert_eq!(key('ы'), Some(Intent::Issue(CmdName::Start)));
+        assert_eq!(key('В'), Some(Intent::Issue(CmdName::Disable)));
+        assert_eq!(key('т'), Some(Intent::Fleet(fleet::Wish::NextProblem)));
     }
 }

@@ -1,10 +1,12 @@
 //! All bindings, a list a screen. Nothing dangerous is on `y` and `z`, which change places between
 //! keyboards, and nothing needs AltGr.
 
+use std::borrow::Cow;
+
 use crossterm::event::KeyCode;
 
-use super::Key::{Char, Code, Ctrl};
-use super::{Binding, Common, Intent, Key, Move, Section};
+use super::key::Key::{self, Char, Code, Ctrl};
+use super::{Binding, Common, Intent, Move, Section};
 use crate::console::screen::{Tab, alerts, commands, detail, fleet, history, logs, managers};
 use crate::model::CmdName;
 
@@ -15,11 +17,27 @@ const fn bind(
     help: &'static str,
     foot: &'static str,
 ) -> Binding {
-    Binding { section, keys, intent, help, foot }
+    Binding { section, keys: Cow::Borrowed(keys), intent, help, foot }
 }
 
 const fn go(tab: Tab, key: &'static [Key], help: &'static str) -> Binding {
     bind(Section::Other, key, Intent::Common(Common::Go(tab)), help, "")
+}
+
+/// What each screen has of its own.
+pub(super) const SCREENS: &[(Tab, &[Binding])] = &[
+    (Tab::Fleet, FLEET),
+    (Tab::Detail, DETAIL),
+    (Tab::Alerts, ALERTS),
+    (Tab::Logs, LOGS),
+    (Tab::History, HISTORY),
+    (Tab::Managers, MANAGERS),
+    (Tab::Commands, COMMANDS),
+];
+
+/// The bindings of a screen: its own come first, and win.
+pub(super) fn whole(own: &'static [Binding]) -> impl Iterator<Item = &'static Binding> {
+    own.iter().chain(MOVES).chain(EVERYWHERE)
 }
 
 pub(super) const EVERYWHERE: &[Binding] = &[
@@ -43,6 +61,8 @@ pub(super) const EVERYWHERE: &[Binding] = &[
     bind(Section::Other, &[Ctrl('l')], Intent::Common(Common::Redraw), "draw anew", ""),
     bind(Section::Other, &[Ctrl('s')], Intent::Common(Common::Export), "save screen or view", ""),
     bind(Section::Other, &[Ctrl('z')], Intent::Common(Common::Suspend), "to the shell; fg", ""),
+    bind(Section::Other, &[Char('M')], Intent::Common(Common::Mouse), "mouse on, off", ""),
+    bind(Section::Other, &[], Intent::Common(Common::Shell), "sh: a shell; the manager goes on", ""),
     bind(Section::Other, &[Code(KeyCode::Esc)], Intent::Common(Common::Back), "one step back", ""),
     bind(
         Section::Other,
@@ -193,7 +213,7 @@ pub(super) const LOGS: &[Binding] = &[
         "follow what is written",
         "follow",
     ),
-    log(Section::Look, &[Char(' ')], logs::Wish::Pause, "hold, and follow again", "hold"),
+    log(Section::Look, &[Char(' ')], logs::Wish::Hold, "hold, and follow again", "hold"),
     log(Section::Find, &[Char('n')], logs::Wish::NextHit, "next hit", "hits"),
     log(Section::Find, &[Char('N')], logs::Wish::PreviousHit, "hit before", ""),
     log(Section::Find, &[Char('&')], logs::Wish::OnlyHits, "only hits, or all", "only hits"),

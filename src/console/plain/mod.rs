@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::dialog::confirm::Caution;
+use super::world::ReadOnly;
 use crate::process::StateDir;
 use crate::store::OperatorStore;
 use session::Session;
@@ -24,8 +26,10 @@ pub struct PlainOptions {
     pub database: String,
     /// In whose name commands are sent.
     pub user: String,
-    /// Whether nothing may be changed.
-    pub is_read_only: bool,
+    /// Why nothing may be changed, if that is so.
+    pub read_only: Option<ReadOnly>,
+    /// How careful it is asked before something is done.
+    pub caution: Caution,
     /// Which apps `list` and `watch` show when they are not told.
     pub filter: String,
 }

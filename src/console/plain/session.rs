@@ -7,11 +7,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
 
 use super::{PlainOptions, say};
+use crate::console::dialog::confirm::{Confirm, Consent, Wanted};
 use crate::console::filter::Filter;
-use crate::console::fleet::{Fleet, Row};
+use crate::console::fleet::Row;
+use crate::console::world::{Identity, Link, World};
 use crate::model::{
     AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Printable, Revision, Selector,
-    Timestamp,
 };
 use crate::process::{LogTail, clock, logs_of};
 use crate::store::{AlertQuery, StoreError, submit};
@@ -42,10 +43,8 @@ pub(super) struct Session<W> {
     pub(super) options: PlainOptions,
     pub(super) lines: UnboundedReceiver<String>,
     output: W,
-    pub(super) fleet: Fleet,
+    pub(super) world: World,
     revision: Revision,
-    /// By the clock of the database.
-    pub(super) read: Timestamp,
 }
 
 /// Why a command was not carried out.
@@ -70,15 +69,22 @@ impl From<StoreError> for Fault {
 
 impl<W: Write> Session<W> {
     pub(super) fn new(options: PlainOptions, lines: UnboundedReceiver<String>, output: W) -> Self {
-        let (fleet, revision) = (Fleet::default(), Revision::default());
-        Self { options, lines, output, fleet, revision, read: clock::wall() }
+        let identity = Identity {
+            database: options.database.clone(),
+            user: options.user.clone(),
+            is_attached: false,
+            read_only: options.read_only,
+        };
+        let mut world = World::new(identity, (0, 0), clock::now());
+        world.caution = options.caution.clone();
+        Self { options, lines, output, world, revision: Revision::default() }
     }
 
     pub(super) async fn run(mut self) -> io::Result<()> {
         let greeting = match self.read().await {
             Ok(()) => format!(
                 "{} apps on {}; help lists the commands",
-                self.fleet.total.apps, self.options.database
+                self.world.fleet.total.apps, self.options.database
             ),
             Err(Fault::Said(why)) => why,
             Err(Fault::Output(error)) => return Err(error),
@@ -130,13 +136,16 @@ impl<W: Write> Session<W> {
     /// Takes in what has changed.
     pub(super) async fn read(&mut self) -> Result<(), Fault> {
         let store = &self.options.store;
-        self.read = store.time().await?;
-        self.fleet.managers = store.managers().await?;
+        let read = store.time().await?;
+        self.world.now = clock::now();
+        self.world.ahead = read - self.world.now.wall;
+        self.world.link = Link::Up { read };
+        self.world.fleet.managers = store.managers().await?;
         loop {
             let delta = store.changes_since(self.revision).await?;
             self.revision = delta.revision;
             let more = delta.more;
-            self.fleet.apply(delta, self.read);
+            self.world.fleet.apply(delta, read);
             if !more {
                 return Ok(());
             }
@@ -156,9 +165,13 @@ impl<W: Write> Session<W> {
     async fn list(&mut self, text: &str) -> Result<(), Fault> {
         let filter = self.filter(text)?;
         self.read().await?;
-        self.fleet.judge(self.read);
+        self.world.fleet.judge(self.world.time());
         let mut path = String::new();
-        let shown = self.fleet.rows().filter(|row| filter.shows(row, &self.fleet, self.read, &mut path));
+        let shown = self
+            .world
+            .fleet
+            .rows()
+            .filter(|row| filter.shows(row, &self.world.fleet, self.world.time(), &mut path));
         let mut lines: Vec<_> = shown.map(say::line).collect();
         lines.push(match lines.len() {
             1 => "1 app".to_owned(),
@@ -169,13 +182,13 @@ impl<W: Write> Session<W> {
 
     async fn show(&mut self, path: &str) -> Result<(), Fault> {
         self.read().await?;
-        let lines = say::all(self.app(path)?, self.read);
+        let lines = say::all(self.app(path)?, self.world.time());
         Ok(self.say(&lines.join("\n"))?)
     }
 
     fn app(&self, text: &str) -> Result<&Row, Fault> {
         let path: AppPath = text.parse().map_err(|error| Fault::Said(format!("{error}")))?;
-        self.fleet.by_id(AppId::of(&path)).ok_or_else(|| Fault::Said(format!("no such app: {path}")))
+        self.world.fleet.by_id(AppId::of(&path)).ok_or_else(|| Fault::Said(format!("no such app: {path}")))
     }
 
     async fn alerts(&mut self) -> Result<(), Fault> {
@@ -204,25 +217,27 @@ impl<W: Write> Session<W> {
     }
 
     async fn issue(&mut self, name: CmdName, text: &str) -> Result<(), Fault> {
-        if self.options.is_read_only {
-            return Err(Fault::Said("this console is read-only".to_owned()));
-        }
         let selector: Selector = text.parse().map_err(|error| Fault::Said(format!("{error}")))?;
         self.read().await?;
-        let apps: Vec<_> =
-            self.fleet.rows().filter(|row| selector.matches(&row.path)).map(|row| row.id).collect();
-        match apps.len() {
-            0 => return Err(Fault::Said(format!("no such app: {text}"))),
-            1 => {}
-            count => {
-                let question = format!("{name} {count} apps: type {count} to send {count} commands: ");
-                if self.ask(&question).await?.trim() != count.to_string() {
-                    return Err(Fault::Said("nothing was sent".to_owned()));
-                }
-            }
+        if let Some(why) = self.world.refusal() {
+            return Err(Fault::Said(why));
         }
-        let time = clock::wall();
-        let commands = apps.into_iter().map(|app| NewCommand {
+        let rows = self.world.fleet.rows().filter(|row| selector.matches(&row.path));
+        let apps: Vec<_> = rows.map(|row| row.id).collect();
+        if apps.is_empty() {
+            return Err(Fault::Said(format!("no such app: {text}")));
+        }
+        let is_group = apps.len() > 1;
+        let wanted = Wanted { name, verb: name.word().to_owned(), apps, what: text.to_owned(), is_group };
+        let mut confirm = Confirm::new(wanted, &self.world);
+        if let Some(why) = confirm.nothing_to_send() {
+            return Err(Fault::Said(why));
+        }
+        if confirm.asks_for != Consent::Nothing {
+            self.consent(&mut confirm).await?;
+        }
+        let (order, time) = (confirm.order(), clock::wall());
+        let commands = order.apps.into_iter().map(|app| NewCommand {
             app,
             name,
             args: None,
@@ -231,10 +246,36 @@ impl<W: Write> Session<W> {
             time,
             expires: None,
             batch: None,
-            note: None,
+            note: order.note.clone(),
         });
         let ids = submit(self.options.store.as_ref(), commands.collect()).await?;
         self.verdicts(ids).await
+    }
+
+    /// Asks as the weight of it demands.
+    async fn consent(&mut self, confirm: &mut Confirm) -> Result<(), Fault> {
+        let refused = || Fault::Said("nothing was sent".to_owned());
+        let effects = confirm.effects();
+        let lines =
+            effects.iter().map(|effect| format!("{} {}: {}", effect.count, effect.whose, effect.what));
+        let lines: Vec<_> = lines.chain(confirm.others.iter().cloned()).collect();
+        self.say(&lines.join("\n"))?;
+        let (count, name, what) = (confirm.sent.len(), confirm.name, &confirm.what);
+        let (question, answer) = match confirm.asks_for {
+            Consent::Number => {
+                (format!("{name} {what}: type {count} to send {count} commands: "), count.to_string())
+            }
+            Consent::Yes | Consent::Nothing => {
+                (format!("{name} {what}: type y to send it: "), "y".to_owned())
+            }
+        };
+        if self.ask(&question).await?.trim() != answer {
+            return Err(refused());
+        }
+        if confirm.needs_reason {
+            confirm.reason.paste(&self.ask("the reason, for the audit: ").await?);
+        }
+        if confirm.lacks_reason() { Err(refused()) } else { Ok(()) }
     }
 
     async fn ask(&mut self, question: &str) -> Result<String, Fault> {
@@ -252,7 +293,7 @@ impl<W: Write> Session<W> {
             let is_over = rows.iter().all(|row| row.flag != CmdFlag::Pending) || Instant::now() >= deadline;
             if is_over {
                 for row in &mut rows {
-                    let path = row.app.parse().ok().and_then(|id| self.fleet.path_of(id));
+                    let path = row.app.parse().ok().and_then(|id| self.world.fleet.path_of(id));
                     row.app = path.map_or_else(|| row.app.clone(), ToString::to_string);
                 }
                 return Ok(self.say(&say::verdicts(&rows).join("\n"))?);

@@ -21,10 +21,10 @@ impl<W: Write> Session<W> {
     pub(super) async fn watch(&mut self, text: &str) -> Result<(), Fault> {
         let filter = self.filter(text)?;
         self.read().await?;
-        self.fleet.judge(self.read);
+        self.world.fleet.judge(self.world.time());
         self.say("changes are told; enter ends it")?;
         let mut changed = self.options.store.changed();
-        let mut states = states(&self.fleet);
+        let mut states = states(&self.world.fleet);
         loop {
             tokio::select! {
                 _ = self.lines.recv() => return Ok(()),
@@ -39,8 +39,8 @@ impl<W: Write> Session<W> {
                 }
                 Err(fault) => return Err(fault),
             }
-            self.fleet.judge(self.read);
-            let after = self::states(&self.fleet);
+            self.world.fleet.judge(self.world.time());
+            let after = self::states(&self.world.fleet);
             let sentences = self.sentences(&filter, &states, &after);
             if !sentences.is_empty() {
                 self.say(&sentences.join("\n"))?;
@@ -57,11 +57,12 @@ impl<W: Write> Session<W> {
     ) -> Vec<String> {
         let mut path = String::new();
         let mut sentences: Vec<_> = self
+            .world
             .fleet
             .rows()
             .filter(|row| before.get(&row.id) != after.get(&row.id))
-            .filter(|row| filter.shows(row, &self.fleet, self.read, &mut path))
-            .map(|row| say::change(row, self.read))
+            .filter(|row| filter.shows(row, &self.world.fleet, self.world.time(), &mut path))
+            .map(|row| say::change(row, self.world.time()))
             .collect();
         let gone = before.keys().filter(|id| !after.contains_key(*id)).count();
         if gone > 0 {

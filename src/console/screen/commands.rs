@@ -104,7 +104,14 @@ impl Commands {
                     world.say("none of these commands was executed");
                     return None;
                 }
-                return Some(Turn::issue(opposite, &apps));
+                let (apps, changed): (Vec<_>, Vec<_>) =
+                    apps.into_iter().partition(|app| is_latest(world, batch, app));
+                if !changed.is_empty() {
+                    let named: Vec<_> = changed.iter().take(3).map(ToString::to_string).collect();
+                    let count = changed.len();
+                    world.say(format!("left alone, {count} changed by others since: {}", named.join(", ")));
+                }
+                return (!apps.is_empty()).then(|| Turn::issue(opposite, &apps));
             }
         }
         None
@@ -120,6 +127,12 @@ fn path_of(world: &World, command: &CommandRow) -> Option<AppPath> {
 /// The app of a command, for people.
 pub(in crate::console) fn name_of(world: &World, command: &CommandRow) -> String {
     path_of(world, command).map_or_else(|| command.app.clone(), |path| path.to_string())
+}
+
+/// Whether nothing was asked of an app since this batch.
+fn is_latest(world: &World, batch: &Batch, app: &AppPath) -> bool {
+    let latest = world.fleet.by_id(AppId::of(app)).and_then(|row| row.command.as_ref()?.id);
+    latest.is_none_or(|latest| batch.commands.iter().any(|command| command.id == latest))
 }
 
 /// The apps of a batch whose command became this.

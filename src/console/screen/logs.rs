@@ -21,7 +21,7 @@ pub(in crate::console) const FRAME: usize = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::console) enum Wish {
     Follow,
-    Pause,
+    Hold,
     NextHit,
     PreviousHit,
     OnlyHits,
@@ -186,7 +186,7 @@ impl Logs {
         let width = usize::from(world.size.0 / 2).max(1);
         match wish {
             Wish::Follow => self.buffer.follow(),
-            Wish::Pause => self.buffer.toggle_pause(height),
+            Wish::Hold => self.buffer.toggle_pause(height),
             Wish::NextHit | Wish::PreviousHit => {
                 if !self.buffer.go_to_hit(wish == Wish::PreviousHit, height) {
                     world.say(self.nothing_found());

@@ -52,6 +52,19 @@ impl Tab {
         }
     }
 
+    /// Its name in the configuration of keys.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Detail => "app",
+            Self::Fleet => "fleet",
+            Self::Alerts => "alerts",
+            Self::Logs => "logs",
+            Self::History => "history",
+            Self::Managers => "managers",
+            Self::Commands => "audit",
+        }
+    }
+
     /// The key that selects it.
     pub(super) const fn number(self) -> u8 {
         self as u8

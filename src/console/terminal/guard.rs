@@ -12,9 +12,9 @@ use super::writer::Writer;
 /// The alternate screen, and pasted text in brackets, so that it is never taken for keys.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?2004h";
 
-/// The end of a frame that was cut off, the whole screen to scroll, the pen, the cursor, and what was
-/// there before.
-const LEAVE: &[u8] = b"\x1b[?2026l\x1b[r\x1b[m\x1b[?25h\x1b[?2004l\x1b[?1049l";
+/// The end of a frame that was cut off, the whole screen to scroll, the pen, the cursor, the mouse,
+/// and what was there before.
+const LEAVE: &[u8] = b"\x1b[?2026l\x1b[r\x1b[m\x1b[?25h\x1b[?1006l\x1b[?1000l\x1b[?2004l\x1b[?1049l";
 
 /// A terminal that takes nothing for so long is left as it is.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
@@ -73,6 +73,12 @@ impl Guard {
         enable_raw_mode()?;
         self.writer.send(&mut ENTER.to_vec());
         Ok(())
+    }
+
+    /// Hears of the mouse, or leaves it to the terminal, which can then copy text as usual.
+    pub(in crate::console) fn hear_mouse(&self, is_heard: bool) {
+        let bytes = if is_heard { b"\x1b[?1000h\x1b[?1006h" } else { b"\x1b[?1006l\x1b[?1000l" };
+        self.writer.send(&mut bytes.to_vec());
     }
 
     /// Gives the terminal back for a while.

@@ -4,6 +4,7 @@ use crate::console::batch::{Batch, Order, Pace};
 use crate::console::cmd::Cmd;
 use crate::console::dialog::Dialog;
 use crate::console::dialog::confirm::{Confirm, Consent, Wanted};
+use crate::console::keymap::{Common, Intent};
 use crate::console::model::Model;
 use crate::console::request::{Request, Ticket};
 use crate::console::screen::Tab;
@@ -34,19 +35,9 @@ pub(super) fn issue(model: &mut Model, wanted: Wanted) -> Option<Cmd> {
     }
     // What is decided on must be what is.
     super::resume(model);
-    let what = wanted.what.clone();
     let confirm = Confirm::new(wanted, &model.world);
-    if confirm.sent.is_empty() && confirm.unreachable.is_empty() {
-        let why = match (confirm.pending, confirm.without_effect) {
-            (pending @ 1.., _) => format!("{pending} commands are under way already"),
-            _ => format!("{} would change nothing for {what}", confirm.verb),
-        };
+    if let Some(why) = confirm.nothing_to_send() {
         model.world.say(why);
-        return None;
-    }
-    if confirm.sent.is_empty() {
-        let managers: Vec<_> = confirm.unreachable.keys().map(String::as_str).collect();
-        model.world.say(format!("nothing is sent: manager {} gives no sign of life", managers.join(", ")));
         return None;
     }
     if confirm.asks_for == Consent::Nothing {
@@ -163,9 +154,10 @@ pub(super) fn undo(model: &mut Model) -> Option<Cmd> {
 
 pub(super) fn dry_run(model: &mut Model) {
     model.world.is_dry = !model.world.is_dry;
+    let key = model.world.keys.key(Tab::Fleet, Intent::Common(Common::DryRun));
     model.world.say(if model.world.is_dry {
-        "dry run: nothing is sent until ! is pressed again"
+        format!("dry run: nothing is sent until {key} is pressed again")
     } else {
-        "dry run is over: commands are sent"
+        "dry run is over: commands are sent".to_owned()
     });
 }

@@ -7,7 +7,7 @@ use crate::console::cmd::{Cmd, Leave};
 use crate::console::dialog::confirm::{Consent, Part};
 use crate::console::dialog::field::Field;
 use crate::console::dialog::{DEAF, Dialog};
-use crate::console::keymap::{self, Common, Intent};
+use crate::console::keymap::{Common, Intent};
 use crate::console::model::Model;
 
 pub(super) fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
@@ -32,6 +32,8 @@ fn confirm(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
     if model.world.now.mono < confirm.opened + DEAF {
         return None;
     }
+    // A reason may be in any script, an answer is a key.
+    let event = if confirm.focus == Part::Reason { event } else { model.world.keys.latin(event) };
     let is_agreed = match (event.code, confirm.focus) {
         (KeyCode::Esc, _) => {
             model.dialog = None;
@@ -51,6 +53,10 @@ fn confirm(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
         }
         (KeyCode::Enter, Part::Yes) => true,
         (KeyCode::Enter, _) if confirm.asks_for == Consent::Number => confirm.is_typed(),
+        (KeyCode::Enter, Part::Reason) => {
+            confirm.focus = Part::Yes;
+            false
+        }
         (_, Part::Reason) => {
             confirm.reason.edit(event);
             false
@@ -83,6 +89,11 @@ fn confirm(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
         _ => false,
     };
     if !is_agreed {
+        return None;
+    }
+    if confirm.lacks_reason() {
+        confirm.focus = Part::Reason;
+        model.world.say("a reason is needed; it goes to the audit");
         return None;
     }
     let order = confirm.order();
@@ -125,9 +136,10 @@ fn help(model: &mut Model, event: KeyEvent) {
         }
         return;
     }
-    let rows = help.sections().iter().map(|(_, lines)| lines.len() + 2).sum();
-    match keymap::intent(help.tab, event) {
-        Some(Intent::Move(way)) => help.top = way.from(help.top, model.world.body(), rows),
+    let height = model.world.body().saturating_sub(1);
+    let rows = help.top_max(&model.world.keys, (model.world.size.0, height)) + 1;
+    match model.world.keys.intent(help.tab, event) {
+        Some(Intent::Move(way)) => help.top = way.from(help.top, height, rows),
         Some(Intent::Common(Common::Find)) => help.is_typing = true,
         Some(Intent::Common(Common::Back | Common::Quit | Common::Help)) => model.dialog = None,
         Some(_) | None => {}
@@ -136,7 +148,7 @@ fn help(model: &mut Model, event: KeyEvent) {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]
 fn leave(model: &mut Model, event: KeyEvent, is_deaf: bool) -> Option<Cmd> {
-    match event.code {
+    match model.world.keys.latin(event).code {
         _ if is_deaf => None,
         KeyCode::Char('b') => Some(Cmd::Leave(Leave::Headless)),
         KeyCode::Char('s') => Some(Cmd::Leave(Leave::Stop)),

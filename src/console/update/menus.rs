@@ -5,12 +5,14 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::{act, follow_turn, obey};
 use crate::console::cmd::Cmd;
 use crate::console::dialog::confirm::Wanted;
-use crate::console::dialog::menu::{Choice, Kind, Menu};
+use crate::console::dialog::field::Field;
+use crate::console::dialog::menu::{Choice, Kind, Menu, Which};
 use crate::console::dialog::{Dialog, palette};
 use crate::console::keymap::Move;
 use crate::console::model::Model;
 use crate::console::screen::fleet::{Sort, Spot, Table, View};
 use crate::console::screen::{Ask, Tab, Turn};
+use crate::model::AppId;
 
 /// So many saved views have a key.
 const VIEW_KEYS: usize = 9;
@@ -79,6 +81,14 @@ pub(super) fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
             return None;
         }
         KeyCode::Enter => return choose(model),
+        KeyCode::Tab if menu.kind == Kind::Palette => {
+            // The line becomes what was typed, to be changed.
+            if let Some(item) = menu.current() {
+                menu.query = Field::new(&item.text);
+                narrow(model);
+            }
+            return None;
+        }
         KeyCode::Char(' ') if menu.kind == Kind::Stays => return choose(model),
         KeyCode::Up => Move::Up,
         KeyCode::Down => Move::Down,
@@ -123,13 +133,18 @@ fn choose(model: &mut Model) -> Option<Cmd> {
                 menu.narrow(Vec::new());
             }
         }
-        Choice::Issue(name, group, parent) => {
+        Choice::Issue(name, which, group, parent) => {
             let spot = match parent {
                 None => Spot::Group(group),
                 Some(parent) => Spot::Parent(group, parent),
             };
-            let apps = Table::all_below(&model.world, &spot);
-            let what = spot.name(&model.world.fleet);
+            let fleet = &model.world.fleet;
+            let is_meant = |id: &AppId| fleet.by_id(*id).is_some_and(|row| which.holds(row));
+            let apps = Table::all_below(&model.world, &spot).into_iter().filter(is_meant).collect();
+            let what = match which {
+                Which::All => spot.name(fleet),
+                Which::Running | Which::Fatal => format!("{} in {}", which.word(), spot.name(fleet)),
+            };
             let wanted = Wanted { name, verb: name.word().to_owned(), apps, what, is_group: true };
             return act::issue(model, wanted);
         }

@@ -3,6 +3,7 @@
 mod act;
 mod dialogs;
 mod menus;
+mod mouse;
 
 pub(super) use menus::open_view;
 
@@ -34,6 +35,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
     match msg {
         Msg::Key(event) if event.kind == KeyEventKind::Release => None,
         Msg::Key(event) => key(model, event),
+        Msg::Mouse(event) => mouse::act(model, event),
         Msg::Paste(text) => paste(model, &text),
         Msg::Resize(columns, rows) => {
             model.world.size = (columns, rows);
@@ -42,6 +44,12 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         Msg::Stop => suspend(model),
         // Somebody else may have had the terminal.
         Msg::Continued => Some(Cmd::Redraw),
+        Msg::Back(remark) => {
+            if let Some(remark) = remark {
+                model.world.say(remark);
+            }
+            Some(Cmd::Redraw)
+        }
         Msg::HungUp => Some(Cmd::Leave(Leave::HungUp)),
         Msg::Interrupted(signal) => Some(Cmd::Leave(Leave::Interrupted(signal))),
         Msg::FrameLate(by) => {
@@ -194,7 +202,7 @@ fn seek(model: &mut Model, text: &str) -> Option<Cmd> {
 }
 
 fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
-    match keymap::intent(Tab::Fleet, event) {
+    match model.world.keys.intent(Tab::Fleet, event) {
         Some(Intent::Common(Common::QuitNow)) => return quit_now(model),
         Some(Intent::Common(Common::Suspend)) => return suspend(model),
         Some(_) | None => {}
@@ -207,7 +215,7 @@ fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
         menus::open_saved(model, place);
         return None;
     }
-    let intent = keymap::intent(model.tab(), event)?;
+    let intent = model.world.keys.intent(model.tab(), event)?;
     model.is_after_top = intent == Intent::Move(keymap::Move::Top);
     obey(model, intent)
 }
@@ -259,6 +267,14 @@ fn obey_common(model: &mut Model, common: Common) -> Option<Cmd> {
         Common::QuitNow => return quit_now(model),
         Common::Redraw => return Some(Cmd::Redraw),
         Common::Suspend => return suspend(model),
+        Common::Mouse => {
+            let is_on = !model.world.has_mouse;
+            model.world.has_mouse = is_on;
+            let effect = if is_on { "the wheel moves, a click chooses" } else { "the terminal's own again" };
+            model.world.say(format!("mouse: {effect}"));
+            return Some(Cmd::Mouse(is_on));
+        }
+        Common::Shell => return shell(model),
         Common::ReadAgain => {
             let (page, world) = model.parts();
             return Cmd::work([Request::Look].into_iter().chain(page.refresh(world)));
@@ -268,7 +284,7 @@ fn obey_common(model: &mut Model, common: Common) -> Option<Cmd> {
             model.dialog = Some(Dialog::Seek { field: Field::new(&before), before });
         }
         Common::Palette => menus::ask(model, Ask::Palette),
-        Common::Export if model.world.identity.is_read_only => {
+        Common::Export if model.world.identity.is_read_only() => {
             model.world.say("this console is read-only: it writes no files");
         }
         Common::Export => menus::ask(model, Ask::Export),
@@ -331,6 +347,18 @@ fn suspend(model: &mut Model) -> Option<Cmd> {
         return quit(model);
     }
     Some(Cmd::Suspend)
+}
+
+/// A client has the shell that it was started from, and who may only look gets none.
+fn shell(model: &mut Model) -> Option<Cmd> {
+    let identity = &model.world.identity;
+    let why = match (identity.read_only, identity.is_attached) {
+        (Some(why), _) => why.to_string(),
+        (None, false) => "a client has no shell: suspend it instead".to_owned(),
+        (None, true) => return Some(Cmd::Shell),
+    };
+    model.world.say(why);
+    None
 }
 
 /// ^c twice leaves; what is attached goes on without a console, since nothing was said against it.

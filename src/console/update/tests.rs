@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::update;
 use crate::console::cmd::Cmd;
 use crate::console::dialog::Dialog;
-use crate::console::dialog::confirm::Consent;
+use crate::console::dialog::confirm::{Caution, Consent};
 use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::request::Request;
+use crate::console::screen::Tab;
 use crate::console::screen::fleet::Spot;
 use crate::console::testing::{
     Dice, delta, go_to, hash, manager, model, noon, press, row, running, screen, small_fleet, submitted,
@@ -111,6 +112,84 @@ fn enter_alone_does_nothing_and_a_reason_goes_with_the_commands() {
     let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Enter) else { panic!() };
     let [Request::Submit { note, .. }] = &work[..] else { panic!("{work:?}") };
     assert_eq!(note.as_deref(), Some("yes, ticket 4411"));
+}
+
+#[test]
+fn the_owner_of_a_fleet_may_demand_more_and_never_less() {
+    let mut model = model((100, 30), twelve());
+    model.world.caution = Caution {
+        needs_reason: true,
+        at_least: [(CmdName::Enable, Consent::Yes), (CmdName::Stop, Consent::Yes)].into(),
+    };
+    go_to(&mut model, "app03");
+    type_keys(&mut model, "gx");
+    assert_eq!(consent(&model), Some(Consent::Number), "a group is not less than before");
+    wait(&mut model, 1);
+    press(&mut model, KeyCode::Esc);
+    type_keys(&mut model, "Gx");
+    wait(&mut model, 1);
+    assert_eq!(type_keys(&mut model, "y"), None);
+    assert!(screen(&model, unicode()).contains("a reason is needed"));
+    assert_eq!(type_keys(&mut model, "  "), None);
+    press(&mut model, KeyCode::Enter);
+    assert_eq!(press(&mut model, KeyCode::Enter), None, "blanks are no reason");
+    type_keys(&mut model, "leak");
+    press(&mut model, KeyCode::Enter);
+    let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Enter) else { panic!() };
+    let [Request::Submit { note, name: CmdName::Stop, .. }] = &work[..] else { panic!("{work:?}") };
+    assert_eq!(note.as_deref(), Some("leak"));
+}
+
+#[test]
+fn a_cyrillic_yes_is_a_yes_and_a_cyrillic_reason_stays_as_it_is() {
+    let mut model = model((100, 30), twelve());
+    go_to(&mut model, "app03");
+    type_keys(&mut model, "ч");
+    assert_eq!(consent(&model), Some(Consent::Yes));
+    wait(&mut model, 1);
+    press(&mut model, KeyCode::BackTab);
+    type_keys(&mut model, "утечка");
+    press(&mut model, KeyCode::Enter);
+    let Some(Cmd::Work(work)) = type_keys(&mut model, "н") else { panic!() };
+    let [Request::Submit { note, .. }] = &work[..] else { panic!("{work:?}") };
+    assert_eq!(note.as_deref(), Some("утечка"));
+}
+
+#[test]
+fn the_mouse_moves_and_chooses_once_it_is_heard() {
+    let mouse = |model: &mut Model, kind, row: usize| {
+        let row = u16::try_from(row).unwrap();
+        update(model, Msg::Mouse(MouseEvent { kind, column: 12, row, modifiers: KeyModifiers::NONE }))
+    };
+    let click = MouseEventKind::Down(MouseButton::Left);
+    let mut model = model((100, 30), small_fleet());
+    let row_of = |model: &Model, text: &str| {
+        let shown = screen(model, unicode());
+        shown.lines().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}\n{shown}"))
+    };
+    let parcels = row_of(&model, "parcels");
+    mouse(&mut model, click, parcels);
+    assert_eq!(under_cursor(&model), "croatia", "the terminal has the mouse");
+    assert_eq!(type_keys(&mut model, "M"), Some(Cmd::Mouse(true)));
+    mouse(&mut model, click, parcels);
+    assert_eq!(under_cursor(&model), "croatia/registry/parcels");
+    mouse(&mut model, MouseEventKind::ScrollUp, 0);
+    assert_eq!(under_cursor(&model), "croatia/fina/insolvency");
+    let problem = row_of(&model, "✗ croatia/fina/companies");
+    mouse(&mut model, click, problem);
+    assert_eq!(under_cursor(&model), "croatia/fina/companies");
+    type_keys(&mut model, "E");
+    wait(&mut model, 1);
+    type_keys(&mut model, "x");
+    mouse(&mut model, click, parcels);
+    assert_eq!(under_cursor(&model), "croatia/fina/companies", "a question is answered by keys");
+    press(&mut model, KeyCode::Esc);
+    wait(&mut model, 1);
+    press(&mut model, KeyCode::Esc);
+    let tabs = row_of(&model, "2 Alerts");
+    mouse(&mut model, click, tabs);
+    assert_eq!(model.tab(), Tab::Alerts);
+    assert_eq!(type_keys(&mut model, "M"), Some(Cmd::Mouse(false)));
 }
 
 #[test]
@@ -223,6 +302,21 @@ fn everything_is_in_the_palette_by_name() {
     assert_eq!(consent(&model), Some(Consent::Number));
     assert!(screen(&model, unicode()).contains("RESTART croatia/fina?"));
     press(&mut model, KeyCode::Esc);
+    wait(&mut model, 1);
+    press(&mut model, KeyCode::Esc);
+    type_keys(&mut model, ":restart running croatia/fina");
+    press(&mut model, KeyCode::Tab);
+    let Some(Dialog::Menu(menu)) = &model.dialog else { panic!() };
+    assert_eq!(menu.query.text(), "restart running in croatia/fina (1)");
+    press(&mut model, KeyCode::Enter);
+    let Some(Dialog::Confirm(confirm)) = &model.dialog else { panic!() };
+    assert_eq!((confirm.what.as_str(), confirm.sent.len()), ("running in croatia/fina", 1));
+    assert_eq!(confirm.asks_for, Consent::Number, "what is in a group is a group");
+    wait(&mut model, 1);
+    press(&mut model, KeyCode::Esc);
+    type_keys(&mut model, ":enable fatal");
+    press(&mut model, KeyCode::Enter);
+    assert!(screen(&model, unicode()).contains("ENABLE fatal only in"));
     wait(&mut model, 1);
     press(&mut model, KeyCode::Esc);
     type_keys(&mut model, ":sort by fail");

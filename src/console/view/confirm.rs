@@ -5,9 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::widgets::{Block, Clear, Widget as _};
 
-use super::text::{put, span};
+use super::text::put;
 use crate::console::batch::Pace;
-use crate::console::dialog::confirm::{Confirm, Consent, Part};
+use crate::console::dialog::confirm::{Confirm, Consent, Effect, Part, Weight};
 use crate::console::dialog::field::Field;
 use crate::console::model::Model;
 use crate::console::theme::Theme;
@@ -23,7 +23,9 @@ pub(super) fn draw(model: &Model, confirm: &Confirm, theme: Theme, buffer: &mut 
     if confirm.sent.len() > 1 {
         lines.push(pace(confirm, theme));
     }
-    let mut reason = vec![("Reason (audit): ".to_owned(), theme.faint())];
+    let label = if confirm.needs_reason { "Reason (needed, audit): " } else { "Reason (audit): " };
+    let style = if confirm.lacks_reason() { theme.strong() } else { theme.faint() };
+    let mut reason = vec![(label.to_owned(), style)];
     reason.extend(typed(&confirm.reason, confirm.focus == Part::Reason, theme));
     lines.push(reason);
     lines.push(Vec::new());
@@ -54,45 +56,26 @@ pub(super) fn draw(model: &Model, confirm: &Confirm, theme: Theme, buffer: &mut 
 
 /// Who is meant, by what will happen to them.
 fn effects(model: &Model, confirm: &Confirm, theme: Theme) -> Vec<Line> {
-    let plain = Style::new();
-    let count = confirm.sent.len();
-    let running = confirm.running;
-    let resting = count - running;
-    let mut lines: Vec<Line> = Vec::new();
-    let mut say = |count: usize, what: &str, effect: &str, style: Style| {
-        if count > 0 {
-            lines.push(vec![(format!("{count:>5} {what:<14} {effect}"), style)]);
-        }
+    let line = |effect: &Effect| {
+        let style = match effect.weight {
+            Weight::Sent => theme.strong(),
+            Weight::Alarm => theme.alarm(),
+            Weight::None => theme.faint(),
+        };
+        vec![(format!("{:>5} {:<14} {}", effect.count, effect.whose, effect.what), style)]
     };
-    let (of_running, of_resting) = match confirm.name {
-        CmdName::Stop => ("will be stopped (TERM, then KILL)", "schedule keeps away"),
-        CmdName::Restart => ("will be stopped and started", "will be started"),
-        CmdName::Start => ("", "will be started"),
-        CmdName::Enable => ("schedule and START allowed again", "schedule and START allowed again"),
-        CmdName::Disable => ("will be stopped and kept off", "kept from being started"),
-    };
-    say(running, "running", of_running, theme.strong());
-    say(resting, "not running", of_resting, theme.strong());
-    say(confirm.protected, "of these", "are protected", theme.alarm());
-    say(confirm.without_effect, "other", "no effect, not sent", theme.faint());
-    say(confirm.pending, "pending", "a command is under way: not sent", theme.faint());
-    for (manager, (count, age)) in &confirm.unreachable {
-        let age = age.map(|age| format!(" {}", span(age.num_seconds()))).unwrap_or_default();
-        lines.push(vec![(
-            format!("{count:>5} on {manager:<11} heartbeat lost{age}: not sent"),
-            theme.faint(),
-        )]);
-    }
+    let mut lines: Vec<Line> = confirm.effects().iter().map(line).collect();
     for other in &confirm.others {
         lines.push(vec![(other.clone(), theme.alarm())]);
     }
     if matches!(confirm.name, CmdName::Stop | CmdName::Restart) {
         lines.push(vec![("      there is no undo for this".to_owned(), theme.faint())]);
     }
-    if let (1, Some(path)) = (count, confirm.sent.first().and_then(|id| model.world.fleet.path_of(*id)))
+    if let (1, Some(path)) =
+        (confirm.sent.len(), confirm.sent.first().and_then(|id| model.world.fleet.path_of(*id)))
         && path.to_string() != confirm.what
     {
-        lines.push(vec![(format!("      {path}"), plain)]);
+        lines.push(vec![(format!("      {path}"), Style::new())]);
     }
     lines
 }

@@ -4,11 +4,11 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::text::put;
+use super::text::{put, span};
 use crate::console::batch::Batch;
 use crate::console::dialog::Dialog;
-use crate::console::fleet::{Condition, Row};
-use crate::console::keymap::bindings;
+use crate::console::fleet::{Condition, Row, is_live};
+use crate::console::keymap::{Binding, Common, Intent};
 use crate::console::model::Model;
 use crate::console::screen::{Screen, Tab};
 use crate::console::theme::Theme;
@@ -52,17 +52,17 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
 /// The keys of the screen, as many as there is room for; that of the help is always among them.
 fn keys_of(model: &Model, width: u16) -> String {
     let tab = model.tab();
-    let is_read_only = model.world.identity.is_read_only;
-    let mut words: Vec<String> = bindings(tab)
-        .filter(|binding| !(is_read_only && binding.is_action()))
-        .filter_map(super::super::keymap::Binding::foot)
-        .collect();
-    let help = words.iter().position(|word| word == "? help").map(|at| words.remove(at));
-    if tab != Tab::Fleet {
-        words.retain(|word| word != "q quit");
-        words.insert(0, "esc back".to_owned());
-    }
-    let help = help.unwrap_or_default();
+    let is_read_only = model.world.identity.is_read_only();
+    let keys = &model.world.keys;
+    let word = |binding: &Binding| {
+        let is_hidden = is_read_only && binding.is_action()
+            || matches!(binding.intent(), Intent::Common(Common::Help))
+            || tab != Tab::Fleet && binding.intent() == Intent::Common(Common::Quit);
+        binding.foot().filter(|_| !is_hidden)
+    };
+    let back = (tab != Tab::Fleet).then(|| "esc back".to_owned());
+    let words = back.into_iter().chain(keys.of(tab).iter().filter_map(word));
+    let help = format!("{} help", keys.key(tab, Intent::Common(Common::Help)));
     let mut text = String::new();
     for word in words {
         if text.chars().count() + word.chars().count() + help.len() + 4 > usize::from(width) {
@@ -88,22 +88,44 @@ fn draw_batch(model: &Model, batch: &Batch, theme: Theme, buffer: &mut Buffer, a
             at = put(buffer, area, row, at, &format!("{glyph}{count} "), style);
         }
     }
+    let undo = model.world.keys.key(Tab::Fleet, Intent::Common(Common::Undo));
     let mut words = Vec::new();
     if score.waiting > 0 {
         words.push(match &batch.halted {
             Some(why) => format!("{} not sent: {why}", score.waiting),
-            None => format!("{} to be sent, u stops", score.waiting),
+            None => format!("{} to be sent, {undo} stops", score.waiting),
         });
     }
     if let Some(silence) = batch.silence(model.world.now.mono) {
-        let live = model.world.fleet.live_managers(model.world.time());
-        words.push(format!("{}s no manager took it, {live} live", silence.as_secs()));
+        words.push(format!("{}s no manager took it: {}", silence.as_secs(), heartbeat(model, batch)));
     }
     words.extend(batch.reason().map(str::to_owned));
     if batch.is_undoable() && !batch.is_under_way() {
-        words.push("u undoes it".to_owned());
+        words.push(format!("{undo} undoes it"));
     }
     put(buffer, area, row, at, &words.join("   "), theme.faint());
+}
+
+/// What is heard of the manager that should give the verdict.
+fn heartbeat(model: &Model, batch: &Batch) -> String {
+    let (fleet, now) = (&model.world.fleet, model.world.time());
+    let app = batch.waits_for().and_then(|id| fleet.by_id(id));
+    let manager = app.and_then(|row| row.manager.as_deref());
+    match (manager, manager.and_then(|name| fleet.manager(name))) {
+        (Some(name), Some(row)) => {
+            let beat = span((now - row.heartbeat).num_seconds());
+            match (row.stopped, is_live(row, now)) {
+                (Some(_), _) => format!("{name} has ended"),
+                (None, true) => format!("{name} lives (beat {beat})"),
+                (None, false) => format!("{name} is silent for {beat}"),
+            }
+        }
+        (Some(name), None) => format!("its manager {name} is not known"),
+        (None, _) => match fleet.live_managers(now) {
+            0 => "none is running".to_owned(),
+            live => format!("it has none yet, {live} live"),
+        },
+    }
 }
 
 fn detail(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {

@@ -9,6 +9,7 @@ use ratatui::style::Style;
 
 use super::text::{count, put, put_right, rate, short, span};
 use crate::console::fleet::{Condition, Trouble};
+use crate::console::keymap::{Common, Intent};
 use crate::console::model::Model;
 use crate::console::theme::Theme;
 use crate::console::world::Link;
@@ -72,7 +73,7 @@ fn first_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         let room = usize::from(area.width / 2).saturating_sub(20);
         let database: String = world.identity.database.chars().take(room).collect();
         pen.put(&format!(" dcm {database} "), theme.strong());
-        let role = match (world.identity.is_attached, world.identity.is_read_only) {
+        let role = match (world.identity.is_attached, world.identity.is_read_only()) {
             (_, true) => "[RO]",
             (true, false) => "[attached]",
             (false, false) => "[client]",
@@ -134,7 +135,11 @@ fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let world = &model.world;
     let mut pen = Pen { buffer, area, row: 1, at: 0, end: area.width };
     if let Some(held) = &world.held {
-        let text = format!(" PAUSED, {} changes wait; p goes on ", count(held.rows as u64));
+        let text = format!(
+            " PAUSED, {} changes wait; {} goes on ",
+            count(held.rows as u64),
+            common(model, Common::Pause)
+        );
         pen.put(&text, theme.cursor());
     }
     if let Some(frames) = world.slow_link() {
@@ -216,6 +221,11 @@ fn third_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     ages(model, theme, &mut pen);
 }
 
+/// The key of what can be done everywhere.
+fn common(model: &Model, wish: Common) -> String {
+    model.world.keys.key(model.tab(), Intent::Common(wish))
+}
+
 fn lost_for(now: Duration, since: Duration) -> String {
     let away = now.saturating_sub(since).as_secs();
     format!("{:02}:{:02}", away / 60, away % 60)
@@ -227,7 +237,8 @@ fn banner(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16
     let data = last
         .map(|last| format!(" - data of {}", last.with_timezone(&Local).format("%H:%M:%S")))
         .unwrap_or_default();
-    let text = format!(" CONNECTION LOST {away}{data} - ^r tries now - {why}");
+    let again = common(model, Common::ReadAgain);
+    let text = format!(" CONNECTION LOST {away}{data} - {again} tries now - {why}");
     let end = put(buffer, area, row, 0, &text, theme.banner());
     let rest = " ".repeat(usize::from(area.width.saturating_sub(end)));
     put(buffer, area, row, end, &rest, theme.banner());

@@ -4,12 +4,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::text::{put, rule};
-use crate::console::dialog::help::Help;
+use super::text::{put, put_right, rule};
+use crate::console::dialog::help::{CLOSING, COLUMN, Help};
+use crate::console::keymap::Keymap;
 use crate::console::theme::Theme;
-
-/// A column of the help.
-const COLUMN: u16 = 38;
+use crate::console::world::World;
 
 /// Where the words begin in it.
 const WORDS: u16 = 11;
@@ -20,15 +19,15 @@ enum Line {
     Empty,
 }
 
-pub(super) fn draw(help: &Help, theme: Theme, buffer: &mut Buffer, area: Rect) {
+pub(super) fn draw(help: &Help, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
     rule(theme, buffer, area, 0);
     let at = put(buffer, area, 0, 1, &format!(" help: {} ", help.tab.title()), theme.strong());
     let sought = help.sought.text();
     if help.is_typing || !sought.is_empty() {
         put(buffer, area, 0, at, &format!(" /{sought} "), theme.strong());
     }
-    let lines: Vec<_> = help
-        .sections()
+    let mut lines: Vec<_> = help
+        .sections(&world.keys)
         .into_iter()
         .flat_map(|(section, keys)| {
             [Line::Title(section.title())]
@@ -37,12 +36,22 @@ pub(super) fn draw(help: &Help, theme: Theme, buffer: &mut Buffer, area: Rect) {
                 .chain([Line::Empty])
         })
         .collect();
-    let columns = usize::from((area.width / COLUMN).max(1));
+    put_right(
+        buffer,
+        area,
+        0,
+        area.width.saturating_sub(2),
+        &format!(" {} ", map_of(&world.keys)),
+        theme.faint(),
+    );
     let height = usize::from(area.height.saturating_sub(1));
-    let signs = signs(theme);
-    // Columns as long as it takes to show all lines; what does not fit is scrolled to.
-    let length = lines.len().div_ceil(columns).max(height.saturating_sub(signs.len()).min(lines.len()));
-    let top = help.top.min(length.saturating_sub(height.min(length)));
+    let length = help.length(&world.keys, (area.width, height));
+    let top = help.top.min(help.top_max(&world.keys, (area.width, height)));
+    for foot in (length.saturating_sub(1)..lines.len()).step_by(length.max(1)) {
+        if let Some(Line::Title(_)) = lines.get(foot) {
+            lines.insert(foot, Line::Empty);
+        }
+    }
     for (at, line) in lines.iter().enumerate() {
         let (column, row) = (at / length.max(1), at % length.max(1));
         if row < top || row - top >= height {
@@ -60,14 +69,28 @@ pub(super) fn draw(help: &Help, theme: Theme, buffer: &mut Buffer, area: Rect) {
             Line::Empty => {}
         }
     }
-    for (at, sign) in signs.iter().enumerate() {
-        let row = length.saturating_sub(top) + at + 1;
-        put(buffer, area, u16::try_from(row).unwrap_or(u16::MAX), 1, sign, Style::new());
+    for (at, line) in closing(world, theme).iter().enumerate().skip(top.saturating_sub(length)) {
+        let row = length + at + 1 - top;
+        put(buffer, area, u16::try_from(row).unwrap_or(u16::MAX), 1, line, Style::new());
     }
 }
 
-fn signs(theme: Theme) -> [String; 3] {
+/// Which keys are in force.
+fn map_of(keys: &Keymap) -> String {
+    match keys.changed {
+        0 => format!("keys: {}", keys.preset.name()),
+        changed => format!("keys: {}, {changed} changed", keys.preset.name()),
+    }
+}
+
+fn closing(world: &World, theme: Theme) -> [String; CLOSING] {
     let signs = theme.glyphs;
+    let identity = &world.identity;
+    let role = match (identity.is_attached, identity.is_read_only()) {
+        (_, true) => "read-only client",
+        (true, false) => "manager and console",
+        (false, false) => "client",
+    };
     [
         format!(
             "{} running  {} idle  {} stopped  {} fatal",
@@ -81,5 +104,7 @@ fn signs(theme: Theme) -> [String; 3] {
             "{} waits for room  {} disabled  {} marked  command {} under way {} done {} refused",
             signs.waiting, signs.disabled, signs.mark, signs.pending, signs.executed, signs.refused
         ),
+        format!("{}; others: ~/.config/dcm/console.toml, dcm console --list-keys", map_of(&world.keys)),
+        format!("dcm {}  {role} of {}  user {}", env!("CARGO_PKG_VERSION"), identity.database, identity.user),
     ]
 }

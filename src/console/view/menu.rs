@@ -46,7 +46,7 @@ pub(super) fn draw(menu: &Menu, theme: Theme, buffer: &mut Buffer, area: Rect) {
         }
     }
     let foot = match menu.kind {
-        Kind::Palette => format!(" {} found   enter runs it   esc", count(menu.found as u64)),
+        Kind::Palette => format!(" {} found   enter runs it   tab edits it   esc", count(menu.found as u64)),
         Kind::Stays => " space shows or hides   esc".to_owned(),
         Kind::Once => " enter   esc   type to narrow".to_owned(),
     };

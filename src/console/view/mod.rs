@@ -9,6 +9,7 @@ mod footer;
 mod header;
 mod help;
 mod history;
+mod hit;
 mod list;
 mod logs;
 mod managers;
@@ -21,9 +22,10 @@ mod text;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+pub(super) use hit::{Hit, hit};
 pub(super) use panes::Panes;
 pub(super) use places::Places;
-pub(super) use text::top_of;
+pub(super) use text::{span, top_of};
 
 use super::dialog::Dialog;
 use super::model::Model;
@@ -41,7 +43,7 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
     tabs::draw(model, theme, buffer, places.tabs);
     let (world, body) = (&model.world, places.body);
     match (&model.dialog, model.stack.top()) {
-        (Some(Dialog::Help(help)), _) => help::draw(help, theme, buffer, body),
+        (Some(Dialog::Help(help)), _) => help::draw(help, world, theme, buffer, body),
         (_, Screen::Fleet) => fleet::draw(model, theme, buffer, body),
         (_, Screen::Alerts(alerts)) => alerts::draw(alerts, world, theme, buffer, body),
         (_, Screen::Detail(detail)) => detail::draw(detail, world, theme, buffer, body),

@@ -10,17 +10,29 @@ use crate::console::theme::Theme;
 
 pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     rule(theme, buffer, area, 0);
-    let mut at = 1;
-    for tab in Tab::ALL {
-        let badge = match (tab, model.world.alerts) {
-            (Tab::Alerts, Some(open)) if open > 0 => format!(" {}", count(open as u64)),
-            _ => String::new(),
-        };
-        let name = format!("{} {}{badge}", tab.number(), tab.title());
-        at = if tab == model.tab() {
-            put(buffer, area, 0, at, &format!("[{name}]"), theme.strong())
-        } else {
-            put(buffer, area, 0, at, &name, theme.faint())
-        } + 2;
+    for (tab, at, _) in places(model) {
+        let style = if tab == model.tab() { theme.strong() } else { theme.faint() };
+        put(buffer, area, 0, at, &name(model, tab), style);
     }
+}
+
+/// The screens, where their names begin, and how wide they are.
+pub(super) fn places(model: &Model) -> Vec<(Tab, u16, u16)> {
+    let mut at = 1;
+    let place = |tab| {
+        let width = u16::try_from(name(model, tab).chars().count()).unwrap_or(u16::MAX);
+        let begin = at;
+        at += width + 2;
+        (tab, begin, width)
+    };
+    Tab::ALL.into_iter().map(place).collect()
+}
+
+fn name(model: &Model, tab: Tab) -> String {
+    let badge = match (tab, model.world.alerts) {
+        (Tab::Alerts, Some(open)) if open > 0 => format!(" {}", count(open as u64)),
+        _ => String::new(),
+    };
+    let name = format!("{} {}{badge}", tab.number(), tab.title());
+    if tab == model.tab() { format!("[{name}]") } else { name }
 }

@@ -16,7 +16,7 @@ use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::request::Request;
 use crate::console::testing::{
-    drawn, go_to, hash, model, noon, now, pictures, press, rest, row, running, screen, small_fleet,
+    delta, drawn, go_to, hash, model, noon, now, pictures, press, rest, row, running, screen, small_fleet,
     submitted, type_keys, under_cursor, unicode, wait,
 };
 use crate::console::update::update;
@@ -222,7 +222,16 @@ fn verdicts_are_told_as_they_come() {
     update(&mut model, Msg::Submitted { ticket, result: Ok(vec![verdict(CmdFlag::Pending, None)]) });
     assert!(screen(&model, unicode()).contains("START austria/tax/liens: …1"));
     wait(&mut model, 16);
-    assert!(screen(&model, unicode()).contains("16s no manager took it"));
+    assert!(screen(&model, unicode()).contains("16s no manager took it: none is running"));
+    let mut liens = row("austria/tax/liens");
+    liens.state.manager = Some("zg-02".to_owned());
+    update(&mut model, Msg::Changes { delta: delta(vec![liens]), read: noon() + TimeDelta::seconds(16) });
+    for (heartbeat, expected) in [(15, "zg-02 lives (beat 1s)"), (-224, "zg-02 is silent for 4m")] {
+        let manager = crate::console::testing::manager("zg-02", noon() + TimeDelta::seconds(heartbeat));
+        update(&mut model, Msg::Managers(vec![manager]));
+        let shown = screen(&model, unicode());
+        assert!(shown.contains(&format!("no manager took it: {expected}")), "{shown}");
+    }
     update(&mut model, Msg::Verdicts(vec![verdict(CmdFlag::NotExecuted, Some("already running"))]));
     assert!(screen(&model, unicode()).contains("START austria/tax/liens: ✗1 already running"));
 }
@@ -254,7 +263,7 @@ fn leaving_asks_when_the_manager_lives_here() {
 #[test]
 fn a_read_only_console_sends_nothing() {
     let mut model = model((80, 24), fleet());
-    model.world.identity.is_read_only = true;
+    model.world.identity.read_only = Some(crate::console::ReadOnly::Flag);
     type_keys(&mut model, "n");
     for key in "sxrED".chars() {
         assert_eq!(press(&mut model, KeyCode::Char(key)), None);

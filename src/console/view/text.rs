@@ -101,7 +101,7 @@ pub(super) fn rate(value: f64) -> String {
 }
 
 /// `48s`, `22m`, `1h12m`, `3d04h`.
-pub(super) fn span(seconds: i64) -> String {
+pub(in crate::console) fn span(seconds: i64) -> String {
     match seconds.max(0) {
         seconds @ 0..60 => format!("{seconds}s"),
         seconds @ 60..3600 => format!("{}m", seconds / 60),

@@ -59,6 +59,13 @@ pub(in crate::process) fn stand_still() -> io::Result<()> {
     set(Signal::SIGTSTP, SigHandler::Handler(note))
 }
 
+/// Does something to the terminal that would stop whoever is not in front.
+pub(in crate::process) fn in_front(act: impl FnOnce()) -> io::Result<()> {
+    set(Signal::SIGTTOU, SigHandler::SigIgn)?;
+    act();
+    set(Signal::SIGTTOU, SigHandler::SigDfl)
+}
+
 /// Nothing is blocked and nothing is ignored, as a program expects that was started from a terminal:
 /// both would be handed down to the app.
 pub(super) fn reset() {

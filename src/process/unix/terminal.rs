@@ -2,8 +2,12 @@
 
 use std::io;
 use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::signals;
 
 /// Calls `act` when standard input hangs up. From then on it is a pipe that nobody writes to: a
 /// reader of a terminal that is gone gets nothing, at once and again and again, and would take all
@@ -31,4 +35,21 @@ pub(in crate::process) fn watch_terminal(act: impl FnOnce() + Send + 'static) ->
 pub(in crate::process) fn terminal_output() -> io::Result<Box<dyn io::Write + Send>> {
     // Not standard output itself, which would cut what is written into lines.
     Ok(Box::new(std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+}
+
+/// A reader of keys that hears of changed sizes wakes up.
+pub(in crate::process) fn wake_reader() -> io::Result<()> {
+    nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGWINCH)?;
+    Ok(())
+}
+
+/// Runs a program on this terminal until it ends, and takes the terminal back. A shell with jobs puts
+/// itself in front; one that was killed there leaves nobody in front, and whoever then sets the
+/// terminal is stopped.
+pub(in crate::process) fn run_in_front(program: &Path) -> io::Result<ExitStatus> {
+    let ended = Command::new(program).status();
+    signals::in_front(|| {
+        let _ = nix::unistd::tcsetpgrp(io::stdin().as_fd(), nix::unistd::getpgrp());
+    })?;
+    ended
 }

@@ -1,6 +1,8 @@
 //! The events of a console: what asks this process to end, and how an app is asked.
 
 use std::io;
+use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::{Mutex, PoisonError};
 
 use windows_sys::Win32::System::Console::{
@@ -48,6 +50,16 @@ pub(in crate::process) fn on_job_control(_act: impl FnMut(Job) + Send + 'static)
 #[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
 pub(in crate::process) fn stand_still() -> io::Result<()> {
     Ok(())
+}
+
+/// Whoever reads keys here cannot be made to pause.
+pub(in crate::process) fn wake_reader() -> io::Result<()> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
+}
+
+/// Not where keys cannot be left to another program.
+pub(in crate::process) fn run_in_front(_program: &Path) -> io::Result<ExitStatus> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
 /// The library turns UTF-8 into what the console takes. The console itself is told to understand

@@ -250,6 +250,12 @@ impl Table {
         self.spot = self.lines.get(self.cursor).and_then(|line| line.spot(&world.fleet));
     }
 
+    /// A line was chosen by its place.
+    pub(in crate::console) fn click(&mut self, world: &World, place: usize) {
+        self.touched = world.now.mono;
+        self.put_cursor(world, place);
+    }
+
     /// Puts the cursor on something, or on the nearest line above it that is shown.
     fn go_to_spot(&mut self, world: &World, spot: &Spot) {
         let mut wanted = Some(spot.clone());

@@ -12,8 +12,10 @@ use ratatui::style::Style;
 use super::panes::Panes;
 use super::text::{count, fitting, put, put_right, rule, span, top_of};
 use crate::console::fleet::{Row, Trouble};
+use crate::console::keymap::Intent;
 use crate::console::model::Model;
-use crate::console::screen::fleet::{Column, Columns, Line, Spot};
+use crate::console::screen::Tab;
+use crate::console::screen::fleet::{Column, Columns, Line, Spot, Wish};
 use crate::console::theme::Theme;
 use crate::console::world::Link;
 use crate::model::Timestamp;
@@ -135,9 +137,10 @@ impl Table<'_> {
             at = self.here(buffer, row);
         } else if troubled > 0 {
             let number = count(troubled as u64);
+            let next = model.world.keys.key(Tab::Fleet, Intent::Fleet(Wish::NextProblem));
             let text = match shown {
-                0 => format!(" attention {number} (n next) "),
-                _ => format!(" attention {shown} of {number} (n next) "),
+                0 => format!(" attention {number} ({next} next) "),
+                _ => format!(" attention {shown} of {number} ({next} next) "),
             };
             at = put(buffer, area, row, at, &text, theme.strong());
         }

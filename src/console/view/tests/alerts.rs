@@ -104,7 +104,7 @@ fn what_is_concluded_cannot_be_acknowledged_and_nothing_is_in_a_read_only_consol
     press(&mut model, KeyCode::Char('g'));
     assert_eq!(press(&mut model, KeyCode::Char('a')), None);
     assert!(screen(&model, unicode()).contains("a conclusion of this console"));
-    model.world.identity.is_read_only = true;
+    model.world.identity.read_only = Some(crate::console::ReadOnly::Flag);
     press(&mut model, KeyCode::Char('j'));
     assert_eq!(press(&mut model, KeyCode::Char('a')), None);
     assert!(screen(&model, unicode()).contains("read-only"));

@@ -1,5 +1,6 @@
 use super::*;
 use crate::console::request::{Answer, Question, Ticket};
+use crate::model::LastCommand;
 
 fn command(id: i64, path: &str, name: CmdName, flag: CmdFlag, batch: Option<&str>) -> CommandRow {
     CommandRow {
@@ -82,6 +83,33 @@ fn what_was_refused_is_sent_again_and_only_what_can_be_undone_is() {
     press(&mut model, KeyCode::Char('r'));
     assert!(screen(&model, unicode()).contains("none of these commands was refused"));
     assert!(!matches!(model.dialog, Some(Dialog::Confirm(_))));
+}
+
+#[test]
+fn an_undo_leaves_alone_what_others_have_changed_since() {
+    use crate::console::dialog::Dialog;
+    let mut rows = fleet();
+    let latest = |id| LastCommand {
+        id: Some(CommandId(id)),
+        name: CmdName::Disable,
+        flag: CmdFlag::Executed,
+        by: Some("marko".to_owned()),
+        time: None,
+        executed: None,
+    };
+    rows[0].command = Some(latest(9));
+    rows[1].command = Some(latest(2));
+    let names: Vec<_> = rows[..2].iter().map(|row| row.app.path.to_string()).collect();
+    let mut model = model((80, 24), rows);
+    let (ticket, _) = asked(press(&mut model, KeyCode::Char('7')));
+    let rows = [(1, &names[0]), (2, &names[1])]
+        .map(|(id, app)| command(id, app, CmdName::Enable, CmdFlag::Executed, Some("b1")));
+    update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::Commands(rows.into())) });
+    press(&mut model, KeyCode::Char('u'));
+    let shown = screen(&model, unicode());
+    assert!(shown.contains(&format!("1 changed by others since: {}", names[0])), "{shown}");
+    let Some(Dialog::Confirm(confirm)) = &model.dialog else { panic!("{shown}") };
+    assert_eq!((confirm.name, &confirm.what), (CmdName::Disable, &names[1]));
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn draining_is_asked_and_ended() {
     assert!(screen(&model, unicode()).contains("vie-01 lives: d lets it give away"));
     press(&mut model, KeyCode::Char('d'));
     assert!(screen(&model, unicode()).contains("Let vie-01 start nothing new"));
-    model.world.identity.is_read_only = true;
+    model.world.identity.read_only = Some(crate::console::ReadOnly::Flag);
     press(&mut model, KeyCode::Char('d'));
     assert!(screen(&model, unicode()).contains("read-only"));
 }
