@@ -66,7 +66,7 @@ pub(super) struct World {
     /// The question for them.
     counted: List<AlertRow>,
     /// The bell of the terminal rings for new troubles.
-    pub(super) rings: bool,
+    pub(super) bell: Bell,
     /// Actions that were sent, the latest last.
     pub(super) batches: Vec<Batch>,
     /// What was said, for those who want to read it again.
@@ -93,6 +93,13 @@ pub(super) struct World {
     pub(super) judged: Duration,
     tickets: u64,
     latencies: [Option<Duration>; LATENCIES],
+}
+
+/// The bell of the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bell {
+    Off,
+    On,
 }
 
 /// Who looks at what.
@@ -164,7 +171,7 @@ impl World {
             link: Link::Fresh,
             alerts: None,
             counted: List::default(),
-            rings: false,
+            bell: Bell::Off,
             batches: Vec::new(),
             messages: VecDeque::new(),
             views: saved_views(),

@@ -10,6 +10,9 @@ const ZOOMS: [i64; 14] = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 10_8
 /// Seven hours in a line of 45 cells.
 const ZOOM_FIRST: usize = 7;
 
+/// Ten seconds: what is nearer moves with each second, which is for a hand to choose.
+const ZOOM_NEAR: usize = 2;
+
 /// Three bad ends within this time are flapping.
 const FLAPPING_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
@@ -50,7 +53,7 @@ impl Window {
     pub(in crate::console) fn since(begin: Timestamp, cells: usize, now: Timestamp) -> Self {
         let window = |zoom| Self { zoom, end: None, is_chosen: true };
         let reaches = |window: &Self| window.span(cells, now).begin <= begin;
-        (0..=ZOOM_FIRST).map(window).find(reaches).unwrap_or_default()
+        (ZOOM_NEAR..=ZOOM_FIRST).map(window).find(reaches).unwrap_or_default()
     }
 
     /// Makes it as near as shows all since a moment, once and unless a hand was on it, and only if
@@ -487,7 +490,10 @@ mod tests {
     fn a_look_reaches_back_to_a_moment() {
         let now = at("14:02:11");
         let cell = |begin: &str| Span::since(at(begin), 180, now).cell.num_seconds();
-        assert_eq!((cell("14:02:00"), cell("13:50:00"), cell("13:02:00"), cell("02:00:00")), (1, 5, 30, 300));
+        assert_eq!(
+            (cell("14:02:00"), cell("13:50:00"), cell("13:02:00"), cell("02:00:00")),
+            (10, 10, 30, 300)
+        );
         assert_eq!(Span::since(now - TimeDelta::days(99), 180, now).cell.num_seconds(), ZOOMS[ZOOM_FIRST]);
     }
 

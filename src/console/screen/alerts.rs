@@ -5,7 +5,7 @@ use super::{List, Page, Screen, Turn, history, logs};
 use crate::console::keymap::Intent;
 use crate::console::past::{Cause, causes};
 use crate::console::request::{Answer, Question, Request, Ticket};
-use crate::console::world::World;
+use crate::console::world::{Bell, World};
 use crate::model::{AlertRow, ManagerRow};
 use crate::store::AlertNote;
 
@@ -128,12 +128,12 @@ impl Alerts {
                 self.regroup(world);
             }
             Wish::Bell => {
-                world.rings = !world.rings;
-                world.say(if world.rings {
-                    "the bell rings when an app is newly in trouble"
-                } else {
-                    "the bell is off"
-                });
+                let (bell, said) = match world.bell {
+                    Bell::Off => (Bell::On, "the bell rings when an app is newly in trouble"),
+                    Bell::On => (Bell::Off, "the bell is off"),
+                };
+                world.bell = bell;
+                world.say(said);
             }
             Wish::ShowMuted => {
                 self.shows_muted = !self.shows_muted;

@@ -21,7 +21,7 @@ use super::model::Model;
 use super::msg::Msg;
 use super::request::Request;
 use super::screen::{Ask, Page as _, Screen, Tab, Turn};
-use super::world::{Link, World};
+use super::world::{Bell, Link, World};
 use crate::model::{Delta, Timestamp};
 
 /// Time passes with every message; what it does to the apps is concluded so often.
@@ -119,7 +119,7 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
 
 /// The bell, for those who want it, when an app is newly in trouble.
 fn ring(world: &World, change: Change) -> Option<Cmd> {
-    (world.rings && change.news().is_some()).then_some(Cmd::Ring)
+    (world.bell == Bell::On && change.news().is_some()).then_some(Cmd::Ring)
 }
 
 fn changes(model: &mut Model, delta: Delta, read: Timestamp) -> Option<Cmd> {

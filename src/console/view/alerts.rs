@@ -9,7 +9,7 @@ use super::text::{count, put, span};
 use crate::console::past::{Cause, Sign};
 use crate::console::screen::alerts::Alerts;
 use crate::console::theme::Theme;
-use crate::console::world::World;
+use crate::console::world::{Bell, World};
 
 /// Below this width there is no room for who looks after it.
 const NARROW: u16 = 70;
@@ -58,7 +58,7 @@ pub(super) fn draw(alerts: &Alerts, world: &World, theme: Theme, buffer: &mut Bu
         let grouped = if alerts.is_single { "one row an alert" } else { "grouped by cause" };
         let muted =
             if alerts.muted > 0 { format!("; {} muted, v shows", alerts.muted) } else { String::new() };
-        let bell = if world.rings { "; the bell is on" } else { "" };
+        let bell = if world.bell == Bell::On { "; the bell is on" } else { "" };
         let text = format!(
             "{grouped}: {} open in {} rows{muted}{bell}",
             count(alerts.count as u64),

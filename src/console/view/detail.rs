@@ -5,9 +5,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::fleet::{sign, trouble_style, why};
 use super::history::{outcome, style_of};
 use super::logs;
 use super::text::{count, put, put_right, rule, span, took};
+use crate::console::fleet::{Row, Trouble};
 use crate::console::screen::detail::Detail;
 use crate::console::theme::Theme;
 use crate::console::world::World;
@@ -38,7 +40,8 @@ pub(super) fn draw(detail: &Detail, world: &World, theme: Theme, buffer: &mut Bu
         put(buffer, area, row, LABEL + 1, &text, style);
         row += 1;
     }
-    if let Some(advice) = advice(app) {
+    let trouble = world.fleet.by_id(app.app.id).and_then(|row| row.trouble);
+    if let Some(advice) = advice(app, trouble) {
         put(buffer, area, row, 1, "NEXT", theme.faint());
         put(buffer, area, row, LABEL + 1, &advice, theme.strong());
         row += 1;
@@ -61,6 +64,7 @@ fn facts(detail: &Detail, app: &AppRow, world: &World, theme: Theme) -> Vec<(&'s
     let now = world.time();
     let (state, style) = state(app, now, theme);
     let mut facts = vec![("STATE", state, style)];
+    facts.extend(world.fleet.by_id(app.app.id).and_then(|row| conclusion(row, now, theme)));
     let message = app.state.fatal.as_ref().map(|fatal| fatal.message.clone());
     if let Some(message) = message.or_else(|| app.progress.message.clone()) {
         facts.push(("MESSAGE", message, Style::new()));
@@ -105,6 +109,13 @@ fn state(app: &AppRow, now: Timestamp, theme: Theme) -> (String, Style) {
         count => format!("  {count} failures in a row of {}", app.app.policy.max_failures),
     };
     (format!("{text}{disabled}{failures}"), style)
+}
+
+/// What the console concludes; what the row says itself is not repeated.
+fn conclusion(row: &Row, now: Timestamp, theme: Theme) -> Option<(&'static str, String, Style)> {
+    let trouble = row.trouble.filter(|trouble| *trouble != Trouble::Fatal)?;
+    let text = format!("{} {} {}", sign(theme, trouble), trouble.word(), why(row, trouble, now));
+    Some(("TROUBLE", text, trouble_style(theme, trouble)))
 }
 
 fn clock(time: Timestamp) -> String {
@@ -192,16 +203,23 @@ fn rate(done: u64, length: TimeDelta) -> Option<String> {
 }
 
 /// What a person can do about it.
-fn advice(app: &AppRow) -> Option<String> {
-    Some(match (&app.state.fatal, app.state.status) {
-        (Some(_), _) => "mend the cause (l: its log), then E: it may run again".to_owned(),
-        (None, RunStatus::Stopped) if app.state.stopped_by.is_some() => {
-            "s starts it; E lets its schedule go on".to_owned()
+fn advice(app: &AppRow, trouble: Option<Trouble>) -> Option<String> {
+    let advice = match (trouble, app.state.status) {
+        (Some(Trouble::Fatal), _) => "mend the cause (l: its log), then E: it may run again",
+        (Some(Trouble::Unknown), _) => {
+            "its manager gives no sign of life: 6 shows which, and what can be done"
         }
-        (None, RunStatus::Stopped) => "it crashed and is started again after a pause".to_owned(),
-        (None, _) if app.app.disabled => "E lets it run".to_owned(),
+        (Some(Trouble::Stalled), _) => "see what it waits for (l: its log); r starts it again",
+        (Some(Trouble::Late), _) => "s starts it now; 6 shows whether its manager is well",
+        (Some(Trouble::Flapping), _) => "l: its log; D keeps it off until it is mended",
+        (None, RunStatus::Stopped) if app.state.stopped_by.is_some() => {
+            "s starts it; E lets its schedule go on"
+        }
+        (None, RunStatus::Stopped) => "it crashed and is started again after a pause",
+        (None, _) if app.app.disabled => "E lets it run",
         (None, RunStatus::Running | RunStatus::NotRunning) => return None,
-    })
+    };
+    Some(advice.to_owned())
 }
 
 fn draw_runs(detail: &Detail, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::Local;
+use chrono::{Local, TimeDelta};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -187,6 +187,20 @@ fn facts(model: &Model, app: &Row, theme: Theme, width: u16) -> Vec<Fact> {
     facts
 }
 
+/// Why the console concludes so.
+pub(in crate::console::view) fn why(app: &Row, trouble: Trouble, now: Timestamp) -> String {
+    let told = |span: Option<TimeDelta>, text: fn(String) -> String| {
+        span.map(|span| text(seconds(span))).unwrap_or_default()
+    };
+    match trouble {
+        Trouble::Fatal => String::new(),
+        Trouble::Unknown => "its manager gives no sign of life".to_owned(),
+        Trouble::Stalled => told(app.pulse.stalled(now), |span| format!("no progress for {span}")),
+        Trouble::Late => told(app.lateness(now), |span| format!("due {span} ago")),
+        Trouble::Flapping => "three bad ends in ten minutes".to_owned(),
+    }
+}
+
 fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
     let mut parts = Vec::new();
     if let Some((flag, _, time)) = &app.fatal {
@@ -199,19 +213,7 @@ fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
         );
         parts.push((text, theme.alarm()));
     } else if let Some(trouble) = app.trouble {
-        let why = match trouble {
-            Trouble::Fatal => String::new(),
-            Trouble::Unknown => "its manager gives no sign of life".to_owned(),
-            Trouble::Stalled => app
-                .pulse
-                .stalled(now)
-                .map(|still| format!("no progress for {}", seconds(still)))
-                .unwrap_or_default(),
-            Trouble::Late => {
-                app.lateness(now).map(|late| format!("due {} ago", seconds(late))).unwrap_or_default()
-            }
-            Trouble::Flapping => "three bad ends in ten minutes".to_owned(),
-        };
+        let why = why(app, trouble, now);
         let text = format!("{} {} {why}   ", cells::sign(theme, trouble), trouble.word());
         parts.push((text, cells::trouble_style(theme, trouble)));
     }

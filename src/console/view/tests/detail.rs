@@ -130,3 +130,18 @@ fn an_app_that_is_gone_says_so() {
     update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::App(None)) });
     assert!(screen(&model, unicode()).contains("not registered any more"));
 }
+
+#[test]
+fn what_the_console_concludes_is_told_with_what_can_be_done() {
+    let mut late = row("austria/tax/liens");
+    late.next_run = Some(noon() - TimeDelta::minutes(12));
+    let mut model = model((80, 24), vec![late.clone()]);
+    type_keys(&mut model, "nd");
+    let now = model.world.now;
+    let Some(Cmd::Work(work)) = update(&mut model, Msg::Tick(now)) else { panic!() };
+    let [Request::Ask(ticket, Question::App(_))] = work[..] else { panic!("{work:?}") };
+    update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::App(Some(Box::new(late)))) });
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("TROUBLE   ! LATE due 12m ago"), "{shown}");
+    assert!(shown.contains("NEXT      s starts it now"), "{shown}");
+}

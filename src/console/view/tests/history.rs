@@ -154,8 +154,8 @@ fn the_first_look_at_a_young_fleet_is_near_and_a_hand_on_the_zoom_is_obeyed() {
         ..super::detail::run(1, 1, Some(20), "ok")
     };
     tell(&mut model, ticket, Answer::History(vec![recent.clone()]));
-    assert!(screen(&model, unicode()).contains("1 cell = 5s"), "{}", screen(&model, unicode()));
+    assert!(screen(&model, unicode()).contains("1 cell = 10s"), "{}", screen(&model, unicode()));
     let (ticket, _) = asked(press(&mut model, KeyCode::Char('-')));
     tell(&mut model, ticket, Answer::History(vec![recent]));
-    assert!(screen(&model, unicode()).contains("1 cell = 10s"));
+    assert!(screen(&model, unicode()).contains("1 cell = 30s"));
 }
