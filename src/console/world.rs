@@ -52,7 +52,6 @@ fn saved_views() -> Vec<(String, String)> {
 
 /// What all screens share.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "switches that do not depend on each other")]
 pub(super) struct World {
     pub(super) identity: Identity,
     /// What each key means.

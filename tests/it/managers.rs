@@ -499,7 +499,10 @@ fn nothing_runs_twice_and_nothing_is_lost_in_a_storm_of_faults() {
         land.add(name, &[&common[..], &["--interval", "0.01"]].concat(), &span);
     }
     // More apps must not be more starts a second than the machine can do.
-    let period = [2, 4, 6, 10, 12, 20].into_iter().find(|period| timed.len() <= 8 * period).unwrap_or(30);
+    let period: u8 = [2, 4, 6, 10, 12, 20]
+        .into_iter()
+        .find(|period| timed.len() <= 8 * usize::from(*period))
+        .unwrap_or(30);
     let cron = format!("*/{period} * * * * *");
     for name in &timed {
         land.add(name, &[&common[..], &["--cron", &cron]].concat(), "0.5");
@@ -531,7 +534,7 @@ fn nothing_runs_twice_and_nothing_is_lost_in_a_storm_of_faults() {
     land.recorder.until("all go on", |lives| (lives.len() > seen + count).then_some(()));
     let mut lost = Vec::new();
     for name in &timed {
-        lost.extend(land.until("it ran", async |store| lost_times(store, name, period as i64).await));
+        lost.extend(land.until("it ran", async |store| lost_times(store, name, i64::from(period)).await));
     }
     let (runs, overlaps) = (land.recorder.lives().len(), land.recorder.overlaps());
     // The gate shows the counts of a run that passed as well.
