@@ -5,24 +5,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 
-use crossterm::event::Event;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::cmd::Leave;
 use super::glyphs::GlyphSet;
+use super::input::Input;
 use super::memory::{Keeper, Kept};
 use super::model::Model;
 use super::msg::Msg;
 use super::recorder::Recorder;
 use super::request::Request;
 use super::serve::Console;
-use super::terminal::{Abilities, Guard, Panic, Screen, Writer};
+use super::terminal::{Abilities, Guard, Panic, Probe, Questions, Screen, Writer};
 use super::theme::{Palette, Theme};
 use super::worker::Worker;
 use super::world::Identity;
-use crate::process::{Job, StateDir, clock, on_job_control, terminal_output, watch_terminal};
+use crate::process::{StateDir, clock, terminal_output};
 use crate::store::OperatorStore;
 
 /// What a console is opened with.
@@ -62,6 +61,8 @@ pub struct Look {
     pub glyphs: GlyphSet,
     /// What the terminal can do.
     pub abilities: Abilities,
+    /// What it is asked.
+    pub questions: Questions,
 }
 
 impl Look {
@@ -120,6 +121,7 @@ pub enum RunError {
 /// [`RunError`] when there is no terminal, or the console has a fault.
 pub fn run(options: Options, mailbox: Mailbox) -> Result<Leave, RunError> {
     let mut keys = None;
+    // What reads keys is not opened twice: it goes on for the next console.
     reopening(options.is_attached, |remark| {
         // What came meanwhile was meant for the one that failed.
         if remark.is_some() {
@@ -143,12 +145,10 @@ fn reopening(
     }
 }
 
-type Keys = JoinHandle<()>;
-
 fn open(
     options: &Options,
     mailbox: &Mailbox,
-    keys: &mut Option<Keys>,
+    keys: &mut Option<Input>,
     remark: Option<String>,
 ) -> Result<Leave, RunError> {
     let identity = Identity {
@@ -168,14 +168,16 @@ fn open(
     let guard = Guard::take(writer.clone())?;
     let (requests, inbox) = unbounded_channel();
     spawn_worker(options, mailbox.sender.clone(), inbox)?;
-    // What reads keys is not opened twice: it goes on for the next console.
-    if keys.as_ref().is_none_or(JoinHandle::is_finished) {
-        *keys = Some(spawn_input(mailbox.sender.clone())?);
-    }
+    let awaits = match keys {
+        Some(keys) if !keys.thread.is_finished() => Arc::clone(&keys.awaits),
+        _ => Arc::clone(&keys.insert(Input::spawn(mailbox.sender.clone())?).awaits),
+    };
     let mut console = Console {
         model,
         theme: options.look.theme(),
         screen: Screen::new(options.look.abilities),
+        probe: Probe::new(options.look.questions),
+        awaits,
         writer,
         requests,
         recorder: Recorder::default(),
@@ -241,36 +243,6 @@ fn spawn_worker(
         .name("dcm-console".to_owned())
         .spawn(move || runtime.block_on(worker.run()))?;
     Ok(())
-}
-
-/// Reads keys in a thread of its own. It ends with the process; when the terminal goes away it is
-/// left waiting for input that does not come.
-fn spawn_input(messages: Sender<Msg>) -> io::Result<Keys> {
-    let gone = messages.clone();
-    watch_terminal(move || {
-        let _ = gone.send(Msg::HungUp);
-    })?;
-    let jobs = messages.clone();
-    on_job_control(move |job| {
-        let _ = jobs.send(match job {
-            Job::Stop => Msg::Stop,
-            Job::Continue => Msg::Continued,
-            Job::HangUp => Msg::HungUp,
-        });
-    })?;
-    std::thread::Builder::new().name("dcm-keys".to_owned()).spawn(move || {
-        while let Ok(event) = crossterm::event::read() {
-            let msg = match event {
-                Event::Key(key) => Msg::Key(key),
-                Event::Paste(text) => Msg::Paste(text),
-                Event::Resize(columns, rows) => Msg::Resize(columns, rows),
-                Event::FocusGained | Event::FocusLost | Event::Mouse(_) => continue,
-            };
-            if messages.send(msg).is_err() {
-                return;
-            }
-        }
-    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,13 @@ use crate::model::{Delta, Now, Timestamp};
 /// How long a remark stays in the footer.
 const REMARK_STAYS: Duration = Duration::from_secs(6);
 
+/// How often the database is asked what is new: while somebody looks, while the keys go elsewhere, and
+/// when none was pressed for a while.
+pub(super) const POLL: Duration = Duration::from_secs(1);
+const POLL_UNFOCUSED: Duration = Duration::from_secs(5);
+const POLL_ABSENT: Duration = Duration::from_secs(15);
+const ABSENT_AFTER: Duration = Duration::from_secs(600);
+
 /// Over so many answers of the database a median is told.
 const LATENCIES: usize = 10;
 
@@ -75,6 +82,14 @@ pub(super) struct World {
     pub(super) judged: Duration,
     tickets: u64,
     latencies: [Option<Duration>; LATENCIES],
+    /// How long the terminal takes to answer, where it does.
+    pub(super) distance: Option<Duration>,
+    /// Whether anybody looks, as far as is known.
+    pub(super) has_focus: bool,
+    /// When the last key was pressed.
+    pub(super) touched: Duration,
+    /// How often the database is asked.
+    pub(super) pace: Duration,
 }
 
 /// Who looks at what.
@@ -128,6 +143,10 @@ impl World {
             judged: Duration::ZERO,
             tickets: 0,
             latencies: [None; LATENCIES],
+            distance: None,
+            has_focus: true,
+            touched: now.mono,
+            pace: POLL,
         }
     }
 
@@ -198,6 +217,15 @@ impl World {
     /// The action that the footer tells of: the latest, until it has been told long enough.
     pub(super) fn shown_batch(&self) -> Option<&Batch> {
         self.batches.last().filter(|batch| batch.is_news(self.now.mono))
+    }
+
+    /// How often the database is to be asked: as often as somebody looks.
+    pub(super) fn wanted_pace(&self) -> Duration {
+        match self.has_focus {
+            _ if self.now.mono >= self.touched + ABSENT_AFTER => POLL_ABSENT,
+            true => POLL,
+            false => POLL_UNFOCUSED,
+        }
     }
 
     /// An answer of the database took so long.

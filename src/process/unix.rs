@@ -34,7 +34,7 @@ use super::record::{Identity, Message};
 
 pub(super) use shim::foreground;
 pub(super) use signals::stand_still;
-pub(super) use terminal::{terminal_output, watch_terminal};
+pub(super) use terminal::{read_terminal, terminal_output};
 pub(super) use termination::{on_job_control, on_termination};
 pub(super) use tree::kill_tagged;
 pub(super) use watcher::{Line, begin_to_watch};

@@ -36,7 +36,7 @@ use self::job::Job;
 use super::layout::RunDir;
 use super::record::{Identity, Message};
 
-pub(super) use console::{on_job_control, on_termination, stand_still, terminal_output, watch_terminal};
+pub(super) use console::{on_job_control, on_termination, read_terminal, stand_still, terminal_output};
 pub(super) use nursery::{spawn_adopter, spawn_detached};
 pub(super) use private_dir::create_private_dir;
 pub(super) use process::is_alive;

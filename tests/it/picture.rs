@@ -35,6 +35,9 @@ fn the_picture_of_the_readme_is_the_screen() {
         console.press(key);
         terminal.process(console.frame());
     }
+    // The details follow the cursor when the keys rest.
+    console.at(now(Duration::from_millis(120_200)));
+    terminal.process(console.frame());
     let picture = svg(&read(terminal.screen()), "The console of dcm on a fleet of 2,000 apps");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/console.svg");
     if std::env::vars().any(|(name, _)| name == "DCM_PICTURES") {

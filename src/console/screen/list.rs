@@ -39,7 +39,7 @@ impl<T> List<T> {
 
     /// Whether it is time to ask again.
     pub(in crate::console) fn is_old(&self, world: &World) -> bool {
-        self.ticket.is_none() && world.now.mono >= self.asked + FRESH
+        self.ticket.is_none() && world.now.mono >= self.asked + FRESH.max(world.pace)
     }
 
     /// Whether an answer is waited for.

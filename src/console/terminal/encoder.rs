@@ -1,12 +1,14 @@
 //! From one screen to the next in as few bytes as can be.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use ratatui::buffer::{Buffer, Cell, CellWidth as _};
 use ratatui::layout::Position;
 
 use super::colour::Colours;
 use super::pen::Pen;
+use super::probe::Learnt;
 use super::scroll;
 
 /// What a terminal can do.
@@ -18,6 +20,8 @@ pub struct Abilities {
     pub has_regions: bool,
     /// Whether signs that are wide in East Asia are wide here.
     pub is_ambiguous_wide: bool,
+    /// Whether it repeats the last sign when told so.
+    pub repeats: bool,
 }
 
 impl Abilities {
@@ -26,7 +30,7 @@ impl Abilities {
     pub fn of(term: &str, colours: Colours) -> Self {
         let is_old = ["ansi", "cons25", "sun", "vt52", "wy", "dumb"];
         let has_regions = !is_old.iter().any(|name| term.starts_with(name));
-        Self { colours, has_regions, is_ambiguous_wide: false }
+        Self { colours, has_regions, is_ambiguous_wide: false, repeats: false }
     }
 }
 
@@ -52,11 +56,24 @@ pub(in crate::console) struct Encoder {
     at: Option<(u16, u16)>,
     /// Whether the cursor is to be seen; `None`: not known.
     is_shown: Option<bool>,
+    /// What the lines look like that are shown.
+    lines: Arc<[u64]>,
 }
 
 impl Encoder {
     pub(in crate::console) fn new(abilities: Abilities) -> Self {
-        Self { abilities, pen: Pen::DEFAULT, at: None, is_shown: None }
+        Self { abilities, pen: Pen::DEFAULT, at: None, is_shown: None, lines: Arc::default() }
+    }
+
+    /// Uses what was learnt of the terminal; `true` if the screen would look otherwise now.
+    pub(in crate::console) fn learn(&mut self, learnt: Learnt) -> bool {
+        let before = self.abilities.colours;
+        if learnt.has_all_colours {
+            self.abilities.colours = Colours::True;
+        }
+        self.abilities.repeats |= learnt.repeats;
+        // No theme has more than the 256.
+        before < Colours::Many && self.abilities.colours > before
     }
 
     /// Writes what empties the screen, and knows where it stands again.
@@ -65,6 +82,7 @@ impl Encoder {
         self.pen = Pen::DEFAULT;
         self.at = Some((0, 0));
         self.is_shown = None;
+        self.lines = Arc::default();
     }
 
     /// Writes what makes `before` look like `after`. Both have one size. The cursor is left where it
@@ -77,11 +95,11 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) {
         let start = out.len();
+        let shown = std::mem::replace(&mut self.lines, scroll::lines(after));
+        let moved = scroll::find(&shown, &self.lines).filter(|_| self.abilities.has_regions);
         let state = self.clone();
         self.draw(before, after, cursor, out);
-        if self.abilities.has_regions
-            && let Some(scroll) = scroll::find(before, after)
-        {
+        if let Some(scroll) = moved {
             let mut other = state;
             let mut shorter = Vec::new();
             other.scroll(scroll, &mut shorter);
@@ -184,8 +202,35 @@ impl Encoder {
             }
             self.go(x, y, new, out);
             self.put(is, width, columns, out);
-            x += width;
+            let again = self.repeat(x, old, new, out);
+            for covered in x + 1..x + 1 + again {
+                torn = torn.max(covered + width_of(&old[usize::from(covered)]));
+            }
+            x += width + again;
         }
+    }
+
+    /// Writes the sign at `x`, which was just written, into the cells that follow if they look like it;
+    /// gives back how many those are.
+    fn repeat(&mut self, x: u16, old: &[Cell], new: &[Cell], out: &mut Vec<u8>) -> u16 {
+        let cell = &new[usize::from(x)];
+        if !self.abilities.repeats || !self.is_trusted(cell.symbol()) {
+            return 0;
+        }
+        // Not into the last column: what the cursor does there differs.
+        let room = new.len().saturating_sub(usize::from(x) + 2);
+        let following = || old.iter().zip(new).skip(usize::from(x) + 1).take(room);
+        let same = following().take_while(|(_, is)| !self.differ(cell, is)).count();
+        let news = following().take(same).enumerate().filter(|(_, (was, is))| self.differ(was, is));
+        let (count, new_ones) = news.fold((0, 0), |(_, number), (at, _)| (at + 1, number + 1));
+        let sequence = format!("\x1b[{count}b");
+        if new_ones * cell.symbol().len() <= sequence.len() {
+            return 0;
+        }
+        out.extend_from_slice(sequence.as_bytes());
+        let count = u16::try_from(count).unwrap_or_default();
+        self.at = self.at.map(|(x, y)| (x + count, y));
+        count
     }
 
     /// The column from which on there is nothing that erasing would not give.

@@ -20,7 +20,7 @@ use super::model::Model;
 use super::msg::Msg;
 use super::request::Request;
 use super::screen::{Ask, Page as _, Screen, Tab, Turn};
-use super::world::Link;
+use super::world::{Link, World};
 use crate::model::{Delta, Timestamp};
 
 /// Time passes with every message; what it does to the apps is concluded so often.
@@ -39,6 +39,16 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             model.world.size = (columns, rows);
             None
         }
+        Msg::Focus(has_focus) => {
+            model.world.has_focus = has_focus;
+            Cmd::work(change_of_pace(&mut model.world))
+        }
+        // The terminal's business.
+        Msg::Heard(..) => None,
+        Msg::Distance(took) => {
+            model.world.distance = Some(took);
+            None
+        }
         Msg::Stop => suspend(model),
         // Somebody else may have had the terminal.
         Msg::Continued => Some(Cmd::Redraw),
@@ -54,7 +64,8 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             None
         }
         Msg::Managers(rows) => {
-            model.world.fleet.managers = rows;
+            let read = model.world.time();
+            model.world.fleet.meet(rows, read);
             None
         }
         Msg::Latency(took) => {
@@ -107,8 +118,19 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
     };
     let change = Change { is_reshaped: changed > 0, new_troubles: 0 };
     table.follow(world, false, change);
+    let paced = change_of_pace(world);
     let (page, world) = model.parts();
-    Cmd::work(page.tick(world))
+    Cmd::work(page.tick(world).into_iter().chain(paced))
+}
+
+/// The database is asked as often as somebody looks.
+fn change_of_pace(world: &mut World) -> Option<Request> {
+    let wanted = world.wanted_pace();
+    if wanted == world.pace {
+        return None;
+    }
+    world.pace = wanted;
+    Some(Request::Pace(wanted))
 }
 
 fn changes(model: &mut Model, delta: Delta, read: Timestamp) {
@@ -190,6 +212,7 @@ fn seek(model: &mut Model, text: &str) -> Option<Cmd> {
 }
 
 fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
+    model.world.touched = model.world.now.mono;
     match keymap::intent(Tab::Fleet, event) {
         Some(Intent::Common(Common::QuitNow)) => return quit_now(model),
         Some(Intent::Common(Common::Suspend)) => return suspend(model),

@@ -1,5 +1,7 @@
 //! The first lines: what fleet this is, how it is, and how old that knowledge is.
 
+use std::time::Duration;
+
 use chrono::Local;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -14,6 +16,9 @@ use crate::console::world::Link;
 /// From these widths on there is room for more words.
 const WORDS_FROM: u16 = 110;
 const NAMES_FROM: u16 = 60;
+
+/// Where there is little room, the distance of the terminal is told when it is felt.
+const FAR: Duration = Duration::from_millis(100);
 
 /// A line that is filled from the left, as long as there is room.
 struct Pen<'a> {
@@ -187,6 +192,9 @@ fn ages(model: &Model, theme: Theme, pen: &mut Pen<'_>) {
         let age = (now - *read).as_seconds_f64().max(0.0);
         let age = if age < 10.0 { format!("{age:.1}s") } else { span((now - *read).num_seconds()) };
         pen.put(&format!("  data {age}"), theme.faint());
+    }
+    if let Some(distance) = world.distance.filter(|distance| pen.row > 1 || *distance >= FAR) {
+        pen.put(&format!("  term {}ms", distance.as_millis()), theme.faint());
     }
     let known = world.fleet.managers.iter().filter(|manager| manager.stopped.is_none()).count();
     let live = world.fleet.live_managers(now);
