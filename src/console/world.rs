@@ -76,8 +76,9 @@ pub(super) struct World {
     /// Columns and rows of the terminal.
     pub(super) size: (u16, u16),
     pub(super) now: Now,
-    /// How far the clock of the database is ahead of ours: ages are told by it.
-    pub(super) ahead: chrono::TimeDelta,
+    /// What time it was in the database, and when that was heard. Ages are told by that clock; ours may be
+    /// set at any time.
+    pub(super) clock: (Timestamp, Duration),
     /// When it was last concluded what is wrong with each app.
     pub(super) judged: Duration,
     tickets: u64,
@@ -139,7 +140,7 @@ impl World {
             slow: None,
             size,
             now,
-            ahead: chrono::TimeDelta::zero(),
+            clock: (now.wall, now.mono),
             judged: Duration::ZERO,
             tickets: 0,
             latencies: [None; LATENCIES],
@@ -166,7 +167,8 @@ impl World {
 
     /// The time of the database.
     pub(super) fn time(&self) -> Timestamp {
-        self.now.wall + self.ahead
+        let (told, heard) = self.clock;
+        told + self.now.mono.saturating_sub(heard)
     }
 
     pub(super) fn say(&mut self, text: impl Into<String>) {

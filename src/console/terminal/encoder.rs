@@ -97,18 +97,32 @@ impl Encoder {
         let start = out.len();
         let shown = std::mem::replace(&mut self.lines, scroll::lines(after));
         let moved = scroll::find(&shown, &self.lines).filter(|_| self.abilities.has_regions);
-        let state = self.clone();
-        self.draw(before, after, cursor, out);
-        if let Some(scroll) = moved {
-            let mut other = state;
-            let mut shorter = Vec::new();
-            other.scroll(scroll, &mut shorter);
-            other.draw(&scroll.apply(before), after, cursor, &mut shorter);
-            if shorter.len() < out.len() - start {
-                out.truncate(start);
-                out.append(&mut shorter);
-                *self = other;
-            }
+        let Some(scroll) = moved else {
+            self.draw(before, after, usize::MAX, out);
+            self.finish(start, cursor, out);
+            return;
+        };
+        let mut other = self.clone();
+        let mut scrolled = Vec::new();
+        other.scroll(scroll, &mut scrolled);
+        other.draw(&scroll.apply(before), after, usize::MAX, &mut scrolled);
+        self.draw(before, after, scrolled.len(), out);
+        if out.len() - start >= scrolled.len() {
+            out.truncate(start);
+            out.append(&mut scrolled);
+            *self = other;
+        }
+        self.finish(start, cursor, out);
+    }
+
+    /// Puts the cursor where it belongs, and makes the frame one where it might be seen half done.
+    fn finish(&mut self, start: usize, cursor: Option<Position>, out: &mut Vec<u8>) {
+        if let Some(place) = cursor {
+            self.go(place.x, place.y, &[], out);
+        }
+        if self.is_shown != Some(cursor.is_some()) {
+            self.is_shown = Some(cursor.is_some());
+            out.extend_from_slice(if cursor.is_some() { b"\x1b[?25h" } else { b"\x1b[?25l" });
         }
         if out.len() - start >= SYNCHRONIZED_MIN {
             out.splice(start..start, BEGIN.iter().copied());
@@ -134,10 +148,15 @@ impl Encoder {
         self.at = None;
     }
 
-    fn draw(&mut self, before: &Buffer, after: &Buffer, cursor: Option<Position>, out: &mut Vec<u8>) {
+    /// Writes the lines that differ. Beyond `most` bytes it is given up: there is a shorter way.
+    fn draw(&mut self, before: &Buffer, after: &Buffer, most: usize, out: &mut Vec<u8>) {
+        let begin = out.len();
         let width = usize::from(after.area.width).max(1);
         let blank = vec![Cell::EMPTY; width];
         for (y, (old, new)) in before.content.chunks(width).zip(after.content.chunks(width)).enumerate() {
+            if out.len() - begin > most {
+                return;
+            }
             let changed = old.iter().zip(new).filter(|(old, new)| old != new).count();
             let y = u16::try_from(y).unwrap_or(u16::MAX);
             if changed * 2 < width {
@@ -157,13 +176,6 @@ impl Encoder {
                 out.append(&mut anew);
                 *self = other;
             }
-        }
-        if let Some(place) = cursor {
-            self.go(place.x, place.y, &[], out);
-        }
-        if self.is_shown != Some(cursor.is_some()) {
-            self.is_shown = Some(cursor.is_some());
-            out.extend_from_slice(if cursor.is_some() { b"\x1b[?25h" } else { b"\x1b[?25l" });
         }
     }
 
@@ -309,7 +321,11 @@ impl Encoder {
             if y >= row && y - row <= 3 {
                 let mut down = b"\r".to_vec();
                 down.extend(std::iter::repeat_n(b'\n', usize::from(y - row)));
-                down.extend(relative(0, x));
+                let mut right = relative(0, x);
+                if let Some(again) = self.again(0, x, line) {
+                    shorten(&mut right, again);
+                }
+                down.extend(right);
                 shorten(&mut way, down);
             }
         }

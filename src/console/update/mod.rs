@@ -134,6 +134,7 @@ fn change_of_pace(world: &mut World) -> Option<Request> {
 }
 
 fn changes(model: &mut Model, delta: Delta, read: Timestamp) {
+    model.world.clock = (read, model.world.now.mono);
     if let Some(held) = &mut model.world.held {
         held.rows += delta.rows.len();
         held.deltas.push((delta, read));
@@ -154,7 +155,6 @@ fn take_changes(model: &mut Model, delta: Delta, read: Timestamp) {
     };
     let count = delta.rows.len();
     world.link = Link::Up { read };
-    world.ahead = read - world.now.wall;
     let is_first = world.fleet.total.apps == 0;
     let change = world.fleet.apply(delta, read);
     table.follow(world, is_first, change);
