@@ -70,7 +70,8 @@ impl Terminal {
         command.cwd(fleet.dir.path());
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let screen = Arc::new((Mutex::new(vt100::Parser::new(rows.max(1), columns.max(1), 0)), Condvar::new()));
+        let screen =
+            Arc::new((Mutex::new(vt100::Parser::new(rows.max(1), columns.max(1), 0)), Condvar::new()));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (tap, written) = (Arc::<Mutex<()>>::default(), Arc::<Mutex<Vec<u8>>>::default());
         let (shared, gate, kept) = (Arc::clone(&screen), Arc::clone(&tap), Arc::clone(&written));

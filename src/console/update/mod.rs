@@ -108,8 +108,9 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
     world.now = now;
     world.remark = world.remark.take().filter(|remark| remark.until > now.mono);
     world.has_dialog = dialog.is_some();
-    // What is wrong with an app depends on the time, unless nothing has been heard since.
-    let is_due = now.mono >= world.judged + JUDGE_EVERY && matches!(world.link, Link::Up { .. });
+    // What is wrong with an app depends on the time, unless nothing has been heard since or nobody looks.
+    let is_due =
+        now.mono >= world.judged + JUDGE_EVERY.max(world.pace) && matches!(world.link, Link::Up { .. });
     let changed = if is_due {
         world.judged = now.mono;
         world.fleet.judge(world.time())
