@@ -137,12 +137,11 @@ fn frames(apps: usize, size: (u16, u16)) {
         paging.take(&mut console, &mut other, &mut times);
     }
     for round in 1..=20 {
-        console.press(KeyCode::Down);
-        console.frame();
-        other.bytes(&console);
-        console.press(KeyCode::Down);
-        console.frame();
-        other.bytes(&console);
+        for _ in 0..2 {
+            console.press(KeyCode::Down);
+            console.frame();
+            other.bytes(&console);
+        }
         console.at(now(Duration::from_millis(200 * (round + 1))));
         resting.take(&mut console, &mut other, &mut times);
     }

@@ -67,6 +67,7 @@ pub(crate) fn measure() {
             std::thread::sleep(Duration::from_secs(1));
         }
         let after = meter.read(schema.url());
+        #[expect(clippy::cast_precision_loss, reason = "these are small numbers")]
         let each = |at: usize| (after[at] - before[at]) as f64 / f64::from(SECONDS);
         println!(
             "  {what}: {:.1} transactions a second (1), {:.1} ms of the server (5), {:.1} kB/s (64)",

@@ -9,9 +9,9 @@ use super::attached::{self, Role};
 use super::error::Error;
 use super::session::{Session, block_on, live_managers};
 use super::{headless, output};
-use crate::model::Schedule;
+use crate::model::{AppId, CmdName, CommandSource, NewCommand, Schedule};
 use crate::process::{clock, stop_all, user_name};
-use crate::store::{Existing, OpenMode, Registration};
+use crate::store::{Existing, OpenMode, Registration, submit};
 
 /// Names files of `examples/` and takes them into the program.
 macro_rules! examples {
@@ -27,6 +27,7 @@ const FILES: &[(&str, &str)] = &examples![
     "apps/croatia/court/register/main.py",
     "apps/croatia/fina/companies/main.py",
     "apps/croatia/fina/summary/main.py",
+    "apps/italy/court/rulings/main.py",
     "apps/local/disk/usage/usage.sh",
     "apps/local/files/crawl/main.py",
     "apps/local/site/server/main.py",
@@ -104,8 +105,34 @@ fn prepare(session: &Session, dir: &Path) -> Result<(), Error> {
         existing: Existing::Refuse,
     };
     let store = session.store(OpenMode::Create)?;
-    block_on(async { Ok(store.register(entries.into_iter().map(due).collect()).await?) })
+    // Commands wait for the manager, so that there are some to be seen: one that is carried out, and
+    // one that is refused.
+    let commands = COMMANDS.iter().map(|(name, path, note)| NewCommand {
+        app: AppId::of(&path.parse().unwrap_or_else(|_| unreachable!("a test reads it"))),
+        name: *name,
+        args: None,
+        by: user_name(),
+        source: CommandSource::Cli,
+        time: now,
+        expires: None,
+        batch: None,
+        note: Some((*note).to_owned()),
+    });
+    block_on(async {
+        store.register(entries.into_iter().map(due).collect()).await?;
+        for command in commands {
+            submit(store.as_ref(), vec![command]).await?;
+        }
+        Ok(())
+    })
 }
+
+/// What was commanded before anybody looks.
+const COMMANDS: &[(CmdName, &str, &str)] = &[
+    (CmdName::Enable, "local/disk/usage", "the disk was exchanged"),
+    (CmdName::Start, "slovenia/bank/archive", "the yearly archive"),
+    (CmdName::Start, "slovenia/bank/archive", "was it started?"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -140,6 +167,9 @@ mod tests {
     fn the_definitions_are_sound() {
         let entries = definitions::parse(FILES[0].1, Path::new("/demo")).unwrap();
         assert!(entries.len() >= 10);
+        for (_, path, _) in COMMANDS {
+            assert!(entries.iter().any(|entry| entry.app.path.to_string() == *path), "{path}");
+        }
         assert!(entries.iter().all(|entry| entry.enabled == Some(true)));
         assert!(entries.iter().all(|entry| entry.app.program.cwd.as_deref() == Some("/demo")));
     }

@@ -56,6 +56,9 @@ async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error>
     let rows: Vec<_> = managers
         .iter()
         .map(|row| {
+            // What one said long ago of its load is not so any more.
+            let load = row.is_live(now).then_some(row.load);
+            let unknown = || if row.stopped.is_some() { "-" } else { "?" }.to_owned();
             vec![
                 row.name.clone(),
                 state(row, now).to_owned(),
@@ -63,11 +66,11 @@ async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error>
                 row.host.clone(),
                 row.pid.to_string(),
                 apps.get(&Some(row.name.clone())).copied().unwrap_or(0).to_string(),
-                match row.load.running_max {
-                    Some(max) => format!("{}/{max}", row.load.running),
-                    None => row.load.running.to_string(),
-                },
-                row.load.waiting.to_string(),
+                load.map_or_else(unknown, |load| match load.running_max {
+                    Some(max) => format!("{}/{max}", load.running),
+                    None => load.running.to_string(),
+                }),
+                load.map_or_else(unknown, |load| load.waiting.to_string()),
                 row.pools.join(","),
                 row.version.clone(),
             ]
@@ -93,6 +96,7 @@ fn state(row: &ManagerRow, now: Timestamp) -> &'static str {
 }
 
 fn as_json(row: &ManagerRow, apps: &BTreeMap<Option<String>, usize>, now: Timestamp) -> serde_json::Value {
+    let load = row.is_live(now).then_some(row.load);
     json!({
         "name": row.name,
         "state": state(row, now),
@@ -108,9 +112,9 @@ fn as_json(row: &ManagerRow, apps: &BTreeMap<Option<String>, usize>, now: Timest
         "pools": row.pools,
         "draining": row.draining,
         "apps": apps.get(&Some(row.name.clone())).copied().unwrap_or(0),
-        "running": row.load.running,
+        "running": load.map(|load| load.running),
         "running_max": row.load.running_max,
-        "waiting": row.load.waiting,
+        "waiting": load.map(|load| load.waiting),
     })
 }
 

@@ -122,7 +122,6 @@ async fn supervise(
             | Event::Command(_)
             | Event::RunRefused { .. }
             | Event::AppsChanged(_)
-            | Event::AppsGained(..)
             | Event::AppsRemoved(_)
             | Event::AppsLost(_)
             | Event::LimitsChanged(_) => {}

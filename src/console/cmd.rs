@@ -14,6 +14,8 @@ pub(super) enum Cmd {
     Suspend,
     /// Give this text to the clipboard of the terminal.
     Copy(String),
+    /// Ring the bell of the terminal.
+    Ring,
     /// Write what is shown to a file.
     Export(Format),
     /// Leave the console.

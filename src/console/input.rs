@@ -10,6 +10,7 @@ use crossterm::event::Event;
 
 use super::msg::Msg;
 use super::terminal::{Heard, Keys};
+use super::world::Focus;
 use crate::process::{Job, TerminalInput, clock, on_job_control, read_terminal};
 
 /// Who reads the terminal. It goes on for as long as that is there.
@@ -60,8 +61,8 @@ fn told(heard: Heard) -> Option<Msg> {
         Heard::Event(Event::Key(key)) => Msg::Key(key),
         Heard::Event(Event::Paste(text)) => Msg::Paste(text),
         Heard::Event(Event::Resize(columns, rows)) => Msg::Resize(columns, rows),
-        Heard::Event(Event::FocusGained) => Msg::Focus(true),
-        Heard::Event(Event::FocusLost) => Msg::Focus(false),
+        Heard::Event(Event::FocusGained) => Msg::Focus(Focus::Here),
+        Heard::Event(Event::FocusLost) => Msg::Focus(Focus::Elsewhere),
         Heard::Event(Event::Mouse(_)) => return None,
         Heard::Answer(answer) => Msg::Heard(answer, clock::boot_time()),
     })

@@ -6,6 +6,7 @@ use crossterm::event::KeyEvent;
 
 use super::request::{Answer, LogNews, Ticket};
 use super::terminal::Answer as TerminalAnswer;
+use super::world::Focus;
 use crate::model::{CommandRow, Delta, ManagerRow, Now, Timestamp};
 
 /// Something that the console must take in.
@@ -18,7 +19,7 @@ pub(super) enum Msg {
     /// The terminal has this size now: columns, rows.
     Resize(u16, u16),
     /// The terminal said whether the keys go to it.
-    Focus(bool),
+    Focus(Focus),
     /// The terminal answered, at this time since boot.
     Heard(TerminalAnswer, Duration),
     /// An answer of the terminal took so long.

@@ -4,15 +4,18 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 
+use super::cmd::Cmd;
 use super::model::Model;
 use super::msg::Msg;
 use super::program::Look;
+use super::request::{Answer, LogNews, Question, Request};
 use super::terminal::{Screen, cursor_of};
 use super::theme::Theme;
 use super::update::update;
 use super::view;
 use super::world::Identity;
-use crate::model::{Delta, ManagerRow, Now, Timestamp};
+use crate::model::{Delta, ManagerRow, Now, Run, Timestamp};
+use crate::process::{LogRecord, Stream};
 
 /// The console.
 pub struct Rehearsal {
@@ -20,6 +23,8 @@ pub struct Rehearsal {
     theme: Theme,
     screen: Screen,
     bytes: Vec<u8>,
+    /// What it wanted to know when time passed last.
+    asked: Vec<Request>,
 }
 
 impl Rehearsal {
@@ -33,12 +38,51 @@ impl Rehearsal {
             is_read_only: false,
         };
         let model = Model::new(identity, size, now, "");
-        Self { model, theme: look.theme(), screen: Screen::new(look.abilities), bytes: Vec::new() }
+        Self {
+            model,
+            theme: look.theme(),
+            screen: Screen::new(look.abilities),
+            bytes: Vec::new(),
+            asked: Vec::new(),
+        }
     }
 
     /// Time passes.
     pub fn at(&mut self, now: Now) {
-        update(&mut self.model, Msg::Tick(now));
+        self.asked = match update(&mut self.model, Msg::Tick(now)) {
+            Some(Cmd::Work(work)) => work,
+            Some(_) | None => Vec::new(),
+        };
+    }
+
+    /// What the details want to know is answered: these were the runs, and the log ends like that.
+    pub fn tell(&mut self, runs: &[Run], log: &[(Timestamp, &str)]) {
+        for request in std::mem::take(&mut self.asked) {
+            let msg = match request {
+                Request::Ask(ticket, Question::History(_)) => {
+                    Msg::Answer { ticket, answer: Ok(Answer::History(runs.to_vec())) }
+                }
+                Request::Ask(ticket, Question::Commands(_)) => {
+                    Msg::Answer { ticket, answer: Ok(Answer::Commands(Vec::new())) }
+                }
+                Request::OpenLog(query) => {
+                    let record = |(time, text): &(Timestamp, &str)| LogRecord {
+                        time: Some(*time),
+                        stream: Stream::Out,
+                        is_complete: true,
+                        text: text.as_bytes().to_vec(),
+                    };
+                    let records = log.iter().map(|line| (0, record(line))).collect();
+                    Msg::Log(LogNews { ticket: query.ticket, is_start: true, records, ..LogNews::default() })
+                }
+                Request::Ask(..)
+                | Request::Submit { .. }
+                | Request::CloseLog
+                | Request::Look
+                | Request::Pace(_) => continue,
+            };
+            update(&mut self.model, msg);
+        }
     }
 
     /// The database has news.
@@ -68,7 +112,7 @@ impl Rehearsal {
 
     /// Draws a frame, and gives what the terminal is sent.
     pub fn frame(&mut self) -> &[u8] {
-        let Self { model, theme, screen, bytes } = self;
+        let Self { model, theme, screen, bytes, .. } = self;
         bytes.clear();
         screen.draw(
             model.world.size,

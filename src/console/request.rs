@@ -32,6 +32,9 @@ pub(super) enum Request {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Ticket(pub(super) u64);
 
+/// At most so many open alerts are asked for: more rows than anybody reads.
+const ALERTS_MAX: u32 = 1000;
+
 /// What a screen wants to know of the database.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Question {
@@ -52,6 +55,13 @@ pub(super) enum Question {
     Commands(LedgerQuery),
     History(HistoryQuery),
     Skips(SkipQuery),
+}
+
+impl Question {
+    /// All alerts that are open.
+    pub(super) fn open_alerts() -> Self {
+        Self::Alerts(AlertQuery { open_only: true, limit: ALERTS_MAX, ..AlertQuery::default() })
+    }
 }
 
 /// Which logs are read.

@@ -69,6 +69,9 @@ impl Frames {
     }
 }
 
+/// What a terminal rings for.
+const BELL: u8 = 7;
+
 impl Console {
     /// Goes on until the console is left, or one of its threads has panicked.
     ///
@@ -180,6 +183,7 @@ impl Console {
                 self.begin_anew(guard)?;
             }
             Some(Cmd::Copy(text)) => self.writer.send(&mut clipboard::osc52(&text)),
+            Some(Cmd::Ring) => self.writer.send(&mut vec![BELL]),
             Some(Cmd::Export(format)) => self.export(format),
             Some(Cmd::Leave(leave)) => return Ok(Some(leave)),
             // If the worker has ended, the link is shown as lost.

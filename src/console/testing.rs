@@ -1,17 +1,20 @@
 //! What the tests of the console share: a small fleet at noon, keys, and the screen as text.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier};
 
 use super::cmd::Cmd;
+use super::glyphs::GlyphSet;
 use super::model::Model;
 use super::msg::Msg;
 use super::request::Request;
-use super::theme::Theme;
+use super::theme::{Palette, Theme};
 use super::update::update;
 use super::view;
 use super::world::Identity;
@@ -47,6 +50,7 @@ pub(in crate::console) fn row(path: &str) -> AppRow {
         progress: Progress::default(),
         command: None,
         asked_next_run: None,
+        slot: None,
         epoch: 0,
         sequence: 0,
         is_named: true,
@@ -119,6 +123,8 @@ pub(in crate::console) fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
     let mut model = Model::new(identity, size, now(0), "");
     update(&mut model, Msg::Changes { delta: delta(rows), read: noon() });
     update(&mut model, Msg::Managers(vec![manager("zg-01", noon() - TimeDelta::seconds(1))]));
+    // Asked, and not answered: it does not come between the questions of the screens.
+    let _ = model.world.count_alerts();
     model
 }
 
@@ -139,12 +145,37 @@ pub(in crate::console) fn under_cursor(model: &Model) -> String {
     model.table.spot().map(|spot| spot.name(&model.world.fleet)).unwrap_or_default()
 }
 
-pub(in crate::console) fn screen(model: &Model, theme: Theme) -> String {
+pub(in crate::console) fn drawn(model: &Model, theme: Theme) -> Buffer {
     let area = Rect::new(0, 0, model.world.size.0, model.world.size.1);
     let mut buffer = Buffer::empty(area);
     view::draw(model, theme, &mut buffer, area);
-    let line = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-    (0..area.height).flat_map(|y| [line(y).trim_end().to_owned(), "\n".to_owned()]).collect()
+    buffer
+}
+
+pub(in crate::console) fn screen(model: &Model, theme: Theme) -> String {
+    let buffer = drawn(model, theme);
+    let line = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+    (0..buffer.area.height).flat_map(|y| [line(y).trim_end().to_owned(), "\n".to_owned()]).collect()
+}
+
+/// The screen as runs of one style: a line for each of them that is not plain.
+pub(in crate::console) fn styles(model: &Model, theme: Theme) -> String {
+    let buffer = drawn(model, theme);
+    let mut text = String::new();
+    for y in 0..buffer.area.height {
+        let cells: Vec<_> = (0..buffer.area.width).map(|x| &buffer[(x, y)]).collect();
+        for run in cells.chunk_by(|a, b| a.style() == b.style()) {
+            let style = run[0].style();
+            let words: String = run.iter().map(|cell| cell.symbol()).collect();
+            let is_seen = !words.trim().is_empty() || style.add_modifier.contains(Modifier::REVERSED);
+            let colour = style.fg.filter(|colour| *colour != Color::Reset);
+            if is_seen && (colour.is_some() || !style.add_modifier.is_empty()) {
+                let colour = colour.map(|colour| format!("{colour} ")).unwrap_or_default();
+                let _ = writeln!(text, "{y:>2} {colour}{:?}: {}", style.add_modifier, words.trim());
+            }
+        }
+    }
+    text
 }
 
 pub(in crate::console) fn unicode() -> Theme {
@@ -187,8 +218,14 @@ pub(in crate::console) fn wait(model: &mut Model, seconds: u64) {
 
 /// No key is pressed for a moment: the details follow the cursor.
 pub(in crate::console) fn rest(model: &mut Model) {
-    let now = Now { mono: model.world.now.mono + Duration::from_millis(200), ..model.world.now };
-    update(model, Msg::Tick(now));
+    pass(model, Duration::from_millis(200));
+}
+
+/// Time passes by which no age is seen to grow.
+pub(in crate::console) fn pass(model: &mut Model, time: Duration) -> Option<Cmd> {
+    model.world.clock.1 += time;
+    let now = Now { mono: model.world.now.mono + time, ..model.world.now };
+    update(model, Msg::Tick(now))
 }
 
 /// Rows that are new or changed.
@@ -198,6 +235,29 @@ pub(in crate::console) fn delta(rows: Vec<AppRow>) -> Delta {
         revision: Revision(1),
         ..Delta::default()
     }
+}
+
+/// A screen at every size, with each set of signs and without colour, as text and as styles: the
+/// names of the pictures and the pictures.
+pub(in crate::console) fn pictures(
+    name: &str,
+    opened: impl Fn((u16, u16)) -> Model,
+) -> Vec<(String, String)> {
+    let sizes = [(80, 24), (120, 40), (200, 60), (40, 12), (20, 5), (1, 1)];
+    let sized = |(columns, rows): (u16, u16)| format!("{name}_{columns}x{rows}");
+    let mut found: Vec<_> =
+        sizes.into_iter().map(|size| (sized(size), screen(&opened(size), unicode()))).collect();
+    for size in [(80, 24), (40, 12)] {
+        let ascii = screen(&opened(size), Theme::of(Palette::Mono, GlyphSet::Ascii));
+        found.push((sized(size) + "_ascii", ascii));
+    }
+    let model = opened((80, 24));
+    found.push((format!("{name}_safe"), screen(&model, Theme::of(Palette::CbRg, GlyphSet::Safe))));
+    for palette in Palette::ALL {
+        let runs = styles(&model, Theme::of(palette, GlyphSet::Unicode));
+        found.push((format!("{name}_styles_{}", palette.name()), runs));
+    }
+    found
 }
 
 /// Numbers that look random and are the same each time.

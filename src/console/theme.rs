@@ -148,6 +148,11 @@ impl Theme {
         DIM
     }
 
+    /// What was known once and may have changed since; it is laid over other styles.
+    pub(super) const fn old(self) -> Style {
+        DIM.remove_modifier(Modifier::BOLD)
+    }
+
     pub(super) const fn strong(self) -> Style {
         BOLD
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::batch::Batch;
 use super::fleet::Fleet;
-use super::request::Ticket;
-use crate::model::{Delta, Now, Timestamp};
+use super::request::{Answer, Question, Request, Ticket};
+use super::screen::List;
+use crate::model::{AlertRow, Delta, Now, Timestamp};
 
 /// How long a remark stays in the footer.
 const REMARK_STAYS: Duration = Duration::from_secs(6);
@@ -24,6 +25,9 @@ const LATENCIES: usize = 10;
 /// A frame that was late by so much tells of a slow link, for a while.
 const LATE: Duration = Duration::from_millis(250);
 const SLOW_STAYS: Duration = Duration::from_secs(5);
+
+/// Open alerts are counted so often, wherever one is.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
 
 /// So many remarks can be read again.
 const MESSAGES_MAX: usize = 200;
@@ -56,8 +60,12 @@ pub(super) struct World {
     pub(super) identity: Identity,
     pub(super) fleet: Fleet,
     pub(super) link: Link,
-    /// How many alerts are open, where that was asked.
+    /// How many open alerts nobody looks after, as far as that is known.
     pub(super) alerts: Option<usize>,
+    /// The question for them.
+    counted: List<AlertRow>,
+    /// The bell of the terminal rings for new troubles.
+    pub(super) rings: bool,
     /// Actions that were sent, the latest last.
     pub(super) batches: Vec<Batch>,
     /// What was said, for those who want to read it again.
@@ -86,7 +94,7 @@ pub(super) struct World {
     /// How long the terminal takes to answer, where it does.
     pub(super) distance: Option<Duration>,
     /// Whether anybody looks, as far as is known.
-    pub(super) has_focus: bool,
+    pub(super) focus: Focus,
     /// When the last key was pressed.
     pub(super) touched: Duration,
     /// How often the database is asked.
@@ -103,6 +111,13 @@ pub(super) struct Identity {
     pub(super) is_attached: bool,
     /// Nothing can be changed from here.
     pub(super) is_read_only: bool,
+}
+
+/// Where the keys go, as far as the terminal tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Focus {
+    Here,
+    Elsewhere,
 }
 
 /// Whether the database answers.
@@ -130,6 +145,8 @@ impl World {
             fleet: Fleet::default(),
             link: Link::Fresh,
             alerts: None,
+            counted: List::default(),
+            rings: false,
             batches: Vec::new(),
             messages: VecDeque::new(),
             views: saved_views(),
@@ -145,10 +162,39 @@ impl World {
             tickets: 0,
             latencies: [None; LATENCIES],
             distance: None,
-            has_focus: true,
+            focus: Focus::Here,
             touched: now.mono,
             pace: POLL,
         }
+    }
+
+    /// Asks how many alerts are open, if that is not known well.
+    pub(super) fn count_alerts(&mut self) -> Option<Request> {
+        let is_due = matches!(self.link, Link::Up { .. }) && self.counted.is_older_than(self, COUNT_EVERY);
+        if !is_due {
+            return None;
+        }
+        let mut counted = std::mem::take(&mut self.counted);
+        let request = counted.ask(self, Question::open_alerts());
+        self.counted = counted;
+        Some(request)
+    }
+
+    /// Whether this was the answer to that.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+        let is_mine = self.counted.awaits(ticket);
+        if is_mine {
+            if let Ok(Answer::Alerts(rows)) = answer {
+                self.note_alerts(rows);
+            }
+            self.counted.take(Ok(Vec::new()), |_, _| true);
+        }
+        is_mine
+    }
+
+    /// These alerts are open.
+    pub(super) fn note_alerts(&mut self, open: &[AlertRow]) {
+        self.alerts = Some(open.iter().filter(|alert| alert.acknowledged.is_none()).count());
     }
 
     /// A frame was drawn, so long after it was due.
@@ -223,10 +269,10 @@ impl World {
 
     /// How often the database is to be asked: as often as somebody looks.
     pub(super) fn wanted_pace(&self) -> Duration {
-        match self.has_focus {
+        match self.focus {
             _ if self.now.mono >= self.touched + ABSENT_AFTER => POLL_ABSENT,
-            true => POLL,
-            false => POLL_UNFOCUSED,
+            Focus::Here => POLL,
+            Focus::Elsewhere => POLL_UNFOCUSED,
         }
     }
 

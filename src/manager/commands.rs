@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::entry::{Cause, Entry, Phase, Purpose, QUEUE_MAX, Rest, Starting, Stopping, Waiting};
 use super::event::Step;
 use super::runs::settle;
-use crate::model::{Change, CmdName, Command, StopCause, Trigger, Verdict};
+use crate::model::{Change, CmdName, Command, SkipReason, StopCause, Trigger, Verdict};
 
 /// The longest `--args` that are passed on, in bytes: well under what one argument of a Linux
 /// process may have (128 KiB).
@@ -122,18 +122,22 @@ impl Entry {
                 Progress::UnderWay
             }
             CmdName::Stop => {
-                self.rest_stopped(&command.by);
+                self.pass_over(SkipReason::Superseded, desk, step);
+                self.rest_stopped(&command.by, desk, step);
                 refused("not running")
             }
             CmdName::Enable => {
                 self.enable(desk, step);
+                self.pass_over(SkipReason::Superseded, desk, step);
                 self.phase = Phase::Resting(Rest::Ready);
                 self.plan.begin(&self.app, desk.now.wall);
                 Progress::Settled(Verdict::Executed)
             }
             CmdName::Disable => {
                 self.set_disabled(true);
+                self.pass_over(SkipReason::Superseded, desk, step);
                 self.plan.clear();
+                self.publish_alone(desk, step);
                 Progress::Settled(Verdict::Executed)
             }
         }
@@ -157,6 +161,13 @@ impl Entry {
             }
             CmdName::Enable => {
                 self.enable(desk, step);
+                // Should the command that waits come to nothing, the app is not stopped any more.
+                if let Phase::Waiting(waiting) = &mut self.phase {
+                    waiting.rest = Rest::Ready;
+                }
+                if self.plan.wake().is_none() {
+                    self.plan.begin(&self.app, desk.now.wall);
+                }
                 Progress::Settled(Verdict::Executed)
             }
         }
@@ -164,11 +175,12 @@ impl Entry {
 
     fn leave_line(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) {
         if let Phase::Waiting(waiting) = &mut self.phase {
-            let rest = waiting.rest.clone();
+            let (rest, due) = (waiting.rest.clone(), waiting.cause.due);
             if let Some(waiting) = waiting.cause.command.take() {
                 settle(&waiting, superseded_by(command), desk, step);
             }
             self.phase = Phase::Resting(rest);
+            self.leave_out(due, SkipReason::Superseded, desk, step);
         }
     }
 
@@ -208,8 +220,7 @@ impl Entry {
         }
         self.set_disabled(false);
         self.failures = 0;
-        // By itself: the next update may belong to a run that the store refuses.
-        step.changes.extend(self.publish(&desk.manager).map(Change::App));
+        self.publish_alone(desk, step);
     }
 }
 

@@ -56,8 +56,7 @@ impl Manager {
                 self.strays.remove(&run);
                 self.work_on_run(run, &mut step, |entry, desk, step| entry.refused(refusal, desk, step));
             }
-            Event::AppsChanged(rows) => self.apps_changed(rows, &BTreeMap::new(), &mut step),
-            Event::AppsGained(rows, accounted) => self.apps_changed(rows, &accounted, &mut step),
+            Event::AppsChanged(rows) => self.apps_changed(rows, &mut step),
             Event::AppsRemoved(apps) => self.apps_removed(&apps, &mut step),
             Event::AppsLost(apps) => self.apps_lost(&apps, &mut step),
             Event::LimitsChanged(limits) => self.desk.index.set_limits(limits),

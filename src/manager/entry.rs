@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::event::Launch;
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use crate::model::{
     App, AppRow, AppState, AppUpdate, Command, Failover, Fatal, Report, RunId, RunStatus, Timestamp, Trigger,
 };
@@ -48,6 +48,7 @@ pub(super) struct Entry {
 struct Written {
     state: AppState,
     next_run: Option<Timestamp>,
+    slot: Option<Timestamp>,
     asked: Option<Timestamp>,
     disabled: bool,
     sequence: u64,
@@ -135,14 +136,14 @@ pub(super) struct Cause {
 impl Entry {
     /// Takes up a row. What the row says of runs is settled by `restore`.
     pub(super) fn new(row: AppRow, now: Timestamp) -> Self {
-        let AppRow { app, next_run, state, asked_next_run, sequence, epoch, .. } = row;
+        let AppRow { app, next_run, slot, state, asked_next_run, sequence, epoch, .. } = row;
         let rest = match (state.status, &state.stopped_by) {
             (_, Some(by)) => Rest::Stopped { by: by.clone() },
             (RunStatus::Stopped, None) => Rest::Crashed,
             (RunStatus::NotRunning | RunStatus::Running, None) => Rest::Ready,
         };
         Self {
-            plan: Plan::restored(&app, next_run, state.last_run, now),
+            plan: Plan::restored(&app, plan::Row { next_run, slot, last_run: state.last_run }, now),
             phase: Phase::Resting(rest),
             failures: state.failures,
             fatal: state.fatal.clone(),
@@ -151,7 +152,14 @@ impl Entry {
             asked: asked_next_run,
             set_aside: false,
             epoch,
-            written: Written { next_run, asked: asked_next_run, disabled: app.disabled, sequence, state },
+            written: Written {
+                next_run,
+                slot,
+                asked: asked_next_run,
+                disabled: app.disabled,
+                sequence,
+                state,
+            },
             app,
         }
     }
@@ -205,6 +213,7 @@ impl Entry {
     /// Takes note of what somebody else wrote into the row.
     pub(super) fn note_foreign(&mut self, row: &AppRow) {
         self.written.next_run = row.next_run;
+        self.written.slot = row.slot;
         self.written.asked = row.asked_next_run;
         self.written.disabled = row.app.disabled;
         if row.sequence > self.written.sequence {
@@ -228,14 +237,12 @@ impl Entry {
         self.written.asked = Some(time);
     }
 
-    /// The time that the row shows. A run that waits for room is still due: a manager that comes
-    /// after this one must know of it.
-    fn next_run(&self) -> Option<Timestamp> {
-        let waiting_since = match &self.phase {
+    /// A run that waits for room.
+    fn waits_since(&self) -> Option<Timestamp> {
+        match &self.phase {
             Phase::Waiting(waiting) => waiting.cause.due,
             Phase::Resting(_) | Phase::Starting(_) | Phase::Running(_) | Phase::Stopping(_) => None,
-        };
-        waiting_since.or_else(|| self.plan.shown())
+        }
     }
 
     /// What the row is to show.
@@ -265,7 +272,7 @@ impl Entry {
     /// The update that brings the row up to date; `None` when it is.
     pub(super) fn publish(&mut self, manager: &str) -> Option<AppUpdate> {
         let mut state = self.state(manager);
-        let next_run = self.next_run();
+        let (next_run, slot) = self.plan.shown(&self.app, self.waits_since());
         let asked_taken = self.written.asked.filter(|_| self.asked.is_none());
         let disabled = (self.app.disabled != self.written.disabled).then_some(self.app.disabled);
         let is_new_to_all = self.written.state.manager.is_none();
@@ -275,6 +282,7 @@ impl Entry {
         }
         if state == self.written.state
             && next_run == self.written.next_run
+            && slot == self.written.slot
             && disabled.is_none()
             && asked_taken.is_none()
         {
@@ -283,6 +291,7 @@ impl Entry {
         self.written.sequence += 1;
         self.written.state = state.clone();
         self.written.next_run = next_run;
+        self.written.slot = slot;
         self.written.asked = self.asked;
         self.written.disabled = self.app.disabled;
         Some(AppUpdate {
@@ -290,6 +299,7 @@ impl Entry {
             sequence: self.written.sequence,
             state,
             next_run,
+            slot,
             asked_taken,
             disabled,
         })

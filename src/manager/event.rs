@@ -1,6 +1,5 @@
 //! The manager's ports: what it is told and what it wants done.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
@@ -48,12 +47,10 @@ pub enum Event {
     },
     /// Rows of the apps table were added or changed, by whomever.
     AppsChanged(Vec<Registered>),
-    /// Apps are this manager's from now on, some of them at least. Up to when the calendar of an app
-    /// is accounted for says its other half, as in [`crate::model::Snapshot`].
-    AppsGained(Vec<Registered>, BTreeMap<AppId, Timestamp>),
     /// Rows of the apps table were deleted.
     AppsRemoved(Vec<AppId>),
-    /// Apps are another manager's from now on, or nobody's.
+    /// Apps have changed their manager: what is known of them is over. Those that are this one's again
+    /// come with [`Event::AppsChanged`] after it.
     AppsLost(Vec<AppId>),
     /// The concurrency limits were changed.
     LimitsChanged(Limits),

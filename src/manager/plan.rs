@@ -33,6 +33,14 @@ pub(super) struct Plan {
     backlog_from: Option<Timestamp>,
 }
 
+/// What the row of an app says of its times.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Row {
+    pub(super) next_run: Option<Timestamp>,
+    pub(super) slot: Option<Timestamp>,
+    pub(super) last_run: Option<Timestamp>,
+}
+
 /// What a due app is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
@@ -53,12 +61,8 @@ pub(super) enum Went {
 
 impl Plan {
     /// Takes up what the row of the app says.
-    pub(super) fn restored(
-        app: &App,
-        next_run: Option<Timestamp>,
-        last_run: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn restored(app: &App, row: Row, now: Timestamp) -> Self {
+        let Row { next_run, slot, last_run } = row;
         // The clock was set back while no manager was there: what the row plans is as wrong.
         let is_ahead = |time: Timestamp| time - now > ANEW_AFTER;
         if last_run.is_some_and(is_ahead) && next_run.is_some_and(is_ahead) {
@@ -66,12 +70,19 @@ impl Plan {
             plan.begin(app, now);
             return plan;
         }
+        let jitter = schedule::jitter(&app.schedule, app.id);
         let mut plan = Self { next_run, ..Self::default() };
         if let Some(cron) = &app.schedule.cron {
-            let jitter = schedule::jitter(&app.schedule, app.id);
-            let as_slot = next_run.map(|time| time - jitter).filter(|time| is_slot(cron, app, *time));
-            plan.slot = as_slot.or_else(|| schedule::next_slot(cron, app.schedule.time_zone, now));
-            if as_slot.is_some() {
+            // Others may have changed the calendar meanwhile.
+            let is_slot = |time: &Timestamp| is_slot(cron, app, *time);
+            plan.slot = slot.filter(is_slot);
+            plan.leave_far_future(app, now);
+            if let (None, Some(next_run)) = (plan.slot, next_run) {
+                let first = schedule::next_slot(cron, app.schedule.time_zone, now);
+                let awaited = Some(next_run - jitter).filter(is_slot);
+                plan.slot = awaited.filter(|awaited| first.is_none_or(|first| *awaited < first)).or(first);
+            }
+            if plan.expects_slot(app) {
                 return plan;
             }
         }
@@ -80,26 +91,9 @@ impl Plan {
         let schedule = &app.schedule;
         let pauses = [schedule.interval, schedule.retry_interval].into_iter().flatten();
         let longest = pauses.map(crate::model::Minutes::duration).max().unwrap_or_default().max(BACK_OFF_MAX);
-        let latest = schedule::after_pause(now, longest) + schedule::jitter(schedule, app.id);
+        let latest = schedule::after_pause(now, longest) + jitter;
         plan.is_pause = next_run.is_some_and(|time| time <= latest);
         plan
-    }
-
-    /// Says up to when the calendar is accounted for. While a pause goes on, `next_run` does not
-    /// tell which of its times come after that.
-    pub(super) fn account_until(&mut self, app: &App, accounted: Timestamp, now: Timestamp) {
-        let (Some(cron), Some(next_run)) = (&app.schedule.cron, self.next_run) else { return };
-        if accounted - now > ANEW_AFTER {
-            // A pause that was planned by this clock stands; the calendar begins anew in any case.
-            if next_run - now > ANEW_AFTER {
-                self.begin(app, now);
-            }
-            return;
-        }
-        let jitter = schedule::jitter(&app.schedule, app.id);
-        if self.slot.is_none_or(|slot| slot + jitter != next_run) {
-            self.slot = schedule::next_slot(cron, app.schedule.time_zone, accounted - jitter);
-        }
     }
 
     /// When the app is to be looked at.
@@ -107,10 +101,20 @@ impl Plan {
         self.backlog_from.or(self.next_run)
     }
 
-    /// What the row shows. While there is a backlog it is the first time of it, so that a manager
-    /// that comes after this one knows of it.
-    pub(super) fn shown(&self) -> Option<Timestamp> {
-        self.backlog.front().copied().or(self.next_run)
+    /// What the row shows: when the app is due, and the first calendar time that is not accounted for. A
+    /// run that waits for room, and a backlog, are still due, so that a manager that comes after this
+    /// one knows of them.
+    pub(super) fn shown(
+        &self,
+        app: &App,
+        waits: Option<Timestamp>,
+    ) -> (Option<Timestamp>, Option<Timestamp>) {
+        let Some(open) = waits.or_else(|| self.backlog.front().copied()) else {
+            return (self.next_run, self.slot);
+        };
+        let slot = open - schedule::jitter(&app.schedule, app.id);
+        let is_open = app.schedule.cron.as_ref().is_some_and(|cron| is_slot(cron, app, slot));
+        (Some(open), Some(slot).filter(|_| is_open).or(self.slot))
     }
 
     /// Nothing is planned any more.
@@ -129,9 +133,6 @@ impl Plan {
     /// Plans from now on, as for an app that is new or was enabled.
     pub(super) fn begin(&mut self, app: &App, now: Timestamp) {
         self.clear();
-        if let Some(cron) = &app.schedule.cron {
-            self.slot = schedule::next_slot(cron, app.schedule.time_zone, now);
-        }
         self.follow(app, now, Went::Well);
     }
 
@@ -152,6 +153,13 @@ impl Plan {
                 self.slot = schedule::next_slot(cron, app.schedule.time_zone, slot);
                 self.expect_slot(app);
                 Due::Run { due, trigger: Trigger::Schedule }
+            }
+            // The end of a pause, or a time that was asked for, may be one of the calendar.
+            (Some(cron), Some(slot)) if slot + jitter < due && is_slot(cron, app, due - jitter) => {
+                let before = skips.len();
+                self.pass_over(app, due - TimeDelta::milliseconds(1), SkipReason::Superseded, skips);
+                skips[before..].iter_mut().for_each(|skip| skip.at = now);
+                self.take(app, now, skips)
             }
             _ => {
                 self.pass_over(app, now, SkipReason::Superseded, skips);
@@ -268,10 +276,18 @@ impl Plan {
             self.next_run = self.next_run.map(shifted);
         }
         self.backlog_from = self.backlog_from.map(shifted);
+        self.leave_far_future(app, now);
+    }
+
+    /// A calendar that would wait for too long, since the clock was ahead when it was looked at, begins anew.
+    fn leave_far_future(&mut self, app: &App, now: Timestamp) {
         let (Some(cron), Some(slot)) = (&app.schedule.cron, self.slot) else { return };
+        if slot - now <= ANEW_AFTER {
+            return;
+        }
         let first = schedule::next_slot(cron, app.schedule.time_zone, now);
         if first.is_some_and(|first| slot - first > ANEW_AFTER) {
-            let is_awaited = self.next_run == Some(slot + schedule::jitter(&app.schedule, app.id));
+            let is_awaited = self.expects_slot(app);
             self.slot = first;
             if is_awaited && !self.is_pause {
                 self.expect_slot(app);
@@ -279,8 +295,17 @@ impl Plan {
         }
     }
 
+    /// Whether the next run is for the next time of the calendar.
+    fn expects_slot(&self, app: &App) -> bool {
+        let awaited = self.slot.map(|slot| slot + schedule::jitter(&app.schedule, app.id));
+        awaited.is_some() && awaited == self.next_run
+    }
+
     fn follow(&mut self, app: &App, now: Timestamp, went: Went) {
         let schedule = &app.schedule;
+        if let (Some(cron), None) = (&schedule.cron, self.slot) {
+            self.slot = schedule::next_slot(cron, schedule.time_zone, now);
+        }
         let pause = match went {
             Went::Well if schedule.cron.is_some() => None,
             Went::Well => schedule.interval.map(crate::model::Minutes::duration),
@@ -383,6 +408,61 @@ mod tests {
         assert_eq!(plan.wake(), Some(at("2027-01-01T00:00:00Z")));
     }
 
+    /// What a manager makes of a row in which times of a calendar passed: when it wakes first, what runs then,
+    /// and what is skipped.
+    #[track_caller]
+    fn restored(next_run: Option<&str>, slot: &str, now: &str, skipped: &[(&str, &str)]) -> Option<Due> {
+        let (app, now) = (hourly(), at(now));
+        let mut plan = Plan::restored(
+            &app,
+            Row { next_run: next_run.map(at), slot: Some(at(slot)), last_run: None },
+            now,
+        );
+        let mut skips = Vec::new();
+        let due = plan.wake().map(|wake| plan.take(&app, wake.max(now), &mut skips));
+        let seen: Vec<_> = skips.iter().map(|skip| (skip.first, skip.last)).collect();
+        assert_eq!(seen, skipped.iter().map(|(first, last)| (at(first), at(last))).collect::<Vec<_>>());
+        due
+    }
+
+    #[test]
+    fn a_manager_that_takes_an_app_up_knows_which_times_of_its_calendar_are_open() {
+        let run = |due, trigger| Some(Due::Run { due: at(due), trigger });
+        let nine = "2026-11-23T09:00:00Z";
+        let (ten, eleven) = ("2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z");
+        // A pause goes on over 10:00; it may end at a time of the calendar by chance.
+        let pause = "2026-11-23T10:00:30Z";
+        assert_eq!(
+            restored(Some(pause), ten, "2026-11-23T09:50:00Z", &[(ten, ten)]),
+            run(pause, Trigger::Schedule)
+        );
+        assert_eq!(
+            restored(Some(eleven), nine, "2026-11-23T08:50:00Z", &[(nine, ten)]),
+            run(eleven, Trigger::Schedule)
+        );
+        // A run for 9:00 that waited for room is still due.
+        assert_eq!(restored(Some(nine), ten, "2026-11-23T09:00:20Z", &[]), run(nine, Trigger::Schedule));
+        // Times passed while nobody was there.
+        assert_eq!(
+            restored(Some(nine), nine, "2026-11-23T11:30:00Z", &[(nine, ten)]),
+            run(eleven, Trigger::CatchUp)
+        );
+        // A command decides what is next.
+        assert_eq!(restored(None, nine, "2026-11-23T11:30:00Z", &[]), None);
+    }
+
+    #[test]
+    fn a_calendar_that_somebody_changed_meanwhile_begins_with_what_is_to_come() {
+        let now = at("2026-11-23T11:30:00Z");
+        let row = Row {
+            next_run: Some(at("2026-11-23T12:15:00Z")),
+            slot: Some(at("2026-11-23T09:15:00Z")),
+            last_run: None,
+        };
+        let plan = Plan::restored(&hourly(), row, now);
+        assert_eq!(plan.shown(&hourly(), None).1, Some(at("2026-11-23T12:00:00Z")));
+    }
+
     #[test]
     fn a_time_that_the_app_asked_for_stands_whatever_becomes_of_the_clock() {
         let app = hourly();
@@ -397,13 +477,15 @@ mod tests {
     fn a_clock_that_was_years_ahead_before_the_manager_began_stalls_nothing() {
         let now = at("2026-11-23T11:30:00Z");
         let (last, next) = (at("2036-01-01T00:00:00Z"), at("2036-01-01T01:00:00Z"));
-        let plan = Plan::restored(&hourly(), Some(next), Some(last), now);
+        let row = Row { next_run: Some(next), ..Row::default() };
+        let plan = Plan::restored(&hourly(), Row { last_run: Some(last), ..row }, now);
         assert_eq!(plan.wake(), Some(at("2026-11-23T12:00:00Z")));
         let interval = Schedule { interval: Some("30".parse().unwrap()), ..Schedule::default() };
-        let plan = Plan::restored(&app(interval), Some(next), Some(last), now);
+        let plan = Plan::restored(&app(interval), Row { last_run: Some(last), ..row }, now);
         assert_eq!(plan.wake(), Some(at("2026-11-23T12:00:00Z")));
         // A time far ahead that a person gave is none of this.
-        let plan = Plan::restored(&hourly(), Some(next), Some(at("2026-11-23T11:00:00Z")), now);
+        let last_run = Some(at("2026-11-23T11:00:00Z"));
+        let plan = Plan::restored(&hourly(), Row { last_run, ..row }, now);
         assert_eq!(plan.wake(), Some(next));
     }
 }

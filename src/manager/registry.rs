@@ -1,6 +1,5 @@
 //! Changes of the apps table by others: new rows, new definitions, times asked for, deletions.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::core::Manager;
@@ -9,7 +8,7 @@ use super::entry::{Cause, Entry, Phase, Rest, Starting};
 use super::event::{Effect, Step};
 use super::runs::settle;
 use crate::model::{
-    AppId, AppRow, AppState, Change, Registered, RunId, RunStatus, StopCause, Timestamp, Trigger, Verdict,
+    AppId, AppRow, AppState, Change, Registered, RunId, RunStatus, SkipReason, StopCause, Trigger, Verdict,
 };
 
 /// How long a run has to end whose app is another manager's: that one may begin its own.
@@ -17,18 +16,10 @@ const STRAY_GRACE: Duration = Duration::from_secs(3);
 
 impl Manager {
     /// Rows were added or changed, by whomever; the manager's own writes come back as well.
-    pub(super) fn apps_changed(
-        &mut self,
-        rows: Vec<Registered>,
-        accounted: &BTreeMap<AppId, Timestamp>,
-        step: &mut Step,
-    ) {
+    pub(super) fn apps_changed(&mut self, rows: Vec<Registered>, step: &mut Step) {
         for row in rows {
             match row {
-                Registered::App(row) => {
-                    let until = accounted.get(&row.app.id).copied();
-                    self.app_changed(*row, until, step);
-                }
+                Registered::App(row) => self.app_changed(*row, step),
                 Registered::Faulty(row) => {
                     if row.shown_fault.as_deref() != Some(&row.fault) {
                         step.changes.push(Change::AppFault { row: row.row, fault: Some(row.fault) });
@@ -68,7 +59,7 @@ impl Manager {
         step.effects.push(Effect::Stop { run, cause: StopCause::Fence, grace: STRAY_GRACE });
     }
 
-    fn app_changed(&mut self, row: AppRow, accounted: Option<Timestamp>, step: &mut Step) {
+    fn app_changed(&mut self, row: AppRow, step: &mut Step) {
         if row.shown_fault.is_some() {
             step.changes.push(Change::AppFault { row: row.row, fault: None });
         }
@@ -80,12 +71,7 @@ impl Manager {
             self.work(app, step, |entry, desk, step| entry.row_changed(row, desk, step));
         } else {
             let app = self.add(row);
-            self.work(app, step, |entry, desk, _| {
-                if let Some(accounted) = accounted {
-                    entry.plan.account_until(&entry.app, accounted, desk.now.wall);
-                }
-                entry.settle_plan(desk);
-            });
+            self.work(app, step, Entry::settle_plan);
         }
     }
 
@@ -102,7 +88,7 @@ impl Manager {
 impl Entry {
     /// While no run is under way: takes up a time that somebody asked for. An app that may run and
     /// has a schedule, but no next time, gets one.
-    pub(super) fn settle_plan(&mut self, desk: &Desk) {
+    pub(super) fn settle_plan(&mut self, desk: &mut Desk, step: &mut Step) {
         if !matches!(self.phase, Phase::Resting(_)) {
             return;
         }
@@ -111,6 +97,7 @@ impl Entry {
         }
         let may_run = !self.is_barred() && matches!(self.phase, Phase::Resting(Rest::Ready | Rest::Crashed));
         if may_run && self.plan.wake().is_none() {
+            self.pass_over(SkipReason::Superseded, desk, step);
             self.plan.begin(&self.app, desk.now.wall);
         }
     }
@@ -126,18 +113,22 @@ impl Entry {
         self.note_foreign(&row);
         self.epoch = row.epoch;
         let schedule_changed = self.app.schedule != row.app.schedule;
+        if schedule_changed {
+            self.pass_over(SkipReason::Superseded, desk, step);
+        }
         self.app = row.app;
         self.asked = row.asked_next_run.or(self.asked);
         self.notice_foreign_end(&row.state);
         match &self.phase {
             Phase::Resting(_) => {
-                if self.asked.is_none() && row.next_run != shown_before {
-                    self.plan.give(row.next_run);
-                } else if schedule_changed && self.plan.wake().is_some() {
+                if schedule_changed && self.plan.wake().is_some() {
                     self.plan.begin(&self.app, desk.now.wall);
                 }
+                if self.asked.is_none() && row.next_run != shown_before {
+                    self.plan.give(row.next_run);
+                }
                 self.notice_foreign_run(&row.state, step);
-                self.settle_plan(desk);
+                self.settle_plan(desk, step);
             }
             Phase::Waiting(_) | Phase::Starting(_) | Phase::Running(_) | Phase::Stopping(_) => {
                 if schedule_changed {

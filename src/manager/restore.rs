@@ -57,15 +57,8 @@ impl Manager {
                     manager.add(*row);
                 }
                 row @ (Registered::App(_) | Registered::Faulty(_)) => {
-                    manager.apps_changed(vec![row], &BTreeMap::new(), &mut step);
+                    manager.apps_changed(vec![row], &mut step);
                 }
-            }
-        }
-        for (app, accounted) in snapshot.accounted {
-            if let Some(entry) = manager.apps.get_mut(&app) {
-                manager.desk.index.unlist(entry);
-                entry.plan.account_until(&entry.app, accounted, manager.desk.now.wall);
-                manager.desk.index.list(entry);
             }
         }
         for open in snapshot.open_runs {
@@ -80,7 +73,7 @@ impl Manager {
         }
         let apps: Vec<_> = manager.apps.keys().copied().collect();
         for app in apps {
-            manager.work(app, &mut step, |entry, desk, _| entry.settle_plan(desk));
+            manager.work(app, &mut step, Entry::settle_plan);
         }
         for command in restore.commands.into_values() {
             manager.command(command, &mut step);

@@ -118,11 +118,13 @@ impl Entry {
                 self.last_run = Some((other, desk.now.wall));
                 self.phase = Phase::Starting(Starting { run: other, cause, previous, rest: Rest::Ready });
                 step.effects.push(Effect::Adopt { run: other });
-                step.changes.extend(due.map(|due| Change::Skipped(self.overlap(due, desk))));
+                self.leave_out(due, SkipReason::Overlap, desk, step);
                 "already running"
             }
             Refusal::Disabled => {
                 self.app.disabled = true;
+                self.leave_out(due, SkipReason::Superseded, desk, step);
+                self.pass_over(SkipReason::Superseded, desk, step);
                 self.plan.clear();
                 "disabled"
             }
@@ -141,15 +143,18 @@ impl Entry {
         }
     }
 
-    fn overlap(&self, due: Timestamp, desk: &Desk) -> Skip {
-        Skip {
-            app: self.app.id,
-            first: due,
-            last: due,
-            slots: Some(1),
-            reason: SkipReason::Overlap,
-            at: desk.now.wall,
-        }
+    /// A run that was due does not come to be.
+    pub(super) fn leave_out(&self, due: Option<Timestamp>, reason: SkipReason, desk: &Desk, step: &mut Step) {
+        let at = desk.now.wall;
+        let skip = |due| Skip { app: self.app.id, first: due, last: due, slots: Some(1), reason, at };
+        step.changes.extend(due.map(skip).map(Change::Skipped));
+    }
+
+    /// Records the times of the calendar up to now that will not become runs.
+    pub(super) fn pass_over(&mut self, reason: SkipReason, desk: &Desk, step: &mut Step) {
+        let mut skips = Vec::new();
+        self.plan.pass_over(&self.app, desk.now.wall, reason, &mut skips);
+        step.changes.extend(skips.into_iter().map(Change::Skipped));
     }
 
     /// Asks a run to end. What follows when it has ended is the purpose.
@@ -214,10 +219,10 @@ impl Entry {
 
     /// The run ended because of this command.
     fn ended_by(&mut self, command: Box<Command>, desk: &mut Desk, step: &mut Step) {
-        self.account_for_overlap(desk, step);
+        self.pass_over(SkipReason::Overlap, desk, step);
         match command.name {
             CmdName::Restart if self.is_barred() => {
-                self.rest_stopped(&command.by);
+                self.rest_stopped(&command.by, desk, step);
                 settle(&command, Verdict::NotExecuted("disabled".to_owned()), desk, step);
             }
             CmdName::Restart => {
@@ -229,26 +234,27 @@ impl Entry {
             }
             CmdName::Disable => {
                 self.set_disabled(true);
-                self.rest_stopped(&command.by);
+                self.rest_stopped(&command.by, desk, step);
                 settle(&command, Verdict::Executed, desk, step);
             }
             CmdName::Stop | CmdName::Start | CmdName::Enable => {
-                self.rest_stopped(&command.by);
+                self.rest_stopped(&command.by, desk, step);
                 settle(&command, Verdict::Executed, desk, step);
             }
         }
     }
 
     /// A person stopped the app: nothing is planned until START, RESTART or ENABLE.
-    pub(super) fn rest_stopped(&mut self, by: &str) {
+    pub(super) fn rest_stopped(&mut self, by: &str, desk: &Desk, step: &mut Step) {
         self.plan.clear();
         self.phase = Phase::Resting(Rest::Stopped { by: by.to_owned() });
+        self.publish_alone(desk, step);
     }
 
-    fn account_for_overlap(&mut self, desk: &mut Desk, step: &mut Step) {
-        let mut skips = Vec::new();
-        self.plan.pass_over(&self.app, desk.now.wall, SkipReason::Overlap, &mut skips);
-        step.changes.extend(skips.into_iter().map(Change::Skipped));
+    /// What a command did goes into an update of its own: the next one may belong to a run that the
+    /// store refuses, and is not written then.
+    pub(super) fn publish_alone(&mut self, desk: &Desk, step: &mut Step) {
+        step.changes.extend(self.publish(&desk.manager).map(Change::App));
     }
 }
 

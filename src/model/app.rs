@@ -252,6 +252,9 @@ pub struct AppRow {
     /// A `next_run` that the app itself or another program wrote, until the manager has dealt
     /// with it.
     pub asked_next_run: Option<Timestamp>,
+    /// The first time of its calendar that became neither a run nor a part of a skip, before jitter;
+    /// `None` where there is no calendar in force.
+    pub slot: Option<Timestamp>,
     /// How many times the manager has written the row.
     pub sequence: u64,
     /// Grows with every change of its manager: what an earlier owner does can be told by it.

@@ -120,6 +120,8 @@ pub struct AppUpdate {
     pub state: AppState,
     /// When it is due next.
     pub next_run: Option<Timestamp>,
+    /// The first time of its calendar that is not accounted for.
+    pub slot: Option<Timestamp>,
     /// The time asked for by the app or a person that is herewith dealt with.
     pub asked_taken: Option<Timestamp>,
     /// A new value of `disable`.

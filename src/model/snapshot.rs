@@ -15,9 +15,6 @@ pub struct Snapshot {
     pub open_runs: Vec<OpenRun>,
     /// Every command without a verdict, oldest first.
     pub commands: Vec<Command>,
-    /// Up to when the calendar of an app is accounted for: its times until then became runs or
-    /// skips. Apps without a calendar, and those that never ran, may be missing.
-    pub accounted: BTreeMap<AppId, Timestamp>,
     /// How many apps may run at once.
     pub limits: Limits,
     /// Apps of which the host still knows runs, and which are another manager's by now.
@@ -110,12 +107,11 @@ pub struct Foreign {
     pub rows: Vec<Registered>,
     /// Apps whose rows are gone.
     pub removed: Vec<AppId>,
-    /// Apps that belong to another manager since, or to none.
+    /// Apps that changed their manager. Those that are this one's now are among the rows as well: these
+    /// come first.
     pub lost: Vec<AppId>,
     /// Whether some of the rows were not its own before: commands for them may have waited long.
     pub gained: bool,
-    /// Up to when the calendars of those are accounted for.
-    pub accounted: BTreeMap<AppId, Timestamp>,
     /// Whether there are apps that belong to nobody and are to be this manager's.
     pub claimable: bool,
     /// The state of the table after it.

@@ -381,10 +381,6 @@ fn log(manager: &Manager, event: &Event) {
         }
         Event::LimitsChanged(limits) => tracing::info!(?limits, "limits changed"),
         Event::AppsLost(apps) => tracing::debug!(apps = apps.len(), "apps of other managers"),
-        Event::Tick
-        | Event::Reported { .. }
-        | Event::AppsChanged(_)
-        | Event::AppsGained(..)
-        | Event::AppsRemoved(_) => {}
+        Event::Tick | Event::Reported { .. } | Event::AppsChanged(_) | Event::AppsRemoved(_) => {}
     }
 }

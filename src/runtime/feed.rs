@@ -74,13 +74,7 @@ impl Feed {
             if !delta.lost.is_empty() && self.events.send(Event::AppsLost(delta.lost)).is_err() {
                 return Ok(false);
             }
-            let changed = if delta.gained {
-                Event::AppsGained(delta.rows, delta.accounted)
-            } else {
-                Event::AppsChanged(delta.rows)
-            };
-            let is_news = !matches!(&changed, Event::AppsChanged(rows) if rows.is_empty());
-            if is_news && self.events.send(changed).is_err() {
+            if !delta.rows.is_empty() && self.events.send(Event::AppsChanged(delta.rows)).is_err() {
                 return Ok(false);
             }
             self.revision = delta.revision;

@@ -2,8 +2,8 @@
 
 use std::process::{Child, Stdio};
 
-use dcm::model::{AppRow, FatalFlag, Registered, RunStatus};
-use dcm::store::{OpenMode, OperatorStore as _, SqliteStore, read_fleet};
+use dcm::model::{AppRow, CmdFlag, FatalFlag, Registered, RunStatus};
+use dcm::store::{LedgerQuery, OpenMode, OperatorStore as _, SqliteStore, read_fleet};
 
 use crate::fleet::{Fleet, is_alive, send_signal, until_gone, wait};
 use crate::terminal::Terminal;
@@ -60,6 +60,13 @@ fn every_app_of_the_demo_does_what_it_is_there_to_show() {
                 })
         })
         .await;
+        until(&store, "italy/court/rulings", "has counted and got stuck", |row| {
+            row.progress.solved == 8 && row.state.pid.is_some()
+        })
+        .await;
+        let ledger = store.ledger(LedgerQuery { limit: 10, ..LedgerQuery::default() }).await.unwrap();
+        let verdicts: Vec<_> = ledger.iter().map(|row| row.flag).collect();
+        assert_eq!(verdicts, [CmdFlag::NotExecuted, CmdFlag::Executed, CmdFlag::Executed], "{ledger:?}");
         until(&store, "local/site/server", "is still there", |row| row.state.pid.is_some()).await
     });
     send_signal(demo.0.id(), libc::SIGTERM);

@@ -98,6 +98,7 @@ fn row(number: usize, count: usize, random: &mut Random) -> AppRow {
         progress: Progress { task_size: Some(size), solved: size, percent: Some(100), ..Progress::default() },
         command: None,
         asked_next_run: None,
+        slot: None,
         sequence: 0,
         epoch: 0,
         is_named: true,

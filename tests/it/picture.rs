@@ -5,9 +5,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use crossterm::event::KeyCode;
 use dcm::console::export::svg;
 use dcm::console::{GlyphSet, Palette};
+use dcm::model::{AppId, Progress, Run, RunId, Timestamp};
 use ratatui::buffer::{Buffer, CellWidth as _};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
@@ -35,9 +37,14 @@ fn the_picture_of_the_readme_is_the_screen() {
         console.press(key);
         terminal.process(console.frame());
     }
-    // The details follow the cursor when the keys rest.
-    console.at(now(Duration::from_millis(120_200)));
-    terminal.process(console.frame());
+    // The cursor rests, and its details are answered.
+    for step in 0..6 {
+        let time = now(Duration::from_millis(120_500 + step * 400));
+        console.at(time);
+        live(&mut console, time.wall);
+        console.tell(&runs(time.wall), &log(time.wall));
+        terminal.process(console.frame());
+    }
     let picture = svg(&read(terminal.screen()), "The console of dcm on a fleet of 2,000 apps");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/console.svg");
     if std::env::vars().any(|(name, _)| name == "DCM_PICTURES") {
@@ -49,6 +56,46 @@ fn the_picture_of_the_readme_is_the_screen() {
         drawn == picture,
         "docs/console.svg is not the screen: DCM_PICTURES=1 cargo test picture draws it"
     );
+}
+
+/// An app that ran well until lately.
+fn runs(time: Timestamp) -> Vec<Run> {
+    let run = |number: u8, minutes: i64, seconds: i64, code: i64, solved: u64| {
+        let start = time - TimeDelta::minutes(minutes);
+        Run {
+            run: RunId::from_random_bits(u128::from(number) << 96),
+            app: AppId::of(&"croatia/fina/companies".parse().unwrap()),
+            start,
+            end: Some(start + TimeDelta::seconds(seconds)),
+            outcome: Some(if code == 0 { "ok" } else { "failed" }.to_owned()),
+            exit_code: Some(code),
+            signal: None,
+            except_cnt: 0,
+            progress: Progress { solved, ..Progress::default() },
+            trigger: "schedule".to_owned(),
+            due: Some(start),
+            attempt: 1,
+            manager: "zg-01".to_owned(),
+            pid: None,
+            message: None,
+        }
+    };
+    vec![
+        run(5, 4, 2, 127, 0),
+        run(4, 64, 1330, 0, 30_000),
+        run(3, 124, 1308, 0, 29_981),
+        run(2, 184, 2282, 1, 12_301),
+        run(1, 244, 1290, 0, 30_000),
+    ]
+}
+
+fn log(time: Timestamp) -> Vec<(Timestamp, &'static str)> {
+    let at = |seconds| time - TimeDelta::seconds(seconds);
+    vec![
+        (at(242), "INFO reading the register of companies"),
+        (at(241), "WARN proxy 10.8.0.14 is slow, another is taken"),
+        (at(240), "ERROR python3.13: No such file or directory"),
+    ]
 }
 
 /// What a terminal shows, cell by cell.

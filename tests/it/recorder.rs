@@ -44,7 +44,8 @@ impl Recorder {
                 std::thread::spawn(move || {
                     let mut reader = BufReader::new(connection);
                     let mut line = String::new();
-                    if reader.read_line(&mut line).is_err() {
+                    // One that is killed before it has said its name cannot be told from any other.
+                    if reader.read_line(&mut line).is_err() || !line.ends_with('\n') {
                         return;
                     }
                     let mut words = line.split_whitespace().map(str::to_owned);

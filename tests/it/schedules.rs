@@ -148,7 +148,8 @@ fn missed_times_are_caught_up_with_as_the_policy_says() {
     fleet.kill_manager();
     // As if the manager had been away since half an hour ago.
     fleet.sql(
-        "UPDATE apps SET next_run = strftime('%Y-%m-%dT%H:%M:00.000Z', 'now', '-30 minutes'), sequence = sequence + 1",
+        "UPDATE apps SET next_run = strftime('%Y-%m-%dT%H:%M:00.000Z', 'now', '-30 minutes'), sequence = sequence + 1; \
+         UPDATE apps SET slot = next_run WHERE slot IS NOT NULL",
     );
     fleet.start_manager();
     let runs =

@@ -138,6 +138,12 @@ fn apps_are_shared_among_those_who_serve_their_pool() {
         sql(&schema, "UPDATE apps SET manager = 'zg' WHERE app_name = 'far'");
         let delta = st.foreign_changes(delta.revision, true).await.unwrap();
         assert_eq!((delta.lost, delta.rows, delta.gained), (vec![id("a/b/far")], vec![], false));
+        // One that went and came back between two looks is to be taken up anew.
+        for manager in ["st", "zg", "st"] {
+            sql(&schema, &format!("UPDATE apps SET manager = '{manager}' WHERE app_name = 'far'"));
+        }
+        let delta = st.foreign_changes(delta.revision, true).await.unwrap();
+        assert_eq!((delta.lost, delta.rows.len(), delta.gained), (vec![id("a/b/far")], 1, true));
     });
 }
 

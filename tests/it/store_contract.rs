@@ -45,7 +45,7 @@ contract! {
     removed_apps_are_told_and_running_ones_stay
     a_run_that_the_database_lost_is_entered_whole
     a_run_does_not_end_before_it_began
-    it_is_known_how_far_calendars_are_accounted_for
+    the_open_time_of_a_calendar_is_kept_until_the_calendar_is_another
     runs_of_a_window_are_those_that_overlap_it
     skips_of_a_window_are_found
     alerts_are_acknowledged_muted_and_read_by_page
@@ -150,7 +150,7 @@ async fn only_run(store: &dyn Store, app: AppId) -> dcm::model::Run {
 }
 
 fn update(app: AppId, sequence: u64, state: AppState) -> AppUpdate {
-    AppUpdate { app, sequence, state, next_run: None, asked_taken: None, disabled: None }
+    AppUpdate { app, sequence, state, next_run: None, slot: None, asked_taken: None, disabled: None }
 }
 
 async fn apps_are_registered_and_read_back(store: &dyn Store) {
@@ -544,22 +544,25 @@ async fn a_run_does_not_end_before_it_began(store: &dyn Store) {
     assert_eq!((row.start, row.end), (noon(), Some(noon())), "the clock was set back meanwhile");
 }
 
-async fn it_is_known_how_far_calendars_are_accounted_for(store: &dyn Store) {
+async fn the_open_time_of_a_calendar_is_kept_until_the_calendar_is_another(store: &dyn Store) {
     let mut app = app("a/b/c");
     app.schedule.cron = Some("*/5 * * * *".parse().unwrap());
     let id = app.id;
-    let registration = Registration { app, next_run: Some(noon()), existing: Existing::Refuse };
+    let registration = Registration { app: app.clone(), next_run: None, existing: Existing::Refuse };
     store.register(vec![registration]).await.unwrap();
-    let accounted = async || store.snapshot().await.unwrap().accounted.get(&id).copied();
-    assert_eq!(accounted().await, None);
-    let closing = closing(Ending::Exited(Exit::Code(1)));
-    let ended = closing.ended;
-    commit(store, vec![opening(id, run(1)), Change::RunClosed { run: run(1), app: id, closing }]).await;
-    assert_eq!(accounted().await, Some(ended));
-    let last = ended + chrono::TimeDelta::minutes(7);
-    let skip = Skip { app: id, first: noon(), last, slots: None, reason: SkipReason::Superseded, at: last };
-    commit(store, vec![Change::Skipped(skip)]).await;
-    assert_eq!(accounted().await, Some(last));
+    assert_eq!(row(store, id).await.slot, None);
+    let with_slot = AppUpdate { slot: Some(noon()), ..update(id, 1, AppState::default()) };
+    commit(store, vec![Change::App(with_slot)]).await;
+    let replace = async |app: &App| {
+        let registration =
+            Registration { app: app.clone(), next_run: Some(noon()), existing: Existing::Replace };
+        store.register(vec![registration]).await.unwrap();
+        row(store, id).await.slot
+    };
+    app.schedule.jitter = Duration::from_secs(5);
+    assert_eq!(replace(&app).await, Some(noon()));
+    app.schedule.time_zone = chrono_tz::Europe::Zagreb;
+    assert_eq!(replace(&app).await, None);
 }
 
 async fn runs_of_a_window_are_those_that_overlap_it(store: &dyn Store) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 pub(super) use pulse::Eta;
-pub(super) use row::{Condition, Row, Trouble};
+pub(super) use row::{Condition, Row, Trouble, Usual};
 pub(super) use sums::Sums;
 
 use crate::model::{AppId, AppPath, AppRow, Delta, FaultyRow, ManagerRow, Part, Registered, Timestamp};
@@ -54,8 +54,25 @@ pub(super) struct Fleet {
 pub(super) struct Change {
     /// Apps came or went, or changed so that they may stand elsewhere or be filtered otherwise.
     pub(super) is_reshaped: bool,
-    /// Apps that are in trouble now and were not before.
-    pub(super) new_troubles: usize,
+    /// Apps that are in trouble now and were not before, by trouble.
+    new_troubles: [usize; Trouble::ALL.len()],
+}
+
+impl Change {
+    /// An app fared so before and fares so now.
+    fn note(&mut self, before: Option<Trouble>, now: Option<Trouble>) {
+        if let Some(trouble) = now.filter(|_| before.is_none()) {
+            self.new_troubles[trouble as usize] += 1;
+        }
+    }
+
+    /// What is newly wrong, the worst first: `1 new FATAL, 2 new LATE`.
+    pub(super) fn news(&self) -> Option<String> {
+        let news = Trouble::ALL.into_iter().map(|trouble| (self.new_troubles[trouble as usize], trouble));
+        let news = news.filter(|(count, _)| *count > 0);
+        let words: Vec<_> = news.map(|(count, trouble)| format!("{count} new {}", trouble.word())).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
 }
 
 impl Fleet {
@@ -96,9 +113,9 @@ impl Fleet {
             }
             None => Pulse::first(&row, read),
         };
+        row.usual = old.as_ref().map_or_else(Usual::default, |old| old.usual);
         row.trouble = row.judge(read, self.is_seen(&row, read));
-        let is_new_trouble = row.trouble.is_some() && old.as_ref().is_none_or(|old| old.trouble.is_none());
-        change.new_troubles += usize::from(is_new_trouble);
+        change.note(old.as_ref().and_then(|old| old.trouble), row.trouble);
         let shape = |row: &Row| (row.condition, row.disabled, row.trouble, row.is_pending());
         change.is_reshaped |=
             old.as_ref().is_none_or(|old| old.path != row.path || shape(old) != shape(&row));
@@ -177,9 +194,8 @@ impl Fleet {
         }
     }
 
-    /// Concludes anew what is wrong with each app, since that depends on the time. Gives back how
-    /// many fared otherwise before.
-    pub(super) fn judge(&mut self, now: Timestamp) -> usize {
+    /// Concludes anew what is wrong with each app, since that depends on the time.
+    pub(super) fn judge(&mut self, now: Timestamp) -> Change {
         let mut changed = Vec::new();
         for (slot, row) in self.rows.iter().enumerate() {
             if let Some(row) = row {
@@ -189,9 +205,10 @@ impl Fleet {
                 }
             }
         }
-        let count = changed.len();
+        let mut change = Change { is_reshaped: !changed.is_empty(), ..Change::default() };
         for (slot, trouble) in changed {
             if let Some(mut row) = self.rows[slot].take() {
+                change.note(row.trouble, trouble);
                 self.take_off(&row);
                 row.trouble = trouble;
                 self.put_on(&row);
@@ -199,9 +216,17 @@ impl Fleet {
             }
         }
         self.settle();
-        self.shape += u64::from(count > 0);
-        self.meter.turn(now);
-        count
+        self.shape += u64::from(change.is_reshaped);
+        self.meter.turn(now, self.total.running());
+        change
+    }
+
+    /// How long the runs of an app take as a rule.
+    pub(super) fn learn(&mut self, id: AppId, usual: Usual) {
+        let row = self.slot_of(id).and_then(|slot| self.rows[slot as usize].as_mut());
+        if let Some(row) = row {
+            row.usual = usual;
+        }
     }
 
     /// Whether the manager of an app lives, as far as one is needed to know how the app is.

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 
-use super::row::Row;
+use super::row::{Row, Usual};
 use crate::model::Timestamp;
 
 /// The rate is an average that forgets with this time constant.
@@ -123,7 +123,7 @@ impl Pulse {
     }
 
     /// The usual pause between two changes.
-    fn step(&self) -> TimeDelta {
+    pub(in crate::console) fn step(&self) -> TimeDelta {
         let mut steps = self.steps;
         let seen = &mut steps[STEPS - self.seen_steps..];
         seen.sort_unstable();
@@ -137,6 +137,13 @@ impl Pulse {
         Some(if rate < 0.001 { 0.0 } else { rate })
     }
 
+    /// Items a thousand seconds, when the counters changed last.
+    pub(super) fn speed(&self) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let speed = (self.rate.unwrap_or(0.0) * 1e3).clamp(0.0, 1e15) as u64;
+        speed
+    }
+
     /// For how long the counters have stood still, once that is longer than usual. An app that never
     /// counted is never called so.
     pub(in crate::console) fn stalled(&self, now: Timestamp) -> Option<TimeDelta> {
@@ -147,6 +154,11 @@ impl Pulse {
     /// When the counters changed last, as far as this console saw.
     pub(in crate::console) fn changed(&self) -> Option<Timestamp> {
         self.changed
+    }
+
+    /// The first of the last three bad ends.
+    pub(in crate::console) fn flaps_since(&self) -> Option<Timestamp> {
+        self.ends[0]
     }
 
     /// Whether it ended badly three times in a short while.
@@ -176,6 +188,8 @@ pub(in crate::console) enum Eta {
     Guessed(TimeDelta),
     /// Between these: it goes faster or slower now than over all of the run.
     Between(TimeDelta, TimeDelta),
+    /// It has just begun, and its runs take so long as a rule.
+    Usual(TimeDelta),
     /// Not as things are.
     Never,
 }
@@ -190,6 +204,9 @@ const BAND: f64 = 0.25;
 pub(in crate::console) fn eta(row: &Row, now: Timestamp) -> Option<Eta> {
     if !row.is_running() {
         return None;
+    }
+    if let (true, Usual::Takes(usual), Some(begun)) = (row.has_just_begun(), row.usual, row.last_run) {
+        return Some(Eta::Usual((begun + usual - now).max(TimeDelta::zero())));
     }
     let told = row.eta.map(|eta| Eta::Told((eta - now).max(TimeDelta::zero())));
     let is_fresh = row.pulse.changed().is_some_and(|changed| now - changed < TOLD_HOLDS);

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::pulse::Pulse;
 use crate::model::{
     AppId, AppPath, AppRow, CmdFlag, FatalFlag, LastCommand, Revision, RunId, RunStatus, Schedule, Timestamp,
@@ -40,8 +42,20 @@ pub(in crate::console) struct Row {
     pub(in crate::console) revision: Revision,
     /// How its counters move.
     pub(in crate::console) pulse: Pulse,
+    /// How long its good runs take as a rule, where that was asked.
+    pub(in crate::console) usual: Usual,
     /// What we conclude.
     pub(in crate::console) trouble: Option<Trouble>,
+}
+
+/// How long the good runs of an app take as a rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::console) enum Usual {
+    #[default]
+    Unasked,
+    /// It has had none.
+    Unknown,
+    Takes(TimeDelta),
 }
 
 /// What an app is doing, as its row says.
@@ -107,6 +121,9 @@ const GRACE_MIN: Duration = Duration::from_secs(30);
 /// The share of the interval that an app may be late.
 const GRACE_SHARE: u32 = 20;
 
+/// A run has just begun when less than this share of it is done: 2 %.
+const EARLY_SHARE: u64 = 50;
+
 impl Row {
     /// The row as the database has it; `path` and `manager` share their texts with other rows.
     pub(super) fn new(row: AppRow, path: AppPath, manager: Option<Arc<str>>) -> Self {
@@ -145,6 +162,7 @@ impl Row {
             interval: interval.map(crate::model::Minutes::duration),
             revision,
             pulse: Pulse::default(),
+            usual: Usual::default(),
             trouble: None,
         }
     }
@@ -158,6 +176,23 @@ impl Row {
         self.command.as_ref().is_some_and(|command| command.flag == CmdFlag::Pending)
     }
 
+    /// It has just begun: what it has done says little of how long it will take.
+    pub(in crate::console) fn has_just_begun(&self) -> bool {
+        let size = self.task_size.unwrap_or(0);
+        self.is_running() && self.done() < size.div_ceil(EARLY_SHARE)
+    }
+
+    /// More is done than there was to do.
+    pub(in crate::console) fn has_outgrown(&self) -> bool {
+        self.task_size.is_some_and(|size| self.done() > size)
+    }
+
+    /// Items a thousand seconds, for the sums: that of an app which stands still does not count.
+    pub(super) fn speed(&self) -> u64 {
+        let stands = matches!(self.trouble, Some(Trouble::Stalled | Trouble::Unknown));
+        if self.is_running() && !stands { self.pulse.speed() } else { 0 }
+    }
+
     /// Items done and given up in this run.
     pub(in crate::console) fn done(&self) -> u64 {
         self.solved.saturating_add(self.failed)
@@ -169,7 +204,7 @@ impl Row {
     }
 
     /// By how much it is late, once that is more than its grace.
-    pub(in crate::console) fn lateness(&self, now: Timestamp) -> Option<chrono::TimeDelta> {
+    pub(in crate::console) fn lateness(&self, now: Timestamp) -> Option<TimeDelta> {
         // Asked of every app each second: what rules most of them out comes first.
         let due = self.next_run.filter(|due| *due < now)?;
         let is_due = !self.disabled && self.fatal.is_none() && self.stopped_by.is_none();

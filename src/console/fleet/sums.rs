@@ -17,6 +17,8 @@ pub(in crate::console) struct Sums {
     pub(in crate::console) solved: u64,
     pub(in crate::console) task_size: u64,
     pub(in crate::console) failed: u64,
+    /// Items a thousand seconds.
+    pub(in crate::console) speed: u64,
     /// What cannot be taken off again: made anew when a row that bore it changes.
     pub(in crate::console) extremes: Extremes,
 }
@@ -122,6 +124,7 @@ impl Sums {
             self.solved = change_items(self.solved, row.solved);
         }
         self.failed = change_items(self.failed, row.failed);
+        self.speed = change_items(self.speed, row.speed());
     }
 
     /// Of the running apps that know their size.

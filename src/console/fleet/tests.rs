@@ -3,9 +3,9 @@
 use chrono::TimeDelta;
 
 use super::pulse::{self, Eta};
-use super::{Condition, Fleet, Trouble};
+use super::{Condition, Fleet, Trouble, Usual};
 use crate::console::testing::{Dice, delta, manager, noon, row, running, small_fleet};
-use crate::model::{AppRow, Delta, Registered, Revision, RunId, RunStatus};
+use crate::model::{AppId, AppRow, Delta, Registered, Revision, RunId, RunStatus};
 
 fn step(rows: Vec<AppRow>) -> Delta {
     delta(rows)
@@ -174,4 +174,24 @@ fn an_app_that_moves_to_another_name_leaves_nothing_behind() {
     assert_eq!(fleet.rows().count(), 0);
     assert_eq!((fleet.groups().count(), fleet.parents().count(), fleet.total.apps), (0, 0, 0));
     assert_eq!(fleet.total.troubled(), 0);
+}
+
+#[test]
+fn a_run_that_has_just_begun_takes_as_long_as_those_before_it() {
+    let mut fleet = Fleet::default();
+    let path: crate::model::AppPath = "a/b/c".parse().unwrap();
+    let id = AppId::of(&path);
+    // It began 13 minutes ago.
+    fleet.apply(step(vec![running("a/b/c", 1, 19, 2000)]), noon());
+    assert!(!matches!(pulse::eta(fleet.get(&path).unwrap(), noon()), Some(Eta::Usual(_))));
+    fleet.learn(id, Usual::Takes(TimeDelta::minutes(22)));
+    assert_eq!(
+        pulse::eta(fleet.get(&path).unwrap(), noon()),
+        Some(Eta::Usual(TimeDelta::minutes(9))),
+        "30 of 2000 are done"
+    );
+    fleet.apply(step(vec![running("a/b/c", 2, 29, 2000)]), noon());
+    let row = fleet.get(&path).unwrap();
+    assert_eq!(row.usual, Usual::Takes(TimeDelta::minutes(22)), "it is remembered");
+    assert!(!matches!(pulse::eta(row, noon()), Some(Eta::Usual(_))), "40 of 2000 are 2 %");
 }

@@ -106,6 +106,20 @@ pub(super) const FLEET: &[Binding] = &[
     bind(Section::Look, &[Char('A')], Intent::Fleet(fleet::Wish::Audit), "commands for the app", ""),
     bind(Section::Look, &[Char('d')], Intent::Fleet(fleet::Wish::Detail), "detail", "detail"),
     bind(Section::Look, &[Char('z')], Intent::Fleet(fleet::Wish::Zoom), "zoom the detail", ""),
+    bind(
+        Section::Look,
+        &[Code(KeyCode::Tab)],
+        Intent::Fleet(fleet::Wish::NextPart),
+        "details: log, runs, audit",
+        "",
+    ),
+    bind(
+        Section::Look,
+        &[Code(KeyCode::BackTab)],
+        Intent::Fleet(fleet::Wish::PreviousPart),
+        "the other way round",
+        "",
+    ),
     bind(Section::Look, &[Char('t')], Intent::Fleet(fleet::Wish::Flat), "tree or flat", ""),
     bind(Section::Look, &[Char('o')], Intent::Fleet(fleet::Wish::Sort), "sort by", ""),
     bind(Section::Look, &[Char('O')], Intent::Fleet(fleet::Wish::Reverse), "sort the other way", ""),
@@ -148,6 +162,7 @@ pub(super) const ALERTS: &[Binding] = &[
     alert(Section::Act, &[Char('m')], alerts::Wish::Mute, "mute for an hour, or unmute", "mute 1h"),
     alert(Section::Look, &[Char('t')], alerts::Wish::Ungroup, "by cause, or each alert", "ungroup"),
     alert(Section::Look, &[Char('v')], alerts::Wish::ShowMuted, "show what is muted", ""),
+    alert(Section::Other, &[Char('b')], alerts::Wish::Bell, "ring for new troubles", "bell"),
 ];
 
 const fn alert(

@@ -11,8 +11,11 @@ pub(in crate::console) enum Sign {
     /// A manager is not heard of; its apps are unseen.
     Unknown,
     Fatal,
+    Stalled,
     /// It may mend by itself.
     Warning,
+    Late,
+    Flapping,
 }
 
 /// One row of the alerts.
@@ -25,7 +28,7 @@ pub(in crate::console) struct Cause {
     pub(in crate::console) since: Timestamp,
     /// Whom it concerns, as they are called together.
     pub(in crate::console) who: String,
-    /// The newest text.
+    /// The newest text, as short as it can be.
     pub(in crate::console) what: String,
     /// Newest first.
     pub(in crate::console) alerts: Vec<AlertRow>,
@@ -66,6 +69,20 @@ pub(in crate::console) fn template(text: &str) -> String {
     found
 }
 
+/// What broke comes first: `F3 exit 137 x3`.
+fn short(alert: &AlertRow) -> String {
+    let flag = match alert.kind.as_str() {
+        "failed_to_start" => "F1 ",
+        "unexpected_behavior" => "F3 ",
+        _ => "",
+    };
+    let (count, what) = match alert.message.split_once(" failures in a row, the last: ") {
+        Some((count, what)) => (format!(" x{count}"), what),
+        None => (String::new(), alert.message.as_str()),
+    };
+    format!("{flag}{what}{count}")
+}
+
 /// Puts alerts (newest first) together by their kind and text, unless `is_single`; the worst come
 /// first, then the newest.
 pub(in crate::console) fn causes(
@@ -94,7 +111,7 @@ pub(in crate::console) fn causes(
                 sign: if first.kind == "host_exhausted" { Sign::Warning } else { Sign::Fatal },
                 since: alerts.iter().map(|alert| alert.raised).min()?,
                 who: if apps.is_empty() { "an app that is gone".to_owned() } else { together(&apps) },
-                what: first.message.clone(),
+                what: short(first),
                 apps,
                 alerts,
             })
@@ -131,6 +148,14 @@ mod tests {
     }
 
     #[test]
+    fn what_broke_comes_first() {
+        let crashed = alert(1, "a/b/c", "3 failures in a row, the last: killed by signal 6");
+        assert_eq!(short(&crashed), "F3 killed by signal 6 x3");
+        let unstarted = AlertRow { kind: "failed_to_start".to_owned(), ..alert(1, "a/b/c", "no python3") };
+        assert_eq!(short(&unstarted), "F1 no python3");
+    }
+
+    #[test]
     fn alerts_of_one_cause_are_one_row() {
         let alerts = [
             alert(5, "serbia/notary/b", "HTTP 403 after 9 s"),
@@ -150,7 +175,7 @@ mod tests {
                 ("a/b/c", 1, Sign::Warning)
             ]
         );
-        assert_eq!(grouped[0].what, "HTTP 403 after 9 s");
+        assert_eq!(grouped[0].what, "F3 HTTP 403 after 9 s");
         assert_eq!(grouped[0].since, Timestamp::UNIX_EPOCH + TimeDelta::minutes(2));
         assert_eq!(causes(&alerts, true, |app| app.parse().ok()).len(), 5);
     }

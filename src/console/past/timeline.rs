@@ -22,11 +22,13 @@ pub(in crate::console) struct Window {
     zoom: usize,
     /// Where it ends; `None`: now, and it goes along.
     end: Option<Timestamp>,
+    /// It was made to fit what there is, or a hand was on it.
+    is_chosen: bool,
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self { zoom: ZOOM_FIRST, end: None }
+        Self { zoom: ZOOM_FIRST, end: None, is_chosen: false }
     }
 }
 
@@ -41,6 +43,22 @@ pub(in crate::console) struct Span {
 impl Window {
     pub(in crate::console) fn cell(self) -> TimeDelta {
         TimeDelta::seconds(ZOOMS[self.zoom])
+    }
+
+    /// The nearest look at the time until now in which so many cells reach back to a moment, but none
+    /// wider than the first look.
+    pub(in crate::console) fn since(begin: Timestamp, cells: usize, now: Timestamp) -> Self {
+        let window = |zoom| Self { zoom, end: None, is_chosen: true };
+        let reaches = |window: &Self| window.span(cells, now).begin <= begin;
+        (0..=ZOOM_FIRST).map(window).find(reaches).unwrap_or_default()
+    }
+
+    /// Makes it as near as shows all since a moment, once and unless a hand was on it, and only if
+    /// that leaves half of it empty.
+    pub(in crate::console) fn fit(&mut self, oldest: Timestamp, span: &Span, now: Timestamp) {
+        if !std::mem::replace(&mut self.is_chosen, true) && oldest > span.time(span.cells / 2) {
+            *self = Self::since(oldest, span.cells, now);
+        }
     }
 
     pub(in crate::console) fn is_live(self) -> bool {
@@ -60,6 +78,7 @@ impl Window {
     /// Nearer or wider, around this moment, which keeps its place among the cells.
     pub(in crate::console) fn zoom(&mut self, nearer: bool, around: Timestamp, now: Timestamp) {
         let before = self.cell();
+        self.is_chosen = true;
         self.zoom = if nearer { self.zoom.saturating_sub(1) } else { (self.zoom + 1).min(ZOOMS.len() - 1) };
         if let Some(end) = self.end {
             let scale = self.cell().num_seconds().saturating_mul((end - around).num_seconds());
@@ -76,15 +95,22 @@ impl Window {
     }
 
     pub(in crate::console) fn go_to_now(&mut self) {
+        self.is_chosen = true;
         self.end = None;
     }
 
     fn set_end(&mut self, end: Timestamp, now: Timestamp) {
+        self.is_chosen = true;
         self.end = (end < now).then_some(end);
     }
 }
 
 impl Span {
+    /// As [`Window::since`] has it.
+    pub(in crate::console) fn since(begin: Timestamp, cells: usize, now: Timestamp) -> Self {
+        Window::since(begin, cells, now).span(cells, now)
+    }
+
     pub(in crate::console) fn end(&self) -> Timestamp {
         self.time(self.cells)
     }
@@ -213,7 +239,7 @@ impl Track {
 }
 
 /// The middle one of the good runs' lengths.
-fn p50<'a>(runs: impl Iterator<Item = &'a Run>) -> Option<TimeDelta> {
+pub(in crate::console) fn p50<'a>(runs: impl Iterator<Item = &'a Run>) -> Option<TimeDelta> {
     let good = runs.filter(|run| ended(run) == Ended::Ok);
     let mut lengths: Vec<_> = good.filter_map(|run| Some(run.end? - run.start)).collect();
     lengths.sort_unstable();
@@ -455,6 +481,14 @@ mod tests {
         window.span(usize::MAX, now);
         window.go_to_now();
         assert!(window.is_live());
+    }
+
+    #[test]
+    fn a_look_reaches_back_to_a_moment() {
+        let now = at("14:02:11");
+        let cell = |begin: &str| Span::since(at(begin), 180, now).cell.num_seconds();
+        assert_eq!((cell("14:02:00"), cell("13:50:00"), cell("13:02:00"), cell("02:00:00")), (1, 5, 30, 300));
+        assert_eq!(Span::since(now - TimeDelta::days(99), 180, now).cell.num_seconds(), ZOOMS[ZOOM_FIRST]);
     }
 
     #[test]

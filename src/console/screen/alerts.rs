@@ -1,16 +1,13 @@
 //! Alerts, one row a cause; and what the console concludes of managers that are not heard of.
 
-use super::managers::{Life, life};
+use super::concluded::{lost_managers, troubled};
 use super::{List, Page, Screen, Turn, history, logs};
 use crate::console::keymap::Intent;
-use crate::console::past::{Cause, Sign, causes};
+use crate::console::past::{Cause, causes};
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
-use crate::model::{AlertRow, AppPath, ManagerRow};
-use crate::store::{AlertNote, AlertQuery};
-
-/// At most so many open alerts are asked for: more rows than anybody reads.
-const LIMIT: u32 = 1000;
+use crate::model::{AlertRow, ManagerRow};
+use crate::store::AlertNote;
 
 /// Muted so long.
 const MUTED_FOR: chrono::TimeDelta = chrono::TimeDelta::hours(1);
@@ -26,6 +23,7 @@ pub(in crate::console) enum Wish {
     Mute,
     Ungroup,
     ShowMuted,
+    Bell,
 }
 
 /// The state of the screen.
@@ -52,7 +50,14 @@ impl Alerts {
         let path_of = |app: &str| world.fleet.path_of(app.parse().ok()?).cloned();
         let mut found = lost_managers(&self.managers.rows, world);
         found.extend(causes(&self.asked.rows, self.is_single, path_of));
-        self.count = self.asked.rows.len() + found.iter().filter(|cause| cause.alerts.is_empty()).count();
+        found.extend(troubled(world, self.is_single));
+        found.sort_by_key(|cause| cause.sign);
+        self.count = self.asked.rows.len()
+            + found
+                .iter()
+                .filter(|cause| cause.alerts.is_empty())
+                .map(|cause| cause.apps.len().max(1))
+                .sum::<usize>();
         let all = found.len();
         found.retain(|cause| self.shows_muted || cause.muted(now).is_none());
         self.muted = all - found.len();
@@ -64,7 +69,7 @@ impl Alerts {
         found.retain(holds);
         // What somebody looks after comes last.
         found.sort_by_key(|cause| cause.acknowledged().is_some());
-        world.alerts = Some(self.asked.rows.iter().filter(|alert| alert.acknowledged.is_none()).count());
+        world.note_alerts(&self.asked.rows);
         self.causes.take(Ok(found), |before, row| before.key == row.key);
     }
 
@@ -75,7 +80,7 @@ impl Alerts {
         }
         let ids = self.causes.current()?.ids();
         if ids.is_empty() {
-            world.say("that is a conclusion of this console: it ends when the manager is heard of again");
+            world.say("that is a conclusion of this console: it goes when it is no longer so");
             return None;
         }
         let ticket = world.ticket();
@@ -122,6 +127,14 @@ impl Alerts {
                 self.is_single = !self.is_single;
                 self.regroup(world);
             }
+            Wish::Bell => {
+                world.rings = !world.rings;
+                world.say(if world.rings {
+                    "the bell rings when an app is newly in trouble"
+                } else {
+                    "the bell is off"
+                });
+            }
             Wish::ShowMuted => {
                 self.shows_muted = !self.shows_muted;
                 self.regroup(world);
@@ -129,30 +142,6 @@ impl Alerts {
         }
         None
     }
-}
-
-/// Managers that did not end and are not heard of, with the apps that run under them, unseen.
-fn lost_managers(managers: &[ManagerRow], world: &World) -> Vec<Cause> {
-    let now = world.time();
-    let lost = managers.iter().filter(|row| life(row, now) == Life::Silent);
-    let cause = |row: &ManagerRow| {
-        let apps: Vec<AppPath> = world
-            .fleet
-            .rows()
-            .filter(|app| app.pid.is_some() && app.manager.as_deref() == Some(row.name.as_str()))
-            .map(|app| app.path.clone())
-            .collect();
-        Cause {
-            key: format!("manager {}", row.name),
-            sign: Sign::Unknown,
-            since: row.heartbeat,
-            who: format!("mgr {}", row.name),
-            what: format!("heartbeat lost on {}, {} running apps unseen", row.host, apps.len()),
-            alerts: Vec::new(),
-            apps,
-        }
-    };
-    lost.map(cause).collect()
 }
 
 impl Page for Alerts {
@@ -169,8 +158,7 @@ impl Page for Alerts {
     }
 
     fn refresh(&mut self, world: &mut World) -> Option<Request> {
-        let query = AlertQuery { open_only: true, limit: LIMIT, ..AlertQuery::default() };
-        Some(self.asked.ask(world, Question::Alerts(query)))
+        Some(self.asked.ask(world, Question::open_alerts()))
     }
 
     fn tick(&mut self, world: &mut World) -> Option<Request> {

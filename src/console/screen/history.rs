@@ -180,6 +180,14 @@ impl History {
         self.skips.ask(world, Question::Skips(query))
     }
 
+    /// The first look at a fleet that is younger than the window is as near as shows all of it.
+    fn fit(&mut self, world: &World) {
+        let span = self.span(world);
+        if let Some(oldest) = self.runs.rows.iter().map(|run| run.start).min() {
+            self.window.fit(oldest, &span, world.time());
+        }
+    }
+
     fn fold(&mut self) {
         let rows = table(&self.runs.rows, self.only_bad);
         self.table.take(Ok(rows), |before, row| before.run.run == row.run.run);
@@ -309,7 +317,7 @@ impl Page for History {
         }
     }
 
-    fn answer(&mut self, _world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
         if self.runs.awaits(ticket) {
             let rows = match answer {
                 Ok(Answer::History(rows)) => Ok(rows.clone()),
@@ -319,6 +327,8 @@ impl Page for History {
             self.runs.take(rows, |before, row| before.run == row.run);
             if self.is_table {
                 self.fold();
+            } else {
+                self.fit(world);
             }
         } else if self.skips.awaits(ticket) {
             let rows = match answer {

@@ -39,7 +39,12 @@ impl<T> List<T> {
 
     /// Whether it is time to ask again.
     pub(in crate::console) fn is_old(&self, world: &World) -> bool {
-        self.ticket.is_none() && world.now.mono >= self.asked + FRESH.max(world.pace)
+        self.is_older_than(world, FRESH)
+    }
+
+    /// The same with another idea of what is old.
+    pub(in crate::console) fn is_older_than(&self, world: &World, age: Duration) -> bool {
+        self.ticket.is_none() && world.now.mono >= self.asked + age.max(world.pace)
     }
 
     /// Whether an answer is waited for.

@@ -6,6 +6,7 @@
 mod afar;
 pub(super) mod alerts;
 pub(super) mod commands;
+mod concluded;
 pub(super) mod detail;
 pub(super) mod fleet;
 pub(super) mod history;

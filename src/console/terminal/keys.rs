@@ -326,7 +326,7 @@ mod tests {
                 ];
                 format!("{}{}", held.concat(), key.code)
             }
-            other => format!("{other:?}"),
+            other @ (Heard::Event(_) | Heard::Answer(_)) => format!("{other:?}"),
         };
         heard.iter().map(word).collect()
     }

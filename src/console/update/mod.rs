@@ -39,8 +39,8 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             model.world.size = (columns, rows);
             None
         }
-        Msg::Focus(has_focus) => {
-            model.world.has_focus = has_focus;
+        Msg::Focus(focus) => {
+            model.world.focus = focus;
             Cmd::work(change_of_pace(&mut model.world))
         }
         // The terminal's business.
@@ -59,10 +59,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             None
         }
         Msg::Tick(now) => tick(model, now),
-        Msg::Changes { delta, read } => {
-            changes(model, delta, read);
-            None
-        }
+        Msg::Changes { delta, read } => changes(model, delta, read),
         Msg::Managers(rows) => {
             let read = model.world.time();
             model.world.fleet.meet(rows, read);
@@ -81,7 +78,8 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         Msg::Answer { ticket, answer } => {
             let Model { stack, world, table, .. } = model;
             // A screen that has gone does not take its answer, nor does any other.
-            let _ = table.answer(world, ticket, &answer)
+            let _ = world.answer(ticket, &answer)
+                || table.answer(world, ticket, &answer)
                 || stack
                     .all_mut()
                     .filter_map(Screen::page_mut)
@@ -92,11 +90,8 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             match model.stack.top_mut() {
                 Screen::Logs(logs) => logs.take(news),
                 Screen::Detail(detail) => detail.logs.take(news),
-                Screen::Fleet
-                | Screen::Alerts(_)
-                | Screen::History(_)
-                | Screen::Managers(_)
-                | Screen::Commands(_) => {}
+                Screen::Fleet => model.table.detail.log.take(news),
+                Screen::Alerts(_) | Screen::History(_) | Screen::Managers(_) | Screen::Commands(_) => {}
             }
             None
         }
@@ -111,17 +106,19 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
     // What is wrong with an app depends on the time, unless nothing has been heard since or nobody looks.
     let is_due =
         now.mono >= world.judged + JUDGE_EVERY.max(world.pace) && matches!(world.link, Link::Up { .. });
-    let changed = if is_due {
+    let change = if is_due {
         world.judged = now.mono;
         world.fleet.judge(world.time())
     } else {
-        0
+        Change::default()
     };
-    let change = Change { is_reshaped: changed > 0, new_troubles: 0 };
     table.follow(world, false, change);
-    let paced = change_of_pace(world);
+    if let Some(ring) = ring(&model.world, change) {
+        return Some(ring);
+    }
+    let asked = [change_of_pace(&mut model.world), model.world.count_alerts()];
     let (page, world) = model.parts();
-    Cmd::work(page.tick(world).into_iter().chain(paced))
+    Cmd::work(asked.into_iter().flatten().chain(page.tick(world)))
 }
 
 /// The database is asked as often as somebody looks.
@@ -134,7 +131,12 @@ fn change_of_pace(world: &mut World) -> Option<Request> {
     Some(Request::Pace(wanted))
 }
 
-fn changes(model: &mut Model, delta: Delta, read: Timestamp) {
+/// The bell, for those who want it, when an app is newly in trouble.
+fn ring(world: &World, change: Change) -> Option<Cmd> {
+    (world.rings && change.news().is_some()).then_some(Cmd::Ring)
+}
+
+fn changes(model: &mut Model, delta: Delta, read: Timestamp) -> Option<Cmd> {
     model.world.clock = (read, model.world.now.mono);
     if let Some(held) = &mut model.world.held {
         held.rows += delta.rows.len();
@@ -143,12 +145,12 @@ fn changes(model: &mut Model, delta: Delta, read: Timestamp) {
             model.world.say("too much has changed; the display goes on");
             resume(model);
         }
-        return;
+        return None;
     }
-    take_changes(model, delta, read);
+    take_changes(model, delta, read)
 }
 
-fn take_changes(model: &mut Model, delta: Delta, read: Timestamp) {
+fn take_changes(model: &mut Model, delta: Delta, read: Timestamp) -> Option<Cmd> {
     let Model { world, table, .. } = model;
     let away = match &world.link {
         Link::Lost { since, .. } => Some(world.now.mono.saturating_sub(*since).as_secs()),
@@ -160,9 +162,10 @@ fn take_changes(model: &mut Model, delta: Delta, read: Timestamp) {
     let change = world.fleet.apply(delta, read);
     table.follow(world, is_first, change);
     if let Some(away) = away {
-        let news = change.new_troubles;
-        world.say(format!("back after {away} s: {count} apps changed, {news} new in trouble"));
+        let news = change.news().unwrap_or_else(|| "nothing new is wrong".to_owned());
+        world.say(format!("back after {away} s: {count} apps changed, {news}"));
     }
+    ring(world, change).filter(|_| !is_first)
 }
 
 /// The display goes on: what came meanwhile is taken in.

@@ -17,6 +17,7 @@ use crate::console::testing::{
     Dice, delta, go_to, hash, manager, model, noon, press, row, running, screen, small_fleet, submitted,
     type_keys, under_cursor, unicode, wait,
 };
+use crate::console::world::Focus;
 use crate::model::{CmdFlag, CmdName, CommandId, Delta, LastCommand, Now, Revision, RunStatus};
 
 fn consent(model: &Model) -> Option<Consent> {
@@ -362,9 +363,9 @@ fn the_database_is_asked_as_often_as_somebody_looks() {
         pace(update(model, Msg::Tick(Now { mono: now.mono + Duration::from_secs(seconds), wall })))
     };
     assert_eq!(later(&mut model, 1), None);
-    assert_eq!(pace(update(&mut model, Msg::Focus(false))), Some(5));
+    assert_eq!(pace(update(&mut model, Msg::Focus(Focus::Elsewhere))), Some(5));
     assert_eq!(later(&mut model, 1), None);
-    assert_eq!(pace(update(&mut model, Msg::Focus(true))), Some(1));
+    assert_eq!(pace(update(&mut model, Msg::Focus(Focus::Here))), Some(1));
     assert_eq!(later(&mut model, 600), Some(15));
     press(&mut model, KeyCode::Down);
     assert_eq!(later(&mut model, 0), Some(1));

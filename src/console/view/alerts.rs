@@ -21,7 +21,7 @@ pub(super) fn draw(alerts: &Alerts, world: &World, theme: Theme, buffer: &mut Bu
         ("SINCE", 6),
         ("", 1),
         ("APP / MANAGER", who),
-        ("WHAT", area.width.saturating_sub(who + 28)),
+        ("WHAT", area.width.saturating_sub(who + 25)),
         ("N", 4),
         ("ACK", 0),
     ];
@@ -39,7 +39,7 @@ pub(super) fn draw(alerts: &Alerts, world: &World, theme: Theme, buffer: &mut Bu
         ];
         if area.width >= NARROW {
             cells.insert(0, (span((time - cause.since).num_seconds()), theme.faint()));
-            let number = if cause.alerts.is_empty() { 1 } else { cause.alerts.len() };
+            let number = cause.alerts.len().max(cause.apps.len()).max(1);
             cells.push((count(number as u64), Style::new()));
             let until = cause.muted(time).map(|until| format!("mute {}", span((until - time).num_seconds())));
             let ack =
@@ -51,14 +51,16 @@ pub(super) fn draw(alerts: &Alerts, world: &World, theme: Theme, buffer: &mut Bu
     if foot > 1
         && let Some(cause) = alerts.causes.current()
     {
-        put(buffer, area, area.height - 2, 1, &format!("{}: {}", cause.who, cause.what), Style::new());
+        let whole = cause.alerts.first().map_or(&cause.what, |alert| &alert.message);
+        put(buffer, area, area.height - 2, 1, &format!("{}: {whole}", cause.who), Style::new());
     }
     if foot > 1 && alerts.causes.is_read && alerts.causes.fault.is_none() {
         let grouped = if alerts.is_single { "one row an alert" } else { "grouped by cause" };
         let muted =
             if alerts.muted > 0 { format!("; {} muted, v shows", alerts.muted) } else { String::new() };
+        let bell = if world.rings { "; the bell is on" } else { "" };
         let text = format!(
-            "{grouped}: {} open in {} rows{muted}",
+            "{grouped}: {} open in {} rows{muted}{bell}",
             count(alerts.count as u64),
             count(alerts.causes.rows.len() as u64)
         );
@@ -70,6 +72,8 @@ fn sign_of(cause: &Cause, theme: Theme) -> (char, Style) {
     match cause.sign {
         Sign::Unknown => (theme.glyphs.unknown, theme.unknown()),
         Sign::Fatal => (theme.glyphs.fatal, theme.alarm()),
-        Sign::Warning => (theme.glyphs.late, theme.late()),
+        Sign::Stalled => (theme.glyphs.stalled, theme.stalled()),
+        Sign::Warning | Sign::Late => (theme.glyphs.late, theme.late()),
+        Sign::Flapping => ('%', theme.late()),
     }
 }

@@ -1,12 +1,12 @@
 //! The ledger of commands: a row for what was sent together, and below it what became of each.
 
-use chrono::{Local, TimeDelta};
+use chrono::Local;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::list::{self, Column};
-use super::text::{clock, count, put, rule, span};
+use super::text::{clock, count, put, rule, span, took};
 use crate::console::past::{Batch, together};
 use crate::console::screen::commands::{Commands, name_of};
 use crate::console::theme::Theme;
@@ -142,11 +142,6 @@ fn ago(time: Timestamp, world: &World) -> String {
 fn moment(time: Timestamp, now: Timestamp) -> String {
     let is_today = time.with_timezone(&Local).date_naive() == now.with_timezone(&Local).date_naive();
     if is_today { time.with_timezone(&Local).format("%H:%M:%S").to_string() } else { clock(time, now) }
-}
-
-fn took(length: TimeDelta) -> String {
-    let tenths = length.num_milliseconds().max(0) / 100;
-    if tenths < 600 { format!("{}.{}s", tenths / 10, tenths % 10) } else { span(tenths / 10) }
 }
 
 /// How many of each verdict; of one command, its verdict.

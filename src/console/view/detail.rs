@@ -7,7 +7,7 @@ use ratatui::style::Style;
 
 use super::history::{outcome, style_of};
 use super::logs;
-use super::text::{count, put, put_right, rule, span};
+use super::text::{count, put, put_right, rule, span, took};
 use crate::console::screen::detail::Detail;
 use crate::console::theme::Theme;
 use crate::console::world::World;
@@ -172,6 +172,9 @@ fn progress(app: &AppRow, now: Timestamp, theme: Theme) -> String {
     if progress.failed > 0 {
         words.push(format!("failed {}", count(progress.failed)));
     }
+    if progress.task_size.is_some_and(|size| size > 0 && progress.solved + progress.failed > size) {
+        words.push("the task grew".to_owned());
+    }
     if app.state.status == RunStatus::Running {
         words.extend(
             app.state.last_run.and_then(|begin| rate(progress.solved + progress.failed, now - begin)),
@@ -224,7 +227,7 @@ fn line(run: &Run, world: &World) -> String {
     let is_today = (world.time() - run.start) < TimeDelta::hours(20);
     let form = if is_today { "%H:%M:%S" } else { "%m-%d %H:%M" };
     let begun = run.start.with_timezone(&Local).format(form);
-    let took = span((run.end.unwrap_or_else(|| world.time()) - run.start).num_seconds());
+    let length = took(run.end.unwrap_or_else(|| world.time()) - run.start);
     let message = run.message.as_deref().unwrap_or_default();
     let solved = count(run.progress.solved);
     let failed = if run.progress.failed > 0 {
@@ -232,5 +235,5 @@ fn line(run: &Run, world: &World) -> String {
     } else {
         String::new()
     };
-    format!("{begun:<11} {took:>7}  {:<22} {solved:>9} solved{failed}  {message}", outcome(run))
+    format!("{begun:<11} {length:>7}  {:<22} {solved:>9} solved{failed}  {message}", outcome(run))
 }

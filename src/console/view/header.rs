@@ -60,7 +60,6 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
 fn first_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let world = &model.world;
     let is_small = area.height == 1;
-    let is_lost = matches!(world.link, Link::Lost { .. });
     let time = world.time().with_timezone(&Local);
     let right = if area.width >= NAMES_FROM {
         format!(" {}  {} ", world.identity.user, time.format("%H:%M:%S"))
@@ -89,31 +88,34 @@ fn first_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     } else {
         pen.put(" dcm", theme.strong());
     }
-    if is_small && is_lost {
-        pen.put(" CONNECTION LOST", theme.banner());
+    if is_small && let Link::Lost { since, .. } = &world.link {
+        pen.put(&format!(" CONNECTION LOST {}", lost_for(world.now.mono, *since)), theme.banner());
         return;
     }
-    counts(model, theme, &mut pen);
+    counts(model, &[Condition::Running], theme, &mut pen);
     if is_small {
+        // What needs somebody comes before what rests.
         troubles(model, theme, &mut pen);
+    }
+    counts(model, &[Condition::Idle, Condition::Waiting, Condition::Stopped], theme, &mut pen);
+    let total = &world.fleet.total;
+    if total.disabled > 0 {
+        let word = if area.width >= WORDS_FROM { " disabled" } else { "" };
+        let text = format!(" {}{}{word}", theme.glyphs.disabled, count(total.disabled as u64));
+        pen.put(&text, theme.disabled());
     }
 }
 
-fn counts(model: &Model, theme: Theme, pen: &mut Pen<'_>) {
+fn counts(model: &Model, conditions: &[Condition], theme: Theme, pen: &mut Pen<'_>) {
     let total = &model.world.fleet.total;
     let has_words = pen.area.width >= WORDS_FROM;
-    for condition in [Condition::Running, Condition::Idle, Condition::Waiting, Condition::Stopped] {
+    for condition in conditions.iter().copied() {
         let number = total.of(condition);
         if number > 0 || condition == Condition::Running {
             let word = if has_words { format!(" {} ", condition.word()) } else { String::new() };
             let sign = theme.glyphs.condition(condition);
             pen.put(&format!(" {sign}{}{word}", count(number as u64)), theme.condition(condition));
         }
-    }
-    if total.disabled > 0 {
-        let word = if has_words { " disabled" } else { "" };
-        let text = format!(" {}{}{word}", theme.glyphs.disabled, count(total.disabled as u64));
-        pen.put(&text, theme.disabled());
     }
 }
 
@@ -220,13 +222,18 @@ fn third_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     ages(model, theme, &mut pen);
 }
 
+fn lost_for(now: Duration, since: Duration) -> String {
+    let away = now.saturating_sub(since).as_secs();
+    format!("{:02}:{:02}", away / 60, away % 60)
+}
+
 fn banner(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
     let Link::Lost { since, last, why } = &model.world.link else { return };
-    let away = model.world.now.mono.saturating_sub(*since).as_secs();
+    let away = lost_for(model.world.now.mono, *since);
     let data = last
         .map(|last| format!(" - data of {}", last.with_timezone(&Local).format("%H:%M:%S")))
         .unwrap_or_default();
-    let text = format!(" CONNECTION LOST {:02}:{:02}{data} - ^r tries now - {why}", away / 60, away % 60);
+    let text = format!(" CONNECTION LOST {away}{data} - ^r tries now - {why}");
     let end = put(buffer, area, row, 0, &text, theme.banner());
     let rest = " ".repeat(usize::from(area.width.saturating_sub(end)));
     put(buffer, area, row, end, &rest, theme.banner());

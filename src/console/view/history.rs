@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::list::{self, Column};
-use super::text::{clock, count, put, put_right, rule, span};
+use super::text::{clock, count, fitting, put, put_right, rule, span, took};
 use crate::console::past::{Cell, Ended, Last, Span, TableRow, Track, at_once, ended};
 use crate::console::screen::history::{History, NARROW, PANE, ROOMY, length_width, name_width};
 use crate::console::theme::Theme;
@@ -33,16 +33,16 @@ pub(super) fn draw(history: &History, world: &World, theme: Theme, buffer: &mut 
     );
     let name = name_width(area.width);
     hours(&span, theme, buffer, area, name + 1);
+    if length_width(area.width) > 0 {
+        put_right(buffer, area, 1, area.width.saturating_sub(1), "p50 / last", theme.faint());
+    }
     let body = usize::from(area.height);
     let now = world.time();
     for (row, (place, path)) in (2..).zip(history.on_screen(body)) {
         let track = Track::new(AppId::of(path), history.runs(), history.skips(), &span, now);
-        let text = fitting(path, usize::from(name) - 1);
+        let text = fitting(path, name - 1);
         put(buffer, Rect { width: name.min(area.width), ..area }, row, 1, &text, theme.strong());
-        for (cell, found) in (0..).zip(&track.cells) {
-            let (sign, style) = sign_of(*found, theme);
-            put(buffer, area, row, name + 1 + cell, sign.encode_utf8(&mut [0; 4]), style);
-        }
+        draw_cells(&track, theme, buffer, area, (row, name + 1));
         if length_width(area.width) > 0 {
             let (text, style) = lengths(&track, world, path, theme);
             put_right(buffer, area, row, area.width.saturating_sub(1), &text, style);
@@ -63,6 +63,20 @@ pub(super) fn draw(history: &History, world: &World, theme: Theme, buffer: &mut 
     if pane > 0 {
         let below = Rect { y: area.bottom() - pane, height: pane, ..area };
         draw_run(history, world, theme, buffer, below);
+    }
+}
+
+/// The cells of a track, from a column on.
+pub(super) fn draw_cells(
+    track: &Track,
+    theme: Theme,
+    buffer: &mut Buffer,
+    area: Rect,
+    (row, from): (u16, u16),
+) {
+    for (cell, found) in (0..).zip(&track.cells) {
+        let (sign, style) = sign_of(*found, theme);
+        put(buffer, area, row, from + cell, sign.encode_utf8(&mut [0; 4]), style);
     }
 }
 
@@ -96,7 +110,7 @@ fn title(history: &History, span: &Span, world: &World, theme: Theme, buffer: &m
 }
 
 /// The hours, or days, above the cells.
-fn hours(span: &Span, theme: Theme, buffer: &mut Buffer, area: Rect, from: u16) {
+pub(super) fn hours(span: &Span, theme: Theme, buffer: &mut Buffer, area: Rect, from: u16) {
     const APART: u16 = 7;
     let is_wide = span.cell >= TimeDelta::hours(1);
     let form = if is_wide {
@@ -125,9 +139,6 @@ fn hours(span: &Span, theme: Theme, buffer: &mut Buffer, area: Rect, from: u16) 
             free = at + APART - 1;
         }
     }
-    if length_width(area.width) > 0 {
-        put_right(buffer, area, 1, area.width.saturating_sub(1), "p50 / last", theme.faint());
-    }
 }
 
 fn sign_of(cell: Cell, theme: Theme) -> (char, Style) {
@@ -147,13 +158,6 @@ fn sign_of(cell: Cell, theme: Theme) -> (char, Style) {
         Cell::Stopped => (glyphs.stopped, theme.stopped()),
         Cell::EndedBadly => (glyphs.fatal, theme.alarm()),
     }
-}
-
-/// As much of a path as fits: names differ at the end.
-fn fitting(path: &AppPath, width: usize) -> String {
-    let whole = path.to_string();
-    let forms = [whole, format!("{}/{}", path.parent, path.name)];
-    forms.into_iter().find(|form| form.chars().count() <= width).unwrap_or_else(|| path.name.to_string())
 }
 
 fn length(length: TimeDelta) -> String {
@@ -228,8 +232,8 @@ fn describe(run: &Run, world: &World, theme: Theme) -> (String, String, Style) {
     let clock = |time: Timestamp| time.with_timezone(&Local).format("%H:%M:%S").to_string();
     let name = world.fleet.path_of(run.app).map_or_else(String::new, |path| format!("{} ", path.name));
     let end = run.end.map_or_else(|| "now".to_owned(), clock);
-    let took = length(run.end.unwrap_or_else(|| world.time()) - run.start);
-    let mut first = vec![format!("{name}{} -> {end}", clock(run.start)), took, outcome(run)];
+    let length = took(run.end.unwrap_or_else(|| world.time()) - run.start);
+    let mut first = vec![format!("{name}{} -> {end}", clock(run.start)), length, outcome(run)];
     if run.progress.solved > 0 || run.progress.task_size.is_some() {
         let size = run.progress.task_size.map(|size| format!("/{}", count(size))).unwrap_or_default();
         first.push(format!("solved {}{size}", count(run.progress.solved)));
@@ -276,11 +280,11 @@ fn draw_table(history: &History, world: &World, (theme, buffer, area): (Theme, &
     let empty = if history.only_bad { "no run ended badly; b shows all" } else { "no runs yet" };
     list::draw(&history.table, columns, empty, (theme, buffer, area), |row| {
         let run = &row.run;
-        let app = world.fleet.path_of(run.app).map(|path| fitting(path, usize::from(columns[2].1)));
+        let app = world.fleet.path_of(run.app).map(|path| fitting(path, columns[2].1));
         let mut cells = vec![
             (began(row, time), theme.faint()),
             (
-                length(
+                took(
                     row.p50.filter(|_| row.count > 1).unwrap_or_else(|| run.end.unwrap_or(time) - run.start),
                 ),
                 Style::new(),

@@ -28,15 +28,7 @@ pub(super) fn draw(log: &Logs, world: &World, theme: Theme, buffer: &mut Buffer,
     title(log, theme, buffer, area);
     let height = usize::from(area.height).saturating_sub(FRAME);
     let lines = Rect { y: area.y + 1.min(area.height), height: u16::try_from(height).unwrap_or(0), ..area };
-    let view = View { log, world, theme };
-    for (row, piece) in view.pieces(height, area.width).iter().enumerate() {
-        view.draw(piece, buffer, lines, u16::try_from(row).unwrap_or(u16::MAX));
-    }
-    if let Some(fault) = &log.fault {
-        put(buffer, area, 1, 1, fault, theme.alarm());
-    } else if log.buffer.amount().0 == 0 {
-        put(buffer, area, 1, 1, &empty(log, world), theme.faint());
-    }
+    draw_lines(log, world, theme, buffer, lines);
     if area.height > 2 {
         status(log, world, theme, buffer, area);
     }
@@ -48,15 +40,19 @@ pub(super) fn draw_tail(log: &Logs, world: &World, theme: Theme, buffer: &mut Bu
     put(buffer, area, 0, 1, " log, last lines ", theme.faint());
     put_right(buffer, area, 0, area.width.saturating_sub(1), " l opens it ", theme.faint());
     let height = area.height.saturating_sub(1);
-    let lines = Rect { y: area.y + area.height.min(1), height, ..area };
+    draw_lines(log, world, theme, buffer, Rect { y: area.y + area.height.min(1), height, ..area });
+}
+
+/// As many lines as there is room for, or why there are none.
+pub(super) fn draw_lines(log: &Logs, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let view = View { log, world, theme };
-    for (row, piece) in view.pieces(usize::from(height), area.width).iter().enumerate() {
-        view.draw(piece, buffer, lines, u16::try_from(row).unwrap_or(u16::MAX));
+    for (row, piece) in view.pieces(usize::from(area.height), area.width).iter().enumerate() {
+        view.draw(piece, buffer, area, u16::try_from(row).unwrap_or(u16::MAX));
     }
     if let Some(fault) = &log.fault {
-        put(buffer, area, 1, 1, fault, theme.alarm());
+        put(buffer, area, 0, 1, fault, theme.alarm());
     } else if log.buffer.amount().0 == 0 {
-        put(buffer, area, 1, 1, &empty(log, world), theme.faint());
+        put(buffer, area, 0, 1, &empty(log, world), theme.faint());
     }
 }
 

@@ -27,8 +27,9 @@ pub(super) use text::top_of;
 
 use super::dialog::Dialog;
 use super::model::Model;
-use super::screen::Screen;
+use super::screen::{Screen, Tab};
 use super::theme::Theme;
+use super::world::Link;
 
 /// Draws everything.
 pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
@@ -48,6 +49,10 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
         (_, Screen::History(history)) => history::draw(history, world, theme, buffer, body),
         (_, Screen::Managers(managers)) => managers::draw(managers, world, theme, buffer, body),
         (_, Screen::Commands(commands)) => commands::draw(commands, world, theme, buffer, body),
+    }
+    // Logs are read from files: they do not age with the database.
+    if matches!(world.link, Link::Lost { .. }) && model.tab() != Tab::Logs {
+        buffer.set_style(body, theme.old());
     }
     footer::draw(model, theme, buffer, places.footer);
     match &model.dialog {

@@ -5,18 +5,20 @@ mod history;
 mod logs;
 mod managers;
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::style::Modifier;
 
 use crate::console::cmd::{Cmd, Leave};
 use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::request::Request;
 use crate::console::testing::{
-    go_to, hash, model, noon, now, press, rest, row, running, screen, small_fleet, submitted, type_keys,
-    under_cursor, unicode, wait,
+    drawn, go_to, hash, model, noon, now, pass, pictures, press, rest, row, running, screen, small_fleet,
+    submitted, type_keys, under_cursor, unicode, wait,
 };
-use crate::console::theme::Theme;
 use crate::console::update::update;
 use crate::model::{
     AppId, CmdFlag, CmdName, CommandId, CommandRow, Delta, ManagerRow, Progress, Registered, Revision,
@@ -29,18 +31,6 @@ fn fleet() -> Vec<crate::model::AppRow> {
 
 fn manager() -> ManagerRow {
     crate::console::testing::manager("zg-01", noon() - TimeDelta::seconds(1))
-}
-
-#[test]
-fn the_fleet_at_common_sizes() {
-    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12))] {
-        let mut model = model(size, fleet());
-        press(&mut model, KeyCode::Char('+'));
-        insta::assert_snapshot!(format!("fleet_{name}"), screen(&model, unicode()));
-    }
-    let mut model = model((80, 24), fleet());
-    press(&mut model, KeyCode::Char('+'));
-    insta::assert_snapshot!("fleet_ascii", screen(&model, Theme::new(false, false)));
 }
 
 #[test]
@@ -193,11 +183,21 @@ fn a_lost_database_is_said_and_actions_wait_for_it() {
     wait(&mut model, 42);
     let shown = screen(&model, unicode());
     assert!(shown.contains("CONNECTION LOST 00:42 - data of 12:00:00 - ^r tries now - another"), "{shown}");
+    let buffer = drawn(&model, unicode());
+    let faint = (0..80).filter(|x| buffer[(*x, 4)].modifier.contains(Modifier::DIM)).count();
+    assert_eq!(faint, 80, "what is old is faint");
     assert_eq!(press(&mut model, KeyCode::Char('E')), None);
     assert!(screen(&model, unicode()).contains("actions are off until the database answers"));
-    let delta = Delta { revision: Revision(3), ..Delta::default() };
+    let mut insolvency = row("croatia/fina/insolvency");
+    insolvency.state.fatal = fleet()[0].state.fatal.clone();
+    let delta = crate::console::testing::delta(vec![insolvency, row("croatia/fina/owners")]);
     update(&mut model, Msg::Changes { delta, read: now(42).wall });
-    assert!(screen(&model, unicode()).contains("back after 42 s: 0 apps changed"));
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("back after 42 s: 2 apps changed, 1 new FATAL"), "{shown}");
+    update(&mut model, Msg::Lost("gone".to_owned()));
+    let delta = Delta { revision: Revision(3), ..Delta::default() };
+    update(&mut model, Msg::Changes { delta, read: now(43).wall });
+    assert!(screen(&model, unicode()).contains("0 apps changed, nothing new is wrong"));
 }
 
 #[test]
@@ -310,8 +310,60 @@ fn lively(size: (u16, u16)) -> Model {
     update(&mut model, Msg::Managers(vec![alive, zg_02()]));
     wait(&mut model, 10);
     type_keys(&mut model, "+n");
-    rest(&mut model);
+    look_closer(&mut model);
     model
+}
+
+/// What the pane beside or below the fleet asks for is answered.
+fn look_closer(model: &mut Model) {
+    for _ in 0..6 {
+        let cmd = pass(model, Duration::from_millis(400));
+        if let Some(ticket) = detail::answers(model, cmd) {
+            update(model, Msg::Log(detail::log(ticket)));
+        }
+    }
+}
+
+#[test]
+fn a_run_that_has_just_begun_is_judged_by_those_before_it() {
+    use crate::console::request::{Answer, Question};
+    let mut model = model((80, 24), vec![running("a/b/c", 1, 19, 20_000), running("a/b/d", 50, 50, 100)]);
+    type_keys(&mut model, "+");
+    let now = model.world.now;
+    let Some(Cmd::Work(work)) = update(&mut model, Msg::Tick(now)) else { panic!("it is asked for") };
+    let [Request::Ask(ticket, Question::History(query))] = &work[..] else { panic!("{work:?}") };
+    assert_eq!(query.apps, [AppId::of(&"a/b/c".parse().unwrap())]);
+    let runs = (0..3).map(|day| {
+        let run = detail::run(day, 1440, Some(1320), "ok");
+        crate::model::Run { app: query.apps[0], ..run }
+    });
+    update(&mut model, Msg::Answer { ticket: *ticket, answer: Ok(Answer::History(runs.collect())) });
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("≈9m"), "22 minutes, of which 13 have passed: {shown}");
+    assert_eq!(update(&mut model, Msg::Tick(now)), None, "once is enough");
+}
+
+#[test]
+fn the_parts_of_the_details_take_turns() {
+    let mut model = lively((120, 40));
+    for (part, seen) in [
+        ("[log]", "E python3.13: No such file or directory"),
+        ("[runs]", "✗ failed_to_start"),
+        ("[audit]", "START   ana        ✗ NOT_EXECUTED spawn failed"),
+        ("[detail]", "schedule"),
+    ] {
+        press(&mut model, KeyCode::Tab);
+        let shown = screen(&model, unicode());
+        assert!(shown.contains(part) && shown.contains(seen), "{part}: {shown}");
+    }
+    press(&mut model, KeyCode::BackTab);
+    assert!(screen(&model, unicode()).contains("[audit]"));
+    // Its log is closed when another screen is shown.
+    let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Char('2')) else { panic!() };
+    assert_eq!(work.first(), Some(&Request::CloseLog));
+    let mut small = lively((80, 24));
+    press(&mut small, KeyCode::Tab);
+    assert!(screen(&small, unicode()).contains("there is no room for the details"));
 }
 
 fn zg_02() -> ManagerRow {
@@ -319,12 +371,9 @@ fn zg_02() -> ManagerRow {
 }
 
 #[test]
-fn a_lively_fleet_at_all_sizes_in_both_alphabets() {
-    for (columns, rows) in [(80, 24), (120, 40), (200, 60), (40, 12), (20, 5), (1, 1)] {
-        let model = lively((columns, rows));
-        let name = format!("lively_{columns}x{rows}");
-        insta::assert_snapshot!(name.clone(), screen(&model, unicode()));
-        insta::assert_snapshot!(name + "_ascii", screen(&model, Theme::new(false, false)));
+fn a_lively_fleet_at_every_size_in_all_signs_and_colours() {
+    for (name, picture) in pictures("lively", lively) {
+        insta::assert_snapshot!(name, picture);
     }
 }
 
@@ -384,6 +433,6 @@ fn filters_and_orders_of_a_large_fleet_are_quick() {
         type_keys(&mut model, keys);
         screen(&model, unicode());
         let took = clock::boot_time().saturating_sub(begin);
-        assert!(took < std::time::Duration::from_millis(500), "{keys}: {took:?}");
+        assert!(took < Duration::from_millis(500), "{keys}: {took:?}");
     }
 }

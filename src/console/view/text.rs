@@ -4,10 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use chrono::Local;
+use chrono::{Local, TimeDelta};
 
 use crate::console::theme::Theme;
-use crate::model::{Printable, Timestamp};
+use crate::model::{AppPath, Printable, Timestamp};
 
 /// Writes text at a column of a row; gives back the column after it.
 pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, column: u16, text: &str, style: Style) -> u16 {
@@ -16,8 +16,17 @@ pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, column: u16, text: 
     }
     let room = usize::from(area.width - column);
     let shown = Printable(text).text();
+    // What was there before, a line most often, leaves nothing of its style.
+    let style = Style::reset().patch(style);
     let (end, _) = buffer.set_stringn(area.x + column, area.y + row, shown, room, style);
     end - area.x
+}
+
+/// As much of a path as fits: names differ at the end.
+pub(super) fn fitting(path: &AppPath, width: u16) -> String {
+    let forms = [path.to_string(), format!("{}/{}", path.parent, path.name)];
+    let fits = |form: &String| form.chars().count() <= usize::from(width);
+    forms.into_iter().find(fits).unwrap_or_else(|| path.name.to_string())
 }
 
 /// A line across a row.
@@ -101,6 +110,16 @@ pub(super) fn span(seconds: i64) -> String {
     }
 }
 
+/// How long something took: `0.3s`, `22m10s`, `1h12m`.
+pub(super) fn took(length: TimeDelta) -> String {
+    let tenths = length.num_milliseconds().max(0) / 100;
+    match tenths {
+        0..600 => format!("{}.{}s", tenths / 10, tenths % 10),
+        600..36_000 => format!("{}m{:02}s", tenths / 600, tenths / 10 % 60),
+        _ => span(tenths / 10),
+    }
+}
+
 /// A moment of the local day, or the day where it is another.
 pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
     let (time, now) = (time.with_timezone(&Local), now.with_timezone(&Local));
@@ -118,5 +137,9 @@ mod tests {
         assert_eq!(counts, ["0", "999", "1,000", "12,301", "9,999,999", "24.0M", "50.1G"]);
         let spans: Vec<_> = [-5, 0, 59, 60, 1320, 4320, 90_000].map(span).into();
         assert_eq!(spans, ["0s", "0s", "59s", "1m", "22m", "1h12m", "1d01h"]);
+        let lengths: Vec<_> = [0, 300, 59_990, 60_000, 1_330_000, 4_320_000]
+            .map(|milliseconds| took(TimeDelta::milliseconds(milliseconds)))
+            .into();
+        assert_eq!(lengths, ["0.0s", "0.3s", "59.9s", "1m00s", "22m10s", "1h12m"]);
     }
 }

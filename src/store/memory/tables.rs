@@ -232,6 +232,7 @@ impl Tables {
         row.sequence = update.sequence;
         row.state = update.state.clone();
         row.next_run = update.next_run;
+        row.slot = update.slot;
         row.app.disabled = update.disabled.unwrap_or(row.app.disabled);
         if row.asked_next_run == update.asked_taken {
             row.asked_next_run = None;
@@ -272,7 +273,11 @@ impl Tables {
         let app = &registration.app;
         match (self.apps.get_mut(&app.id), registration.existing) {
             (Some(_), Existing::Refuse) => return Err(exists(&app.path)),
-            (Some(row), Existing::Replace) => row.app = app.clone(),
+            (Some(row), Existing::Replace) => {
+                let calendar = |app: &App| (app.schedule.cron.clone(), app.schedule.time_zone);
+                row.slot = row.slot.filter(|_| calendar(&row.app) == calendar(app));
+                row.app = app.clone();
+            }
             (None, _) => {
                 let row = new_row(app.clone(), i64::try_from(self.apps.len()).unwrap_or(0) + 1);
                 self.apps.insert(app.id, row);
@@ -331,20 +336,10 @@ impl Tables {
                 })
                 .collect(),
             commands: self.pending(CommandId(0)),
-            accounted: self.accounted(),
             limits: self.limits.clone(),
             elsewhere: BTreeSet::new(),
             revision: self.revision,
         }
-    }
-
-    fn accounted(&self) -> BTreeMap<AppId, Timestamp> {
-        let ends = self.runs.values().filter_map(|row| Some((row.run.app, row.run.end.max(row.run.due)?)));
-        let mut accounted: Vec<_> =
-            ends.chain(self.skips.values().map(|skip| (skip.app, skip.last))).collect();
-        // Of one app the latest comes last and stays.
-        accounted.sort_unstable();
-        accounted.into_iter().collect()
     }
 
     /// The row of an app.
@@ -399,6 +394,7 @@ fn new_row(app: App, row: i64) -> AppRow {
         progress: Progress::default(),
         command: None,
         asked_next_run: None,
+        slot: None,
         sequence: 0,
         epoch: 0,
         is_named: true,

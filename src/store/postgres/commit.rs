@@ -259,11 +259,11 @@ async fn note_counters(connection: &mut PgConnection, app: &str, run: &str, repo
 }
 
 async fn update_app(connection: &mut PgConnection, update: &AppUpdate, manager: Option<&str>) -> Written<()> {
-    let AppUpdate { app, sequence, state, next_run, asked_taken, disabled } = update;
+    let AppUpdate { app, sequence, state, next_run, slot, asked_taken, disabled } = update;
     statement(
         "UPDATE apps SET sequence = $2, next_run = $3, run_status = $4, app_pids = $5, runtime = $6, last_run = $7, \
          stopped_by = $8, failures = $9, fatal_flag = $10, fatal_msg = $11, fatal_time = $12, waiting_for = $13, \
-         disable = coalesce($15, disable), \
+         disable = coalesce($15, disable), slot = $17, \
          asked_next_run = CASE WHEN date_trunc('milliseconds', asked_next_run) = $16 THEN NULL ELSE asked_next_run END \
          WHERE app = $1 AND sequence < $2 AND ($14 IS NULL OR manager = $14) AND ($6 IS NULL OR EXISTS (SELECT FROM runtime WHERE runtime = $6))",
     )
@@ -283,6 +283,7 @@ async fn update_app(connection: &mut PgConnection, update: &AppUpdate, manager: 
     .bind(manager)
     .bind(disabled)
     .bind(asked_taken.map(milliseconds))
+    .bind(slot.map(milliseconds))
     .execute(connection)
     .await?;
     Ok(())

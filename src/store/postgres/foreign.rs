@@ -1,15 +1,13 @@
 //! What others changed, as far as it concerns one manager.
 
-use std::collections::BTreeMap;
-
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use super::connection::{Fault, composed, statement};
 use super::managers::{self, Seat};
 use super::operator::{delta, revision};
-use super::{first_column, rows, valid};
-use crate::model::{AppId, Foreign, Revision, Timestamp};
+use super::{first_column, rows};
+use crate::model::{AppId, Foreign, Revision};
 use crate::store::PAGE;
 
 /// What concerns a manager in the apps table after `since`: its rows, apps that it has no longer,
@@ -45,9 +43,8 @@ pub(super) async fn changes(
     };
     let gone = "SELECT app FROM removed_apps WHERE revision > $1 ORDER BY revision";
     let removed = statement(gone).bind(since.0).fetch_all(&mut *connection).await?;
-    let lost =
-        "SELECT app FROM apps WHERE revision > $1 AND owned_since > $1 AND manager IS DISTINCT FROM $2";
-    let lost = statement(lost).bind(since.0).bind(manager).fetch_all(&mut *connection).await?;
+    let lost = "SELECT app FROM apps WHERE revision > $1 AND owned_since > $1";
+    let lost = statement(lost).bind(since.0).fetch_all(&mut *connection).await?;
     let ids = |rows: &[PgRow]| -> sqlx::Result<Vec<AppId>> {
         let keys: Vec<Option<&str>> = first_column(rows)?;
         Ok(keys.into_iter().flatten().filter_map(|app| app.parse().ok()).collect())
@@ -57,37 +54,8 @@ pub(super) async fn changes(
         removed: ids(&removed)?,
         lost: ids(&lost)?,
         gained: gained.contains(&true),
-        accounted: if gained.contains(&true) {
-            accounted(connection, Some(manager), since).await?
-        } else {
-            BTreeMap::new()
-        },
         claimable: managers::has_claimable(connection, seat).await?,
         revision: seen,
         more,
     })
-}
-
-/// Up to when the calendars are accounted for, of apps that wait for their next time and have their
-/// manager since this revision. Of the runs the last two are enough: one may be open. Nobody took
-/// note of the times that passed during one that was lost with its owner.
-pub(super) async fn accounted(
-    connection: &mut PgConnection,
-    manager: Option<&str>,
-    since: Revision,
-) -> Result<BTreeMap<AppId, Timestamp>, Fault> {
-    let rows = statement(
-        "SELECT app, greatest( \
-           (SELECT max(CASE WHEN outcome = 'lost_owner' THEN due_time ELSE greatest(end_time, due_time) END) FROM \
-             (SELECT end_time, due_time, outcome FROM runtime WHERE app_id = app \
-              ORDER BY start_time DESC, id DESC LIMIT 2) AS runs), \
-           (SELECT max(last_due) FROM skips WHERE app_id = app)) AS until \
-         FROM apps WHERE app IS NOT NULL AND cron_expression IS NOT NULL AND next_run IS NOT NULL \
-           AND ($1 IS NULL OR apps.manager = $1) AND owned_since >= $2",
-    )
-    .bind(manager)
-    .bind(since.0)
-    .fetch_all(connection)
-    .await?;
-    Ok(valid(&rows, rows::accounted)?.into_iter().flatten().collect())
 }

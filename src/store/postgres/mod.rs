@@ -182,7 +182,6 @@ impl Store for PostgresStore {
                     apps: apps.iter().map(rows::registered).collect::<sqlx::Result<_>>()?,
                     open_runs: valid(&open_runs, rows::open_run)?,
                     commands: operator::pending(connection, CommandId(0), manager).await?,
-                    accounted: foreign::accounted(connection, manager, Revision::default()).await?,
                     limits: operator::limits(connection, manager).await?,
                     elsewhere: BTreeSet::new(),
                     revision: operator::revision(connection).await?,

@@ -60,7 +60,7 @@ columns! {
         cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, stop_grace, max_runtime, log_limit,
         log_keep, pool, failover, protected, next_run, disable, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
         last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
-        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, sequence, epoch, revision,
+        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, sequence, epoch, revision,
     }
 }
 
@@ -161,6 +161,7 @@ fn app_row(row: &PgRow, id: AppId, parsed: Parsed, times: &Times, is_named: bool
         progress,
         command: last_command(row, times)?,
         asked_next_run: times.asked_next_run,
+        slot: times.slot,
         is_named,
         sequence: u64::try_from(AppColumn::sequence.get::<i64>(row)?).unwrap_or(0),
         epoch: u64::try_from(AppColumn::epoch.get::<i64>(row)?).unwrap_or(0),
@@ -201,6 +202,7 @@ fn definition(row: &PgRow) -> sqlx::Result<Definition> {
 struct Times {
     next_run: Option<Timestamp>,
     asked_next_run: Option<Timestamp>,
+    slot: Option<Timestamp>,
     last_run: Option<Timestamp>,
     eta: Option<Timestamp>,
     fatal_time: Option<Timestamp>,
@@ -228,6 +230,7 @@ impl Times {
         Ok(Self {
             next_run,
             asked_next_run,
+            slot: informing(AppColumn::slot)?,
             last_run: informing(AppColumn::last_run)?,
             eta: informing(AppColumn::eta)?,
             fatal_time: informing(AppColumn::fatal_time)?,
@@ -381,12 +384,6 @@ pub(super) fn open_run(row: &PgRow) -> Read<OpenRun> {
         pid: small(row, "pid")?,
         manager: row.try_get("manager")?,
     })
-}
-
-/// Up to when the calendar of an app is accounted for.
-pub(super) fn accounted(row: &PgRow) -> Read<Option<(AppId, Timestamp)>> {
-    let app = parsed(row, "app")?;
-    Ok(time(row, "until")?.map(|until| (app, until)))
 }
 
 /// A row of the managers table.

@@ -249,14 +249,14 @@ fn note_counters(
 }
 
 fn update_app(transaction: &Transaction<'_>, update: &AppUpdate) -> rusqlite::Result<()> {
-    let AppUpdate { app, sequence, state, next_run, asked_taken, disabled } = update;
+    let AppUpdate { app, sequence, state, next_run, slot, asked_taken, disabled } = update;
     let run = state.run.map(|run| run.to_string());
     transaction
         .prepare_cached(
             "UPDATE apps SET sequence = :sequence, next_run = :next_run, run_status = :status, app_pids = :pid, \
              runtime = :run, last_run = :last_run, stopped_by = :stopped_by, failures = :failures, \
              fatal_flag = :fatal_flag, fatal_msg = :fatal_msg, fatal_time = :fatal_time, waiting_for = :waiting_for, \
-             manager = :manager, disable = coalesce(:disabled, disable), \
+             manager = :manager, disable = coalesce(:disabled, disable), slot = :slot, \
              asked_next_run = CASE WHEN asked_next_run = :asked_taken THEN NULL ELSE asked_next_run END \
              WHERE app = :app AND sequence < :sequence \
              AND (:run IS NULL OR EXISTS (SELECT 1 FROM runtime WHERE runtime = :run))",
@@ -278,6 +278,7 @@ fn update_app(transaction: &Transaction<'_>, update: &AppUpdate) -> rusqlite::Re
             ":manager": state.manager,
             ":disabled": disabled,
             ":asked_taken": asked_taken.map(format_timestamp),
+            ":slot": slot.map(format_timestamp),
         })?;
     Ok(())
 }

@@ -9,7 +9,7 @@ mod operator;
 mod rows;
 mod schema;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -247,7 +247,6 @@ impl Store for SqliteStore {
                         rows::open_run,
                     )?,
                     commands: operator::pending(&transaction, CommandId(0))?,
-                    accounted: accounted(&transaction)?,
                     limits: operator::limits(&transaction, seat.as_deref())?,
                     elsewhere: BTreeSet::new(),
                     revision: operator::revision(&transaction)?,
@@ -343,20 +342,4 @@ impl Store for SqliteStore {
     async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError> {
         self.writer.call(move |connection| logs::keep(connection, &log)).await
     }
-}
-
-/// Up to when the calendars are accounted for, of apps that wait for their next time. Of the runs
-/// the last two are enough: one may be open.
-fn accounted(connection: &Connection) -> Result<BTreeMap<AppId, Timestamp>, StoreError> {
-    let rows = collect_valid(
-        connection,
-        "SELECT app, max( \
-           coalesce((SELECT max(max(coalesce(end_time, ''), coalesce(due_time, ''))) FROM \
-             (SELECT end_time, due_time FROM runtime WHERE app_id = app ORDER BY start_time DESC LIMIT 2)), ''), \
-           coalesce((SELECT max(last_due) FROM skips WHERE app_id = app), '')) AS until \
-         FROM apps WHERE app IS NOT NULL AND cron_expression IS NOT NULL AND next_run IS NOT NULL",
-        [],
-        rows::accounted,
-    )?;
-    Ok(rows.into_iter().flatten().collect())
 }

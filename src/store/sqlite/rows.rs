@@ -40,7 +40,7 @@ columns! {
         cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, stop_grace, max_runtime, log_limit,
         log_keep, pool, failover, protected, next_run, disable, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
         last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
-        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, sequence, epoch, revision,
+        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, sequence, epoch, revision,
     }
 }
 
@@ -112,6 +112,7 @@ fn app_row(row: &Row<'_>, id: AppId, parsed: Parsed, times: &Times) -> rusqlite:
         progress,
         command: last_command(row, times)?,
         asked_next_run: times.asked_next_run,
+        slot: times.slot,
         is_named: AppColumn::app.get::<Option<String>>(row)?.is_some(),
         sequence: u64::try_from(AppColumn::sequence.get::<i64>(row)?).unwrap_or(0),
         epoch: u64::try_from(AppColumn::epoch.get::<i64>(row)?).unwrap_or(0),
@@ -152,6 +153,7 @@ fn definition(row: &Row<'_>) -> rusqlite::Result<Definition> {
 struct Times {
     next_run: Option<Timestamp>,
     asked_next_run: Option<Timestamp>,
+    slot: Option<Timestamp>,
     last_run: Option<Timestamp>,
     eta: Option<Timestamp>,
     fatal_time: Option<Timestamp>,
@@ -174,6 +176,7 @@ impl Times {
         Ok(Self {
             next_run,
             asked_next_run,
+            slot: time_at(row, AppColumn::slot as usize)?,
             last_run: time_at(row, AppColumn::last_run as usize)?,
             eta: time_at(row, AppColumn::eta as usize)?,
             fatal_time: time_at(row, AppColumn::fatal_time as usize)?,
@@ -322,13 +325,6 @@ pub(super) fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
         // Whatever it was called: an embedded database has one host.
         manager: None,
     })
-}
-
-/// Up to when the calendar of an app is accounted for.
-pub(super) fn accounted(row: &Row<'_>) -> rusqlite::Result<Option<(AppId, Timestamp)>> {
-    let app: String = row.get("app")?;
-    let app = app.parse().map_err(|error| invalid(row, "app", error))?;
-    Ok(time(row, "until")?.map(|until| (app, until)))
 }
 
 /// A row of the managers table.

@@ -28,7 +28,8 @@ impl World {
         let time = self.time;
         let disturbed = self.oracle.calm_since.max(self.database.away_until.min(time));
         let is_broken = self.swarm.commit_fails > 0 || self.swarm.read_fails > 0 || self.swarm.is_slow;
-        if self.shell.is_none() || time < disturbed + CALM || is_broken {
+        let serves = self.shell.as_ref().is_some_and(|shell| shell.manager.is_some());
+        if !serves || time < disturbed + CALM || is_broken {
             return;
         }
         self.rows_without_process();
@@ -148,10 +149,13 @@ impl World {
         let mut found = None;
         for (app, subject) in quiet {
             let ranges = subject.covered.ranges();
-            if ranges.len() > 1 {
-                found = Some(format!("{app:?} left out some between {ranges:?}"));
-            }
             let period = subject.period.unwrap_or(1);
+            // What a backlog holds is still to come.
+            let open = self.database.tables.app(*app).and_then(|row| row.slot);
+            let open = open.map_or(i64::MAX, |slot| slot.timestamp_millis() / period);
+            if ranges.windows(2).any(|pair| pair[0].1 + 1 < open) {
+                found = Some(format!("{app:?} left out some between {ranges:?}, open from {open}"));
+            }
             let is_busy = subject.open.is_some()
                 || self.database.tables.app(*app).is_none_or(|row| row.state.waiting_for.is_some());
             let due = (wall.timestamp_millis() - 90_000) / period;

@@ -23,6 +23,8 @@ pub(in crate::console) enum Wish {
     Audit,
     Detail,
     Zoom,
+    NextPart,
+    PreviousPart,
     Flat,
     Sort,
     Reverse,
@@ -90,6 +92,8 @@ impl Table {
                 Some(_) => self.detail.is_zoomed = !self.detail.is_zoomed,
                 None => world.say("the detail belongs to an app: open the group and choose one"),
             },
+            Wish::NextPart => self.turn_details(world, false),
+            Wish::PreviousPart => self.turn_details(world, true),
             Wish::Flat => {
                 self.is_flat = !self.is_flat;
                 self.rebuild(world, Order::Fresh);
@@ -144,6 +148,14 @@ impl Table {
             return None;
         };
         Some(Turn::open(Screen::Detail(Box::new(detail::Detail::new(app.clone())))))
+    }
+
+    fn turn_details(&mut self, world: &mut World, is_backwards: bool) {
+        if self.detail.is_zoomed || world.has_detail_pane() {
+            self.detail.part = self.detail.part.turned(is_backwards);
+        } else {
+            world.say("there is no room for the details: z zooms them, d opens their screen");
+        }
     }
 
     fn close(&mut self, world: &World) {
@@ -250,17 +262,21 @@ impl Page for Table {
         None
     }
 
+    fn leave(&mut self) -> Option<Request> {
+        self.detail.rest()
+    }
+
     fn tick(&mut self, world: &mut World) -> Option<Request> {
         self.time_passed(world);
         if world.now.mono >= self.touched + DETAILS_REST {
             self.look(world.now.mono);
         }
         let is_seen = self.detail.is_zoomed || world.has_detail_pane();
-        self.detail.tick(world, is_seen)
+        self.detail.tick(world, is_seen).or_else(|| self.ask_usual(world))
     }
 
-    fn answer(&mut self, _world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
-        self.detail.answer(ticket, answer)
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+        self.detail.answer(ticket, answer) || self.learn_usual(world, ticket, answer)
     }
 
     fn sought(&self) -> String {

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::console::request::{Answer, Question, Request, Ticket};
-use crate::console::screen::List;
+use crate::console::screen::logs::Logs;
+use crate::console::screen::{List, Page as _};
 use crate::console::world::World;
 use crate::model::{AppId, CommandRow, Run};
 use crate::store::{HistoryQuery, LedgerQuery};
@@ -16,12 +17,47 @@ const REST: Duration = Duration::from_millis(300);
 const RUNS: u32 = 20;
 const COMMANDS: u32 = 5;
 
+/// What is shown of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::console) enum Part {
+    /// Something of everything.
+    #[default]
+    All,
+    Log,
+    Runs,
+    Audit,
+}
+
+impl Part {
+    pub(in crate::console) const ALL: [Self; 4] = [Self::All, Self::Log, Self::Runs, Self::Audit];
+
+    pub(in crate::console) const fn word(self) -> &'static str {
+        match self {
+            Self::All => "detail",
+            Self::Log => "log",
+            Self::Runs => "runs",
+            Self::Audit => "audit",
+        }
+    }
+
+    /// The next one, or the one before.
+    pub(super) fn turned(self, is_backwards: bool) -> Self {
+        let by = if is_backwards { Self::ALL.len() - 1 } else { 1 };
+        Self::ALL[(self as usize + by) % Self::ALL.len()]
+    }
+}
+
 /// The detail of one app.
 #[derive(Debug, Default)]
 pub(in crate::console) struct Detail {
     pub(in crate::console) app: Option<AppId>,
     pub(in crate::console) runs: List<Run>,
     pub(in crate::console) commands: List<CommandRow>,
+    pub(in crate::console) part: Part,
+    /// The end of its log, as far as it is on this host.
+    pub(in crate::console) log: Logs,
+    /// Whether a log is being read for it.
+    is_reading: bool,
     /// Since when the cursor is on the app.
     since: Duration,
     is_asked: bool,
@@ -34,17 +70,40 @@ impl Detail {
     pub(super) fn follow(&mut self, app: Option<AppId>, now: Duration) {
         if self.app != app {
             let is_zoomed = self.is_zoomed && app.is_some();
-            *self = Self { app, since: now, is_zoomed, ..Self::default() };
+            let (part, is_reading) = (self.part, self.is_reading);
+            *self = Self { app, since: now, is_zoomed, part, is_reading, ..Self::default() };
         }
+    }
+
+    /// Another screen is shown, and may have read a log of its own.
+    pub(super) fn rest(&mut self) -> Option<Request> {
+        self.log = Logs::default();
+        std::mem::take(&mut self.is_reading).then_some(Request::CloseLog)
+    }
+
+    /// Opens the log of the app, or closes one that nobody sees.
+    fn read_log(&mut self, world: &mut World) -> Option<Request> {
+        if !self.log.apps().is_empty() {
+            return None;
+        }
+        self.log = Logs::new(vec![world.fleet.path_of(self.app?)?.clone()]);
+        self.is_reading = true;
+        self.log.enter(world)
     }
 
     /// What is to be asked now; one question at a time.
     pub(super) fn tick(&mut self, world: &mut World, is_seen: bool) -> Option<Request> {
-        let app = self.app.filter(|_| is_seen && world.now.mono >= self.since + REST)?;
+        if !is_seen || self.app.is_none() {
+            return self.rest();
+        }
+        let app = self.app.filter(|_| world.now.mono >= self.since + REST)?;
         if !self.is_asked || self.runs.is_old(world) {
             self.is_asked = true;
             let query = HistoryQuery { apps: vec![app], limit: RUNS, ..HistoryQuery::default() };
             return Some(self.runs.ask(world, Question::History(query)));
+        }
+        if let Some(request) = self.read_log(world) {
+            return Some(request);
         }
         if !self.commands.is_waiting() && self.commands.is_old(world) {
             let query = LedgerQuery { app: Some(app), limit: COMMANDS, ..LedgerQuery::default() };

@@ -8,6 +8,7 @@ mod kept;
 mod lines;
 mod marks;
 mod sort;
+mod usual;
 mod views;
 
 use std::collections::BTreeSet;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 pub(in crate::console) use act::Wish;
 pub(in crate::console) use columns::{Column, Columns};
-pub(in crate::console) use detail::Detail;
+pub(in crate::console) use detail::{Detail, Part};
 pub(in crate::console) use lines::{Line, Spot};
 pub(in crate::console) use marks::Marks;
 pub(in crate::console) use sort::{Key, Sort};
@@ -69,6 +70,7 @@ pub(in crate::console) struct Table {
     /// What the details tell of.
     looked_at: Option<Spot>,
     pub(in crate::console) detail: Detail,
+    usual: usual::Asked,
     /// Refused commands that the cursor has rested on.
     seen: BTreeSet<CommandId>,
 }

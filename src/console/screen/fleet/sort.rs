@@ -95,9 +95,12 @@ impl Sort {
             Key::Failed => Some(-(row.failed as f64)),
             Key::Rate => row.pulse.rate(now).filter(|_| row.is_running()).map(|rate| -rate),
             Key::Eta => match pulse::eta(row, now) {
-                Some(pulse::Eta::Told(span) | pulse::Eta::Guessed(span) | pulse::Eta::Between(_, span)) => {
-                    Some(span.as_seconds_f64())
-                }
+                Some(
+                    pulse::Eta::Told(span)
+                    | pulse::Eta::Guessed(span)
+                    | pulse::Eta::Usual(span)
+                    | pulse::Eta::Between(_, span),
+                ) => Some(span.as_seconds_f64()),
                 Some(pulse::Eta::Never) | None => None,
             },
             Key::Next => row.next_run.filter(|_| !row.disabled).map(time),
@@ -115,7 +118,8 @@ impl Sort {
             Key::Severity => Some(
                 sums.worst().map_or(9.0, |(trouble, count)| f64::from(trouble as u8) - count as f64 / 1e9),
             ),
-            Key::State | Key::Rate => Some(-(sums.running() as f64)),
+            Key::State => Some(-(sums.running() as f64)),
+            Key::Rate => Some(-(sums.speed as f64)),
             Key::Progress => sums.percent().map(|percent| -f64::from(percent)),
             Key::Solved => Some(-(sums.solved as f64)),
             Key::Failed => Some(-(sums.failed as f64)),

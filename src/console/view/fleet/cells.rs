@@ -81,7 +81,7 @@ impl Cells<'_> {
                 let is_empty = bars.iter().all(|bar| *bar == 0);
                 (if is_empty { String::new() } else { theme.glyphs.spark(bars) }, theme.spark())
             }
-            Column::Eta => (eta(app, now), plain),
+            Column::Eta => (eta(app, now, theme), plain),
             Column::Next => (next(app, now), self.next_style(app)),
             Column::Last => (app.last_run.map(|time| clock(time, now)).unwrap_or_default(), plain),
             Column::Pid => (app.pid.map(|pid| pid.to_string()).unwrap_or_default(), theme.faint()),
@@ -109,10 +109,10 @@ impl Cells<'_> {
             }
             Column::Percent => sums.percent().map(|percent| percent.to_string()).unwrap_or_default(),
             Column::Bar => return (bar(theme, sums.percent()), theme.condition(Condition::Running)),
-            Column::Counts if sums.task_size > 0 => {
-                format!("{}/{}", count(sums.solved), count(sums.task_size))
-            }
+            Column::Counts if sums.task_size > 0 => of(sums.solved, sums.task_size),
             Column::Failed if sums.failed > 0 => short(sums.failed),
+            #[expect(clippy::cast_precision_loss, reason = "a rate is shown with three digits")]
+            Column::Rate if sums.running() > 0 => rate(sums.speed as f64 / 1e3),
             Column::Eta => match sums.extremes.eta {
                 // It is over its time: the apps themselves say what is wrong.
                 Some(eta) if eta < now => "-".to_owned(),
@@ -183,7 +183,7 @@ impl Cells<'_> {
     fn next_style(&self, app: &Row) -> Style {
         match app.trouble {
             Some(Trouble::Late) => self.theme.late(),
-            _ if app.disabled => self.theme.disabled(),
+            _ if app.disabled || app.fatal.is_some() => self.theme.disabled(),
             _ => Style::new(),
         }
     }
@@ -191,17 +191,24 @@ impl Cells<'_> {
 
 pub(super) fn counts(app: &Row) -> String {
     match (app.task_size, app.done()) {
-        (Some(size), _) => {
-            let text = format!("{}/{}", count(app.solved), count(size));
-            if text.len() <= 16 { text } else { format!("{}/{}", short(app.solved), short(size)) }
-        }
+        (Some(size), _) => of(app.solved, size),
         (None, 0) => String::new(),
         (None, _) => count(app.solved),
     }
 }
 
+/// So many of so many, in short numbers where there is no room for the long ones.
+fn of(solved: u64, size: u64) -> String {
+    let text = format!("{}/{}", count(solved), count(size));
+    if text.len() <= usize::from(Column::Counts.width()) {
+        text
+    } else {
+        format!("{}/{}", short(solved), short(size))
+    }
+}
+
 fn percent(app: &Row) -> String {
-    if app.task_size.is_some_and(|size| app.done() > size) {
+    if app.has_outgrown() {
         return ">100".to_owned();
     }
     app.progress().map(|percent| percent.to_string()).unwrap_or_default()
@@ -213,7 +220,7 @@ fn bar(theme: Theme, percent: Option<u8>) -> String {
 }
 
 /// When it will be done; where we think so ourselves, with `~`.
-pub(super) fn eta(app: &Row, now: Timestamp) -> String {
+pub(super) fn eta(app: &Row, now: Timestamp, theme: Theme) -> String {
     if let Some(still) = app.pulse.stalled(now).filter(|_| app.is_running()) {
         return format!("stal {}", seconds(still));
     }
@@ -223,6 +230,7 @@ pub(super) fn eta(app: &Row, now: Timestamp) -> String {
         Some(Eta::Never) => "-".to_owned(),
         Some(Eta::Told(left)) => seconds(left),
         Some(Eta::Guessed(left)) => format!("~{}", seconds(left)),
+        Some(Eta::Usual(left)) => format!("{}{}", theme.glyphs.stalled, seconds(left)),
         Some(Eta::Between(least, most)) => band(least, most),
     }
 }
@@ -243,7 +251,7 @@ fn band(least: TimeDelta, most: TimeDelta) -> String {
 
 pub(super) fn next(app: &Row, now: Timestamp) -> String {
     match app.next_run {
-        _ if app.disabled => "off".to_owned(),
+        _ if app.disabled || app.fatal.is_some() => "off".to_owned(),
         Some(time) if time < now && !app.is_running() => format!("-{}", seconds(now - time)),
         Some(time) => clock(time, now),
         None => String::new(),

@@ -8,26 +8,78 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::cells::{self, counts, eta, schedule};
-use super::seconds;
+use super::{runs, seconds};
 use crate::console::fleet::{Condition, Row, Trouble, pulse};
 use crate::console::model::Model;
-use crate::console::screen::fleet::Spot;
+use crate::console::screen::fleet::{Part, Spot};
 use crate::console::theme::Theme;
+use crate::console::view::logs;
 use crate::console::view::text::{clock, count, put, rate, rule};
 use crate::model::{CmdFlag, Timestamp};
 
 /// A line: a label, and parts of text.
-type Fact = (&'static str, Vec<(String, Style)>);
+pub(super) type Fact = (&'static str, Vec<(String, Style)>);
 
 /// Where the text begins behind the label.
 const INDENT: u16 = 11;
 
+/// From this height on there is room for a table of runs; below they are a line.
+const TABLE_FROM: u16 = 20;
+
+/// Below this width there is no room for the names of the parts.
+const NAMES_FROM: u16 = 60;
+
 pub(super) fn draw(model: &Model, app: &Row, theme: Theme, buffer: &mut Buffer, area: Rect) {
     rule(theme, buffer, area, 0);
     put(buffer, area, 0, 1, &format!(" {} ", app.path), theme.strong());
+    let detail = &model.table.detail;
+    if area.width >= NAMES_FROM {
+        parts(detail.part, theme, buffer, area);
+    }
+    let below = |rows: u16| {
+        let rows = rows.min(area.height);
+        Rect { y: area.y + rows, height: area.height - rows, ..area }
+    };
+    match detail.part {
+        Part::All => all(model, app, theme, buffer, area),
+        Part::Log => logs::draw_lines(&detail.log, &model.world, theme, buffer, below(1)),
+        Part::Runs => runs::table(model, theme, buffer, below(1)),
+        Part::Audit => runs::commands(model, theme, buffer, below(1)),
+    }
+}
+
+/// The names of the parts at the right of the title; the one that is shown stands out.
+fn parts(shown: Part, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let width: usize = Part::ALL.into_iter().map(|part| part.word().len() + 2).sum();
+    let mut at = area.width.saturating_sub(u16::try_from(width).unwrap_or(u16::MAX) + 8);
+    for part in Part::ALL {
+        let (name, style) = if part == shown {
+            (format!("[{}]", part.word()), theme.strong())
+        } else {
+            (format!(" {} ", part.word()), theme.faint())
+        };
+        at = put(buffer, area, 0, at, &name, style);
+    }
+    put(buffer, area, 0, at + 1, " tab ", theme.faint());
+}
+
+fn all(model: &Model, app: &Row, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let mut facts = facts(model, app, theme, area.width);
-    facts.extend(runs(model, theme));
+    if area.height < TABLE_FROM {
+        facts.extend(runs::line(model, theme, area.width));
+    }
     draw_facts(&facts, theme, buffer, area);
+    let used = u16::try_from(facts.len()).unwrap_or(u16::MAX).saturating_add(1).min(area.height);
+    let mut below = Rect { y: area.y + used, height: area.height - used, ..area };
+    if area.height >= TABLE_FROM {
+        let seen = u16::try_from(model.table.detail.runs.rows.len()).unwrap_or(u16::MAX).max(1);
+        let height = seen.saturating_add(1).min(below.height / 3);
+        runs::titled_table(model, theme, buffer, Rect { height, ..below });
+        below = Rect { y: below.y + height, height: below.height - height, ..below };
+    }
+    if below.height > 1 {
+        logs::draw_tail(&model.table.detail.log, &model.world, theme, buffer, below);
+    }
 }
 
 fn draw_facts(facts: &[Fact], theme: Theme, buffer: &mut Buffer, area: Rect) {
@@ -99,25 +151,27 @@ fn facts(model: &Model, app: &Row, theme: Theme, width: u16) -> Vec<Fact> {
     }
     facts.push(("command", command(model, app, theme)));
     let next = match app.next_run {
-        _ if app.disabled => "off".to_owned(),
+        _ if app.disabled || app.fatal.is_some() => "off".to_owned(),
         Some(next) if next >= now => format!("next {} in {}", long_clock(next), seconds(next - now)),
         Some(next) => format!("was due {} ago", seconds(now - next)),
         None => "no next time".to_owned(),
     };
     let last = app.last_run.map(|last| format!("   last {}", clock(last, now))).unwrap_or_default();
     facts.push(("schedule", vec![(format!("{}   {next}{last}", schedule(app)), plain)]));
+    facts.extend(runs::usual(model));
     facts.push(("where", vec![(place(model, app, now), plain)]));
     if app.task_size.is_some() || app.done() > 0 {
         let percent = app.progress().map(|percent| format!("{percent}% ")).unwrap_or_default();
         let cells = usize::from(width.saturating_sub(50).clamp(8, 30));
         let bar = app.progress().map(|percent| theme.glyphs.bar(percent, cells)).unwrap_or_default();
-        let text = format!("  {}   failed {}", counts(app), count(app.failed));
+        let grew = if app.has_outgrown() { "   the task grew" } else { "" };
+        let text = format!("  {}   failed {}{grew}", counts(app), count(app.failed));
         facts.push(("progress", vec![(percent, plain), (bar, theme.running()), (text, plain)]));
     }
     if app.is_running() {
         let own = app.pulse.rate(now).map_or_else(|| "?".to_owned(), rate);
         let run = pulse::run_rate(app, now).map_or_else(|| "?".to_owned(), rate);
-        let text = format!("{own}/s (1m)   {run}/s (run)   ETA {}", eta(app, now));
+        let text = format!("{own}/s (1m)   {run}/s (run)   ETA {}", eta(app, now, theme));
         let spark = theme.glyphs.spark(app.pulse.bars(now).map(u64::from));
         facts.push((
             "rate",
@@ -161,8 +215,10 @@ fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
         let text = format!("{} {} {why}   ", cells::sign(theme, trouble), trouble.word());
         parts.push((text, cells::trouble_style(theme, trouble)));
     }
-    let own = format!("{} {}", theme.glyphs.condition(app.condition), app.condition.word());
-    parts.push((own, theme.condition(app.condition)));
+    if app.condition != Condition::Fatal {
+        let own = format!("{} {}", theme.glyphs.condition(app.condition), app.condition.word());
+        parts.push((own, theme.condition(app.condition)));
+    }
     let mut more = String::new();
     if app.disabled {
         more.push_str("   disabled");
@@ -176,6 +232,7 @@ fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
     if app.failures > 0 {
         let _ = write!(more, "   {} failures in a row", app.failures);
     }
+    let more = if app.condition == Condition::Fatal { more.trim_start().to_owned() } else { more };
     parts.push((more, theme.faint()));
     parts
 }
@@ -217,33 +274,6 @@ fn place(model: &Model, app: &Row, now: Timestamp) -> String {
     format!("{manager}   pid {pid}")
 }
 
-fn runs(model: &Model, theme: Theme) -> Vec<Fact> {
-    let now = model.world.time();
-    let list = &model.table.detail.runs;
-    if let Some(fault) = &list.fault {
-        return vec![("runs", vec![(fault.clone(), theme.alarm())])];
-    }
-    let runs = list.rows.iter().enumerate().map(|(at, run)| {
-        let is_good = run.outcome.as_deref() == Some("ok");
-        let outcome = run.outcome.as_deref().unwrap_or("running");
-        let (sign, style) = match (run.end, is_good) {
-            (None, _) => (theme.glyphs.running, theme.running()),
-            (Some(_), true) => (theme.glyphs.executed, theme.good()),
-            (Some(_), false) => (theme.glyphs.refused, theme.alarm()),
-        };
-        let code = run.exit_code.map(|code| format!(" {code}")).unwrap_or_default();
-        let took = seconds(run.end.unwrap_or(now) - run.start);
-        let parts = vec![
-            (format!("{:5} {took:>6}  ", clock(run.start, now)), theme.faint()),
-            (format!("{:20}", format!("{sign} {outcome}{code}")), style),
-            (format!("{:>9} {:>6}  ", count(run.progress.solved), count(run.progress.failed)), Style::new()),
-            (run.message.clone().unwrap_or_default(), theme.faint()),
-        ];
-        (if at == 0 { "runs" } else { " " }, parts)
-    });
-    runs.collect()
-}
-
-fn long_clock(time: Timestamp) -> String {
+pub(super) fn long_clock(time: Timestamp) -> String {
     time.with_timezone(&Local).format("%H:%M:%S").to_string()
 }

@@ -2,13 +2,15 @@
 
 mod cells;
 mod detail;
+mod runs;
+mod strip;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::panes::Panes;
-use super::text::{count, put, put_right, rule, span, top_of};
+use super::text::{count, fitting, put, put_right, rule, span, top_of};
 use crate::console::fleet::{Row, Trouble};
 use crate::console::model::Model;
 use crate::console::screen::fleet::{Column, Columns, Line, Spot};
@@ -28,6 +30,9 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
         return;
     }
     Table { model, theme, area: panes.table, time: model.world.time() }.draw(buffer, &panes);
+    if let Some(place) = panes.strip {
+        strip::draw(model, theme, buffer, place);
+    }
     if let Some(place) = panes.detail {
         if place.x > panes.table.x {
             for y in place.y..place.bottom() {
@@ -70,12 +75,15 @@ impl Table<'_> {
     fn draw(&self, buffer: &mut Buffer, panes: &Panes) {
         let Self { model, theme, area, .. } = *self;
         let (name, columns) = model.table.columns.of(area.width);
-        let title = format!("NAME (by {})", model.table.sort.key.word());
-        put(buffer, Rect { width: name, ..area }, 0, 1, &title, theme.faint());
-        for (column, at) in &columns {
-            cell(buffer, area, 0, (*column, *at), column.title(), theme.faint());
+        let mut row = 0;
+        if panes.has_head {
+            let title = format!("NAME (by {})", model.table.sort.key.word());
+            put(buffer, Rect { width: name, ..area }, 0, 1, &title, theme.faint());
+            for (column, at) in &columns {
+                cell(buffer, area, 0, (*column, *at), column.title(), theme.faint());
+            }
+            row += 1;
         }
-        let mut row = 1;
         for id in model.table.problems().iter().take(usize::from(panes.attention)) {
             if let Some(app) = model.world.fleet.by_id(*id) {
                 self.problem(buffer, row, app, (name, &columns));
@@ -89,20 +97,18 @@ impl Table<'_> {
         let lines = model.table.lines();
         let height = usize::from(area.height.saturating_sub(row));
         let top = top_of(model.table.cursor(), height, lines.len());
-        let is_old = matches!(model.world.link, Link::Lost { .. });
         for (offset, line) in lines.iter().skip(top).take(height).enumerate() {
             let place = row + u16::try_from(offset).unwrap_or(u16::MAX);
             self.line(buffer, place, line, (name, &columns));
             let whole = Rect { y: area.y + place, height: 1, ..area };
-            if is_old {
-                buffer.set_style(whole, theme.faint());
-            }
             if top + offset == model.table.cursor() {
                 buffer.set_style(whole, theme.cursor());
+                // A bar of another colour would be a hole in the row.
+                if let Some((bar, at)) = columns.iter().find(|(column, _)| *column == Column::Bar) {
+                    let bar = Rect { x: area.x + at, width: bar.width(), ..whole }.intersection(whole);
+                    buffer.set_style(bar, Style::reset().patch(theme.cursor()));
+                }
             }
-        }
-        if is_old {
-            buffer.set_style(Rect { height: row.min(area.height), ..area }, theme.faint());
         }
         if lines.is_empty() && height > 0 {
             put(buffer, area, row, 1, self.empty_text(), theme.faint());
@@ -124,11 +130,12 @@ impl Table<'_> {
         rule(theme, buffer, area, row);
         let troubled = table.problems().len();
         let mut at = 1;
-        if troubled > 0 {
+        if Columns::is_narrow(area.width) {
+            at = self.here(buffer, row);
+        } else if troubled > 0 {
             let number = count(troubled as u64);
-            let text = match (shown, area.width) {
-                (_, 0..60) => format!(" {number} need you (n) "),
-                (0, _) => format!(" attention {number} (n next) "),
+            let text = match shown {
+                0 => format!(" attention {number} (n next) "),
                 _ => format!(" attention {shown} of {number} (n next) "),
             };
             at = put(buffer, area, row, at, &text, theme.strong());
@@ -159,13 +166,38 @@ impl Table<'_> {
         put_right(buffer, area, row, area.width.saturating_sub(1), &text, theme.faint());
     }
 
+    /// On a small screen: what the cursor is in, since that may have scrolled away, and how it is.
+    fn here(&self, buffer: &mut Buffer, row: u16) -> u16 {
+        let Self { model, theme, area, .. } = *self;
+        let fleet = &model.world.fleet;
+        let (name, sums) = match model.table.spot() {
+            Some(Spot::Group(group)) => (group.to_string(), fleet.group(group)),
+            Some(Spot::Parent(group, parent)) => (format!("{group}/{parent}"), fleet.parent(group, parent)),
+            Some(Spot::App(id)) => match fleet.path_of(*id) {
+                Some(path) => {
+                    (format!("{}/{}", path.group, path.parent), fleet.parent(&path.group, &path.parent))
+                }
+                None => return 1,
+            },
+            None => return 1,
+        };
+        let at = put(buffer, area, row, 1, &format!(" {name} "), theme.strong());
+        let Some(sums) = sums else { return at };
+        let running = format!("{}/{} ", sums.running(), sums.apps);
+        let at = put(buffer, area, row, at, &running, theme.faint());
+        let Some((worst, count)) = sums.worst() else { return at };
+        let text = format!("{}{count} ", cells::sign(theme, worst));
+        put(buffer, area, row, at, &text, cells::trouble_style(theme, worst))
+    }
+
     fn problem(&self, buffer: &mut Buffer, row: u16, app: &Row, (name, columns): Layout<'_>) {
         let Self { theme, area, .. } = *self;
         let style = app.trouble.map_or_else(Style::new, |trouble| self.trouble(trouble));
         let sign = app.trouble.map_or(' ', |trouble| cells::sign(theme, trouble));
         let name_area = Rect { width: name, ..area };
         let at = put(buffer, name_area, row, 1, &sign.to_string(), style);
-        put(buffer, name_area, row, at + 1, &app.path.to_string(), style);
+        let path = fitting(&app.path, name.saturating_sub(at + 1));
+        put(buffer, name_area, row, at + 1, &path, style);
         self.cells(buffer, row, app, columns);
     }
 
@@ -204,7 +236,7 @@ impl Table<'_> {
                     put(buffer, name_area, row, indent, &theme.glyphs.mark.to_string(), theme.strong());
                 }
                 if model.table.is_flat {
-                    put(buffer, name_area, row, 3, &app.path.to_string(), style);
+                    put(buffer, name_area, row, 3, &fitting(&app.path, name.saturating_sub(3)), style);
                 } else {
                     put(buffer, name_area, row, indent + 2, app.path.name.as_str(), style);
                 }

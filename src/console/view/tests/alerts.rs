@@ -70,11 +70,9 @@ fn opened(size: (u16, u16)) -> Model {
 }
 
 #[test]
-fn at_common_sizes() {
-    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12)), ("1x1", (1, 1))] {
-        let model = opened(size);
-        insta::assert_snapshot!(format!("alerts_{name}"), screen(&model, unicode()));
-        insta::assert_snapshot!(format!("alerts_ascii_{name}"), screen(&model, Theme::new(false, false)));
+fn at_every_size_in_all_signs_and_colours() {
+    for (name, picture) in pictures("alerts", opened) {
+        insta::assert_snapshot!(name, picture);
     }
 }
 
@@ -132,4 +130,51 @@ fn rows_are_looked_through_ungrouped_and_gone_to() {
     press(&mut model, KeyCode::Enter);
     assert!(screen(&model, unicode()).contains("[1 Fleet]"));
     assert_eq!(super::under_cursor(&model), "croatia/fina/companies");
+}
+
+#[test]
+fn what_the_console_concludes_is_a_row_a_parent_and_cannot_be_acknowledged() {
+    let mut rows: Vec<_> = ["a", "b"].map(|name| row(&format!("italy/court/{name}"))).into();
+    for row in &mut rows {
+        row.next_run = Some(noon() - TimeDelta::minutes(10));
+    }
+    rows.push(row("italy/tax/fine"));
+    let mut model = model((120, 40), rows);
+    let (ticket, _) = asked(press(&mut model, KeyCode::Char('2')));
+    tell(&mut model, ticket, Answer::Alerts(Vec::new()));
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("! italy/court/* (2 apps)"), "{shown}");
+    assert!(shown.contains("missed its start at 11:50") && shown.contains("2 open in 1 rows"), "{shown}");
+    assert_eq!(press(&mut model, KeyCode::Char('a')), None);
+    assert!(screen(&model, unicode()).contains("a conclusion of this console"));
+    press(&mut model, KeyCode::Char('t'));
+    assert!(screen(&model, unicode()).contains("2 open in 2 rows"));
+}
+
+#[test]
+fn alerts_are_counted_from_any_screen() {
+    let mut model = model((80, 24), fleet());
+    model.world.answer(Ticket(1), &Ok(Answer::Alerts(Vec::new())));
+    assert!(screen(&model, unicode()).contains("─2 Alerts─"));
+    press(&mut model, KeyCode::Char('6'));
+    let later = crate::console::testing::now(20);
+    let Some(Cmd::Work(work)) = update(&mut model, Msg::Tick(later)) else { panic!() };
+    let Some(Request::Ask(ticket, Question::Alerts(_))) = work.first() else { panic!("{work:?}") };
+    tell(&mut model, *ticket, Answer::Alerts(some()));
+    assert!(screen(&model, unicode()).contains("─2 Alerts 3─"), "one of four is acknowledged");
+}
+
+#[test]
+fn the_bell_rings_for_what_is_newly_wrong_and_for_nothing_else() {
+    let mut model = model((80, 24), fleet());
+    let fail = |model: &mut Model, name: &str| {
+        let mut bad = row(name);
+        bad.state.fatal = fleet()[0].state.fatal.clone();
+        let delta = crate::console::testing::delta(vec![bad]);
+        update(model, Msg::Changes { delta, read: noon() })
+    };
+    assert_eq!(fail(&mut model, "croatia/fina/owners"), None, "it is off at first");
+    type_keys(&mut model, "2b");
+    assert_eq!(fail(&mut model, "croatia/fina/owners"), None, "that was known");
+    assert_eq!(fail(&mut model, "croatia/fina/documents"), Some(Cmd::Ring));
 }

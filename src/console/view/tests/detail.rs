@@ -5,7 +5,7 @@ use crate::process::{LogRecord, Stream};
 
 const PATH: &str = "croatia/fina/companies";
 
-fn run(number: u128, begin: i64, seconds: Option<i64>, outcome: &str) -> Run {
+pub(super) fn run(number: u128, begin: i64, seconds: Option<i64>, outcome: &str) -> Run {
     let start = noon() - TimeDelta::minutes(begin);
     Run {
         run: RunId::from_random_bits(number << 96),
@@ -42,7 +42,7 @@ fn command() -> CommandRow {
     }
 }
 
-fn answers(model: &mut Model, cmd: Option<Cmd>) -> Option<Ticket> {
+pub(super) fn answers(model: &mut Model, cmd: Option<Cmd>) -> Option<Ticket> {
     let Some(Cmd::Work(work)) = cmd else { return None };
     let mut log = None;
     for request in work {
@@ -70,6 +70,17 @@ fn answers(model: &mut Model, cmd: Option<Cmd>) -> Option<Ticket> {
     log
 }
 
+/// The last lines of its log.
+pub(super) fn log(ticket: Ticket) -> LogNews {
+    let line = |text: &str| {
+        let text = text.as_bytes().to_vec();
+        (0, LogRecord { time: Some(noon()), stream: Stream::Err, is_complete: true, text })
+    };
+    let records =
+        vec![line("INFO run finished solved=30000"), line("ERROR python3.13: No such file or directory")];
+    LogNews { ticket, is_start: true, records, ..LogNews::default() }
+}
+
 fn opened(size: (u16, u16)) -> Model {
     let mut model = model(size, fleet());
     type_keys(&mut model, "n");
@@ -80,29 +91,14 @@ fn opened(size: (u16, u16)) -> Model {
         let cmd = update(&mut model, Msg::Tick(now));
         answers(&mut model, cmd);
     }
-    let line = |text: &str| {
-        (
-            0,
-            LogRecord {
-                time: Some(noon()),
-                stream: Stream::Err,
-                is_complete: true,
-                text: text.as_bytes().to_vec(),
-            },
-        )
-    };
-    let records =
-        vec![line("INFO run finished solved=30000"), line("ERROR python3.13: No such file or directory")];
-    update(&mut model, Msg::Log(LogNews { ticket, is_start: true, records, ..LogNews::default() }));
+    update(&mut model, Msg::Log(log(ticket)));
     model
 }
 
 #[test]
-fn at_common_sizes() {
-    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12)), ("1x1", (1, 1))] {
-        let model = opened(size);
-        insta::assert_snapshot!(format!("detail_{name}"), screen(&model, unicode()));
-        insta::assert_snapshot!(format!("detail_ascii_{name}"), screen(&model, Theme::new(false, false)));
+fn at_every_size_in_all_signs_and_colours() {
+    for (name, picture) in pictures("detail", opened) {
+        insta::assert_snapshot!(name, picture);
     }
 }
 

@@ -69,12 +69,17 @@ fn opened(size: (u16, u16)) -> Model {
 }
 
 #[test]
-fn at_common_sizes() {
-    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12)), ("1x1", (1, 1))] {
+fn at_every_size_in_all_signs_and_colours() {
+    let lower = |size| {
         let mut model = opened(size);
         type_keys(&mut model, "jj");
-        insta::assert_snapshot!(format!("history_{name}"), screen(&model, unicode()));
-        insta::assert_snapshot!(format!("history_ascii_{name}"), screen(&model, Theme::new(false, false)));
+        model
+    };
+    for (name, picture) in pictures("history", lower) {
+        insta::assert_snapshot!(name, picture);
+    }
+    for (name, size) in [("80x24", (80, 24)), ("40x12", (40, 12))] {
+        let mut model = lower(size);
         let (ticket, _) = asked(press(&mut model, KeyCode::Char('T')));
         tell(&mut model, ticket, Answer::History(some()));
         insta::assert_snapshot!(format!("history_table_{name}"), screen(&model, unicode()));
@@ -138,4 +143,19 @@ fn the_table_folds_and_shows_failures_alone() {
     assert!(!shown.contains("7 times") && shown.contains("failed, exit 1"), "{shown}");
     press(&mut model, KeyCode::Enter);
     assert!(screen(&model, unicode()).contains("[1 Fleet]"));
+}
+
+#[test]
+fn the_first_look_at_a_young_fleet_is_near_and_a_hand_on_the_zoom_is_obeyed() {
+    let mut model = model((80, 24), fleet());
+    let (ticket, _) = asked(press(&mut model, KeyCode::Char('4')));
+    let recent = crate::model::Run {
+        app: AppId::of(&"croatia/fina/companies".parse().unwrap()),
+        ..super::detail::run(1, 1, Some(20), "ok")
+    };
+    tell(&mut model, ticket, Answer::History(vec![recent.clone()]));
+    assert!(screen(&model, unicode()).contains("1 cell = 5s"), "{}", screen(&model, unicode()));
+    let (ticket, _) = asked(press(&mut model, KeyCode::Char('-')));
+    tell(&mut model, ticket, Answer::History(vec![recent]));
+    assert!(screen(&model, unicode()).contains("1 cell = 10s"));
 }

@@ -36,14 +36,18 @@ fn opened(size: (u16, u16)) -> Model {
 }
 
 #[test]
-fn at_common_sizes() {
-    for (name, size) in [("80x24", (80, 24)), ("120x40", (120, 40)), ("40x12", (40, 12)), ("1x1", (1, 1))] {
+fn at_every_size_in_all_signs_and_colours() {
+    let on_the_lost = |size| {
         let mut model = opened(size);
         press(&mut model, KeyCode::Char('G'));
-        insta::assert_snapshot!(format!("managers_{name}"), screen(&model, unicode()));
-        press(&mut model, KeyCode::Char('t'));
-        insta::assert_snapshot!(format!("managers_ascii_{name}"), screen(&model, Theme::new(false, false)));
+        model
+    };
+    for (name, picture) in pictures("managers", on_the_lost) {
+        insta::assert_snapshot!(name, picture);
     }
+    let mut model = on_the_lost((80, 24));
+    press(&mut model, KeyCode::Char('t'));
+    insta::assert_snapshot!("managers_question", screen(&model, unicode()));
 }
 
 #[test]
