@@ -102,6 +102,7 @@ impl Most {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one kind of frame after the other")]
 fn frames(apps: usize, size: (u16, u16)) {
     let mut rows = fleet(apps);
     let mut console = console(&rows, size, look(GlyphSet::Unicode, Palette::Ansi));

@@ -172,6 +172,8 @@ fn open(
         Some(keys) if !keys.thread.is_finished() => Arc::clone(&keys.awaits),
         _ => Arc::clone(&keys.insert(Input::spawn(mailbox.sender.clone())?).awaits),
     };
+    // It may have changed before anybody listened.
+    model.world.size = crossterm::terminal::size()?;
     let mut console = Console {
         model,
         theme: options.look.theme(),
