@@ -4,10 +4,20 @@
 #![expect(clippy::disallowed_methods, reason = "what is measured is time, on a host that is not suspended")]
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
+#[path = "console/database.rs"]
+mod database;
 #[path = "console/live.rs"]
 mod live;
 #[path = "../tests/it/made_up.rs"]
 mod made_up;
+#[path = "../tests/it/postgres.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod postgres;
+
+/// What the server's module expects of the tests around it.
+mod fleet {
+    pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+}
 
 use std::cell::Cell;
 use std::io;
@@ -29,15 +39,15 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    println!("aims at 120x40: frame p99 4 ms; full 5000, move 400, scroll 500, page 5000 bytes");
     for apps in [100, 1_000, 10_000] {
         println!("{apps} apps");
         for size in SIZES {
             frames(apps, size);
         }
     }
-    for apps in [100, 1_000, 10_000] {
-        live::measure(apps);
-    }
+    live::measure(10_000);
+    database::measure();
 }
 
 /// ratatui's own way to a terminal, for comparison: it draws the same screens.
@@ -92,17 +102,19 @@ impl Most {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one kind of frame after the other")]
 fn frames(apps: usize, size: (u16, u16)) {
     let mut rows = fleet(apps);
     let mut console = console(&rows, size, look(GlyphSet::Unicode, Palette::Ansi));
     let mut other = Other::new(size);
     let mut random = Random::new(11);
     let mut times = Vec::new();
-    let mut kinds: [Most; 5] = Default::default();
-    let [full, moving, scrolling, paging, changing] = &mut kinds;
+    let mut kinds: [Most; 6] = Default::default();
+    let [full, moving, scrolling, paging, resting, changing] = &mut kinds;
     for _ in 0..20 {
         console.press(KeyCode::PageDown);
     }
+    console.at(now(Duration::from_millis(200)));
     full.take(&mut console, &mut other, &mut times);
     for _ in 0..50 {
         console.press(KeyCode::Home);
@@ -125,8 +137,17 @@ fn frames(apps: usize, size: (u16, u16)) {
         console.press(KeyCode::PageUp);
         paging.take(&mut console, &mut other, &mut times);
     }
+    for round in 1..=20 {
+        for _ in 0..2 {
+            console.press(KeyCode::Down);
+            console.frame();
+            other.bytes(&console);
+        }
+        console.at(now(Duration::from_millis(200 * (round + 1))));
+        resting.take(&mut console, &mut other, &mut times);
+    }
     let mut taken = Vec::new();
-    for second in 1..=60 {
+    for second in 5..=64 {
         let time = now(Duration::from_secs(second));
         let changed = change(&mut rows, apps.div_ceil(50), &mut random);
         let start = Instant::now();
@@ -135,13 +156,13 @@ fn frames(apps: usize, size: (u16, u16)) {
         taken.push(start.elapsed());
         changing.take(&mut console, &mut other, &mut times);
     }
-    let each: Vec<_> = [full, moving, scrolling, paging, changing]
+    let each: Vec<_> = [full, moving, scrolling, paging, resting, changing]
         .iter()
         .map(|most| format!("{}/{}", most.0, most.1))
         .collect();
     println!(
         "  {:>3}x{:<2}  frame p50 {:.2?} p99 {:.2?}, changes taken in {:.2?}; bytes (ratatui's): full {} move {} scroll {} \
-         page {} 2 % changed {}",
+         page {} details {} 2 % changed {}",
         size.0,
         size.1,
         share(&mut times, 50),
@@ -152,6 +173,7 @@ fn frames(apps: usize, size: (u16, u16)) {
         each[2],
         each[3],
         each[4],
+        each[5],
     );
 }
 

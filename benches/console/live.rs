@@ -13,7 +13,7 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-const SIZE: PtySize = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
+pub(crate) const SIZE: PtySize = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
 
 /// So long is looked at what costs little.
 const QUIET: Duration = Duration::from_secs(10);
@@ -28,12 +28,15 @@ pub(crate) fn measure(apps: usize) {
     program.wait(Duration::from_secs(1));
     let busy_keys = program.keys();
     let busy = program.quiet();
+    program.press(b"\x1b[O");
+    let away = program.quiet();
+    program.press(b"\x1b[I");
     stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
     println!(
-        "{apps} apps, a client on a pseudo terminal of 120x40\n  start to first byte {:.1?}, to rows {:.1?}\n  \
-         key to first byte p50/p95: idle {idle_keys}, while 2 % change each second {busy_keys}\n  \
-         idle {quiet}\n  2 % {busy}\n  memory {:.1} MiB",
+        "{apps} apps, a client on a pseudo terminal of 120x40; aims in brackets\n  start to first byte {:.1?} (50), to rows \
+         {:.1?} (300)\n  key to first byte p50/p95: idle {idle_keys} (5), while 2 % change each second {busy_keys} (16)\n  \
+         idle {quiet}\n  2 % {busy} (150 B/s, 0.3 %)\n  no focus {away} (0.05 %)\n  memory {:.1} MiB (40)",
         program.first_byte,
         program.rows,
         program.memory(),
@@ -137,6 +140,11 @@ impl Program {
         Self { _master: pair.master, writer, child, output, bytes, screen, first_byte, rows }
     }
 
+    fn press(&mut self, keys: &[u8]) {
+        self.writer.write_all(keys).unwrap();
+        self.writer.flush().unwrap();
+    }
+
     fn wait(&self, time: Duration) {
         let end = Instant::now() + time;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
@@ -152,8 +160,7 @@ impl Program {
             self.wait(Duration::from_millis(23 + number % 7 * 5));
             while self.output.try_recv().is_ok() {}
             let start = Instant::now();
-            self.writer.write_all(if number % 2 == 0 { b"j" } else { b"k" }).unwrap();
-            self.writer.flush().unwrap();
+            self.press(if number % 2 == 0 { b"j" } else { b"k" });
             times.push(self.output.recv_timeout(Duration::from_secs(5)).unwrap() - start);
         }
         times.sort_unstable();
@@ -168,7 +175,7 @@ impl Program {
         // A tick is a hundredth of a second, so ticks a second are hundredths of a core.
         #[expect(clippy::cast_precision_loss, reason = "it is a small number")]
         let share = (self.processor() - processor) as f64 / seconds as f64;
-        format!("{bytes} B/s, {share:.1} % of a core")
+        format!("{bytes} B/s, {share:.2} % of a core")
     }
 
     fn stat(&self, name: &str) -> String {
@@ -188,8 +195,7 @@ impl Program {
     }
 
     fn leave(mut self) {
-        self.writer.write_all(b"q").unwrap();
-        self.writer.flush().unwrap();
+        self.press(b"q");
         assert!(self.child.wait().unwrap().success());
         drop(self.screen);
     }

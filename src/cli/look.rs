@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::args::ConsoleArgs;
 use crate::config::console::ConsoleFile;
 use crate::config::env;
-use crate::console::{Abilities, ColourChoice, Colours, GlyphSet, Look, Palette};
+use crate::console::{Abilities, ColourChoice, Colours, GlyphSet, Look, Palette, Questions};
 
 pub(super) fn of(args: &ConsoleArgs, file: &ConsoleFile) -> Look {
     choose(args, file, env::get, env::is_unicode())
@@ -40,7 +40,11 @@ fn choose(
     let abilities = Abilities { is_ambiguous_wide: file.ambiguous_wide, ..Abilities::of(&term, colours) };
     // All other signs are wide where those of East Asia are.
     let glyphs = if file.ambiguous_wide { GlyphSet::Ascii } else { glyphs };
-    Look { palette, glyphs, abilities }
+    let is_guessed = args.color.0.is_none() && of_file().is_none() && get(env::NO_COLOR).is_none();
+    // An old terminal might print what it is asked.
+    let has_clock = cfg!(unix) && !matches!(term.as_str(), "" | "dumb");
+    let has_probe = has_clock && is_guessed && colours >= Colours::Sixteen;
+    Look { palette, glyphs, abilities, questions: Questions { has_probe, has_clock } }
 }
 
 /// What is no such thing is left out: a console opens nevertheless.
@@ -57,6 +61,22 @@ mod tests {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         choose(args, &ConsoleFile::default(), get, true)
+    }
+
+    #[test]
+    fn only_a_terminal_that_knows_more_than_it_must_is_asked() {
+        let asked = |variables: &[(&str, &str)], color: &str| {
+            let args = ConsoleArgs { color: color.parse().unwrap(), ..ConsoleArgs::default() };
+            let questions = look(variables, &args).questions;
+            (questions.has_probe, questions.has_clock)
+        };
+        assert_eq!(asked(&[("TERM", "xterm-256color")], "auto"), (true, true));
+        assert_eq!(asked(&[("TERM", "xterm-256color")], "16"), (false, true));
+        assert_eq!(asked(&[("TERM", "xterm"), ("NO_COLOR", "1")], "auto"), (false, true));
+        assert_eq!(asked(&[("TERM", "linux")], "auto"), (false, true));
+        assert_eq!(asked(&[("TERM", "vt100")], "auto"), (false, true));
+        assert_eq!(asked(&[("TERM", "dumb")], "auto"), (false, false));
+        assert_eq!(asked(&[], "auto"), (false, false));
     }
 
     #[test]

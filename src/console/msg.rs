@@ -5,6 +5,8 @@ use std::time::Duration;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::request::{Answer, LogNews, Ticket};
+use super::terminal::Answer as TerminalAnswer;
+use super::world::Focus;
 use crate::model::{CommandRow, Delta, ManagerRow, Now, Timestamp};
 
 /// Something that the console must take in.
@@ -18,6 +20,12 @@ pub(super) enum Msg {
     Paste(String),
     /// The terminal has this size now: columns, rows.
     Resize(u16, u16),
+    /// The terminal said whether the keys go to it.
+    Focus(Focus),
+    /// The terminal answered, at this time since boot.
+    Heard(TerminalAnswer, Duration),
+    /// An answer of the terminal took so long.
+    Distance(Duration),
     /// The terminal went away.
     HungUp,
     /// A signal asks the process to end.

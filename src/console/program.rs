@@ -5,14 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 
-use crossterm::event::Event;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::cmd::Leave;
 use super::dialog::confirm::Caution;
 use super::glyphs::GlyphSet;
+use super::input::Input;
 use super::keymap::Keymap;
 use super::memory::{Keeper, Kept};
 use super::model::Model;
@@ -20,12 +19,12 @@ use super::msg::Msg;
 use super::recorder::Recorder;
 use super::request::Request;
 use super::serve::Console;
-use super::shell::{Gate, Shell};
-use super::terminal::{Abilities, Guard, Panic, Screen, Writer};
+use super::shell::Shell;
+use super::terminal::{Abilities, Guard, Panic, Probe, Questions, Screen, Writer};
 use super::theme::{Palette, Theme};
 use super::worker::Worker;
 use super::world::{Identity, ReadOnly};
-use crate::process::{Job, StateDir, clock, on_job_control, terminal_output, watch_terminal};
+use crate::process::{StateDir, clock, terminal_output};
 use crate::store::OperatorStore;
 
 /// What a console is opened with.
@@ -73,6 +72,8 @@ pub struct Look {
     pub glyphs: GlyphSet,
     /// What the terminal can do.
     pub abilities: Abilities,
+    /// What it is asked.
+    pub questions: Questions,
 }
 
 impl Look {
@@ -154,16 +155,10 @@ fn reopening(
     }
 }
 
-/// What reads keys: a thread, and whether it may.
-struct Keys {
-    thread: JoinHandle<()>,
-    gate: Gate,
-}
-
 fn open(
     options: &Options,
     mailbox: &Mailbox,
-    keys: &mut Option<Keys>,
+    keys: &mut Option<Input>,
     remark: Option<String>,
 ) -> Result<Leave, RunError> {
     let identity = Identity {
@@ -185,11 +180,15 @@ fn open(
     spawn_worker(options, mailbox.sender.clone(), inbox)?;
     // What reads keys is not opened twice: it goes on for the next console.
     let known = keys.take().filter(|keys| !keys.thread.is_finished());
-    let keys = keys.insert(known.map_or_else(|| spawn_input(mailbox.sender.clone()), Ok)?);
+    let keys = keys.insert(known.map_or_else(|| Input::spawn(mailbox.sender.clone()), Ok)?);
+    // It may have changed before anybody listened.
+    model.world.size = crossterm::terminal::size()?;
     let mut console = Console {
         model,
         theme: options.look.theme(),
         screen: Screen::new(options.look.abilities),
+        probe: Probe::new(options.look.questions),
+        awaits: Arc::clone(&keys.awaits),
         writer,
         requests,
         recorder: Recorder::default(),
@@ -256,41 +255,6 @@ fn spawn_worker(
         .name("dcm-console".to_owned())
         .spawn(move || runtime.block_on(worker.run()))?;
     Ok(())
-}
-
-/// Reads keys in a thread of its own. It ends with the process; when the terminal goes away it is
-/// left waiting for input that does not come.
-fn spawn_input(messages: Sender<Msg>) -> io::Result<Keys> {
-    let gone = messages.clone();
-    watch_terminal(move || {
-        let _ = gone.send(Msg::HungUp);
-    })?;
-    let jobs = messages.clone();
-    on_job_control(move |job| {
-        let _ = jobs.send(match job {
-            Job::Stop => Msg::Stop,
-            Job::Continue => Msg::Continued,
-            Job::HangUp => Msg::HungUp,
-        });
-    })?;
-    let gate = Gate::default();
-    let passed = gate.clone();
-    let thread = std::thread::Builder::new().name("dcm-keys".to_owned()).spawn(move || {
-        while let Ok(event) = crossterm::event::read() {
-            let msg = match event {
-                Event::Key(key) => Msg::Key(key),
-                Event::Paste(text) => Msg::Paste(text),
-                Event::Resize(columns, rows) => Msg::Resize(columns, rows),
-                Event::Mouse(event) => Msg::Mouse(event),
-                Event::FocusGained | Event::FocusLost => continue,
-            };
-            if messages.send(msg).is_err() {
-                return;
-            }
-            passed.pass();
-        }
-    })?;
-    Ok(Keys { thread, gate })
 }
 
 #[cfg(test)]

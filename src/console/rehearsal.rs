@@ -75,7 +75,11 @@ impl Rehearsal {
                     let records = log.iter().map(|line| (0, record(line))).collect();
                     Msg::Log(LogNews { ticket: query.ticket, is_start: true, records, ..LogNews::default() })
                 }
-                Request::Ask(..) | Request::Submit { .. } | Request::CloseLog | Request::Look => continue,
+                Request::Ask(..)
+                | Request::Submit { .. }
+                | Request::CloseLog
+                | Request::Look
+                | Request::Pace(_) => continue,
             };
             update(&mut self.model, msg);
         }

@@ -1,5 +1,7 @@
 //! What the worker is asked, and what it answers.
 
+use std::time::Duration;
+
 use crate::model::{
     AlertId, AlertRow, AppId, AppPath, AppRow, CmdName, CommandRow, KeptLog, ManagerRow, Released, Run,
     RunId, Skip, Timestamp,
@@ -19,6 +21,8 @@ pub(super) enum Request {
     CloseLog,
     /// Look into the database now.
     Look,
+    /// Look into it so often from now on.
+    Pace(Duration),
     /// A screen wants to know something.
     Ask(Ticket, Question),
 }

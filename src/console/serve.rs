@@ -1,6 +1,8 @@
 //! The loop: takes messages, updates the model, draws. It waits for nothing but the next message.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use super::msg::Msg;
 use super::recorder::Recorder;
 use super::request::Request;
 use super::shell::Shell;
-use super::terminal::{Guard, Screen, Writer, cursor_of};
+use super::terminal::{Answer, Guard, Probe, Screen, Writer, cursor_of};
 use super::theme::Theme;
 use super::update::{open, update};
 use super::view;
@@ -43,6 +45,9 @@ pub(super) struct Console {
     pub(super) model: Model,
     pub(super) theme: Theme,
     pub(super) screen: Screen,
+    pub(super) probe: Probe,
+    /// Whether an answer of the terminal is awaited, for who reads it.
+    pub(super) awaits: Arc<AtomicBool>,
     pub(super) writer: Writer,
     pub(super) requests: UnboundedSender<Request>,
     pub(super) recorder: Recorder,
@@ -87,6 +92,7 @@ impl Console {
                 } else if wait.is_zero() {
                     update(&mut self.model, Msg::FrameLate(now.saturating_sub(due)));
                     self.draw(&mut bytes);
+                    self.ask();
                     frames = Frames { last: now, due: None };
                     wait = self.rest(now);
                 }
@@ -111,6 +117,27 @@ impl Console {
                 }
             }
         }
+    }
+
+    /// Asks the terminal what it is asked now.
+    fn ask(&mut self) {
+        let now = clock::boot_time();
+        if let Some(question) = self.probe.ask(now, self.model.world.touched) {
+            self.writer.send(&mut question.to_vec());
+        }
+        self.awaits.store(self.probe.is_awaiting(now), Ordering::Relaxed);
+    }
+
+    /// The terminal has answered.
+    fn hear(&mut self, answer: Answer, at: Duration) {
+        if let Some(distance) = self.probe.distance(&answer, at) {
+            update(&mut self.model, Msg::Distance(distance));
+        }
+        if let Some(question) = self.probe.take(answer, at) {
+            self.writer.send(&mut question.to_vec());
+        }
+        self.screen.learn(self.probe.learnt());
+        self.awaits.store(self.probe.is_awaiting(at), Ordering::Relaxed);
     }
 
     /// How long nothing changes if nothing happens.
@@ -139,6 +166,10 @@ impl Console {
     fn take(&mut self, guard: &Guard, msg: Msg) -> io::Result<Option<Leave>> {
         if !matches!(msg, Msg::Tick(_)) {
             self.recorder.note(&msg);
+        }
+        if let Msg::Heard(answer, at) = msg {
+            self.hear(answer, at);
+            return Ok(None);
         }
         let is_fleet = matches!(&msg, Msg::Changes { delta, .. } if !delta.more);
         if matches!(msg, Msg::Back(_)) {

@@ -218,8 +218,14 @@ pub(in crate::console) fn wait(model: &mut Model, seconds: u64) {
 
 /// No key is pressed for a moment: the details follow the cursor.
 pub(in crate::console) fn rest(model: &mut Model) {
-    let now = Now { mono: model.world.now.mono + Duration::from_millis(200), ..model.world.now };
-    update(model, Msg::Tick(now));
+    pass(model, Duration::from_millis(200));
+}
+
+/// Time passes by which no age is seen to grow.
+pub(in crate::console) fn pass(model: &mut Model, time: Duration) -> Option<Cmd> {
+    model.world.clock.1 += time;
+    let now = Now { mono: model.world.now.mono + time, ..model.world.now };
+    update(model, Msg::Tick(now))
 }
 
 /// Rows that are new or changed.

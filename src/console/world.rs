@@ -15,6 +15,13 @@ use crate::model::{AlertRow, Delta, Now, Timestamp};
 /// How long a remark stays in the footer.
 const REMARK_STAYS: Duration = Duration::from_secs(6);
 
+/// How often the database is asked what is new: while somebody looks, while the keys go elsewhere, and
+/// when none was pressed for a while.
+pub(super) const POLL: Duration = Duration::from_secs(1);
+const POLL_UNFOCUSED: Duration = Duration::from_secs(5);
+const POLL_ABSENT: Duration = Duration::from_secs(15);
+const ABSENT_AFTER: Duration = Duration::from_secs(600);
+
 /// Over so many answers of the database a median is told.
 const LATENCIES: usize = 10;
 
@@ -86,12 +93,21 @@ pub(super) struct World {
     /// Columns and rows of the terminal.
     pub(super) size: (u16, u16),
     pub(super) now: Now,
-    /// How far the clock of the database is ahead of ours: ages are told by it.
-    pub(super) ahead: chrono::TimeDelta,
+    /// What time it was in the database, and when that was heard. Ages are told by that clock; ours may be
+    /// set at any time.
+    pub(super) clock: (Timestamp, Duration),
     /// When it was last concluded what is wrong with each app.
     pub(super) judged: Duration,
     tickets: u64,
     latencies: [Option<Duration>; LATENCIES],
+    /// How long the terminal takes to answer, where it does.
+    pub(super) distance: Option<Duration>,
+    /// Whether anybody looks, as far as is known.
+    pub(super) focus: Focus,
+    /// When the last key was pressed.
+    pub(super) touched: Duration,
+    /// How often the database is asked.
+    pub(super) pace: Duration,
 }
 
 /// The bell of the terminal.
@@ -142,6 +158,13 @@ impl fmt::Display for ReadOnly {
     }
 }
 
+/// Where the keys go, as far as the terminal tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Focus {
+    Here,
+    Elsewhere,
+}
+
 /// Whether the database answers.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Link {
@@ -182,10 +205,14 @@ impl World {
             slow: None,
             size,
             now,
-            ahead: chrono::TimeDelta::zero(),
+            clock: (now.wall, now.mono),
             judged: Duration::ZERO,
             tickets: 0,
             latencies: [None; LATENCIES],
+            distance: None,
+            focus: Focus::Here,
+            touched: now.mono,
+            pace: POLL,
         }
     }
 
@@ -234,7 +261,8 @@ impl World {
 
     /// The time of the database.
     pub(super) fn time(&self) -> Timestamp {
-        self.now.wall + self.ahead
+        let (told, heard) = self.clock;
+        told + self.now.mono.saturating_sub(heard)
     }
 
     pub(super) fn say(&mut self, text: impl Into<String>) {
@@ -285,6 +313,15 @@ impl World {
     /// The action that the footer tells of: the latest, until it has been told long enough.
     pub(super) fn shown_batch(&self) -> Option<&Batch> {
         self.batches.last().filter(|batch| batch.is_news(self.now.mono))
+    }
+
+    /// How often the database is to be asked: as often as somebody looks.
+    pub(super) fn wanted_pace(&self) -> Duration {
+        match self.focus {
+            _ if self.now.mono >= self.touched + ABSENT_AFTER => POLL_ABSENT,
+            Focus::Here => POLL,
+            Focus::Elsewhere => POLL_UNFOCUSED,
+        }
     }
 
     /// An answer of the database took so long.

@@ -1,5 +1,6 @@
 //! The only way for text of an app into a cell, a log line or a message.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Shows text that an app or a stranger wrote, with everything that could command a terminal made
@@ -11,6 +12,18 @@ use std::fmt;
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Printable<'a>(pub &'a str);
+
+impl<'a> Printable<'a> {
+    /// The same as a text, which costs nothing where there is nothing odd: most often.
+    #[must_use]
+    pub fn text(self) -> Cow<'a, str> {
+        if self.0.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            Cow::Borrowed(self.0)
+        } else {
+            Cow::Owned(self.to_string())
+        }
+    }
+}
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,6 +64,7 @@ mod tests {
             ("\x7f", "\\x7f"),
         ] {
             assert_eq!(Printable(text).to_string(), shown);
+            assert_eq!(Printable(text).text(), shown);
         }
     }
 }

@@ -147,13 +147,30 @@ pub fn spawn_detached(
     sys::spawn_detached(arguments, environment)
 }
 
-/// Calls `act` when the terminal of this process goes away. Reading from it does not end then, but
-/// waits for ever.
+/// What comes from the terminal.
+#[derive(Debug)]
+pub enum TerminalInput<'a> {
+    /// Bytes, as the terminal sent them.
+    Bytes(&'a [u8]),
+    /// Something that the system has understood already.
+    Event(crossterm::event::Event),
+    /// Nothing came for as long as was asked.
+    Quiet,
+    /// It has another size.
+    Resized,
+    /// It went away; nothing will come any more.
+    Gone,
+}
+
+/// Reads the terminal in a thread of its own. `take` says after which time it wants to know that
+/// nothing came.
 ///
 /// # Errors
-/// When the system does not allow it.
-pub fn watch_terminal(act: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    sys::watch_terminal(act)
+/// When there is no terminal, or the system does not allow it.
+pub fn read_terminal(
+    take: impl FnMut(TerminalInput<'_>) -> Option<std::time::Duration> + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    sys::read_terminal(take)
 }
 
 /// Becomes a shim, or what makes them, if the program was called as one: `dcm shim ...`.

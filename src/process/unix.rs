@@ -34,7 +34,7 @@ use super::record::{Identity, Message};
 
 pub(super) use shim::foreground;
 pub(super) use signals::stand_still;
-pub(super) use terminal::{run_in_front, terminal_output, wake_reader, watch_terminal};
+pub(super) use terminal::{read_terminal, run_in_front, terminal_output, wake_reader};
 pub(super) use termination::{on_job_control, on_termination};
 pub(super) use tree::kill_tagged;
 pub(super) use watcher::{Line, begin_to_watch};

@@ -126,11 +126,13 @@ fn a_client_whose_terminal_goes_away_ends() {
 #[test]
 fn a_signal_gives_the_terminal_back() {
     let fleet = Fleet::with_manager();
-    let mut terminal = Terminal::open(&fleet, &["--client"], (80, 24));
-    terminal.until_text("[client]");
-    crate::fleet::send_signal(terminal.child.process_id().unwrap(), libc::SIGTERM);
-    assert_eq!(terminal.code(), 143);
-    assert!(!terminal.is_alternate());
+    for (signal, code) in [(libc::SIGTERM, 143), (libc::SIGINT, 130)] {
+        let mut terminal = Terminal::open(&fleet, &["--client"], (80, 24));
+        terminal.until_text("[client]");
+        crate::fleet::send_signal(terminal.pid(), signal);
+        assert_eq!(terminal.code(), code);
+        assert!(!terminal.is_alternate());
+    }
 }
 
 #[test]

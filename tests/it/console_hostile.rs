@@ -1,6 +1,6 @@
 //! The console on terminals that are slow, small, old, or fed with what nobody would write.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::console::processor_time;
 use crate::fleet::Fleet;
@@ -106,6 +106,58 @@ fn a_terminal_that_does_not_read_gets_the_present_and_not_the_past() {
 }
 
 #[test]
+fn a_terminal_that_takes_a_byte_a_second_keeps_nobody() {
+    let fleet = Fleet::with_manager();
+    fleet.add("a/b/c", &[], &["true"]);
+    let mut terminal = Terminal::open(&fleet, &["--client"], (120, 40));
+    terminal.until_text("[client]");
+    terminal.be_slow(Duration::from_secs(1));
+    // More than the pseudo terminal holds, if all of it were written.
+    let keys = terminal.keyboard();
+    for _ in 0..30 {
+        keys.press("\x0c");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    let (begin, used) = (Instant::now(), processor_time(terminal.pid()));
+    keys.press("q");
+    assert_eq!(terminal.code(), 0);
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(used < Duration::from_secs(3), "{used:?}");
+}
+
+#[test]
+fn a_terminal_without_a_size_gets_a_picture_once_it_has_one() {
+    let fleet = Fleet::with_manager();
+    let mut terminal = Terminal::open(&fleet, &["--client"], (0, 0));
+    terminal.until_written("\x1b[?1049h");
+    terminal.renew((80, 24));
+    terminal.until_text("[client]");
+    terminal.press("q");
+    assert_eq!(terminal.code(), 0);
+}
+
+#[test]
+fn a_line_of_ten_megabytes_is_cut_and_kept_nowhere() {
+    let fleet = Fleet::with_manager();
+    let script = "head -c 10000000 /dev/zero | tr '\\0' x; echo; echo after the line; exec sleep 600";
+    fleet.add("a/b/c", &[], &["sh", "-c", script]);
+    let mut terminal = Terminal::open(&fleet, &["--client"], (100, 30));
+    terminal.until_text("[client]");
+    terminal.until_text("▾ b");
+    fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
+    terminal.press("G");
+    terminal.until_text("a/b/c");
+    terminal.press("l");
+    terminal.until_text("after the line");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", terminal.pid())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kilobytes: u64 = most.split_ascii_whitespace().next().unwrap().parse().unwrap();
+    assert!(kilobytes < 100_000, "{kilobytes} kB");
+    terminal.press("qq");
+    assert_eq!(terminal.code(), 0);
+}
+
+#[test]
 fn each_terminal_gets_what_it_can_show() {
     let fleet = Fleet::with_manager();
     fleet.add("croatia/fina/companies", &[], &["sleep", "600"]);
@@ -142,6 +194,13 @@ fn a_database_that_goes_away_and_comes_back_is_told() {
     let url = proxy.url(schema.url());
     let mut terminal = Terminal::open(&fleet, &["--client", "--database", &url], (120, 30));
     terminal.until_text("companies");
+    // One that is slow keeps no key waiting.
+    proxy.delay(Duration::from_millis(1500));
+    let begin = Instant::now();
+    terminal.press("?");
+    terminal.until_text("help: Fleet");
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    terminal.press("q");
     proxy.cut();
     terminal.until_text("CONNECTION LOST");
     // What was known stays, and nothing can be done.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
 use crossterm::event::KeyCode;
-use dcm::console::{Abilities, Colours, GlyphSet, Look, Palette, Rehearsal};
+use dcm::console::{Abilities, Colours, GlyphSet, Look, Palette, Questions, Rehearsal};
 use dcm::model::{
     App, AppId, AppRow, AppState, Delta, Fatal, FatalFlag, ManagerRow, Now, Policy, Program, Progress,
     Registered, Revision, RunStatus, Schedule, Timestamp,
@@ -55,8 +55,9 @@ pub(crate) fn now(after: Duration) -> Now {
 
 /// A look as most terminals have it.
 pub(crate) fn look(glyphs: GlyphSet, palette: Palette) -> Look {
-    let abilities = Abilities { colours: Colours::Sixteen, has_regions: true, is_ambiguous_wide: false };
-    Look { palette, glyphs, abilities }
+    let abilities =
+        Abilities { colours: Colours::Sixteen, has_regions: true, is_ambiguous_wide: false, repeats: false };
+    Look { palette, glyphs, abilities, questions: Questions::default() }
 }
 
 /// So many apps: 30 % run, some wait, are stopped, disabled or fatal.

@@ -12,6 +12,7 @@ mod bad_apps;
 mod cli;
 mod commands;
 mod console;
+mod console_answers;
 mod console_bytes;
 mod console_hostile;
 mod console_keys;

@@ -1,6 +1,7 @@
 //! A terminal with the real program on it.
 
 use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub(crate) struct Terminal {
     tap: Arc<Mutex<()>>,
     /// All that the program wrote.
     written: Arc<Mutex<Vec<u8>>>,
+    /// Milliseconds between two bytes that are read.
+    pause: Arc<AtomicU64>,
 }
 
 impl Terminal {
@@ -67,22 +70,28 @@ impl Terminal {
         command.cwd(fleet.dir.path());
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let screen = Arc::new((Mutex::new(vt100::Parser::new(rows, columns, 0)), Condvar::new()));
+        let screen =
+            Arc::new((Mutex::new(vt100::Parser::new(rows.max(1), columns.max(1), 0)), Condvar::new()));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (tap, written) = (Arc::<Mutex<()>>::default(), Arc::<Mutex<Vec<u8>>>::default());
         let (shared, gate, kept) = (Arc::clone(&screen), Arc::clone(&tap), Arc::clone(&written));
+        let pause = Arc::<AtomicU64>::default();
+        let pace = Arc::clone(&pause);
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             loop {
                 drop(gate.lock());
-                let Ok(length @ 1..) = reader.read(&mut bytes) else { return };
+                let pause = pace.load(Ordering::Relaxed);
+                std::thread::park_timeout(Duration::from_millis(pause));
+                let wanted = if pause > 0 { 1 } else { bytes.len() };
+                let Ok(length @ 1..) = reader.read(&mut bytes[..wanted]) else { return };
                 kept.lock().unwrap().extend_from_slice(&bytes[..length]);
                 shared.0.lock().unwrap().process(&bytes[..length]);
                 shared.1.notify_all();
             }
         });
         let writer = Keyboard(Arc::new(Mutex::new(pair.master.take_writer().unwrap())));
-        Self { master: pair.master, writer, child, screen, tap, written }
+        Self { master: pair.master, writer, child, screen, tap, written, pause }
     }
 
     /// Nobody reads what the program writes, until the guard is dropped.
@@ -93,6 +102,20 @@ impl Terminal {
     /// All that the program has written so far, and forgets it.
     pub(crate) fn written(&self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut *self.written.lock().unwrap())).into_owned()
+    }
+
+    /// Waits until the program has written this, from where it was looked last.
+    pub(crate) fn until_written(&self, text: &str) {
+        let mut all = String::new();
+        self.until(text, |_| {
+            all.push_str(&self.written());
+            all.contains(text)
+        });
+    }
+
+    /// From now on the terminal takes a byte, and then nothing for so long.
+    pub(crate) fn be_slow(&self, pause: Duration) {
+        self.pause.store(u64::try_from(pause.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
     /// Another program writes to the terminal.
@@ -126,7 +149,7 @@ impl Terminal {
     }
 
     /// Waits until the screen is as asked for; every output is an occasion to look.
-    pub(crate) fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut parser = self.screen.0.lock().unwrap();
         loop {

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use super::field::Field;
 use crate::console::batch::{Order, Pace};
-use crate::console::fleet::{Condition, Row, is_live};
+use crate::console::fleet::{Condition, Row};
 use crate::console::view::span;
 use crate::console::world::World;
 use crate::model::{AppId, CmdName};
@@ -167,7 +167,7 @@ impl Confirm {
             .manager
             .as_deref()
             .filter(|_| row.is_running() && !world.fleet.managers.is_empty())
-            .filter(|name| !world.fleet.manager(name).is_some_and(|manager| is_live(manager, now)));
+            .filter(|name| !world.fleet.has_live(name, now));
         if let Some(name) = lost {
             let age = world.fleet.manager(name).map(|manager| now - manager.heartbeat);
             self.unreachable.entry(name.to_owned()).or_insert((0, age)).0 += 1;

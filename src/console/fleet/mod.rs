@@ -38,9 +38,13 @@ pub(super) struct Fleet {
     /// Groups and parents whose extremes are to be made anew.
     dirty: BTreeSet<(Part, Option<Part>)>,
     pub(super) managers: Vec<ManagerRow>,
+    /// When they were read: a heartbeat is as old as it was then.
+    managers_read: Option<Timestamp>,
     pub(super) meter: Meter,
     /// Grows with every change of any row.
     pub(super) version: u64,
+    /// Grows when an app comes, goes, or changes its state.
+    pub(super) shape: u64,
     texts: BTreeSet<Arc<str>>,
     parts: BTreeSet<Part>,
 }
@@ -91,6 +95,7 @@ impl Fleet {
             }
         }
         self.settle();
+        self.shape += u64::from(change.is_reshaped);
         change
     }
 
@@ -211,6 +216,7 @@ impl Fleet {
             }
         }
         self.settle();
+        self.shape += u64::from(change.is_reshaped);
         self.meter.turn(now, self.total.running());
         change
     }
@@ -225,8 +231,27 @@ impl Fleet {
 
     /// Whether the manager of an app lives, as far as one is needed to know how the app is.
     fn is_seen(&self, row: &Row, now: Timestamp) -> bool {
-        let Some(name) = row.manager.as_deref().filter(|_| !self.managers.is_empty()) else { return true };
-        self.manager(name).is_some_and(|manager| is_live(manager, now))
+        if !row.is_running() || self.managers.is_empty() {
+            return true;
+        }
+        let Some(name) = row.manager.as_deref() else { return true };
+        self.has_live(name, now)
+    }
+
+    /// These managers were there at this time.
+    pub(super) fn meet(&mut self, managers: Vec<ManagerRow>, read: Timestamp) {
+        self.managers = managers;
+        self.managers_read = Some(read);
+    }
+
+    /// Whether a manager lives, as far as is known.
+    pub(super) fn has_live(&self, name: &str, now: Timestamp) -> bool {
+        self.manager(name).is_some_and(|manager| is_live(manager, self.heard(now)))
+    }
+
+    /// The time of what is known of managers.
+    fn heard(&self, now: Timestamp) -> Timestamp {
+        self.managers_read.map_or(now, |read| read.min(now))
     }
 
     pub(super) fn manager(&self, name: &str) -> Option<&ManagerRow> {
@@ -235,7 +260,8 @@ impl Fleet {
 
     /// How many managers live.
     pub(super) fn live_managers(&self, now: Timestamp) -> usize {
-        self.managers.iter().filter(|manager| is_live(manager, now)).count()
+        let heard = self.heard(now);
+        self.managers.iter().filter(|manager| is_live(manager, heard)).count()
     }
 
     /// All apps, by group, parent and name.
@@ -250,11 +276,13 @@ impl Fleet {
 
     fn rows_below<'a>(&'a self, group: &Part, parent: Option<&'a Part>) -> impl Iterator<Item = &'a Row> {
         let group = group.clone();
-        let from = AppPath { group: group.clone(), parent: lowest(), name: lowest() };
+        let from = parent.cloned().unwrap_or_else(lowest);
+        let from = AppPath { group: group.clone(), parent: from, name: lowest() };
+        let is_below =
+            move |path: &AppPath| path.group == group && parent.is_none_or(|parent| path.parent == *parent);
         self.order
             .range(from..)
-            .take_while(move |(path, _)| path.group == group)
-            .filter(move |(path, _)| parent.is_none_or(|parent| path.parent == *parent))
+            .take_while(move |(path, _)| is_below(path))
             .filter_map(|(_, slot)| self.row(*slot))
     }
 
@@ -328,7 +356,7 @@ fn lowest() -> Part {
 }
 
 /// Whether a manager gave a sign of life lately.
-pub(super) fn is_live(manager: &ManagerRow, now: Timestamp) -> bool {
+fn is_live(manager: &ManagerRow, now: Timestamp) -> bool {
     manager.stopped.is_none() && now - manager.heartbeat < HEARTBEAT_MAX
 }
 

@@ -205,9 +205,11 @@ impl Row {
 
     /// By how much it is late, once that is more than its grace.
     pub(in crate::console) fn lateness(&self, now: Timestamp) -> Option<TimeDelta> {
+        // Asked of every app each second: what rules most of them out comes first.
+        let due = self.next_run.filter(|due| *due < now)?;
         let is_due = !self.disabled && self.fatal.is_none() && self.stopped_by.is_none();
         let is_resting = matches!(self.condition, Condition::Idle);
-        let late = now - self.next_run?;
+        let late = now - due;
         let grace = self.interval.map_or(GRACE_MIN, |interval| (interval / GRACE_SHARE).max(GRACE_MIN));
         (is_due && is_resting && late.to_std().is_ok_and(|late| late > grace)).then_some(late)
     }

@@ -138,9 +138,9 @@ impl<W: Write> Session<W> {
         let store = &self.options.store;
         let read = store.time().await?;
         self.world.now = clock::now();
-        self.world.ahead = read - self.world.now.wall;
+        self.world.clock = (read, self.world.now.mono);
         self.world.link = Link::Up { read };
-        self.world.fleet.managers = store.managers().await?;
+        self.world.fleet.meet(store.managers().await?, read);
         loop {
             let delta = store.changes_since(self.revision).await?;
             self.revision = delta.revision;

@@ -44,7 +44,7 @@ impl<T> List<T> {
 
     /// The same with another idea of what is old.
     pub(in crate::console) fn is_older_than(&self, world: &World, age: Duration) -> bool {
-        self.ticket.is_none() && world.now.mono >= self.asked + age
+        self.ticket.is_none() && world.now.mono >= self.asked + age.max(world.pace)
     }
 
     /// Whether an answer is waited for.

@@ -1,12 +1,14 @@
 //! From one screen to the next in as few bytes as can be.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use ratatui::buffer::{Buffer, Cell, CellWidth as _};
 use ratatui::layout::Position;
 
 use super::colour::Colours;
 use super::pen::Pen;
+use super::probe::Learnt;
 use super::scroll;
 
 /// What a terminal can do.
@@ -18,6 +20,8 @@ pub struct Abilities {
     pub has_regions: bool,
     /// Whether signs that are wide in East Asia are wide here.
     pub is_ambiguous_wide: bool,
+    /// Whether it repeats the last sign when told so.
+    pub repeats: bool,
 }
 
 impl Abilities {
@@ -26,7 +30,7 @@ impl Abilities {
     pub fn of(term: &str, colours: Colours) -> Self {
         let is_old = ["ansi", "cons25", "sun", "vt52", "wy", "dumb"];
         let has_regions = !is_old.iter().any(|name| term.starts_with(name));
-        Self { colours, has_regions, is_ambiguous_wide: false }
+        Self { colours, has_regions, is_ambiguous_wide: false, repeats: false }
     }
 }
 
@@ -52,11 +56,24 @@ pub(in crate::console) struct Encoder {
     at: Option<(u16, u16)>,
     /// Whether the cursor is to be seen; `None`: not known.
     is_shown: Option<bool>,
+    /// What the lines look like that are shown.
+    lines: Arc<[u64]>,
 }
 
 impl Encoder {
     pub(in crate::console) fn new(abilities: Abilities) -> Self {
-        Self { abilities, pen: Pen::DEFAULT, at: None, is_shown: None }
+        Self { abilities, pen: Pen::DEFAULT, at: None, is_shown: None, lines: Arc::default() }
+    }
+
+    /// Uses what was learnt of the terminal; `true` if the screen would look otherwise now.
+    pub(in crate::console) fn learn(&mut self, learnt: Learnt) -> bool {
+        let before = self.abilities.colours;
+        if learnt.has_all_colours {
+            self.abilities.colours = Colours::True;
+        }
+        self.abilities.repeats |= learnt.repeats;
+        // No theme has more than the 256.
+        before < Colours::Many && self.abilities.colours > before
     }
 
     /// Writes what empties the screen, and knows where it stands again.
@@ -65,6 +82,7 @@ impl Encoder {
         self.pen = Pen::DEFAULT;
         self.at = Some((0, 0));
         self.is_shown = None;
+        self.lines = Arc::default();
     }
 
     /// Writes what makes `before` look like `after`. Both have one size. The cursor is left where it
@@ -77,20 +95,34 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) {
         let start = out.len();
-        let state = self.clone();
-        self.draw(before, after, cursor, out);
-        if self.abilities.has_regions
-            && let Some(scroll) = scroll::find(before, after)
-        {
-            let mut other = state;
-            let mut shorter = Vec::new();
-            other.scroll(scroll, &mut shorter);
-            other.draw(&scroll.apply(before), after, cursor, &mut shorter);
-            if shorter.len() < out.len() - start {
-                out.truncate(start);
-                out.append(&mut shorter);
-                *self = other;
-            }
+        let shown = std::mem::replace(&mut self.lines, scroll::lines(after));
+        let moved = scroll::find(&shown, &self.lines).filter(|_| self.abilities.has_regions);
+        let Some(scroll) = moved else {
+            self.draw(before, after, usize::MAX, out);
+            self.finish(start, cursor, out);
+            return;
+        };
+        let mut other = self.clone();
+        let mut scrolled = Vec::new();
+        other.scroll(scroll, &mut scrolled);
+        other.draw(&scroll.apply(before), after, usize::MAX, &mut scrolled);
+        self.draw(before, after, scrolled.len(), out);
+        if out.len() - start >= scrolled.len() {
+            out.truncate(start);
+            out.append(&mut scrolled);
+            *self = other;
+        }
+        self.finish(start, cursor, out);
+    }
+
+    /// Puts the cursor where it belongs, and makes the frame one where it might be seen half done.
+    fn finish(&mut self, start: usize, cursor: Option<Position>, out: &mut Vec<u8>) {
+        if let Some(place) = cursor {
+            self.go(place.x, place.y, &[], out);
+        }
+        if self.is_shown != Some(cursor.is_some()) {
+            self.is_shown = Some(cursor.is_some());
+            out.extend_from_slice(if cursor.is_some() { b"\x1b[?25h" } else { b"\x1b[?25l" });
         }
         if out.len() - start >= SYNCHRONIZED_MIN {
             out.splice(start..start, BEGIN.iter().copied());
@@ -116,10 +148,15 @@ impl Encoder {
         self.at = None;
     }
 
-    fn draw(&mut self, before: &Buffer, after: &Buffer, cursor: Option<Position>, out: &mut Vec<u8>) {
+    /// Writes the lines that differ. Beyond `most` bytes it is given up: there is a shorter way.
+    fn draw(&mut self, before: &Buffer, after: &Buffer, most: usize, out: &mut Vec<u8>) {
+        let begin = out.len();
         let width = usize::from(after.area.width).max(1);
         let blank = vec![Cell::EMPTY; width];
         for (y, (old, new)) in before.content.chunks(width).zip(after.content.chunks(width)).enumerate() {
+            if out.len() - begin > most {
+                return;
+            }
             let changed = old.iter().zip(new).filter(|(old, new)| old != new).count();
             let y = u16::try_from(y).unwrap_or(u16::MAX);
             if changed * 2 < width {
@@ -139,13 +176,6 @@ impl Encoder {
                 out.append(&mut anew);
                 *self = other;
             }
-        }
-        if let Some(place) = cursor {
-            self.go(place.x, place.y, &[], out);
-        }
-        if self.is_shown != Some(cursor.is_some()) {
-            self.is_shown = Some(cursor.is_some());
-            out.extend_from_slice(if cursor.is_some() { b"\x1b[?25h" } else { b"\x1b[?25l" });
         }
     }
 
@@ -184,8 +214,35 @@ impl Encoder {
             }
             self.go(x, y, new, out);
             self.put(is, width, columns, out);
-            x += width;
+            let again = self.repeat(x, old, new, out);
+            for covered in x + 1..x + 1 + again {
+                torn = torn.max(covered + width_of(&old[usize::from(covered)]));
+            }
+            x += width + again;
         }
+    }
+
+    /// Writes the sign at `x`, which was just written, into the cells that follow if they look like it;
+    /// gives back how many those are.
+    fn repeat(&mut self, x: u16, old: &[Cell], new: &[Cell], out: &mut Vec<u8>) -> u16 {
+        let cell = &new[usize::from(x)];
+        if !self.abilities.repeats || !self.is_trusted(cell.symbol()) {
+            return 0;
+        }
+        // Not into the last column: what the cursor does there differs.
+        let room = new.len().saturating_sub(usize::from(x) + 2);
+        let following = || old.iter().zip(new).skip(usize::from(x) + 1).take(room);
+        let same = following().take_while(|(_, is)| !self.differ(cell, is)).count();
+        let news = following().take(same).enumerate().filter(|(_, (was, is))| self.differ(was, is));
+        let (count, new_ones) = news.fold((0, 0), |(_, number), (at, _)| (at + 1, number + 1));
+        let sequence = format!("\x1b[{count}b");
+        if new_ones * cell.symbol().len() <= sequence.len() {
+            return 0;
+        }
+        out.extend_from_slice(sequence.as_bytes());
+        let count = u16::try_from(count).unwrap_or_default();
+        self.at = self.at.map(|(x, y)| (x + count, y));
+        count
     }
 
     /// The column from which on there is nothing that erasing would not give.
@@ -264,7 +321,11 @@ impl Encoder {
             if y >= row && y - row <= 3 {
                 let mut down = b"\r".to_vec();
                 down.extend(std::iter::repeat_n(b'\n', usize::from(y - row)));
-                down.extend(relative(0, x));
+                let mut right = relative(0, x);
+                if let Some(again) = self.again(0, x, line) {
+                    shorten(&mut right, again);
+                }
+                down.extend(right);
                 shorten(&mut way, down);
             }
         }

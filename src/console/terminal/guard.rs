@@ -9,12 +9,14 @@ use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 
 use super::writer::Writer;
 
-/// The alternate screen, and pasted text in brackets, so that it is never taken for keys.
-const ENTER: &[u8] = b"\x1b[?1049h\x1b[?2004h";
+/// The alternate screen; pasted text in brackets, so that it is never taken for keys; and word of
+/// whether anybody looks.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?2004h\x1b[?1004h";
 
-/// The end of a frame that was cut off, the whole screen to scroll, the pen, the cursor, the mouse,
-/// and what was there before.
-const LEAVE: &[u8] = b"\x1b[?2026l\x1b[r\x1b[m\x1b[?25h\x1b[?1006l\x1b[?1000l\x1b[?2004l\x1b[?1049l";
+/// The end of a frame that was cut off, the whole screen to scroll, the pen, the cursor, the mouse, and
+/// what was there before.
+const LEAVE: &[u8] =
+    b"\x1b[?2026l\x1b[r\x1b[m\x1b[?25h\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?1049l";
 
 /// A terminal that takes nothing for so long is left as it is.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);

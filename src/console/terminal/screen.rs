@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::encoder::{Abilities, Encoder};
+use super::probe::Learnt;
 
 /// The screen before and the one after.
 #[derive(Debug)]
@@ -24,6 +25,11 @@ impl Screen {
     /// The next frame is drawn anew as a whole.
     pub(in crate::console) fn forget(&mut self) {
         self.is_lost = true;
+    }
+
+    /// Uses what was learnt of the terminal.
+    pub(in crate::console) fn learn(&mut self, learnt: Learnt) {
+        self.is_lost |= self.encoder.learn(learnt);
     }
 
     /// Paints a frame of this size and adds what makes the terminal show it. `paint` says where the

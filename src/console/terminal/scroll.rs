@@ -1,6 +1,7 @@
 //! Finds lists that have scrolled: the terminal can move lines for the price of a few bytes.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{Hash as _, Hasher};
+use std::sync::Arc;
 
 use ratatui::buffer::{Buffer, Cell};
 
@@ -17,16 +18,15 @@ pub(super) struct Scroll {
 /// With fewer lines to save there is nothing to win.
 const GAIN_MIN: isize = 3;
 
-/// What moved between two screens of one size; `None` when little did.
-pub(super) fn find(before: &Buffer, after: &Buffer) -> Option<Scroll> {
-    let (old, new) = (lines(before), lines(after));
-    if old.iter().zip(&new).filter(|(old, new)| old != new).count() < 4 {
+/// What moved between two screens of one size, by what their lines look like; `None` when little did.
+pub(super) fn find(old: &[u64], new: &[u64]) -> Option<Scroll> {
+    if old.iter().zip(new).filter(|(old, new)| old != new).count() < 4 {
         return None;
     }
     let mut best: Option<(isize, Scroll)> = None;
     for by in 1..old.len() {
         for is_up in [true, false] {
-            if let Some((gain, scroll)) = best_of(&old, &new, by, is_up)
+            if let Some((gain, scroll)) = best_of(old, new, by, is_up)
                 && best.is_none_or(|(most, _)| gain > most)
             {
                 best = Some((gain, scroll));
@@ -53,19 +53,53 @@ fn best_of(old: &[u64], new: &[u64], by: usize, is_up: bool) -> Option<(isize, S
     best
 }
 
-fn lines(buffer: &Buffer) -> Vec<u64> {
+/// A number for each line: lines that look alike have the same.
+pub(super) fn lines(buffer: &Buffer) -> Arc<[u64]> {
     let width = usize::from(buffer.area.width).max(1);
     buffer.content.chunks(width).map(hash).collect()
 }
 
 fn hash(line: &[Cell]) -> u64 {
-    // Its keys are fixed, so that the same screens give the same bytes.
-    let mut hasher = DefaultHasher::new();
+    let mut mixer = Mixer(0);
     for cell in line {
-        cell.symbol().hash(&mut hasher);
-        (cell.fg, cell.bg, cell.modifier.bits()).hash(&mut hasher);
+        mixer.write(cell.symbol().as_bytes());
+        (cell.fg, cell.bg, cell.modifier.bits()).hash(&mut mixer);
     }
-    hasher.finish()
+    mixer.finish()
+}
+
+/// Mixes what it is given, a word at a time: each frame gives it every cell. What it takes for alike and
+/// is not costs bytes, never the picture.
+struct Mixer(u64);
+
+impl Mixer {
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            self.mix(part.iter().fold(1, |word, byte| word << 8 | u64::from(*byte)));
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.mix(number.into());
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.mix(number.into());
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.mix(number.cast_unsigned() as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Scroll {

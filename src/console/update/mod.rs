@@ -41,6 +41,16 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             model.world.size = (columns, rows);
             None
         }
+        Msg::Focus(focus) => {
+            model.world.focus = focus;
+            Cmd::work(change_of_pace(&mut model.world))
+        }
+        // The terminal's business.
+        Msg::Heard(..) => None,
+        Msg::Distance(took) => {
+            model.world.distance = Some(took);
+            None
+        }
         Msg::Stop => suspend(model),
         // Somebody else may have had the terminal.
         Msg::Continued => Some(Cmd::Redraw),
@@ -59,7 +69,8 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         Msg::Tick(now) => tick(model, now),
         Msg::Changes { delta, read } => changes(model, delta, read),
         Msg::Managers(rows) => {
-            model.world.fleet.managers = rows;
+            let read = model.world.time();
+            model.world.fleet.meet(rows, read);
             None
         }
         Msg::Latency(took) => {
@@ -100,8 +111,9 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
     world.now = now;
     world.remark = world.remark.take().filter(|remark| remark.until > now.mono);
     world.has_dialog = dialog.is_some();
-    // What is wrong with an app depends on the time, unless nothing has been heard since.
-    let is_due = now.mono >= world.judged + JUDGE_EVERY && matches!(world.link, Link::Up { .. });
+    // What is wrong with an app depends on the time, unless nothing has been heard since or nobody looks.
+    let is_due =
+        now.mono >= world.judged + JUDGE_EVERY.max(world.pace) && matches!(world.link, Link::Up { .. });
     let change = if is_due {
         world.judged = now.mono;
         world.fleet.judge(world.time())
@@ -112,9 +124,19 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
     if let Some(ring) = ring(&model.world, change) {
         return Some(ring);
     }
-    let counted = model.world.count_alerts();
+    let asked = [change_of_pace(&mut model.world), model.world.count_alerts()];
     let (page, world) = model.parts();
-    Cmd::work(counted.into_iter().chain(page.tick(world)))
+    Cmd::work(asked.into_iter().flatten().chain(page.tick(world)))
+}
+
+/// The database is asked as often as somebody looks.
+fn change_of_pace(world: &mut World) -> Option<Request> {
+    let wanted = world.wanted_pace();
+    if wanted == world.pace {
+        return None;
+    }
+    world.pace = wanted;
+    Some(Request::Pace(wanted))
 }
 
 /// The bell, for those who want it, when an app is newly in trouble.
@@ -123,6 +145,7 @@ fn ring(world: &World, change: Change) -> Option<Cmd> {
 }
 
 fn changes(model: &mut Model, delta: Delta, read: Timestamp) -> Option<Cmd> {
+    model.world.clock = (read, model.world.now.mono);
     if let Some(held) = &mut model.world.held {
         held.rows += delta.rows.len();
         held.deltas.push((delta, read));
@@ -143,7 +166,6 @@ fn take_changes(model: &mut Model, delta: Delta, read: Timestamp) -> Option<Cmd>
     };
     let count = delta.rows.len();
     world.link = Link::Up { read };
-    world.ahead = read - world.now.wall;
     let is_first = world.fleet.total.apps == 0;
     let change = world.fleet.apply(delta, read);
     table.follow(world, is_first, change);
@@ -202,6 +224,7 @@ fn seek(model: &mut Model, text: &str) -> Option<Cmd> {
 }
 
 fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
+    model.world.touched = model.world.now.mono;
     match model.world.keys.intent(Tab::Fleet, event) {
         Some(Intent::Common(Common::QuitNow)) => return quit_now(model),
         Some(Intent::Common(Common::Suspend)) => return suspend(model),

@@ -18,6 +18,7 @@ use crate::console::testing::{
     Dice, delta, go_to, hash, manager, model, noon, press, row, running, screen, small_fleet, submitted,
     type_keys, under_cursor, unicode, wait,
 };
+use crate::console::world::Focus;
 use crate::model::{CmdFlag, CmdName, CommandId, Delta, LastCommand, Now, Revision, RunStatus};
 
 fn consent(model: &Model) -> Option<Consent> {
@@ -434,4 +435,59 @@ fn any_events_in_any_order() {
             }
         }
     }
+}
+
+#[test]
+fn the_database_is_asked_as_often_as_somebody_looks() {
+    let pace = |cmd: Option<Cmd>| match cmd {
+        Some(Cmd::Work(work)) => work.iter().find_map(|request| match request {
+            Request::Pace(pace) => Some(pace.as_secs()),
+            Request::Submit { .. }
+            | Request::OpenLog(_)
+            | Request::CloseLog
+            | Request::Look
+            | Request::Ask(..) => None,
+        }),
+        Some(_) | None => None,
+    };
+    let mut model = model((80, 24), small_fleet());
+    let later = |model: &mut Model, seconds: u64| {
+        let now = model.world.now;
+        let wall = now.wall + TimeDelta::seconds(i64::try_from(seconds).unwrap());
+        pace(update(model, Msg::Tick(Now { mono: now.mono + Duration::from_secs(seconds), wall })))
+    };
+    assert_eq!(later(&mut model, 1), None);
+    assert_eq!(pace(update(&mut model, Msg::Focus(Focus::Elsewhere))), Some(5));
+    assert_eq!(later(&mut model, 1), None);
+    assert_eq!(pace(update(&mut model, Msg::Focus(Focus::Here))), Some(1));
+    assert_eq!(later(&mut model, 600), Some(15));
+    press(&mut model, KeyCode::Down);
+    assert_eq!(later(&mut model, 0), Some(1));
+}
+
+#[test]
+fn a_clock_that_is_set_changes_no_age() {
+    let mut model = model((120, 40), small_fleet());
+    let before = screen(&model, unicode());
+    for hours in [5, -24 * 400] {
+        let set = Now { wall: noon() + TimeDelta::hours(hours), ..model.world.now };
+        update(&mut model, Msg::Tick(set));
+        assert_eq!(screen(&model, unicode()), before);
+    }
+    // That of the database is believed.
+    update(&mut model, Msg::Changes { delta: Delta::default(), read: noon() + TimeDelta::hours(2) });
+    wait(&mut model, 2);
+    assert!(screen(&model, unicode()).contains("LATE"), "{}", screen(&model, unicode()));
+}
+
+#[test]
+fn a_heartbeat_is_as_old_as_it_was_when_it_was_read() {
+    let mut model = model((120, 40), small_fleet());
+    let live = |model: &Model| model.world.fleet.live_managers(model.world.time());
+    // Nobody has asked for a while, so nothing is known to be wrong.
+    wait(&mut model, 60);
+    assert_eq!(live(&model), 1);
+    let rows = model.world.fleet.managers.clone();
+    update(&mut model, Msg::Managers(rows));
+    assert_eq!(live(&model), 0);
 }

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use super::text::{put, span};
 use crate::console::batch::Batch;
 use crate::console::dialog::Dialog;
-use crate::console::fleet::{Condition, Row, is_live};
+use crate::console::fleet::{Condition, Row};
 use crate::console::keymap::{Binding, Common, Intent};
 use crate::console::model::Model;
 use crate::console::screen::{Screen, Tab};
@@ -114,7 +114,7 @@ fn heartbeat(model: &Model, batch: &Batch) -> String {
     match (manager, manager.and_then(|name| fleet.manager(name))) {
         (Some(name), Some(row)) => {
             let beat = span((now - row.heartbeat).num_seconds());
-            match (row.stopped, is_live(row, now)) {
+            match (row.stopped, fleet.has_live(name, now)) {
                 (Some(_), _) => format!("{name} has ended"),
                 (None, true) => format!("{name} lives (beat {beat})"),
                 (None, false) => format!("{name} is silent for {beat}"),

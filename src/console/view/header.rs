@@ -18,6 +18,9 @@ use crate::console::world::Link;
 const WORDS_FROM: u16 = 110;
 const NAMES_FROM: u16 = 60;
 
+/// Where there is little room, the distance of the terminal is told when it is felt.
+const FAR: Duration = Duration::from_millis(100);
+
 /// A line that is filled from the left, as long as there is room.
 struct Pen<'a> {
     buffer: &'a mut Buffer,
@@ -196,6 +199,9 @@ fn ages(model: &Model, theme: Theme, pen: &mut Pen<'_>) {
         let age = (now - *read).as_seconds_f64().max(0.0);
         let age = if age < 10.0 { format!("{age:.1}s") } else { span((now - *read).num_seconds()) };
         pen.put(&format!("  data {age}"), theme.faint());
+    }
+    if let Some(distance) = world.distance.filter(|distance| pen.row > 1 || *distance >= FAR) {
+        pen.put(&format!("  term {}ms", distance.as_millis()), theme.faint());
     }
     let known = world.fleet.managers.iter().filter(|manager| manager.stopped.is_none()).count();
     let live = world.fleet.live_managers(now);

@@ -16,12 +16,12 @@ use crate::console::model::Model;
 use crate::console::msg::Msg;
 use crate::console::request::Request;
 use crate::console::testing::{
-    delta, drawn, go_to, hash, model, noon, now, pictures, press, rest, row, running, screen, small_fleet,
-    submitted, type_keys, under_cursor, unicode, wait,
+    delta, drawn, go_to, hash, model, noon, now, pass, pictures, press, rest, row, running, screen,
+    small_fleet, submitted, type_keys, under_cursor, unicode, wait,
 };
 use crate::console::update::update;
 use crate::model::{
-    AppId, CmdFlag, CmdName, CommandId, CommandRow, Delta, ManagerRow, Now, Progress, Registered, Revision,
+    AppId, CmdFlag, CmdName, CommandId, CommandRow, Delta, ManagerRow, Progress, Registered, Revision,
 };
 use crate::process::clock;
 
@@ -222,6 +222,7 @@ fn verdicts_are_told_as_they_come() {
     update(&mut model, Msg::Submitted { ticket, result: Ok(vec![verdict(CmdFlag::Pending, None)]) });
     assert!(screen(&model, unicode()).contains("START austria/tax/liens: …1"));
     wait(&mut model, 16);
+    update(&mut model, Msg::Managers(Vec::new()));
     assert!(screen(&model, unicode()).contains("16s no manager took it: none is running"));
     let mut liens = row("austria/tax/liens");
     liens.state.manager = Some("zg-02".to_owned());
@@ -326,8 +327,7 @@ fn lively(size: (u16, u16)) -> Model {
 /// What the pane beside or below the fleet asks for is answered.
 fn look_closer(model: &mut Model) {
     for _ in 0..6 {
-        let now = model.world.now;
-        let cmd = update(model, Msg::Tick(Now { mono: now.mono + Duration::from_millis(400), ..now }));
+        let cmd = pass(model, Duration::from_millis(400));
         if let Some(ticket) = detail::answers(model, cmd) {
             update(model, Msg::Log(detail::log(ticket)));
         }

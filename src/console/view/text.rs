@@ -15,7 +15,7 @@ pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, column: u16, text: 
         return column;
     }
     let room = usize::from(area.width - column);
-    let shown = Printable(text).to_string();
+    let shown = Printable(text).text();
     // What was there before, a line most often, leaves nothing of its style.
     let style = Style::reset().patch(style);
     let (end, _) = buffer.set_stringn(area.x + column, area.y + row, shown, room, style);
@@ -43,7 +43,7 @@ pub(in crate::console) fn top_of(cursor: usize, height: usize, rows: usize) -> u
 
 /// Writes text that ends before this column.
 pub(super) fn put_right(buffer: &mut Buffer, area: Rect, row: u16, end: u16, text: &str, style: Style) {
-    let shown = Printable(text).to_string();
+    let shown = Printable(text).text();
     let width = u16::try_from(shown.chars().count()).unwrap_or(u16::MAX);
     put(buffer, area, row, end.saturating_sub(width), &shown, style);
 }

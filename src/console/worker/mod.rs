@@ -10,19 +10,22 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 
 use super::msg::Msg;
 use super::request::{Request, Ticket};
-use crate::model::{AppId, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision};
+use super::world::POLL;
+use crate::model::{AppId, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision, Timestamp};
 use crate::process::{StateDir, clock};
 use crate::store::{OperatorStore, StoreError, submit};
 
-/// How often the database is asked without a hint.
-const POLL: Duration = Duration::from_secs(1);
+/// A hint is followed so soon after the last look; one after the other, or where much changes, only
+/// each second, unless a verdict is waited for.
+const HINT_GAP: Duration = Duration::from_millis(100);
+const HINTS_GAP: Duration = Duration::from_secs(1);
 
-/// Changes are shown at most so often.
-const CHANGES_EVERY: Duration = Duration::from_millis(100);
+/// What changes slowly is asked for so often: how far its clock is ahead, and who serves it.
+const SLOW_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Worker {
     pub(super) store: Arc<dyn OperatorStore>,
@@ -32,6 +35,47 @@ pub(super) struct Worker {
     pub(super) requests: UnboundedReceiver<Request>,
     /// Tells the commands of this console from those of others.
     pub(super) session: String,
+}
+
+/// What is known of the database.
+#[derive(Default)]
+struct Known {
+    revision: Revision,
+    /// Commands of this console without a verdict.
+    sent: Vec<CommandId>,
+    /// Its time, and when it was asked, since boot.
+    clock: Option<(Duration, Timestamp)>,
+    has_manager: bool,
+    /// The last look followed a hint.
+    was_hinted: bool,
+}
+
+impl Known {
+    fn gap(&self) -> Duration {
+        if self.was_hinted && self.sent.is_empty() { HINTS_GAP } else { HINT_GAP }
+    }
+
+    /// The time of the database, as long as it need not be asked.
+    fn time(&self, now: Duration) -> Option<Timestamp> {
+        let (asked, time) = self.clock?;
+        let age = now.saturating_sub(asked);
+        (self.has_manager && age < SLOW_EVERY).then(|| time + age)
+    }
+}
+
+/// Whether the store has hinted that something is new.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hint {
+    Awaited,
+    Heard,
+    /// There will be none.
+    Gone,
+}
+
+impl Hint {
+    fn after_look(self) -> Self {
+        if self == Self::Gone { self } else { Self::Awaited }
+    }
 }
 
 /// Commands that are to be entered into the ledger.
@@ -62,27 +106,40 @@ impl Worker {
     /// Keeps up with the fleet and enters commands.
     async fn watch(mut self) {
         let mut changed = self.store.changed();
-        let mut poll = interval(POLL);
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut revision = Revision::default();
-        let mut sent: Vec<CommandId> = Vec::new();
+        let mut known = Known::default();
+        let (mut pace, mut looked) = (POLL, Instant::now());
+        let mut hint = Hint::Awaited;
+        if self.look(&mut known).await.is_err() {
+            return;
+        }
         loop {
+            let gap = match hint {
+                Hint::Heard if pace == POLL => known.gap(),
+                Hint::Heard | Hint::Awaited | Hint::Gone => pace,
+            };
             let result = tokio::select! {
                 request = self.requests.recv() => match request {
                     Some(Request::Submit { ticket, name, apps, note }) => {
-                        self.submit(Submit { ticket, name, apps, note }, &mut sent).await
+                        self.submit(Submit { ticket, name, apps, note }, &mut known.sent).await
                     }
-                    Some(Request::Look) => self.look(&mut revision, &mut sent).await,
+                    Some(Request::Look) => self.look(&mut known).await,
+                    Some(Request::Pace(wanted)) => {
+                        pace = wanted;
+                        Ok(())
+                    }
                     // These go other ways.
                     Some(Request::OpenLog(_) | Request::CloseLog | Request::Ask(..)) => Ok(()),
                     None => return,
                 },
-                Ok(()) = changed.changed() => {
-                    let result = self.look(&mut revision, &mut sent).await;
-                    tokio::time::sleep(CHANGES_EVERY).await;
-                    result
+                news = changed.changed(), if hint == Hint::Awaited => {
+                    hint = if news.is_ok() { Hint::Heard } else { Hint::Gone };
+                    Ok(())
                 }
-                _ = poll.tick() => self.look(&mut revision, &mut sent).await,
+                () = sleep_until(looked + gap) => {
+                    known.was_hinted = hint == Hint::Heard;
+                    (looked, hint) = (Instant::now(), hint.after_look());
+                    self.look(&mut known).await
+                }
             };
             if result.is_err() {
                 return;
@@ -95,36 +152,43 @@ impl Worker {
     }
 
     /// Reads what is new. A failure is told, and it is tried again with the next poll.
-    async fn look(&self, revision: &mut Revision, sent: &mut Vec<CommandId>) -> Result<(), Gone> {
-        match self.try_look(revision, sent).await {
+    async fn look(&self, known: &mut Known) -> Result<(), Gone> {
+        match self.try_look(known).await {
             Ok(messages) => messages.into_iter().try_for_each(|msg| self.tell(msg)),
-            Err(error) => self.tell(Msg::Lost(error.to_string())),
+            Err(error) => {
+                known.clock = None;
+                self.tell(Msg::Lost(error.to_string()))
+            }
         }
     }
 
-    async fn try_look(
-        &self,
-        revision: &mut Revision,
-        sent: &mut Vec<CommandId>,
-    ) -> Result<Vec<Msg>, StoreError> {
+    async fn try_look(&self, known: &mut Known) -> Result<Vec<Msg>, StoreError> {
         let mut messages = Vec::new();
         let begin = clock::boot_time();
-        let read = self.store.time().await?;
-        messages.push(Msg::Latency(clock::boot_time().saturating_sub(begin)));
+        let read = match known.time(begin) {
+            Some(time) => time,
+            None => {
+                let time = self.store.time().await?;
+                messages.push(Msg::Latency(clock::boot_time().saturating_sub(begin)));
+                let managers = self.store.managers().await?;
+                known.has_manager = managers.iter().any(|manager| manager.is_live(time));
+                messages.push(Msg::Managers(managers));
+                known.clock = Some((begin, time));
+                time
+            }
+        };
         loop {
-            let delta = self.store.changes_since(*revision).await?;
+            let delta = self.store.changes_since(known.revision).await?;
             let more = delta.more;
-            *revision = delta.revision;
+            known.revision = delta.revision;
             messages.push(Msg::Changes { delta, read });
             if !more {
                 break;
             }
         }
-        let managers = self.store.managers().await?;
-        messages.push(Msg::Managers(managers));
-        if !sent.is_empty() {
-            let rows = self.store.commands(sent.clone()).await?;
-            sent.retain(|id| rows.iter().any(|row| row.id == *id && row.flag == CmdFlag::Pending));
+        if !known.sent.is_empty() {
+            let rows = self.store.commands(known.sent.clone()).await?;
+            known.sent.retain(|id| rows.iter().any(|row| row.id == *id && row.flag == CmdFlag::Pending));
             messages.push(Msg::Verdicts(rows));
         }
         Ok(messages)

@@ -47,7 +47,9 @@ impl Router {
                     });
                     true
                 }
-                other @ (Request::Submit { .. } | Request::Look) => self.watch.send(other).is_ok(),
+                other @ (Request::Submit { .. } | Request::Look | Request::Pace(_)) => {
+                    self.watch.send(other).is_ok()
+                }
             };
         }
     }

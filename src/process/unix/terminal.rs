@@ -1,35 +1,71 @@
-//! The terminal: notices when it goes away, and writes to it.
+//! The terminal: what it sends, that it goes away, and the way to it.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 
 use super::signals;
+use crate::process::TerminalInput;
 
-/// Calls `act` when standard input hangs up. From then on it is a pipe that nobody writes to: a
-/// reader of a terminal that is gone gets nothing, at once and again and again, and would take all
-/// of a processor (crossterm issue 793).
-pub(in crate::process) fn watch_terminal(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let (idle, keep) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-    std::thread::Builder::new().name("dcm-terminal".to_owned()).spawn(move || {
-        let stdin = io::stdin();
+/// Reads the terminal in a thread of its own. It ends with the terminal: whoever goes on reading then
+/// gets nothing, at once and again and again, and takes all of a processor (crossterm issue 793).
+pub(in crate::process) fn read_terminal(
+    mut take: impl FnMut(TerminalInput<'_>) -> Option<Duration> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let terminal = terminal_input()?;
+    let sizes = signals::catch(&[Signal::SIGWINCH])?;
+    std::thread::Builder::new().name("dcm-keys".to_owned()).spawn(move || {
+        let mut bytes = [0; 4096];
+        let mut patience = None;
         loop {
-            let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
-            let _ = poll(&mut fds, PollTimeout::NONE);
-            let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
-            if fds[0].revents().is_some_and(|revents| revents.intersects(gone)) {
-                let _ = nix::unistd::dup2_stdin(&idle);
-                act();
-                // The pipe stays open for as long as the process lives.
-                std::mem::forget(keep);
-                return;
+            let mut fds = [
+                PollFd::new(terminal.as_fd(), PollFlags::POLLIN),
+                PollFd::new(sizes.as_fd(), PollFlags::POLLIN),
+            ];
+            let limit = patience.and_then(|patience| PollTimeout::try_from(patience).ok());
+            let ready = match poll(&mut fds, limit.unwrap_or(PollTimeout::NONE)) {
+                Err(Errno::EINTR) => continue,
+                ready => ready.unwrap_or(1),
+            };
+            let has_news = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+            let [is_keyed, is_resized] = [has_news(&fds[0]), has_news(&fds[1])];
+            if ready == 0 {
+                patience = take(TerminalInput::Quiet);
+            }
+            if is_resized {
+                // Many changes of the size are one.
+                while matches!((&sizes).read(&mut bytes), Ok(1..)) {}
+                patience = take(TerminalInput::Resized);
+            }
+            if is_keyed {
+                patience = match (&terminal).read(&mut bytes) {
+                    Ok(length @ 1..) => take(TerminalInput::Bytes(&bytes[..length])),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => patience,
+                    Ok(0) | Err(_) => {
+                        take(TerminalInput::Gone);
+                        return;
+                    }
+                };
             }
         }
-    })?;
-    Ok(())
+    })
+}
+
+/// Standard input, or where that is something else, the terminal of this process.
+fn terminal_input() -> io::Result<File> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Ok(File::from(stdin.as_fd().try_clone_to_owned()?));
+    }
+    File::options().read(true).write(true).open("/dev/tty")
 }
 
 pub(in crate::process) fn terminal_output() -> io::Result<Box<dyn io::Write + Send>> {

@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use windows_sys::Win32::System::Console::{
     AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, DISABLE_NEWLINE_AUTO_RETURN,
@@ -12,7 +14,7 @@ use windows_sys::Win32::System::Console::{
 };
 
 use super::check;
-use crate::process::Job;
+use crate::process::{Job, TerminalInput};
 
 /// The numbers that other platforms have for these requests.
 const INTERRUPT: i32 = 2;
@@ -33,11 +35,16 @@ pub(in crate::process) fn on_termination(act: impl FnOnce(i32) + Send + 'static)
     })
 }
 
-/// A console that is closed asks this process to end, and that is all that can be done: the system
-/// ends it some seconds later.
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
-pub(in crate::process) fn watch_terminal(_act: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    Ok(())
+/// Here keys are no bytes but records, which the library reads. A console that is closed asks this
+/// process to end, and that is all that can be done: the system ends it some seconds later.
+pub(in crate::process) fn read_terminal(
+    mut take: impl FnMut(TerminalInput<'_>) -> Option<Duration> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("dcm-keys".to_owned()).spawn(move || {
+        while let Ok(event) = crossterm::event::read() {
+            take(TerminalInput::Event(event));
+        }
+    })
 }
 
 /// There are no jobs.

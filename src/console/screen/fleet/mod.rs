@@ -170,7 +170,7 @@ impl Table {
     /// How old the order is, where rows would stand otherwise if it were made now.
     pub(in crate::console) fn order_age(&self, world: &World) -> Option<Duration> {
         let age = world.now.mono.saturating_sub(self.ordered);
-        let is_old = age > ORDER_EVERY * 3 && world.fleet.version != self.version;
+        let is_old = age > ORDER_EVERY * 3 && self.sort.key.version(&world.fleet) != self.version;
         (self.sort.is_live() && is_old).then_some(age)
     }
 
@@ -192,7 +192,7 @@ impl Table {
     fn time_passed(&mut self, world: &World) {
         self.see(world);
         let now = world.now.mono;
-        let has_changed = world.fleet.version != self.version || self.sort.key.is_of_time();
+        let has_changed = self.sort.key.version(&world.fleet) != self.version || self.sort.key.is_of_time();
         let is_due = self.sort.is_live() && has_changed && now >= self.ordered + ORDER_EVERY;
         let is_free = self.rests(world) && self.marks.is_empty() && !world.has_dialog;
         if is_due && is_free {
@@ -230,7 +230,7 @@ impl Table {
         if let Some(ranks) = ranks {
             self.ranks = ranks;
             self.ordered = world.now.mono;
-            self.version = world.fleet.version;
+            self.version = self.sort.key.version(&world.fleet);
         }
         let mut problems: Vec<&Row> = world.fleet.rows().filter(|row| row.trouble.is_some()).collect();
         problems.sort_by_key(|row| row.trouble);

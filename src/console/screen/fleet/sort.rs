@@ -1,6 +1,6 @@
 //! In which order the rows stand.
 
-use crate::console::fleet::{Row, Sums, pulse};
+use crate::console::fleet::{Fleet, Row, Sums, pulse};
 use crate::model::Timestamp;
 
 /// By what rows are sorted.
@@ -36,6 +36,20 @@ impl Key {
     /// Whether it changes with the time alone.
     pub(super) const fn is_of_time(self) -> bool {
         matches!(self, Self::Rate | Self::Eta)
+    }
+
+    /// Of which state of the fleet an order is: the same number, the same order.
+    pub(super) const fn version(self, fleet: &Fleet) -> u64 {
+        match self {
+            Self::Severity | Self::Name | Self::State => fleet.shape,
+            Self::Progress
+            | Self::Solved
+            | Self::Failed
+            | Self::Rate
+            | Self::Eta
+            | Self::Next
+            | Self::Last => fleet.version,
+        }
     }
 
     /// The word of menus and saved views.

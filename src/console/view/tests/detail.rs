@@ -61,7 +61,9 @@ pub(super) fn answers(model: &mut Model, cmd: Option<Cmd>) -> Option<Ticket> {
                 continue;
             }
             Request::CloseLog => continue,
-            other @ (Request::Ask(..) | Request::Submit { .. } | Request::Look) => panic!("{other:?}"),
+            other @ (Request::Ask(..) | Request::Submit { .. } | Request::Look | Request::Pace(_)) => {
+                panic!("{other:?}")
+            }
         };
         update(model, Msg::Answer { ticket, answer: Ok(answer) });
     }
