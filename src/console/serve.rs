@@ -133,7 +133,8 @@ impl Console {
         if let Some(distance) = self.probe.distance(&answer, at) {
             update(&mut self.model, Msg::Distance(distance));
         }
-        if let Some(question) = self.probe.take(answer, at) {
+        let question = self.probe.take(answer, at);
+        if let Some(question) = question.filter(|_| !self.shell.is_open) {
             self.writer.send(&mut question.to_vec());
         }
         self.screen.learn(self.probe.learnt());
@@ -182,7 +183,7 @@ impl Console {
         match cmd {
             None => {}
             // Nothing is written to a terminal that somebody else has.
-            Some(Cmd::Redraw | Cmd::Suspend | Cmd::Copy(_) | Cmd::Mouse(_) | Cmd::Shell)
+            Some(Cmd::Redraw | Cmd::Suspend | Cmd::Copy(_) | Cmd::Mouse(_) | Cmd::Shell | Cmd::Ring)
                 if self.shell.is_open => {}
             Some(Cmd::Mouse(is_heard)) => guard.hear_mouse(is_heard),
             Some(Cmd::Shell) => self.shell.open(|| guard.leave()),
