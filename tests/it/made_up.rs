@@ -55,8 +55,7 @@ pub(crate) fn now(after: Duration) -> Now {
 
 /// A look as most terminals have it.
 pub(crate) fn look(glyphs: GlyphSet, palette: Palette) -> Look {
-    let abilities =
-        Abilities { colours: Colours::Sixteen, has_regions: true, is_ambiguous_wide: false, repeats: false };
+    let abilities = Abilities { colours: Colours::Sixteen, has_regions: true, is_ambiguous_wide: false };
     Look { palette, glyphs, abilities, questions: Questions::default() }
 }
 

@@ -20,8 +20,6 @@ pub struct Abilities {
     pub has_regions: bool,
     /// Whether signs that are wide in East Asia are wide here.
     pub is_ambiguous_wide: bool,
-    /// Whether it repeats the last sign when told so.
-    pub repeats: bool,
 }
 
 impl Abilities {
@@ -30,7 +28,7 @@ impl Abilities {
     pub fn of(term: &str, colours: Colours) -> Self {
         let is_old = ["ansi", "cons25", "sun", "vt52", "wy", "dumb"];
         let has_regions = !is_old.iter().any(|name| term.starts_with(name));
-        Self { colours, has_regions, is_ambiguous_wide: false, repeats: false }
+        Self { colours, has_regions, is_ambiguous_wide: false }
     }
 }
 
@@ -71,7 +69,6 @@ impl Encoder {
         if learnt.has_all_colours {
             self.abilities.colours = Colours::True;
         }
-        self.abilities.repeats |= learnt.repeats;
         // No theme has more than the 256.
         before < Colours::Many && self.abilities.colours > before
     }
@@ -214,35 +211,8 @@ impl Encoder {
             }
             self.go(x, y, new, out);
             self.put(is, width, columns, out);
-            let again = self.repeat(x, old, new, out);
-            for covered in x + 1..x + 1 + again {
-                torn = torn.max(covered + width_of(&old[usize::from(covered)]));
-            }
-            x += width + again;
+            x += width;
         }
-    }
-
-    /// Writes the sign at `x`, which was just written, into the cells that follow if they look like it;
-    /// gives back how many those are.
-    fn repeat(&mut self, x: u16, old: &[Cell], new: &[Cell], out: &mut Vec<u8>) -> u16 {
-        let cell = &new[usize::from(x)];
-        if !self.abilities.repeats || !self.is_trusted(cell.symbol()) {
-            return 0;
-        }
-        // Not into the last column: what the cursor does there differs.
-        let room = new.len().saturating_sub(usize::from(x) + 2);
-        let following = || old.iter().zip(new).skip(usize::from(x) + 1).take(room);
-        let same = following().take_while(|(_, is)| !self.differ(cell, is)).count();
-        let news = following().take(same).enumerate().filter(|(_, (was, is))| self.differ(was, is));
-        let (count, new_ones) = news.fold((0, 0), |(_, number), (at, _)| (at + 1, number + 1));
-        let sequence = format!("\x1b[{count}b");
-        if new_ones * cell.symbol().len() <= sequence.len() {
-            return 0;
-        }
-        out.extend_from_slice(sequence.as_bytes());
-        let count = u16::try_from(count).unwrap_or_default();
-        self.at = self.at.map(|(x, y)| (x + count, y));
-        count
     }
 
     /// The column from which on there is nothing that erasing would not give.

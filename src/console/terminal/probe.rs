@@ -38,17 +38,11 @@ const PEN: &[u8] = b"\x1b7\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b8\x1b[c";
 /// Are you there?
 const PRESENCE: &[u8] = b"\x1b[5n";
 
-/// These repeat a sign when told so; others may say that they do, and do not.
-const REPEATING: [&str; 9] =
-    ["XTerm(", "kitty(", "foot(", "WezTerm ", "ghostty ", "iTerm2 ", "contour ", "VTE(", "tmux "];
-
 /// What was learnt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::console) struct Learnt {
     /// It has all colours.
     pub(in crate::console) has_all_colours: bool,
-    /// It repeats a sign when told so.
-    pub(in crate::console) repeats: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,10 +95,7 @@ impl Probe {
     /// Takes an answer. It may lead to the next question.
     pub(in crate::console) fn take(&mut self, answer: Answer, now: Duration) -> Option<&'static [u8]> {
         match (answer, &mut self.stage) {
-            (Answer::Version(text), Stage::Version { told, .. }) => {
-                self.learnt.repeats = REPEATING.iter().any(|name| text.starts_with(name));
-                *told = Some(text);
-            }
+            (Answer::Version(text), Stage::Version { told, .. }) => *told = Some(text),
             (Answer::Attributes, Stage::Version { told, .. }) => {
                 let is_known = told.is_some();
                 self.stage = if is_known { Stage::Pen { asked: now } } else { Stage::Done };
@@ -164,7 +155,7 @@ mod tests {
         assert_eq!(probe.take(Answer::Attributes, at(21)), Some(PEN));
         assert_eq!(probe.take(Answer::Pen("0;48:2::1:2:3m".to_owned()), at(40)), None);
         assert_eq!(probe.take(Answer::Attributes, at(41)), None);
-        assert_eq!(probe.learnt(), Learnt { has_all_colours: true, repeats: true });
+        assert_eq!(probe.learnt(), Learnt { has_all_colours: true });
         assert!(!probe.is_awaiting(at(41)));
         assert_eq!(probe.ask(at(42), at(0)), None, "a key was pressed a moment ago");
         assert_eq!(probe.ask(at(1000), at(0)), Some(PRESENCE));
@@ -203,7 +194,7 @@ mod tests {
             probe.take(Answer::Version("strange 1".to_owned()), at(1));
             probe.take(Answer::Attributes, at(1));
             probe.take(Answer::Pen(pen.to_owned()), at(2));
-            assert_eq!(probe.learnt(), Learnt { has_all_colours: is_true, repeats: false }, "{pen}");
+            assert_eq!(probe.learnt(), Learnt { has_all_colours: is_true }, "{pen}");
         }
     }
 }

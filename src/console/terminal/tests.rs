@@ -183,29 +183,6 @@ fn compare(buffer: &Buffer, screen: &vt100::Screen, colours: Colours, what: &str
     }
 }
 
-/// The same with `CSI n b` carried out, which the terminal of the test does not know.
-fn repeated(bytes: &[u8]) -> Vec<u8> {
-    let text = std::str::from_utf8(bytes).unwrap();
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("\x1b[") {
-        out.push_str(&rest[..start]);
-        let length = 3 + rest[start + 2..].find(|c: char| !matches!(c, ' '..='?')).unwrap();
-        let sequence = &rest[start..start + length];
-        match sequence.strip_prefix("\x1b[").and_then(|sequence| sequence.strip_suffix('b')) {
-            Some(count) => {
-                let last = out.chars().next_back().unwrap();
-                assert!(!last.is_control());
-                out.extend(std::iter::repeat_n(last, count.parse().unwrap()));
-            }
-            None => out.push_str(sequence),
-        }
-        rest = &rest[start + length..];
-    }
-    out.push_str(rest);
-    out.into_bytes()
-}
-
 /// Draws frames and replays them.
 fn replay(seed: u64, frames: usize, abilities: Abilities) {
     let mut random = Random(seed);
@@ -242,7 +219,7 @@ fn replay(seed: u64, frames: usize, abilities: Abilities) {
             cursor
         };
         screen.draw(size, paint, &mut bytes);
-        parser.process(&repeated(&bytes));
+        parser.process(&bytes);
         let what = format!("seed {seed}, frame {frame}, {size:?}");
         compare(&picture, parser.screen(), abilities.colours, &what);
         if let Some(cursor) = cursor {
@@ -255,12 +232,7 @@ fn replay(seed: u64, frames: usize, abilities: Abilities) {
 fn what_is_written_gives_the_screen_again() {
     let all = [Colours::None, Colours::Eight, Colours::Sixteen, Colours::Many, Colours::True];
     for (seed, colours) in (0..10).zip(all.into_iter().cycle()) {
-        let abilities = Abilities {
-            colours,
-            has_regions: seed % 4 != 3,
-            is_ambiguous_wide: seed % 5 == 4,
-            repeats: seed % 3 == 0,
-        };
+        let abilities = Abilities { colours, has_regions: seed % 4 != 3, is_ambiguous_wide: seed % 5 == 4 };
         replay(seed, 300, abilities);
     }
 }
@@ -298,23 +270,8 @@ fn the_shortest_way_is_taken() {
 }
 
 #[test]
-fn a_sign_is_repeated_where_the_terminal_is_known_to_do_it() {
-    let abilities = Abilities { repeats: true, ..Abilities::of("xterm", Colours::Sixteen) };
-    let mut screen = Screen::new(abilities);
-    let mut picture = Buffer::empty(Rect::new(0, 0, 30, 2));
-    bytes_of(&mut screen, &picture);
-    picture.set_string(2, 0, "████████ 100 ----------", Style::new());
-    picture.set_string(0, 1, "─".repeat(30), Style::new());
-    // The last sign of a line is written: terminals differ in what follows it.
-    assert_eq!(bytes_of(&mut screen, &picture), "  █^[7b 100 -^[9b\r\n─^[28b─");
-    // What stays is not written again.
-    picture.set_string(4, 0, "▌▌", Style::new());
-    assert_eq!(bytes_of(&mut screen, &picture), "^[;5H▌▌");
-}
-
-#[test]
 fn what_is_learnt_of_the_terminal_shows_where_it_matters() {
-    let learnt = super::probe::Learnt { has_all_colours: true, repeats: false };
+    let learnt = super::probe::Learnt { has_all_colours: true };
     let mut picture = Buffer::empty(Rect::new(0, 0, 9, 1));
     picture.set_string(0, 0, "orange", Style::new().fg(Color::Indexed(166)));
     let mut screen = Screen::new(Abilities::of("xterm", Colours::Sixteen));
