@@ -16,6 +16,7 @@ need unshare util-linux
 need mount mount
 need python3 python3
 need setpriv util-linux
+need tmux tmux
 need openssl openssl
 # Tests start a cluster of their own, unless DCM_TEST_POSTGRES is the URL of a server.
 [ -n "${DCM_TEST_POSTGRES:-}" ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need initdb postgresql

@@ -20,6 +20,7 @@ mod console_memory;
 mod console_plain;
 mod console_signals;
 mod console_story;
+mod console_tmux;
 mod copy;
 mod database_faults;
 mod demo;
