@@ -44,7 +44,8 @@ check "unit tests" $cargo test "${options[@]}" --lib -q -- \
     --skip config::tests::the_interpreter_is_that \
     --skip process::log_writer::tests::a_log_that_was_deleted
 tests=$(ls -t "$target/$triple"/debug/deps/dcm-*.exe | head -1)
-panicking="'$tools/wine.sh' '$tests' --exact console::program::tests::a_console_that_panics --ignored"
+panicking="DCM_TEST_ON_A_TERMINAL=yes '$tools/wine.sh' '$tests' --exact \
+    console::program::tests::a_panic_gives_the_terminal_back_and_is_kept"
 panic() { timeout 60 script -qec "$panicking" /dev/null </dev/null >/dev/null; }
 check "a console that panics gives its terminal back" panic
 

@@ -98,14 +98,13 @@ impl Drop for Tmux {
 #[test]
 fn tmux_shows_what_the_console_believes_to_show() {
     let fleet = Fleet::with_manager();
-    let apps: String = (0..60)
-        .map(|number| {
-            let parent = ["fina", "court", "bank"][number % 3];
-            format!("[[app]]\npath = \"croatia/{parent}/app-{number:02}\"\ncommand = [\"true\"]\n")
-        })
-        .collect();
+    let app = |number: usize| {
+        let parent = ["fina", "court", "bank"][number % 3];
+        format!("[[app]]\npath = \"croatia/{parent}/app-{number:02}\"\ncommand = [\"true\"]\n")
+    };
+    let apps: Vec<_> = (0..60).map(app).collect();
     let file = fleet.dir.path().join("fleet.toml");
-    std::fs::write(&file, apps).unwrap();
+    std::fs::write(&file, apps.concat()).unwrap();
     fleet.dcm(&["app", "import", file.to_str().unwrap()]).ok();
     let tmux = Tmux::open(&fleet, (100, 30));
     tmux.until("the fleet", |screen| screen.iter().any(|line| line.contains("60 apps")).then_some(()));
