@@ -29,8 +29,8 @@ impl Format {
             Self::Svg => "picture of the screen",
             Self::Text => "text of the screen",
             Self::Ansi => "text with its colours",
-            Self::Csv => "apps that the filter shows, as a table",
-            Self::Json => "apps that the filter shows, as data",
+            Self::Csv => "rows of this screen as a table",
+            Self::Json => "rows of this screen as data",
         }
     }
 
