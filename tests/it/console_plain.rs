@@ -63,6 +63,11 @@ fn apps_are_listed_shown_and_commanded() {
     ] {
         assert!(answers.contains(part), "{part}: {answers}");
     }
+    fleet.add("italy/court/missing", &[], &["/no/such/program"]);
+    fleet.dcm(&["start", "italy/court/missing"]).ok();
+    fleet.until("italy/court/missing", "is given up", |row| row.state.fatal.is_some());
+    let answers = say(&fleet, &[], "alerts\n");
+    assert!(answers.contains(" italy/court/missing failed_to_start: "), "{answers}");
     let answers = say(&fleet, &["--read-only"], "start all\n");
     assert!(answers.contains("read-only: opened with --read-only"), "{answers}");
     let config = fleet.dir.path().join("dcm.toml");

@@ -108,12 +108,6 @@ fn time(time: Option<Timestamp>) -> Value {
     json!(time.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)))
 }
 
-/// The path of an app, or its hash where it is not known any more.
-fn path(app: &str, world: &World) -> Value {
-    let path = app.parse().ok().and_then(|id| world.fleet.path_of(id));
-    json!(path.map_or_else(|| app.to_owned(), ToString::to_string))
-}
-
 fn app(row: &Row) -> Vec<Value> {
     vec![
         json!(row.path.to_string()),
@@ -137,7 +131,7 @@ fn app(row: &Row) -> Vec<Value> {
 fn alert(row: &AlertRow, world: &World) -> Vec<Value> {
     vec![
         json!(row.id.0),
-        path(&row.app, world),
+        json!(world.fleet.name_of(&row.app)),
         json!(row.kind),
         json!(row.message),
         time(Some(row.raised)),
@@ -153,7 +147,7 @@ fn alert(row: &AlertRow, world: &World) -> Vec<Value> {
 fn run(run: &Run, world: &World) -> Vec<Value> {
     vec![
         json!(run.run.to_string()),
-        path(&run.app.to_string(), world),
+        json!(world.fleet.name_of(&run.app.to_string())),
         time(Some(run.start)),
         time(run.end),
         json!(run.outcome),
@@ -174,7 +168,7 @@ fn run(run: &Run, world: &World) -> Vec<Value> {
 fn command(row: &CommandRow, world: &World) -> Vec<Value> {
     vec![
         json!(row.id.0),
-        path(&row.app, world),
+        json!(world.fleet.name_of(&row.app)),
         json!(row.name.word()),
         json!(row.flag.word()),
         json!(row.by),

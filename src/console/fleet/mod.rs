@@ -307,6 +307,12 @@ impl Fleet {
         self.by_id(id).map(|row| &row.path)
     }
 
+    /// An app as alerts and commands call it, by its hash, for people: its path, while it is registered.
+    pub(super) fn name_of(&self, app: &str) -> String {
+        let path = app.parse().ok().and_then(|id| self.path_of(id));
+        path.map_or_else(|| app.to_owned(), ToString::to_string)
+    }
+
     pub(super) fn group(&self, group: &Part) -> Option<&Sums> {
         self.groups.get(group)
     }

@@ -88,10 +88,10 @@ pub(super) fn change(row: &Row, now: Timestamp) -> String {
     format!("{} {} {} {} is {}", clock(now), path.group, path.parent, path.name, state(row))
 }
 
-pub(super) fn alert(alert: &AlertRow) -> String {
+pub(super) fn alert(alert: &AlertRow, app: &str) -> String {
     let looked_after =
         alert.acknowledged.as_ref().map(|(by, _)| format!(", {by} looks after it")).unwrap_or_default();
-    format!("{} {} {}: {}{looked_after}", time(alert.raised), alert.app, alert.kind, alert.message)
+    format!("{} {} {}: {}{looked_after}", time(alert.raised), app, alert.kind, alert.message)
 }
 
 /// What became of commands: `START: 2 executed, 1 not executed`, and why.

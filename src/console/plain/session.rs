@@ -193,8 +193,10 @@ impl<W: Write> Session<W> {
 
     async fn alerts(&mut self) -> Result<(), Fault> {
         let query = AlertQuery { open_only: true, limit: ALERTS, ..AlertQuery::default() };
+        self.read().await?;
         let alerts = self.options.store.alerts(query).await?;
-        let mut lines: Vec<_> = alerts.iter().map(say::alert).collect();
+        let said = |alert| say::alert(alert, &self.world.fleet.name_of(&alert.app));
+        let mut lines: Vec<_> = alerts.iter().map(said).collect();
         if lines.is_empty() {
             lines.push("nothing needs anybody".to_owned());
         }
@@ -293,8 +295,7 @@ impl<W: Write> Session<W> {
             let is_over = rows.iter().all(|row| row.flag != CmdFlag::Pending) || Instant::now() >= deadline;
             if is_over {
                 for row in &mut rows {
-                    let path = row.app.parse().ok().and_then(|id| self.world.fleet.path_of(id));
-                    row.app = path.map_or_else(|| row.app.clone(), ToString::to_string);
+                    row.app = self.world.fleet.name_of(&row.app);
                 }
                 return Ok(self.say(&say::verdicts(&rows).join("\n"))?);
             }

@@ -57,7 +57,7 @@ impl Commands {
     }
 
     fn regroup(&mut self, world: &World) {
-        let is_meant = |row: &&CommandRow| self.filter.holds(&name_of(world, row));
+        let is_meant = |row: &&CommandRow| self.filter.holds(&world.fleet.name_of(&row.app));
         let rows: Vec<_> = self.asked.rows.iter().filter(is_meant).cloned().collect();
         self.batches.take(Ok(batches(&rows)), |before, row| before.key == row.key);
         if let (Some(items), Some(batch)) = (&mut self.opened, self.batches.current()) {
@@ -122,11 +122,6 @@ impl Commands {
 fn path_of(world: &World, command: &CommandRow) -> Option<AppPath> {
     let id: Option<AppId> = command.app.parse().ok();
     id.and_then(|id| world.fleet.path_of(id)).cloned().or_else(|| command.app.parse().ok())
-}
-
-/// The app of a command, for people.
-pub(in crate::console) fn name_of(world: &World, command: &CommandRow) -> String {
-    path_of(world, command).map_or_else(|| command.app.clone(), |path| path.to_string())
 }
 
 /// Whether nothing was asked of an app since this batch.

@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use super::list::{self, Column};
 use super::text::{clock, count, put, rule, span, took};
 use crate::console::past::{Batch, together};
-use crate::console::screen::commands::{Commands, name_of};
+use crate::console::screen::commands::Commands;
 use crate::console::theme::Theme;
 use crate::console::world::World;
 use crate::model::{AppId, CmdFlag, CommandRow, Timestamp};
@@ -24,7 +24,7 @@ pub(super) fn draw(commands: &Commands, world: &World, theme: Theme, buffer: &mu
         let columns: &[Column] =
             if area.width < NARROW { &[("APP", 20), ("RESULT", 0)] } else { &[("APP", 40), ("RESULT", 0)] };
         list::draw(items, columns, "no commands", (theme, buffer, area), |command| {
-            vec![(name_of(world, command), Style::new()), verdict(command, world.time(), theme)]
+            vec![(world.fleet.name_of(&command.app), Style::new()), verdict(command, world.time(), theme)]
         });
         return;
     }
@@ -53,7 +53,7 @@ fn draw_batches(commands: &Commands, world: &World, (theme, buffer, area): (Them
         let ids = batch.commands.iter().filter_map(|command| command.app.parse::<AppId>().ok());
         let paths: Vec<_> = ids.filter_map(|id| world.fleet.path_of(id)).collect();
         let target = match batch.commands.first() {
-            Some(command) if paths.is_empty() => name_of(world, command),
+            Some(command) if paths.is_empty() => world.fleet.name_of(&command.app),
             Some(_) | None => together(paths),
         };
         let mut cells =
@@ -129,7 +129,7 @@ fn draw_items(batch: &Batch, world: &World, theme: Theme, buffer: &mut Buffer, a
         let (text, style) = verdict(command, world.time(), theme);
         let sign = text.chars().take(1).collect::<String>();
         let end = put(buffer, place, row, 1, &format!("{sign} "), style);
-        let end = put(buffer, place, row, end, &name_of(world, command), Style::new());
+        let end = put(buffer, place, row, end, &world.fleet.name_of(&command.app), Style::new());
         put(buffer, place, row, end + 1, &text[sign.len()..], style);
     }
 }
