@@ -110,9 +110,10 @@ impl Meter {
     /// Gives the address by which the server is reached through it.
     fn put_before(&self, url: &str) -> String {
         let place = url.split_once("://").unwrap().1.split(['/', '?']).next().unwrap();
-        let server = place.rsplit('@').next().unwrap().to_owned();
+        let host = place.rsplit('@').next().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let through = url.replacen(&server, &listener.local_addr().unwrap().to_string(), 1);
+        let through = url.replacen(host, &listener.local_addr().unwrap().to_string(), 1);
+        let server = if host.contains(':') { host.to_owned() } else { format!("{host}:5432") };
         let Self { transactions, bytes, ports } = self;
         let (transactions, bytes, ports) = (Arc::clone(transactions), Arc::clone(bytes), Arc::clone(ports));
         std::thread::spawn(move || {

@@ -63,14 +63,18 @@ impl Detail {
         AppId::of(&self.path)
     }
 
+    fn ask_row(&mut self, world: &mut World) -> Request {
+        self.row.ask_about(world, self.id(), Question::App(self.id()))
+    }
+
     fn ask_runs(&mut self, world: &mut World) -> Request {
         let query = HistoryQuery { apps: vec![self.id()], limit: RUNS, ..HistoryQuery::default() };
-        self.runs.ask(world, Question::History(query))
+        self.runs.ask_about(world, self.id(), Question::History(query))
     }
 
     fn ask_commands(&mut self, world: &mut World) -> Request {
         let query = LedgerQuery { app: Some(self.id()), limit: 1, ..LedgerQuery::default() };
-        self.commands.ask(world, Question::Commands(query))
+        self.commands.ask_about(world, self.id(), Question::Commands(query))
     }
 
     fn wish(&self, world: &mut World, wish: Wish) -> Option<Turn> {
@@ -123,15 +127,16 @@ impl Page for Detail {
     fn refresh(&mut self, world: &mut World) -> Option<Request> {
         self.runs.expire();
         self.commands.expire();
-        Some(self.row.ask(world, Question::App(self.id())))
+        Some(self.ask_row(world))
     }
 
     fn tick(&mut self, world: &mut World) -> Option<Request> {
-        if self.row.is_old(world) {
-            Some(self.row.ask(world, Question::App(self.id())))
-        } else if self.runs.is_old(world) {
+        let app = self.id();
+        if self.row.is_old_about(world, app) {
+            Some(self.ask_row(world))
+        } else if self.runs.is_old_about(world, app) {
             Some(self.ask_runs(world))
-        } else if self.commands.is_old(world) {
+        } else if self.commands.is_old_about(world, app) {
             Some(self.ask_commands(world))
         } else {
             self.logs.tick(world)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::console::keymap::Move;
 use crate::console::request::{Question, Request, Ticket};
 use crate::console::world::World;
+use crate::model::{AppId, Revision};
 
 /// What is shown is asked for again after this time.
 const FRESH: Duration = Duration::from_secs(2);
@@ -20,11 +21,21 @@ pub(in crate::console) struct List<T> {
     pub(in crate::console) fault: Option<String>,
     ticket: Option<Ticket>,
     asked: Duration,
+    /// How the row of the app was that was asked about.
+    seen: Option<Revision>,
 }
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self { rows: Vec::new(), cursor: 0, is_read: false, fault: None, ticket: None, asked: Duration::ZERO }
+        Self {
+            rows: Vec::new(),
+            cursor: 0,
+            is_read: false,
+            fault: None,
+            ticket: None,
+            asked: Duration::ZERO,
+            seen: None,
+        }
     }
 }
 
@@ -35,6 +46,24 @@ impl<T> List<T> {
         self.ticket = Some(ticket);
         self.asked = world.now.mono;
         Request::Ask(ticket, question)
+    }
+
+    /// Asks now for what belongs to one app.
+    pub(in crate::console) fn ask_about(
+        &mut self,
+        world: &mut World,
+        app: AppId,
+        question: Question,
+    ) -> Request {
+        self.seen = world.fleet.by_id(app).map(|row| row.revision);
+        self.ask(world, question)
+    }
+
+    /// Whether it is time to ask again for what belongs to one app: nothing of it changes without its row.
+    pub(in crate::console) fn is_old_about(&self, world: &World, app: AppId) -> bool {
+        let row = world.fleet.by_id(app).map(|row| row.revision);
+        let may_differ = row.is_none() || row != self.seen || self.fault.is_some();
+        may_differ && self.is_old(world)
     }
 
     /// Whether it is time to ask again.
@@ -56,6 +85,7 @@ impl<T> List<T> {
     pub(in crate::console) fn expire(&mut self) {
         self.ticket = None;
         self.asked = Duration::ZERO;
+        self.seen = None;
     }
 
     /// Whether this is the answer that is waited for.

@@ -97,17 +97,17 @@ impl Detail {
             return self.rest();
         }
         let app = self.app.filter(|_| world.now.mono >= self.since + REST)?;
-        if !self.is_asked || self.runs.is_old(world) {
+        if !self.is_asked || self.runs.is_old_about(world, app) {
             self.is_asked = true;
             let query = HistoryQuery { apps: vec![app], limit: RUNS, ..HistoryQuery::default() };
-            return Some(self.runs.ask(world, Question::History(query)));
+            return Some(self.runs.ask_about(world, app, Question::History(query)));
         }
         if let Some(request) = self.read_log(world) {
             return Some(request);
         }
-        if !self.commands.is_waiting() && self.commands.is_old(world) {
+        if !self.commands.is_waiting() && self.commands.is_old_about(world, app) {
             let query = LedgerQuery { app: Some(app), limit: COMMANDS, ..LedgerQuery::default() };
-            return Some(self.commands.ask(world, Question::Commands(query)));
+            return Some(self.commands.ask_about(world, app, Question::Commands(query)));
         }
         None
     }
@@ -132,5 +132,53 @@ impl Detail {
             return true;
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::cmd::Cmd;
+    use crate::console::model::Model;
+    use crate::console::msg::Msg;
+    use crate::console::testing::{delta, go_to, model, now, pass, row};
+    use crate::console::update::update;
+
+    /// What is asked within some seconds; every question is answered.
+    fn asked(model: &mut Model, seconds: u64) -> Vec<&'static str> {
+        let mut asked = Vec::new();
+        for _ in 0..seconds * 2 {
+            let Some(Cmd::Work(work)) = pass(model, Duration::from_millis(500)) else { continue };
+            for request in work {
+                let Request::Ask(ticket, question) = request else { continue };
+                let (what, answer) = if matches!(question, Question::History(_)) {
+                    ("runs", Answer::History(Vec::new()))
+                } else if matches!(question, Question::Commands(_)) {
+                    ("commands", Answer::Commands(Vec::new()))
+                } else {
+                    continue;
+                };
+                asked.push(what);
+                update(model, Msg::Answer { ticket, answer: Ok(answer) });
+            }
+        }
+        asked
+    }
+
+    #[test]
+    fn runs_and_commands_are_asked_for_again_only_when_the_row_has_changed() {
+        let mut model = model((120, 40), vec![row("a/b/c"), row("a/b/d")]);
+        go_to(&mut model, "a/b/c");
+        assert_eq!(asked(&mut model, 5), ["runs", "commands"]);
+        assert_eq!(asked(&mut model, 30), [""; 0]);
+        let read = now(36).wall;
+        let mut changed = delta(vec![row("a/b/c")]);
+        changed.rows.iter_mut().for_each(|row| {
+            if let crate::model::Registered::App(row) = row {
+                row.revision.0 += 100;
+            }
+        });
+        update(&mut model, Msg::Changes { delta: changed, read });
+        assert_eq!(asked(&mut model, 10), ["runs", "commands"]);
     }
 }
