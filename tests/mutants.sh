@@ -100,7 +100,7 @@ mutant repeated_command_is_new manager/commands.rs \
 mutant superseded_has_no_verdict manager/commands.rs \
     'settle(&restart, superseded_by(command), desk, step);' 'let _ = (restart, desk, step);'
 mutant stop_is_executed_at_once manager/commands.rs \
-    'self.stop(Purpose::Command(command.clone()), cause, desk, step);
+    'self.stop(Purpose::Command(Box::new(command.clone())), cause, desk, step);
                 Progress::UnderWay' \
     'self.stop(Purpose::Other, cause, desk, step);
                 Progress::Settled(Verdict::Executed)'
@@ -114,7 +114,8 @@ mutant restart_after_stop manager/restore.rs \
     'command.app == Some(app) && matches!(command.name, CmdName::Start | CmdName::Restart)' \
     'command.app == Some(app) && matches!(command.name, CmdName::Start | CmdName::Restart) && false'
 mutant waiting_is_lost manager/entry.rs \
-    'waiting_since.or_else(|| self.plan.shown())' '{ let _ = waiting_since; self.plan.shown() }'
+    'self.plan.shown(&self.app, self.waits_since())' \
+    '{ let _ = self.waits_since(); self.plan.shown(&self.app, None) }'
 mutant old_rows_are_taken manager/registry.rs \
     'if !self.is_current(row.sequence) && !self.set_aside {' 'if false {'
 mutant stop_is_lifted_by_a_refusal manager/runs.rs \

@@ -440,7 +440,7 @@ mod tests {
             restored(Some(eleven), nine, "2026-11-23T08:50:00Z", &[(nine, ten)]),
             run(eleven, Trigger::Schedule)
         );
-        // A run for 9:00 that waited for room is still due.
+        // A time that is accounted for may be asked for again.
         assert_eq!(restored(Some(nine), ten, "2026-11-23T09:00:20Z", &[]), run(nine, Trigger::Schedule));
         // Times passed while nobody was there.
         assert_eq!(
