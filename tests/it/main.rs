@@ -44,6 +44,7 @@ mod recorder;
 mod run_app;
 mod schedules;
 mod seats;
+mod soak;
 mod sql;
 mod store_contract;
 mod terminal;
