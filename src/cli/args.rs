@@ -11,7 +11,7 @@ use crate::model::{AppPath, Minutes, Selector};
 /// Without a command it opens the console. If no manager serves the database, the console runs one
 /// inside itself.
 #[derive(Debug, Parser)]
-#[command(name = "dcm", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "dcm", bin_name = "dcm", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,

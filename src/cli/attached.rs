@@ -75,7 +75,7 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         // The fleet does not suffer from a fault of the console.
         (Some(_), Err(error @ console::RunError::Failed { .. })) => {
             let error = Error::from(error);
-            output::message(&format!("{error}; the manager goes on without a console, ^c stops it"));
+            output::message(format_args!("{error}; the manager goes on without a console, ^c stops it"));
             on_hangup = OnHangup::Continue;
             Leave::HungUp
         }
@@ -193,7 +193,7 @@ impl Manager {
                 };
                 let pid = spawn_detached(&headless_arguments(session), environment)?;
                 until_served(session, pid)?;
-                output::message(&format!(
+                output::message(format_args!(
                     "the manager goes on without a console (pid {pid}); dcm opens one again"
                 ));
                 Ok(0)

@@ -31,7 +31,7 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
             Err(Error::failed("the database is damaged").hint("restore a backup made with dcm db backup"))
         }
         DbCommand::Roles { schema } => {
-            output::data(&format!("\\set schema {schema}\n{ROLES}"));
+            output::document(&format!("\\set schema {schema}\n{ROLES}"));
             Ok(())
         }
         DbCommand::Copy { source, destination } => copy_fleet(session, &source, &destination),
@@ -92,6 +92,6 @@ fn done(session: &Session, value: &serde_json::Value, text: &str) {
     if session.json {
         output::json(value);
     } else {
-        output::data(&format!("{text}\n"));
+        output::lines(text.lines());
     }
 }

@@ -56,12 +56,12 @@ pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
     }
     let elsewhere = format!("dcm --state-dir {}", state.display());
     if args.prepare {
-        output::data(&format!("{}\n", dir.display()));
-        output::message(&format!("the demo is ready: {elsewhere}"));
+        output::line(dir.display());
+        output::message(format_args!("the demo is ready: {elsewhere}"));
         return Ok(0);
     }
     let result = if args.without_console {
-        output::message(&format!("the demo is looked at by {elsewhere} status"));
+        output::message(format_args!("the demo is looked at by {elsewhere} status"));
         headless::headless(&session).map(|()| 0)
     } else {
         attached::open(&session, &ConsoleArgs::default(), Role::AttachedIfNeeded)
@@ -71,12 +71,12 @@ pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
         Ok(!managers.is_empty())
     });
     if matches!(is_served, Ok(true)) {
-        output::message(&format!("the demo goes on: {elsewhere}"));
+        output::message(format_args!("the demo goes on: {elsewhere}"));
         return result;
     }
     let stopped = stop_all(&session.settings.state, &user_name(), GRACE);
     if is_kept || !stopped.left.is_empty() {
-        output::message(&format!("the demo is kept in {}; its apps are stopped", dir.display()));
+        output::message(format_args!("the demo is kept in {}; its apps are stopped", dir.display()));
     } else if fs::remove_dir_all(&dir).is_ok() {
         output::message("the demo is over; its apps are stopped and its directory is removed");
     }

@@ -1,7 +1,6 @@
 //! `dcm start|stop|restart|enable|disable`: enters commands, and waits for the verdicts.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
@@ -91,7 +90,7 @@ async fn wait_for_verdicts(
             // The commands are entered; a server that restarts takes none back.
             Err(StoreError::Unavailable(why)) if Instant::now() < deadline => {
                 if !std::mem::replace(&mut is_away, true) {
-                    output::message(&format!("the database is not available: {why}; waiting for it"));
+                    output::message(format_args!("the database is not available: {why}; waiting for it"));
                 }
                 sleep(LOOK_EVERY).await;
             }
@@ -109,8 +108,7 @@ fn show(session: &Session, rows: &[CommandRow], paths: &BTreeMap<CommandId, Stri
         output::json(&json!(rows));
         return;
     }
-    let mut lines = String::new();
-    for row in rows {
+    output::lines(rows.iter().map(|row| {
         let verdict = match (row.flag, &row.reason) {
             (CmdFlag::Pending, _) => "pending".to_owned(),
             (CmdFlag::Executed, _) => "executed".to_owned(),
@@ -118,9 +116,8 @@ fn show(session: &Session, rows: &[CommandRow], paths: &BTreeMap<CommandId, Stri
                 format!("not executed: {}", reason.as_deref().unwrap_or("unknown"))
             }
         };
-        let _ = writeln!(lines, "{} {} {}  {verdict}", row.id, row.name, path(row).unwrap_or(&row.app));
-    }
-    output::data(&lines);
+        format!("{} {} {}  {verdict}", row.id, row.name, path(row).unwrap_or(&row.app))
+    }));
 }
 
 /// The exit code of all verdicts together.

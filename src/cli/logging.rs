@@ -1,6 +1,5 @@
 //! What dcm logs about itself: text on a terminal, JSON elsewhere, and a file a day.
 
-use std::io::IsTerminal as _;
 use std::str::FromStr as _;
 
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -11,6 +10,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::error::Error;
+use super::output::{self, Form, LogWriter};
 use crate::config::{Settings, env};
 
 /// Lines that wait for a slow disk; more are dropped, since the manager must not wait for its log.
@@ -42,18 +42,25 @@ pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, 
         .build(&folder)
         .map_err(|error| Error::failed(format!("{}: {error}", folder.display())))?;
     let (file, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES_MAX).finish(appender);
-    let file = tracing_subscriber::fmt::layer().json().with_writer(file).with_filter(filter.clone());
-    let is_terminal = std::io::stderr().is_terminal();
+    let file = tracing_subscriber::fmt::layer()
+        .json()
+        .with_writer(move || LogWriter::new(Form::Json, file.clone()))
+        .with_filter(filter.clone());
+    let is_terminal = output::is_stderr_terminal();
     let text = (stderr == Stderr::Used && is_terminal).then(|| {
         let ansi = env::get(env::NO_COLOR).is_none();
         tracing_subscriber::fmt::layer()
             .with_ansi(ansi)
             .with_target(false)
-            .with_writer(std::io::stderr)
+            .with_writer(|| LogWriter::stderr(Form::Text))
             .with_filter(filter.clone())
     });
-    let json = (stderr == Stderr::Used && !is_terminal)
-        .then(|| tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).with_filter(filter));
+    let json = (stderr == Stderr::Used && !is_terminal).then(|| {
+        tracing_subscriber::fmt::layer()
+            .json()
+            .with_writer(|| LogWriter::stderr(Form::Json))
+            .with_filter(filter)
+    });
     tracing_subscriber::registry()
         .with(file)
         .with(text)

@@ -54,7 +54,7 @@ fn is_afar(session: &Session, args: &LogsArgs, app: AppId) -> Result<bool, Error
         // The files of this host tell something also while the database is away.
         Err(error) if here.is_empty() => Err(error),
         Err(error) => {
-            output::message(&format!("{error}; what is on this host:"));
+            output::message(format_args!("{error}; what is on this host:"));
             Ok(false)
         }
     }
@@ -93,7 +93,7 @@ fn show(session: &Session, args: &LogsArgs, app: AppId, run: RunId, path: &Path)
         let newest = if args.run.is_none() { newest(session, args, app)? } else { None };
         match newest.filter(|(newer, _)| *newer != printer.run) {
             Some((newer, path)) => {
-                output::message(&format!("run {newer}"));
+                output::message(format_args!("run {newer}"));
                 printer.run = newer;
                 tail = LogTail::from_start(&path);
             }
@@ -115,7 +115,7 @@ impl Printer<'_> {
         for record in records {
             self.format(record, &mut bytes);
         }
-        bytes.is_empty() || output::bytes(&bytes)
+        bytes.is_empty() || output::write_raw(&bytes)
     }
 
     fn format(&self, record: &LogRecord, out: &mut Vec<u8>) {
@@ -128,7 +128,7 @@ impl Printer<'_> {
                 "complete": record.is_complete,
                 "text": text,
             });
-            out.extend(value.to_string().into_bytes());
+            out.extend(output::json_text(&value).into_bytes());
             out.push(b'\n');
             return;
         }

@@ -37,7 +37,7 @@ pub(super) async fn logs(
     };
     let age = (store.time().await? - first.written).num_seconds().max(0);
     let KeptLog { run, manager, .. } = &first;
-    output::message(&format!(
+    output::message(format_args!(
         "the end of run {run} from manager {manager}, {age} s old; the whole log is on its host"
     ));
     let mut ends = LogEnds::default();
@@ -55,7 +55,7 @@ pub(super) async fn logs(
             Ok(kept) => kept,
             Err(StoreError::Unavailable(why)) => {
                 if !std::mem::replace(&mut is_away, true) {
-                    output::message(&format!("the database is away: {why}"));
+                    output::message(format_args!("the database is away: {why}"));
                 }
                 continue;
             }
@@ -70,7 +70,7 @@ pub(super) async fn logs(
         }
         let Some(kept) = kept else { continue };
         if kept.run != printer.run {
-            output::message(&format!("run {}", kept.run));
+            output::message(format_args!("run {}", kept.run));
             printer.run = kept.run;
             ends = LogEnds::default();
         }

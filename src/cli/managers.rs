@@ -30,7 +30,7 @@ pub(super) fn managers(session: &Session, command: Option<ManagersCommand>) -> R
                 let question = format!(
                     "is the host of {name} dead for sure? If its apps still run there, they will run twice"
                 );
-                if !yes && output::is_interactive() && !output::confirm(&question) {
+                if !yes && output::is_interactive() && !output::confirm(question) {
                     return Err(Error::failed("nothing was done"));
                 }
                 let released = store.take_from(&name, pinned).await?;
@@ -80,7 +80,9 @@ async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error>
     output::table(&head, &rows);
     let unowned = apps.get(&None).copied().unwrap_or(0);
     if unowned > 0 && managers.iter().any(|row| row.lease_until.is_some()) {
-        output::message(&format!("{unowned} apps belong to no manager: nobody who lives serves their pool"));
+        output::message(format_args!(
+            "{unowned} apps belong to no manager: nobody who lives serves their pool"
+        ));
     }
     Ok(())
 }
@@ -130,5 +132,5 @@ fn told(session: &Session, name: &str, released: Released, what: &str) {
         0 => String::new(),
         kept => format!("; {kept} apps stay with it (they run now, or their failover or pool says so)"),
     };
-    output::data(&format!("{name}: {what}{released}{kept}\n"));
+    output::line(format_args!("{name}: {what}{released}{kept}"));
 }

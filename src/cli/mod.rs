@@ -27,6 +27,7 @@ mod stop_apps;
 mod test_terminal;
 mod why;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -37,28 +38,43 @@ use error::Error;
 use session::Session;
 
 use crate::config::console::ConsoleFile;
-use crate::model::CmdName;
+use crate::model::{CmdName, Printable};
 use crate::process::share_heap;
 
 /// Does what the arguments of the program say.
 #[must_use]
 pub fn run() -> ExitCode {
     share_heap();
-    let cli = Cli::parse();
+    output::report_panics();
+    let cli = match parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(output::usage(&error)),
+    };
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            output::message(&error.to_string());
+            output::message(&error);
             ExitCode::from(error.code())
         }
     }
+}
+
+/// Reads the arguments. What is wrong with them is told with the arguments in their printable form: the parser
+/// repeats them, and leaves out what it takes for colours.
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(&arguments).map_err(|error| {
+        let shown = arguments.iter().map(|argument| Printable(&argument.to_string_lossy()).to_string());
+        Cli::try_parse_from(shown).err().unwrap_or(error)
+    })
 }
 
 fn dispatch(cli: Cli) -> Result<u8, Error> {
     let Cli { global, client, headless, command } = cli;
     let role = if client { Role::Client } else { Role::AttachedIfNeeded };
     if let Some(Command::Completions { shell }) = command {
-        clap_complete::generate(shell, &mut Cli::command(), "dcm", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "dcm", &mut script);
+        output::write_raw(&script);
         return Ok(0);
     }
     if let Some(Command::Demo(args)) = command {
@@ -71,8 +87,8 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         None => attached::open(&session, &ConsoleArgs::default(), role),
         Some(_) if headless => Err(Error::usage("--headless stands alone")),
         Some(Command::Console(args)) if args.list_keys => {
-            let file = ConsoleFile::of_user(&mut |warning| output::message(&warning));
-            output::data(&file.keys.listed());
+            let file = ConsoleFile::of_user(&mut |warning| output::message(warning));
+            output::document(&file.keys.listed());
             Ok(0)
         }
         Some(Command::Console(args)) if args.test_terminal => test_terminal::test_terminal(&args),

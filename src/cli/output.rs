@@ -1,61 +1,89 @@
-//! The only printing: data to standard output, messages to standard error.
+//! The only way to standard output and standard error. Data goes to the first, messages to the second.
+//!
+//! Whatever is printed here is escaped by [`Printable`], line by line, whoever wrote the text: an app, another
+//! program, a file name or the caller's arguments. Bytes leave as they are only through [`write_raw`] and [`raw`],
+//! and `tests/it/architecture.rs` names their callers.
 
+mod json;
+mod log;
+mod panic;
+
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
 
-use serde::{Serialize, Serializer as _};
+pub(super) use json::{json, json_rows, json_text};
+pub(super) use log::{Form, LogWriter};
+pub(super) use panic::report_panics;
 
 use crate::model::Printable;
 
-/// Prints data. A reader that has gone away (`| head`) is not an error.
-pub(super) fn data(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+/// Prints one line of data.
+pub(super) fn line(text: impl Display) {
+    lines([text]);
 }
 
-/// Prints bytes as they are; `false` when nobody reads any more.
-pub(super) fn bytes(bytes: &[u8]) -> bool {
-    let mut out = io::stdout().lock();
+/// Prints lines of data in one write. Line feeds inside a line are escaped like other control characters.
+pub(super) fn lines(lines: impl IntoIterator<Item = impl Display>) {
+    let mut text = String::new();
+    for line in lines {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", Printable(&line.to_string()));
+    }
+    write_raw(text.as_bytes());
+}
+
+/// Prints a text that is meant for another program: as it is into a file or pipe, escaped on a terminal.
+pub(super) fn document(text: &str) {
+    if is_terminal() {
+        lines(text.lines());
+    } else {
+        write_raw(text.as_bytes());
+    }
+}
+
+/// Prints bytes as they are; `false` once the reader has gone away, which is no error (`| head`).
+pub(super) fn write_raw(bytes: &[u8]) -> bool {
+    let mut out = raw();
     out.write_all(bytes).and_then(|()| out.flush()).is_ok()
 }
 
-/// Prints a value as JSON.
-pub(super) fn json(value: &impl Serialize) {
-    write_json(|out| value.serialize(out).map(drop));
+/// Standard output without any escaping.
+pub(super) fn raw() -> io::StdoutLock<'static> {
+    io::stdout().lock()
 }
 
-/// Prints values as a JSON array, one after the other: they need not be there all at once.
-pub(super) fn json_rows(rows: impl Iterator<Item = impl Serialize>) {
-    write_json(|out| out.collect_seq(rows).map(drop));
+/// Prints a message: one line.
+pub(super) fn message(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "dcm: {}", Printable(&text.to_string()));
 }
 
-/// A file that is written through a buffer of this size takes few calls of the system.
-const BUFFER: usize = 256 * 1024;
-
-type JsonWriter<'a> = serde_json::Serializer<&'a mut io::BufWriter<io::StdoutLock<'static>>>;
-
-fn write_json(write: impl FnOnce(&mut JsonWriter<'_>) -> serde_json::Result<()>) {
-    let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
-    let written = write(&mut serde_json::Serializer::new(&mut out)).map_err(io::Error::from);
-    let _ = written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
-}
-
-/// Prints a message.
-pub(super) fn message(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "dcm: {text}");
+/// Prints what the parser of the command line has to say, and gives back the exit code.
+pub(super) fn usage(error: &clap::Error) -> u8 {
+    let plain = error.render().to_string();
+    let is_own = plain.chars().all(|c| c == '\n' || Printable::is_printable(c));
+    if is_own {
+        // In colour, where the terminal has some.
+        let _ = error.print();
+    } else {
+        // It repeats an argument.
+        let mut err = io::stderr().lock();
+        for line in plain.lines() {
+            let _ = writeln!(err, "{}", Printable(line));
+        }
+    }
+    u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
 /// Asks a person on the terminal; anything but yes is no.
-pub(super) fn confirm(question: &str) -> bool {
-    let mut err = io::stderr().lock();
-    let _ = write!(err, "{question} [y/N] ").and_then(|()| err.flush());
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+pub(super) fn confirm(question: impl Display) -> bool {
+    let answer = ask(format_args!("{question} [y/N] "));
+    answer.is_some_and(|answer| matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Asks a person; `None` when there is no answer any more.
-pub(super) fn ask(question: &str) -> Option<String> {
+/// Asks a person; `None` when the input has ended.
+pub(super) fn ask(question: impl Display) -> Option<String> {
     let mut err = io::stderr().lock();
-    let _ = write!(err, "{question}").and_then(|()| err.flush());
+    let _ = write!(err, "{}", Printable(&question.to_string())).and_then(|()| err.flush());
     let mut answer = String::new();
     matches!(io::stdin().read_line(&mut answer), Ok(1..)).then_some(answer)
 }
@@ -70,25 +98,39 @@ pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Lines of cells, each column as wide as its widest cell; the last one is not filled up.
+/// Whether messages go to a terminal.
+pub(super) fn is_stderr_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Prints lines of cells, each column as wide as its widest cell; the last one is not filled up.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
-    let mut widths: Vec<usize> = head.iter().map(|cell| cell.len()).collect();
-    for row in rows {
+    let head = head.iter().map(|cell| (*cell).to_owned()).collect();
+    let rows: Vec<Vec<_>> = std::iter::once(&head)
+        .chain(rows)
+        .map(|row| row.iter().map(|cell| Printable(cell).text()).collect())
+        .collect();
+    let mut widths = vec![0; head.len()];
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut text = String::new();
-    let head: Vec<String> = head.iter().map(|cell| (*cell).to_owned()).collect();
-    for row in std::iter::once(&head).chain(rows) {
+    lines(rows.iter().map(|row| Cells { row, widths: &widths }));
+}
+
+/// A line of a table.
+struct Cells<'a> {
+    row: &'a [std::borrow::Cow<'a, str>],
+    widths: &'a [usize],
+}
+
+impl Display for Cells<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let cell = Printable(cell).to_string();
-            line.push_str(&cell);
-            line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + 2));
+        for (cell, width) in self.row.iter().zip(self.widths) {
+            write!(line, "{cell:width$}  ")?;
         }
-        text.push_str(line.trim_end());
-        text.push('\n');
+        f.write_str(line.trim_end())
     }
-    data(&text);
 }

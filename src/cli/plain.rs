@@ -6,6 +6,7 @@ use super::args::ConsoleArgs;
 use super::attached;
 use super::error::Error;
 use super::logging::{self, Stderr};
+use super::output;
 use super::session::{Session, block_on};
 use crate::console::plain::{PlainOptions, run_plain};
 use crate::process::user_name;
@@ -32,7 +33,7 @@ pub(super) fn plain(session: &Session, args: &ConsoleArgs) -> Result<u8, Error> 
         caution: settings.caution.clone(),
         filter: args.filter.clone().unwrap_or_default(),
     };
-    match run_plain(options, io::BufReader::new(io::stdin()), io::stdout().lock()) {
+    match run_plain(options, io::BufReader::new(io::stdin()), output::raw()) {
         // A reader that has gone away is not an error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
         result => Ok(result.map(|()| 0)?),

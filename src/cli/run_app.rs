@@ -156,7 +156,7 @@ fn exit_code(closing: &Closing) -> Result<u8, Error> {
     match (closing.ending.exit(), &closing.ending) {
         (Some(exit), _) => Ok(u8::try_from(exit.code() & 0xff).unwrap_or(1)),
         (None, Ending::StartFailed(failure)) => {
-            output::message(&format!("failed to start: {}", failure.message));
+            output::message(format_args!("failed to start: {}", failure.message));
             Ok(match failure.obstacle {
                 Obstacle::NotFound => 127,
                 Obstacle::NotExecutable | Obstacle::HostExhausted => 126,

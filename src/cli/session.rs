@@ -25,7 +25,7 @@ impl Session {
         let Global { database, state_dir, config, json } = global;
         let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
         let flags = Flags { database, state_dir, config: config.clone() };
-        let settings = Settings::load(flags, env::get, &mut |warning| output::message(&warning))?;
+        let settings = Settings::load(flags, env::get, &mut |warning| output::message(warning))?;
         Ok(Self { settings, json, config })
     }
 

@@ -62,7 +62,7 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
             &rows,
         );
         for row in &set_aside {
-            output::message(&format!("{} is set aside: {}", row.names, row.fault));
+            output::message(format_args!("{} is set aside: {}", row.names, row.fault));
         }
         if apps.is_empty() && set_aside.is_empty() {
             output::message("no apps are registered; dcm app add GROUP/PARENT/APP registers one");

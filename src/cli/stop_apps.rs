@@ -14,7 +14,7 @@ pub(super) fn stop_apps(session: &Session, args: &StopAppsArgs) -> Result<(), Er
         let runs = |runs: &[crate::model::RunId]| runs.iter().map(ToString::to_string).collect::<Vec<_>>();
         output::json(&json!({ "stopped": runs(&stopped.ended), "left": runs(&stopped.left) }));
     } else {
-        output::data(&format!("{} runs stopped\n", stopped.ended.len()));
+        output::line(format_args!("{} runs stopped", stopped.ended.len()));
     }
     if stopped.left.is_empty() {
         return Ok(());

@@ -19,17 +19,18 @@ pub(super) fn test_terminal(args: &ConsoleArgs) -> Result<u8, Error> {
             .hint("--glyphs and --theme say the same each time"));
     };
     let colours = look::of(args, &ConsoleFile::default()).abilities.colours;
-    output::data(
-        "Each line should have no boxes, question marks or overlaps, and its words should stand clear.\n\n",
-    );
+    output::lines([
+        "Each line should have no boxes, question marks or overlaps, and its words should stand clear.",
+        "",
+    ]);
     for (at, set) in GlyphSet::ALL.into_iter().enumerate() {
         let lines = sample(Palette::Ansi, set, colours);
-        output::data(&format!("{} {}\n{lines}\n", at + 1, set.name()));
+        output::write_raw(format!("{} {}\n{lines}\n", at + 1, set.name()).as_bytes());
     }
     let glyphs = ask("Which signs look right? 1, 2, 3, or enter for no change: ", &GlyphSet::ALL)?;
     for (at, palette) in Palette::ALL.into_iter().enumerate() {
         let lines = sample(palette, glyphs.unwrap_or_default(), colours);
-        output::data(&format!("{} {}\n{lines}\n", at + 1, palette.name()));
+        output::write_raw(format!("{} {}\n{lines}\n", at + 1, palette.name()).as_bytes());
     }
     let palette = ask("Which colours are told apart best? 1, 2, 3, or enter for no change: ", &Palette::ALL)?;
     let answers = [("glyphs", glyphs.map(GlyphSet::name)), ("theme", palette.map(Palette::name))];
@@ -40,7 +41,7 @@ pub(super) fn test_terminal(args: &ConsoleArgs) -> Result<u8, Error> {
         return Ok(0);
     }
     remember(&path, &answers)?;
-    output::message(&format!("kept in {}", path.display()));
+    output::message(format_args!("kept in {}", path.display()));
     Ok(0)
 }
 
@@ -52,7 +53,7 @@ fn ask<T: Copy>(question: &str, among: &[T]) -> Result<Option<T>, Error> {
             number => match number.parse::<usize>().ok().and_then(|number| among.get(number.wrapping_sub(1)))
             {
                 Some(chosen) => return Ok(Some(*chosen)),
-                None => output::message(&format!("{number} is none of them")),
+                None => output::message(format_args!("{number} is none of them")),
             },
         }
     }

@@ -37,7 +37,7 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
                 &json!({ "path": row.app.path.to_string(), "status": row.state.status.word(), "reasons": reasons }),
             );
         } else {
-            output::data(&format!("{}\n", reasons.join("\n")));
+            output::lines(&reasons);
         }
         Ok(())
     })

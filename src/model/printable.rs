@@ -14,6 +14,12 @@ use std::fmt;
 pub struct Printable<'a>(pub &'a str);
 
 impl<'a> Printable<'a> {
+    /// Whether a character is shown as it is, in any place of a line.
+    #[must_use]
+    pub fn is_printable(c: char) -> bool {
+        !c.is_control() && !is_invisible(c)
+    }
+
     /// The same as a text, which costs nothing where there is nothing odd: most often.
     #[must_use]
     pub fn text(self) -> Cow<'a, str> {

@@ -89,6 +89,25 @@ fn sql_is_in_the_store_alone_and_files_can_be_read_in_one_sitting() {
 }
 
 #[test]
+fn what_is_printed_is_escaped_by_one_module() {
+    // Who may write bytes as they are: logs and completions into a pipe, signs and colours of our own, and the
+    // plain console, which has a type of its own for lines.
+    let allowed = ["src/cli/logs.rs", "src/cli/mod.rs", "src/cli/plain.rs", "src/cli/test_terminal.rs"];
+    for (path, text) in sources() {
+        let place = path.strip_prefix(root()).unwrap().display().to_string();
+        if module_of(&path) != "cli" || place.starts_with("src/cli/output") {
+            continue;
+        }
+        let code = code_of(&text);
+        for word in ["stdout()", "stderr()", "io::stdout", "io::stderr", ".print()"] {
+            assert!(!code.contains(word), "{place} mentions {word}: print through cli/output.rs");
+        }
+        let is_raw = code.contains("output::raw(") || code.contains("output::write_raw(");
+        assert!(!is_raw || allowed.contains(&place.as_str()), "{place} prints without escaping");
+    }
+}
+
+#[test]
 fn the_map_of_the_documentation_is_the_map_of_the_test() {
     let page = fs::read_to_string(root().join("src/ARCHITECTURE.md")).unwrap();
     let rows: Vec<_> = page

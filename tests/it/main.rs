@@ -26,6 +26,7 @@ mod database_faults;
 mod demo;
 mod fleet;
 mod host_faults;
+mod hostile_text;
 mod made_up;
 mod managers;
 mod picture;

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -24,6 +25,7 @@ pub(crate) struct Terminal {
     written: Arc<Mutex<Vec<u8>>>,
     /// Milliseconds between two bytes that are read.
     pause: Arc<AtomicU64>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Terminal {
@@ -77,7 +79,7 @@ impl Terminal {
         let (shared, gate, kept) = (Arc::clone(&screen), Arc::clone(&tap), Arc::clone(&written));
         let pause = Arc::<AtomicU64>::default();
         let pace = Arc::clone(&pause);
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             loop {
                 drop(gate.lock());
@@ -91,7 +93,7 @@ impl Terminal {
             }
         });
         let writer = Keyboard(Arc::new(Mutex::new(pair.master.take_writer().unwrap())));
-        Self { master: pair.master, writer, child, screen, tap, written, pause }
+        Self { master: pair.master, writer, child, screen, tap, written, pause, reader: Some(reading) }
     }
 
     /// Nobody reads what the program writes, until the guard is dropped.
@@ -184,6 +186,15 @@ impl Terminal {
             }
             assert!(Instant::now() < deadline, "{question} is not answered");
         }
+    }
+
+    /// All that the program has written until its end.
+    pub(crate) fn until_end(&mut self) -> String {
+        self.code();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.written()
     }
 
     pub(crate) fn code(&mut self) -> u32 {

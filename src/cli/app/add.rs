@@ -27,9 +27,9 @@ pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
     if session.json {
         output::json(&serde_json::json!({ "app": id, "path": path, "disable": !enable }));
     } else if enable {
-        output::data(&format!("{path} is registered\n"));
+        output::line(format_args!("{path} is registered"));
     } else {
-        output::data(&format!("{path} is registered and disabled; dcm enable {path} lets it run\n"));
+        output::line(format_args!("{path} is registered and disabled; dcm enable {path} lets it run"));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ pub(super) fn export(session: &Session, args: &SelectorsArgs) -> Result<(), Erro
         output::json(&document);
     } else {
         let text = toml::to_string(&document).map_err(|error| Error::failed(error.to_string()))?;
-        output::data(&text);
+        output::document(&text);
     }
     Ok(())
 }

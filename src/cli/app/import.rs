@@ -50,7 +50,7 @@ pub(super) fn import(session: &Session, path: &Path) -> Result<(), Error> {
         if session.json {
             output::json(&serde_json::json!({ "added": added, "changed": changed, "unchanged": unchanged }));
         } else {
-            output::data(&format!("{added} added, {changed} changed, {unchanged} unchanged\n"));
+            output::line(format_args!("{added} added, {changed} changed, {unchanged} unchanged"));
         }
         Ok(())
     })

@@ -23,7 +23,7 @@ pub(super) fn list(session: &Session, args: &SelectorsArgs) -> Result<(), Error>
         let rows: Vec<_> = apps.iter().map(line).collect();
         output::table(&["APP", "ENABLED", "SCHEDULE", "COMMAND"], &rows);
         for row in &set_aside {
-            output::message(&format!("{} is set aside: {}", row.names, row.fault));
+            output::message(format_args!("{} is set aside: {}", row.names, row.fault));
         }
         Ok(())
     })

@@ -21,7 +21,7 @@ pub(super) fn remove(session: &Session, args: &RemoveArgs) -> Result<(), Error> 
         if session.json {
             output::json(&serde_json::json!({ "removed": count }));
         } else {
-            output::data(&format!("{count} removed\n"));
+            output::line(format_args!("{count} removed"));
         }
         Ok(())
     })

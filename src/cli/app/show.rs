@@ -1,11 +1,9 @@
 //! `dcm app show`
 
-use std::fmt::Write as _;
-
 use crate::cli::error::Error;
 use crate::cli::session::{Fleet, Session, block_on};
 use crate::cli::{json, output};
-use crate::model::{AppPath, Printable};
+use crate::model::AppPath;
 use crate::store::OpenMode;
 
 pub(super) fn show(session: &Session, path: &AppPath) -> Result<(), Error> {
@@ -20,11 +18,10 @@ pub(super) fn show(session: &Session, path: &AppPath) -> Result<(), Error> {
         output::json(&value);
         return Ok(());
     }
-    let mut text = String::new();
-    for (name, value) in value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
-        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let _ = writeln!(text, "{name:16} {}", Printable(&shown));
-    }
-    output::data(&text);
+    let fields = value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    output::lines(fields.map(|(name, value)| match value.as_str() {
+        Some(text) => format!("{name:16} {text}"),
+        None => format!("{name:16} {value}"),
+    }));
     Ok(())
 }

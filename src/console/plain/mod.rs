@@ -1,6 +1,7 @@
 //! The console as lines: for screen readers, for terminals that cannot place text, and for pipes. It
 //! prints sentences, moves no cursor and turns no wheel.
 
+mod lines;
 mod say;
 mod session;
 mod watch;

@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
 
+use super::lines::Lines;
 use super::{PlainOptions, say};
 use crate::console::dialog::confirm::{Confirm, Consent, Wanted};
 use crate::console::filter::Filter;
 use crate::console::fleet::Row;
 use crate::console::world::{Identity, Link, World};
 use crate::model::{
-    AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Printable, Revision, Selector,
+    AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision, Selector,
 };
 use crate::process::{LogTail, clock, logs_of};
 use crate::store::{AlertQuery, StoreError, submit};
@@ -42,7 +43,7 @@ quit                leave; the end of the input does the same";
 pub(super) struct Session<W> {
     pub(super) options: PlainOptions,
     pub(super) lines: UnboundedReceiver<String>,
-    output: W,
+    output: Lines<W>,
     pub(super) world: World,
     revision: Revision,
 }
@@ -77,7 +78,7 @@ impl<W: Write> Session<W> {
         };
         let mut world = World::new(identity, (0, 0), clock::now());
         world.caution = options.caution.clone();
-        Self { options, lines, output, world, revision: Revision::default() }
+        Self { options, lines, output: Lines::new(output), world, revision: Revision::default() }
     }
 
     pub(super) async fn run(mut self) -> io::Result<()> {
@@ -91,11 +92,8 @@ impl<W: Write> Session<W> {
         };
         self.say(&greeting)?;
         loop {
-            write!(self.output, "dcm> ")?;
-            self.output.flush()?;
-            let Some(line) = self.lines.recv().await else {
-                return writeln!(self.output);
-            };
+            self.output.prompt("dcm> ")?;
+            let Some(line) = self.lines.recv().await else { return self.say("") };
             match self.obey(line.trim()).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
@@ -112,7 +110,7 @@ impl<W: Write> Session<W> {
         match word {
             "" => {}
             "quit" | "exit" | "q" => return Ok(false),
-            "help" | "?" => self.say(HELP)?,
+            "help" | "?" => self.say_all(HELP.lines())?,
             "list" | "ls" => self.list(rest).await?,
             "show" => self.show(rest).await?,
             "watch" => self.watch(rest).await?,
@@ -127,10 +125,14 @@ impl<W: Write> Session<W> {
     }
 
     pub(super) fn say(&mut self, text: &str) -> io::Result<()> {
-        for line in text.lines() {
-            writeln!(self.output, "{}", Printable(line))?;
-        }
-        self.output.flush()
+        self.say_all([text])
+    }
+
+    pub(super) fn say_all(
+        &mut self,
+        lines: impl IntoIterator<Item = impl std::fmt::Display>,
+    ) -> io::Result<()> {
+        self.output.print(lines)
     }
 
     /// Takes in what has changed.
@@ -177,13 +179,13 @@ impl<W: Write> Session<W> {
             1 => "1 app".to_owned(),
             count => format!("{count} apps"),
         });
-        Ok(self.say(&lines.join("\n"))?)
+        Ok(self.say_all(lines)?)
     }
 
     async fn show(&mut self, path: &str) -> Result<(), Fault> {
         self.read().await?;
         let lines = say::all(self.app(path)?, self.world.time());
-        Ok(self.say(&lines.join("\n"))?)
+        Ok(self.say_all(lines)?)
     }
 
     fn app(&self, text: &str) -> Result<&Row, Fault> {
@@ -200,7 +202,7 @@ impl<W: Write> Session<W> {
         if lines.is_empty() {
             lines.push("nothing needs anybody".to_owned());
         }
-        Ok(self.say(&lines.join("\n"))?)
+        Ok(self.say_all(lines)?)
     }
 
     async fn log(&mut self, path: &str) -> Result<(), Fault> {
@@ -213,7 +215,7 @@ impl<W: Write> Session<W> {
             .map_err(|error| Fault::Said(format!("{}: {error}", file.display())))?;
         for record in records {
             let text = String::from_utf8_lossy(&record.text).into_owned();
-            self.say(if text.is_empty() { " " } else { &text })?;
+            self.say(&text)?;
         }
         Ok(())
     }
@@ -261,7 +263,7 @@ impl<W: Write> Session<W> {
         let lines =
             effects.iter().map(|effect| format!("{} {}: {}", effect.count, effect.whose, effect.what));
         let lines: Vec<_> = lines.chain(confirm.others.iter().cloned()).collect();
-        self.say(&lines.join("\n"))?;
+        self.say_all(lines)?;
         let (count, name, what) = (confirm.sent.len(), confirm.name, &confirm.what);
         let (question, answer) = match confirm.asks_for {
             Consent::Number => {
@@ -281,8 +283,7 @@ impl<W: Write> Session<W> {
     }
 
     async fn ask(&mut self, question: &str) -> Result<String, Fault> {
-        write!(self.output, "{question}")?;
-        self.output.flush()?;
+        self.output.prompt(question)?;
         Ok(self.lines.recv().await.unwrap_or_default())
     }
 
@@ -297,7 +298,7 @@ impl<W: Write> Session<W> {
                 for row in &mut rows {
                     row.app = self.world.fleet.name_of(&row.app);
                 }
-                return Ok(self.say(&say::verdicts(&rows).join("\n"))?);
+                return Ok(self.say_all(say::verdicts(&rows))?);
             }
             // A hint, or time to look without one.
             let _ = timeout_at(deadline.min(Instant::now() + LOOK_EVERY), changed.changed()).await;

@@ -43,7 +43,7 @@ impl<W: Write> Session<W> {
             let after = self::states(&self.world.fleet);
             let sentences = self.sentences(&filter, &states, &after);
             if !sentences.is_empty() {
-                self.say(&sentences.join("\n"))?;
+                self.say_all(sentences)?;
             }
             states = after;
         }

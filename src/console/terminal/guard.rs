@@ -39,7 +39,11 @@ type Slot = Arc<Mutex<Option<Panic>>>;
 pub(in crate::console) struct Guard {
     writer: Writer,
     panic: Slot,
+    /// What reported panics before.
+    before: Option<Hook>,
 }
+
+type Hook = Box<dyn Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync>;
 
 impl Guard {
     /// Takes the terminal. A panic of the console from now on gives it back and is kept; one of
@@ -48,9 +52,10 @@ impl Guard {
     /// # Errors
     /// When there is no terminal.
     pub(in crate::console) fn take(writer: Writer) -> io::Result<Self> {
-        let guard = Self { writer, panic: Slot::default() };
+        let mut guard = Self { writer, panic: Slot::default(), before: None };
         guard.enter()?;
         let (writer, slot) = (guard.writer.clone(), Arc::clone(&guard.panic));
+        guard.before = Some(std::panic::take_hook());
         std::panic::set_hook(Box::new(move |info| {
             let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
             let place = info.location().map(ToString::to_string).unwrap_or_default();
@@ -100,8 +105,10 @@ impl Drop for Guard {
         self.writer.close();
         // Nothing is drawn any more, so there is nothing to give back; while panicking, the hook is
         // at work and cannot be changed.
-        if !std::thread::panicking() {
-            let _ = std::panic::take_hook();
+        if !std::thread::panicking()
+            && let Some(before) = self.before.take()
+        {
+            std::panic::set_hook(before);
         }
     }
 }
