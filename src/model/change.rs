@@ -1,6 +1,8 @@
 //! What the manager wants written. A step's changes are one transaction, and each change may be
 //! written twice with the effect of once: a commit whose answer was lost is simply repeated.
 
+use std::collections::BTreeMap;
+
 use super::{Alert, AppId, AppState, Closing, CommandId, Report, RunId, Timestamp, Trigger, Verdict};
 
 /// One thing to be written.
@@ -108,6 +110,43 @@ pub enum Refusal {
     OwnedByOther,
 }
 
+/// The refused run of each app, until an update of the app no longer shows it. Until the manager has learned of
+/// the refusal, its updates show the run as under way, and must not be written. Whether a run was opened is known
+/// from the commit and never from the table `runtime`: rows of history may be deleted at any time.
+#[derive(Debug, Default)]
+pub struct Unopened(BTreeMap<AppId, RunId>);
+
+impl Unopened {
+    /// The run of the app was refused.
+    pub fn note(&mut self, app: AppId, run: RunId) {
+        self.0.insert(app, run);
+    }
+
+    /// Notes the refused runs of a commit.
+    pub fn note_all(&mut self, changes: &[Change], refused: &[(RunId, Refusal)]) {
+        for change in changes {
+            if let Change::RunOpened(RunOpening { run, app, .. }) = change
+                && refused.iter().any(|(other, _)| other == run)
+            {
+                self.note(*app, *run);
+            }
+        }
+    }
+
+    /// Whether a change shows a refused run and is not to be written.
+    pub fn excludes(&mut self, change: &Change) -> bool {
+        let Change::App(update) = change else { return false };
+        match self.0.get(&update.app) {
+            Some(run) if update.state.run == Some(*run) => true,
+            Some(_) => {
+                self.0.remove(&update.app);
+                false
+            }
+            None => false,
+        }
+    }
+}
+
 /// The columns of an app's row that belong to the manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppUpdate {
@@ -116,7 +155,7 @@ pub struct AppUpdate {
     /// How many times the manager has written this row. A row that is read with a smaller number
     /// does not show this update yet.
     pub sequence: u64,
-    /// All of its state; with a run in it, it is written only if that run's row exists.
+    /// All of its state. One that shows a run which was refused is not written ([`Unopened`]).
     pub state: AppState,
     /// When it is due next.
     pub next_run: Option<Timestamp>,

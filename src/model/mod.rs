@@ -24,7 +24,7 @@ pub use alert::{Alert, AlertKind, AlertRow};
 pub use app::{
     App, AppRow, AppState, CatchUp, Failover, Fatal, FaultyRow, LastCommand, Policy, Program, Registered,
 };
-pub use change::{AppUpdate, Change, Refusal, RunOpening, Skip, SkipReason};
+pub use change::{AppUpdate, Change, Refusal, RunOpening, Skip, SkipReason, Unopened};
 pub use command::{Command, CommandRow, CommandSource, NewCommand, Verdict};
 pub use cron::{Cron, CronError, Pattern};
 pub use id::{AlertId, AppId, CommandId, ParseIdError, Revision, RunId};

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::manager::{Effect, Event, Step};
-use crate::model::{AppId, Change, Refusal, Report, RunId};
+use crate::model::{AppId, Change, Refusal, Report, RunId, Unopened};
 use crate::process::Supervisor;
 use crate::store::{Store, StoreError};
 
@@ -56,10 +56,11 @@ impl Outbox {
     /// Goes on until there is nothing more to write.
     pub(super) async fn run(mut self) -> Emptied {
         let mut batch = Batch::default();
+        let mut unopened = Unopened::default();
         while let Some(step) = self.steps.recv().await {
             batch.add(step);
             self.collect(&mut batch).await;
-            if self.commit(std::mem::take(&mut batch)).await.is_none() {
+            if self.commit(std::mem::take(&mut batch), &mut unopened).await.is_none() {
                 return Emptied::Deposed;
             }
         }
@@ -86,12 +87,12 @@ impl Outbox {
     }
 
     /// `None`: the manager was deposed.
-    async fn commit(&self, batch: Batch) -> Option<()> {
+    async fn commit(&self, batch: Batch, unopened: &mut Unopened) -> Option<()> {
         let Batch { changes, effects, progress } = batch;
         let progress = progress.into_iter().map(|(run, (app, report))| Change::Progress { app, run, report });
-        let changes: Vec<_> = progress.chain(changes).collect();
+        let changes: Vec<_> = progress.chain(changes).filter(|change| !unopened.excludes(change)).collect();
         let failed: Vec<_> = changes.iter().filter_map(failed).collect();
-        let refused = if changes.is_empty() { Vec::new() } else { self.write(changes).await? };
+        let refused = if changes.is_empty() { Vec::new() } else { self.write(changes, unopened).await? };
         for run in failed {
             // Where nobody keeps the ends of logs, nobody listens.
             let _ = self.failed.send(run);
@@ -111,7 +112,7 @@ impl Outbox {
     }
 
     /// Writes until it is written; `None`: the manager was deposed.
-    async fn write(&self, changes: Vec<Change>) -> Option<Vec<(RunId, Refusal)>> {
+    async fn write(&self, changes: Vec<Change>, unopened: &mut Unopened) -> Option<Vec<(RunId, Refusal)>> {
         let mut pause = RETRY_FIRST;
         let mut since = None;
         loop {
@@ -120,17 +121,22 @@ impl Outbox {
                     if let Some(since) = since {
                         tracing::info!(changes = changes.len(), away = ?Instant::now().duration_since(since), "the database is back, what happened meanwhile is entered");
                     }
+                    unopened.note_all(&changes, &committed.refused);
                     return Some(committed.refused);
                 }
                 Err(StoreError::Refused(why)) if changes.len() == 1 => {
                     tracing::error!(change = ?changes[0], why, "the database refuses a change; it is left out");
-                    return Some(given_up(&changes[0]));
+                    let refused = given_up(&changes[0]);
+                    unopened.note_all(&changes, &refused);
+                    return Some(refused);
                 }
                 Err(StoreError::Refused(_)) => {
                     // One of them is impossible: the others must not suffer for it.
                     let mut refused = Vec::new();
                     for change in changes {
-                        refused.extend(Box::pin(self.write(vec![change])).await?);
+                        if !unopened.excludes(&change) {
+                            refused.extend(Box::pin(self.write(vec![change], unopened)).await?);
+                        }
                     }
                     return Some(refused);
                 }

@@ -25,6 +25,7 @@ mod copy;
 mod database_faults;
 mod demo;
 mod fleet;
+mod history;
 mod host_faults;
 mod hostile_text;
 mod made_up;

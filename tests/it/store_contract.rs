@@ -37,7 +37,10 @@ contract! {
     the_row_follows_its_latest_command
     percentage_and_eta_follow_from_the_counters
     a_wish_for_the_next_run_is_kept_until_it_is_dealt_with
-    an_update_without_its_run_is_not_written
+    an_update_that_shows_a_refused_run_is_not_written
+    a_state_change_depends_on_no_row_of_history
+    a_run_is_closed_whatever_other_rows_say
+    an_app_that_runs_is_not_started_again_though_its_row_of_history_is_gone
     late_progress_of_an_older_run_changes_nothing
     changes_are_told_since_a_revision
     skips_and_alerts_are_kept_once
@@ -395,11 +398,61 @@ async fn a_wish_for_the_next_run_is_kept_until_it_is_dealt_with(store: &dyn Stor
     assert_eq!((row.asked_next_run, row.next_run, row.sequence), (None, Some(wish), 2));
 }
 
-async fn an_update_without_its_run_is_not_written(store: &dyn Store) {
+async fn an_update_that_shows_a_refused_run_is_not_written(store: &dyn Store) {
     let id = register(store, "a/b/c").await;
-    let state = AppState { run: Some(run(9)), failures: 5, ..AppState::default() };
-    commit(store, vec![Change::App(update(id, 1, state))]).await;
-    assert_eq!(row(store, id).await.state.failures, 0);
+    commit(store, vec![opening(id, run(1))]).await;
+    let state = |number, failures| AppState { run: Some(run(number)), failures, ..AppState::default() };
+    let changes = vec![
+        Change::App(update(id, 1, state(1, 1))),
+        opening(id, run(2)),
+        Change::App(update(id, 2, state(2, 5))),
+    ];
+    assert_eq!(store.commit(changes).await.unwrap().refused, [(run(2), Refusal::AlreadyOpen(run(1)))]);
+    assert_eq!(row(store, id).await.state.failures, 1);
+    assert_eq!(row(store, id).await.state.run, Some(run(1)));
+}
+
+async fn a_state_change_depends_on_no_row_of_history(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    // A run that no row of history knows of: it was deleted, or the database is an older backup.
+    let state =
+        AppState { status: RunStatus::Stopped, run: Some(run(9)), failures: 5, ..AppState::default() };
+    let disabled = AppUpdate { disabled: Some(true), ..update(id, 1, state) };
+    let settled = Change::CommandSettled { id: CommandId(77), verdict: Verdict::Executed, at: noon() };
+    let cleared = Change::AlertsCleared { app: id, at: noon() };
+    commit(store, vec![settled, cleared, Change::App(disabled)]).await;
+    let row = row(store, id).await;
+    assert_eq!((row.app.disabled, row.state.failures, row.state.run), (true, 5, Some(run(9))));
+    assert_eq!(row.state.status, RunStatus::Stopped);
+}
+
+async fn a_run_is_closed_whatever_other_rows_say(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    commit(store, vec![opening(id, run(1))]).await;
+    let closing = closing(Ending::Exited(Exit::Code(4)));
+    commit(store, vec![Change::RunClosed { run: run(2), app: id, closing }]).await;
+    let query = HistoryQuery { run: Some(run(2)), limit: 10, ..HistoryQuery::default() };
+    let closed = store.history(query).await.unwrap().remove(0);
+    assert_eq!((closed.exit_code, closed.outcome.as_deref()), (Some(4), Some("failed")));
+    assert_eq!(
+        (closed.start, closed.end),
+        (at("2026-11-23T12:00:01Z"), Some(at("2026-11-23T13:02:03.500Z")))
+    );
+    assert_eq!(store.snapshot().await.unwrap().open_runs.len(), 1);
+}
+
+async fn an_app_that_runs_is_not_started_again_though_its_row_of_history_is_gone(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let state = |status| AppState { status, run: Some(run(9)), ..AppState::default() };
+    commit(store, vec![Change::App(update(id, 1, state(RunStatus::Running)))]).await;
+    let refused = store.commit(vec![opening(id, run(1))]).await.unwrap().refused;
+    assert_eq!(refused, [(run(1), Refusal::AlreadyOpen(run(9)))]);
+    // Its own row is entered again, as a new manager does that finds the process.
+    commit(store, vec![opening(id, run(9))]).await;
+    assert_eq!(only_run(store, id).await.run, run(9));
+    let closing = closing(Ending::Exited(Exit::Code(0)));
+    commit(store, vec![Change::RunClosed { run: run(9), app: id, closing }, opening(id, run(1))]).await;
+    assert_eq!(row(store, id).await.state.run, Some(run(1)));
 }
 
 async fn late_progress_of_an_older_run_changes_nothing(store: &dyn Store) {

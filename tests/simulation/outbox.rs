@@ -36,7 +36,9 @@ impl World {
             return;
         }
         let progress = progress.into_iter().map(|(run, (app, report))| Change::Progress { app, run, report });
-        let changes: Rc<Vec<_>> = Rc::new(progress.chain(changes).collect());
+        let unopened = &mut shell.unopened;
+        let changes: Rc<Vec<_>> =
+            Rc::new(progress.chain(changes).filter(|change| !unopened.excludes(change)).collect());
         let is_empty = changes.is_empty();
         shell.batch = Some(Batch { changes: Rc::clone(&changes), effects, pause: 100 });
         self.oracle.batch_begins(self.time);
@@ -86,7 +88,12 @@ impl World {
     pub(crate) fn answered(&mut self, manager: u32, answer: Option<Committed>) {
         let Some(batch) = self.shell_of(manager).and_then(|shell| shell.batch.take()) else { return };
         let refused = match answer {
-            Some(committed) => committed.refused,
+            Some(committed) => {
+                if let Some(shell) = self.shell_of(manager) {
+                    shell.unopened.note_all(&batch.changes, &committed.refused);
+                }
+                committed.refused
+            }
             None if self.planted == Some(Planted::NeverTriesAgain) => {
                 self.after(0, Happening::Write { manager });
                 return;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use dcm::manager::{Effect, Event, Identity, Manager, Step};
 use dcm::model::{
     Change, Closing, CommandId, Ending, Exit, Limits, Registered, Revision, RunId, Survivor, SurvivorState,
+    Unopened,
 };
 
 use crate::faults::Planted;
@@ -28,6 +29,7 @@ pub(crate) struct Shell {
     pub(crate) inbox: VecDeque<Event>,
     pub(crate) steps: VecDeque<Step>,
     pub(crate) batch: Option<Batch>,
+    pub(crate) unopened: Unopened,
     pub(crate) orders: VecDeque<Effect>,
     pub(crate) watched: BTreeMap<RunId, Watched>,
     pub(crate) revision: Revision,
@@ -67,6 +69,7 @@ impl World {
             inbox: VecDeque::new(),
             steps: VecDeque::new(),
             batch: None,
+            unopened: Unopened::default(),
             orders: VecDeque::new(),
             watched: BTreeMap::new(),
             revision: Revision::default(),

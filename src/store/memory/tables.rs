@@ -8,7 +8,7 @@ use super::ledger::LedgerRow;
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppRow, AppState, AppUpdate, Change, Closing, CommandId, Delta, Ending,
     Exit, KeptLog, Limits, ManagerRow, OpenRun, Progress, Refusal, Registered, Report, Revision, Run, RunId,
-    RunOpening, RunStatus, Skip, Snapshot, Timestamp,
+    RunOpening, RunStatus, Skip, Snapshot, Timestamp, Unopened,
 };
 use crate::store::{Committed, Existing, PAGE, Registration, StoreError, exists};
 
@@ -61,11 +61,17 @@ impl Tables {
     /// Writes changes; the counterpart of `Store::commit`.
     pub fn commit(&mut self, changes: &[Change]) -> Committed {
         let mut committed = Committed::default();
+        let mut unopened = Unopened::default();
         for change in changes {
+            if unopened.excludes(change) {
+                continue;
+            }
             match change {
                 Change::RunOpened(opening) => {
-                    let refusal = self.open_run(opening);
-                    committed.refused.extend(refusal.map(|refusal| (opening.run, refusal)));
+                    if let Some(refusal) = self.open_run(opening) {
+                        unopened.note(opening.app, opening.run);
+                        committed.refused.push((opening.run, refusal));
+                    }
                 }
                 Change::RunStarted { run, pid, at } => self.start_run(*run, *pid, *at),
                 Change::RunClosed { run, app, closing } => self.close_run(*run, *app, closing),
@@ -125,7 +131,12 @@ impl Tables {
         if self.runs.contains_key(&opening.run) {
             return None;
         }
-        let open = self.open_of(opening.app);
+        // The row of the run under way may have been deleted; the row of the app knows of it as well.
+        let known = self.apps.get(&opening.app).filter(|row| row.state.status == RunStatus::Running);
+        let unlisted = known
+            .and_then(|row| row.state.run)
+            .filter(|run| *run != opening.run && !self.runs.contains_key(run));
+        let open = self.open_of(opening.app).or(unlisted);
         let Some(row) = self.apps.get_mut(&opening.app) else { return Some(Refusal::NoSuchApp) };
         if row.app.disabled {
             return Some(Refusal::Disabled);
@@ -176,7 +187,7 @@ impl Tables {
     }
 
     fn close_run(&mut self, run: RunId, app: AppId, closing: &Closing) {
-        if !self.runs.contains_key(&run) && self.open_of(app).is_none() {
+        if !self.runs.contains_key(&run) {
             self.opened += 1;
             let row = unknown_run(run, app, closing, self.opened);
             self.runs.insert(run, row);
@@ -223,9 +234,6 @@ impl Tables {
     }
 
     fn update_app(&mut self, update: &AppUpdate) {
-        if update.state.run.is_some_and(|run| !self.runs.contains_key(&run)) {
-            return;
-        }
         let Some(row) = self.apps.get_mut(&update.app).filter(|row| row.sequence < update.sequence) else {
             return;
         };

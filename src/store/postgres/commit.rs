@@ -8,7 +8,7 @@ use super::connection::{Fault, statement};
 use super::managers::{self, Seat};
 use crate::model::{
     Alert, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId, RunOpening,
-    Skip, Timestamp, Verdict,
+    Skip, Timestamp, Unopened, Verdict,
 };
 use crate::store::{Committed, StoreError};
 
@@ -30,10 +30,15 @@ pub(super) async fn commit(
         }
     }
     let manager = seat.map(|seat| seat.name.as_str());
+    let mut unopened = Unopened::default();
     for change in changes {
+        if unopened.excludes(change) {
+            continue;
+        }
         match change {
             Change::RunOpened(opening) => {
                 if let Some(refusal) = open_run(connection, opening, manager).await? {
+                    unopened.note(opening.app, opening.run);
                     committed.refused.push((opening.run, refusal));
                 }
             }
@@ -66,7 +71,8 @@ pub(super) async fn commit(
     Ok(committed)
 }
 
-/// Looks first and writes then: no other writer comes between.
+/// Looks first and writes then: no other writer comes between. The row of the run under way may have been deleted;
+/// the row of the app knows of it as well.
 async fn open_run(
     connection: &mut PgConnection,
     opening: &RunOpening,
@@ -77,7 +83,9 @@ async fn open_run(
         "SELECT EXISTS (SELECT FROM runtime WHERE runtime = $1) AS is_known, \
          (SELECT disable FROM apps WHERE app = $2) AS disabled, \
          $3 IS NOT NULL AND EXISTS (SELECT FROM apps WHERE app = $2 AND manager IS DISTINCT FROM $3) AS is_foreign, \
-         (SELECT runtime FROM runtime WHERE app_id = $2 AND end_time IS NULL) AS open",
+         coalesce((SELECT runtime FROM runtime WHERE app_id = $2 AND end_time IS NULL), \
+           (SELECT runtime FROM apps WHERE app = $2 AND run_status = 1 AND runtime <> $1 \
+             AND NOT EXISTS (SELECT FROM runtime AS known WHERE known.runtime = apps.runtime))) AS open",
     )
     .bind(&run)
     .bind(&app)
@@ -135,18 +143,6 @@ async fn start_run(connection: &mut PgConnection, run: RunId, pid: u32, at: Time
 
 async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closing: &Closing) -> Written<()> {
     let (run, app) = (run.to_string(), app.to_string());
-    let start = closing.started.unwrap_or(closing.ended);
-    // A run that the database does not know of any more (it was restored from a backup, say) is
-    // entered whole rather than lost.
-    statement(
-        "INSERT INTO runtime (runtime, app_id, start_time, trigger) SELECT $1, $2, $3, 'schedule' \
-         WHERE NOT EXISTS (SELECT FROM runtime WHERE app_id = $2 AND end_time IS NULL) ON CONFLICT DO NOTHING",
-    )
-    .bind(&run)
-    .bind(&app)
-    .bind(milliseconds(start))
-    .execute(&mut *connection)
-    .await?;
     let Report { task_size, solved, failed, except_cnt, message, .. } = &closing.report;
     let failure = match &closing.ending {
         Ending::StartFailed(failure) => Some(&failure.message),
@@ -163,18 +159,25 @@ async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closin
     });
     // The clock may have been set back meanwhile: a run does not end before it began.
     // What the app wrote into its own row counts where it did not report otherwise.
+    // A run whose row is missing (it was deleted, or the database is an older backup) is entered whole, whatever
+    // other rows there are of its app.
     statement(
-        "UPDATE runtime SET start_time = began, end_time = ended, outcome = $5, exit_code = $6, signal = $7, \
-         leftovers = $8, except_cnt = coalesce($9, except_cnt), task_size = coalesce($10, own.task_size), \
-         solved = coalesce($11, own.solved), failed = coalesce($12, own.failed), \
-         message = coalesce($13, own.message), totals = trunc(took)::bigint, totalm = trunc(took / 60)::bigint, \
-         totalh = trunc(took / 3600)::bigint \
-         FROM (SELECT runtime AS closed, coalesce($3, start_time) AS began, \
-             greatest($4, coalesce($3, start_time)) AS ended, \
-             extract(epoch FROM greatest($4, coalesce($3, start_time)) - coalesce($3, start_time)) AS took \
-           FROM runtime WHERE runtime = $1 AND end_time IS NULL) AS times \
-         LEFT JOIN apps AS own ON own.app = $2 AND own.runtime = $1 \
-         WHERE runtime.runtime = closed",
+        "WITH start AS (SELECT coalesce($3, (SELECT start_time FROM runtime WHERE runtime = $1), $4) AS at), \
+         times AS (SELECT at AS began, greatest($4, at) AS ended, \
+             extract(epoch FROM greatest($4, at) - at) AS took FROM start) \
+         INSERT INTO runtime (runtime, app_id, start_time, end_time, outcome, exit_code, signal, leftovers, \
+             except_cnt, task_size, solved, failed, message, totals, totalm, totalh, trigger) \
+         SELECT $1, $2, began, ended, $5, $6, $7, $8, \
+             coalesce($9, (SELECT except_cnt FROM runtime WHERE runtime = $1), 0), coalesce($10, own.task_size), \
+             coalesce($11, own.solved), coalesce($12, own.failed), coalesce($13, own.message), \
+             trunc(took)::bigint, trunc(took / 60)::bigint, trunc(took / 3600)::bigint, 'schedule' \
+         FROM times LEFT JOIN apps AS own ON own.app = $2 AND own.runtime = $1 \
+         ON CONFLICT (runtime) DO UPDATE SET start_time = excluded.start_time, end_time = excluded.end_time, \
+             outcome = excluded.outcome, exit_code = excluded.exit_code, signal = excluded.signal, \
+             leftovers = excluded.leftovers, except_cnt = excluded.except_cnt, task_size = excluded.task_size, \
+             solved = excluded.solved, failed = excluded.failed, message = excluded.message, \
+             totals = excluded.totals, totalm = excluded.totalm, totalh = excluded.totalh \
+         WHERE runtime.end_time IS NULL",
     )
     .bind(&run)
     .bind(&app)
@@ -265,7 +268,7 @@ async fn update_app(connection: &mut PgConnection, update: &AppUpdate, manager: 
          stopped_by = $8, failures = $9, fatal_flag = $10, fatal_msg = $11, fatal_time = $12, waiting_for = $13, \
          disable = coalesce($15, disable), slot = $17, \
          asked_next_run = CASE WHEN date_trunc('milliseconds', asked_next_run) = $16 THEN NULL ELSE asked_next_run END \
-         WHERE app = $1 AND sequence < $2 AND ($14 IS NULL OR manager = $14) AND ($6 IS NULL OR EXISTS (SELECT FROM runtime WHERE runtime = $6))",
+         WHERE app = $1 AND sequence < $2 AND ($14 IS NULL OR manager = $14)",
     )
     .bind(app.to_string())
     .bind(to_stored(*sequence))

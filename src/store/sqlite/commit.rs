@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use crate::model::{
     Alert, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId, RunOpening,
-    Skip, Timestamp, Verdict, format_timestamp,
+    Skip, Timestamp, Unopened, Verdict, format_timestamp,
 };
 use crate::store::Committed;
 
@@ -13,10 +13,15 @@ use crate::store::Committed;
 pub(super) fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<Committed> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut committed = Committed::default();
+    let mut unopened = Unopened::default();
     for change in changes {
+        if unopened.excludes(change) {
+            continue;
+        }
         match change {
             Change::RunOpened(opening) => {
                 if let Some(refusal) = open_run(&transaction, opening)? {
+                    unopened.note(opening.app, opening.run);
                     committed.refused.push((opening.run, refusal));
                 }
             }
@@ -60,19 +65,21 @@ fn open_run(transaction: &Transaction<'_>, opening: &RunOpening) -> rusqlite::Re
         // The answer to the first try was lost.
         return Ok(None);
     }
-    let disabled: Option<bool> = transaction
-        .prepare_cached("SELECT disable FROM apps WHERE app = ?1")?
-        .query_row([&app], |row| row.get(0))
+    // The row of the run under way may have been deleted; the row of the app knows of it as well.
+    let found: Option<(bool, Option<String>)> = transaction
+        .prepare_cached(
+            "SELECT disable, coalesce((SELECT runtime FROM runtime WHERE app_id = ?1 AND end_time IS NULL), \
+             CASE WHEN run_status = 1 AND runtime <> ?2 \
+               AND NOT EXISTS (SELECT 1 FROM runtime AS known WHERE known.runtime = apps.runtime) THEN runtime END) \
+             FROM apps WHERE app = ?1",
+        )?
+        .query_row([&app, &run], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    match disabled {
+    let open = match found {
         None => return Ok(Some(Refusal::NoSuchApp)),
-        Some(true) => return Ok(Some(Refusal::Disabled)),
-        Some(false) => {}
-    }
-    let open: Option<String> = transaction
-        .prepare_cached("SELECT runtime FROM runtime WHERE app_id = ?1 AND end_time IS NULL")?
-        .query_row([&app], |row| row.get(0))
-        .optional()?;
+        Some((true, _)) => return Ok(Some(Refusal::Disabled)),
+        Some((false, open)) => open,
+    };
     if let Some(other) = open.and_then(|other| other.parse().ok()) {
         return Ok(Some(Refusal::AlreadyOpen(other)));
     }
@@ -122,15 +129,6 @@ fn close_run(
     closing: &Closing,
 ) -> rusqlite::Result<()> {
     let (run, app) = (run.to_string(), app.to_string());
-    let start = closing.started.unwrap_or(closing.ended);
-    // A run that the database does not know of any more (it was restored from a backup, say) is
-    // entered whole rather than lost.
-    run_cached(
-        transaction,
-        "INSERT OR IGNORE INTO runtime (runtime, app_id, start_time, trigger) SELECT ?1, ?2, ?3, 'schedule' \
-         WHERE NOT EXISTS (SELECT 1 FROM runtime WHERE app_id = ?2 AND end_time IS NULL)",
-        params![run, app, format_timestamp(start)],
-    )?;
     let Report { task_size, solved, failed, except_cnt, message, .. } = &closing.report;
     let failure = match &closing.ending {
         Ending::StartFailed(failure) => Some(&failure.message),
@@ -147,20 +145,29 @@ fn close_run(
     });
     // The clock may have been set back meanwhile: a run does not end before it began.
     // What the app wrote into its own row counts where it did not report otherwise.
+    // A run whose row is missing (it was deleted, or the database is an older backup) is entered whole, whatever
+    // other rows there are of its app.
     transaction
         .prepare_cached(
-            "UPDATE runtime SET start_time = coalesce(:start, start_time), \
-             end_time = max(:end, coalesce(:start, start_time)), outcome = :outcome, \
-             exit_code = :exit_code, signal = :signal, leftovers = :leftovers, \
-             except_cnt = coalesce(:except_cnt, except_cnt), \
-             task_size = coalesce(:task_size, (SELECT task_size FROM apps WHERE app = :app AND runtime = :run)), \
-             solved = coalesce(:solved, (SELECT solved FROM apps WHERE app = :app AND runtime = :run)), \
-             failed = coalesce(:failed, (SELECT failed FROM apps WHERE app = :app AND runtime = :run)), \
-             message = coalesce(:failure, :message, (SELECT message FROM apps WHERE app = :app AND runtime = :run)), \
-             totals = CAST((julianday(max(:end, coalesce(:start, start_time))) - julianday(coalesce(:start, start_time))) * 86400.0 + 0.0005 AS INTEGER), \
-             totalm = CAST((julianday(max(:end, coalesce(:start, start_time))) - julianday(coalesce(:start, start_time))) * 1440.0 + 0.00001 AS INTEGER), \
-             totalh = CAST((julianday(max(:end, coalesce(:start, start_time))) - julianday(coalesce(:start, start_time))) * 24.0 + 0.0000002 AS INTEGER) \
-             WHERE runtime = :run AND end_time IS NULL",
+            "WITH known AS (SELECT start_time, except_cnt FROM runtime WHERE runtime = :run), \
+             own AS (SELECT task_size, solved, failed, message FROM apps WHERE app = :app AND runtime = :run), \
+             start (at) AS (SELECT coalesce(:start, (SELECT start_time FROM known), :end)), \
+             times (began, ended) AS (SELECT at, max(:end, at) FROM start), \
+             took (days) AS (SELECT julianday(ended) - julianday(began) FROM times) \
+             INSERT INTO runtime (runtime, app_id, start_time, end_time, outcome, exit_code, signal, leftovers, \
+                 except_cnt, task_size, solved, failed, message, totals, totalm, totalh, trigger) \
+             SELECT :run, :app, began, ended, :outcome, :exit_code, :signal, :leftovers, \
+                 coalesce(:except_cnt, (SELECT except_cnt FROM known), 0), coalesce(:task_size, own.task_size), \
+                 coalesce(:solved, own.solved), coalesce(:failed, own.failed), \
+                 coalesce(:failure, :message, own.message), CAST(days * 86400.0 + 0.0005 AS INTEGER), \
+                 CAST(days * 1440.0 + 0.00001 AS INTEGER), CAST(days * 24.0 + 0.0000002 AS INTEGER), 'schedule' \
+             FROM times, took LEFT JOIN own ON true WHERE true \
+             ON CONFLICT (runtime) DO UPDATE SET start_time = excluded.start_time, end_time = excluded.end_time, \
+                 outcome = excluded.outcome, exit_code = excluded.exit_code, signal = excluded.signal, \
+                 leftovers = excluded.leftovers, except_cnt = excluded.except_cnt, task_size = excluded.task_size, \
+                 solved = excluded.solved, failed = excluded.failed, message = excluded.message, \
+                 totals = excluded.totals, totalm = excluded.totalm, totalh = excluded.totalh \
+             WHERE runtime.end_time IS NULL",
         )?
         .execute(named_params! {
             ":run": run,
@@ -258,8 +265,7 @@ fn update_app(transaction: &Transaction<'_>, update: &AppUpdate) -> rusqlite::Re
              fatal_flag = :fatal_flag, fatal_msg = :fatal_msg, fatal_time = :fatal_time, waiting_for = :waiting_for, \
              manager = :manager, disable = coalesce(:disabled, disable), slot = :slot, \
              asked_next_run = CASE WHEN asked_next_run = :asked_taken THEN NULL ELSE asked_next_run END \
-             WHERE app = :app AND sequence < :sequence \
-             AND (:run IS NULL OR EXISTS (SELECT 1 FROM runtime WHERE runtime = :run))",
+             WHERE app = :app AND sequence < :sequence",
         )?
         .execute(named_params! {
             ":app": app.to_string(),
