@@ -243,7 +243,7 @@ pub(super) struct DefinitionArgs {
     #[arg(long, value_name = "M", allow_negative_numbers = true, value_parser = Setting::<Minutes>::parse)]
     pub(super) retry_interval: Option<Setting<Minutes>>,
 
-    /// Calendar times: 5 fields, or 6 with seconds first.
+    /// Calendar times: 5 fields, 6 with seconds first, or @hourly, @daily, @weekly, @monthly, @yearly.
     #[arg(long, value_name = "EXPR", value_parser = Setting::<crate::model::Cron>::parse)]
     pub(super) cron: Option<Setting<crate::model::Cron>>,
 

@@ -6,19 +6,22 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::DateTime;
 use croner::parser::{CronParser, Year};
 
-/// A valid expression of 5 fields, or of 6 with seconds first, that fires at least once.
+use super::Pattern;
+
+/// A valid expression of 5 fields, of 6 with seconds first, or a nickname such as `@daily`, that fires at
+/// least once.
 ///
 /// Only the text is kept: the parsed form takes 5 KiB, which 10,000 apps would turn into 50 MB.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cron(Arc<str>);
 
-/// The parsed form of a [`Cron`], for as long as a calculation takes.
-pub struct Pattern(croner::Cron);
-
 impl Cron {
+    /// The longest expression that is accepted, in bytes.
+    pub const LENGTH_MAX: usize = 256;
+
     /// The expression as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -28,30 +31,7 @@ impl Cron {
     /// Parses the expression again.
     #[must_use]
     pub fn pattern(&self) -> Pattern {
-        Pattern(parse(&self.0).expect("only a text that parsed becomes a Cron"))
-    }
-}
-
-impl Pattern {
-    /// The first moment of the local calendar after `after` (or at it) that matches.
-    #[must_use]
-    pub fn next(&self, after: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
-        let after: DateTime<Utc> = after.and_utc();
-        self.0.find_next_occurrence(&after, inclusive).ok().map(|time| time.naive_utc())
-    }
-
-    /// The last moment of the local calendar at or before `until` that matches.
-    #[must_use]
-    pub fn last(&self, until: NaiveDateTime) -> Option<NaiveDateTime> {
-        let until: DateTime<Utc> = until.and_utc();
-        self.0.find_previous_occurrence(&until, true).ok().map(|time| time.naive_utc())
-    }
-
-    /// Whether the hour field allows all hours, so that the job goes on by elapsed time when the
-    /// clocks change.
-    #[must_use]
-    pub fn is_every_hour(&self) -> bool {
-        (0..24).all(|hour| self.0.pattern.hour_match(hour).unwrap_or(false))
+        parse(&self.0).expect("only a text that parsed becomes a Cron")
     }
 }
 
@@ -63,26 +43,107 @@ impl FromStr for Cron {
         if text.len() > Self::LENGTH_MAX {
             return Err(error(format!("longer than {} bytes", Self::LENGTH_MAX)));
         }
-        let fields = text.split_whitespace().count();
-        if !matches!(fields, 5 | 6) {
-            return Err(error(format!("expected 5 fields, or 6 with seconds first, found {fields}")));
-        }
-        let pattern = Pattern(parse(text).map_err(|cause| error(plain(&cause)))?);
-        let start = DateTime::<Utc>::UNIX_EPOCH.naive_utc();
-        if pattern.next(start, true).is_none() {
+        let pattern = parse(text).map_err(error)?;
+        if pattern.next(DateTime::UNIX_EPOCH.naive_utc(), true).is_none() {
             return Err(error("it never fires".to_owned()));
         }
         Ok(Self(text.trim().into()))
     }
 }
 
-impl Cron {
-    /// The longest expression that is accepted, in bytes.
-    pub const LENGTH_MAX: usize = 256;
+/// Names of usual schedules (`man 5 crontab`).
+const NICKNAMES: [(&str, &str); 7] = [
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+    ("@monthly", "0 0 1 * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@hourly", "0 * * * *"),
+];
+
+/// A field of an expression: what it is called, its least and greatest value, and the names of values.
+struct Field {
+    name: &'static str,
+    least: &'static str,
+    greatest: &'static str,
+    names: &'static [&'static str],
 }
 
-fn parse(text: &str) -> Result<croner::Cron, croner::errors::CronError> {
-    CronParser::builder().year(Year::Disallowed).build().parse(text)
+const SECOND: Field = Field { name: "second", least: "0", greatest: "59", names: &[] };
+const FIELDS: [Field; 5] = [
+    Field { name: "minute", least: "0", greatest: "59", names: &[] },
+    Field { name: "hour", least: "0", greatest: "23", names: &[] },
+    Field { name: "day of the month", least: "1", greatest: "31", names: &[] },
+    Field { name: "month", least: "1", greatest: "12", names: &MONTHS },
+    Field { name: "day of the week", least: "0", greatest: "6", names: &WEEKDAYS },
+];
+const MONTHS: [&str; 13] =
+    ["", "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+
+fn parse(text: &str) -> Result<Pattern, String> {
+    let text = match text.trim() {
+        nickname if nickname.starts_with('@') => expand(nickname)?,
+        expression => expression,
+    };
+    let fields: Vec<_> = text.split_whitespace().collect();
+    let (seconds, rest): (Option<&str>, &[&str]) = match fields.as_slice() {
+        rest @ [_, _, _, _, _] => (None, rest),
+        [seconds, rest @ ..] if rest.len() == 5 => (Some(*seconds), rest),
+        other => return Err(format!("expected 5 fields, or 6 with seconds first, found {}", other.len())),
+    };
+    let named = rest.iter().zip(&FIELDS).chain(seconds.as_ref().map(|seconds| (seconds, &SECOND)));
+    for (text, field) in named {
+        field.check(text)?;
+    }
+    let begins_with_star = |text: &str| text.starts_with(['*', '?']);
+    // By Vixie's rule a field that begins with `*` restricts, whatever follows; else either day suffices.
+    let is_both = begins_with_star(rest[2]) || begins_with_star(rest[4]);
+    let parser = CronParser::builder().year(Year::Disallowed).dom_and_dow(is_both).build();
+    let cron = parser.parse(text).map_err(|cause| plain(&cause))?;
+    Ok(Pattern::new(cron, begins_with_star(rest[0]) || begins_with_star(rest[1])))
+}
+
+fn expand(nickname: &str) -> Result<&'static str, String> {
+    let known = NICKNAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(nickname));
+    known.map(|(_, expression)| *expression).ok_or_else(|| {
+        let names: Vec<_> = NICKNAMES.iter().map(|(name, _)| *name).collect();
+        format!("unknown nickname, expected one of {}", names.join(" "))
+    })
+}
+
+impl Field {
+    /// Refuses what the library would take (empty items) or call by a misleading name (ranges that wrap).
+    fn check(&self, text: &str) -> Result<(), String> {
+        for item in text.split(',') {
+            if item.is_empty() {
+                return Err(format!("the field of the {} has an empty item: {text:?}", self.name));
+            }
+            let range = item.split(['/', '#']).next().unwrap_or(item);
+            let Some((first, last)) = range.split_once('-') else { continue };
+            let (Some(from), Some(to)) = (self.value(first), self.value(last)) else { continue };
+            let is_up_to_sunday = self.names.len() == WEEKDAYS.len() && to == 0 && last != "0";
+            if from > to && !is_up_to_sunday {
+                let ends = (self.names.iter().find(|name| !name.is_empty()), self.names.last());
+                let (least, greatest) = match ends {
+                    (Some(least), Some(greatest)) if first.parse::<u8>().is_err() => {
+                        (least.to_lowercase(), greatest.to_lowercase())
+                    }
+                    _ => (self.least.to_owned(), self.greatest.to_owned()),
+                };
+                return Err(format!(
+                    "{range}: ranges do not wrap around, write {first}-{greatest},{least}-{last}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self, text: &str) -> Option<usize> {
+        let named = self.names.iter().position(|name| name.eq_ignore_ascii_case(text));
+        named.or_else(|| text.parse().ok())
+    }
 }
 
 /// The library's message in the house style: lower case, no full stop, no names of its types.
@@ -106,12 +167,6 @@ impl fmt::Debug for Cron {
     }
 }
 
-impl fmt::Debug for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())
-    }
-}
-
 /// An expression that is not accepted, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid cron expression {text:?}: {why}")]
@@ -126,9 +181,16 @@ mod tests {
 
     #[test]
     fn good_expressions() {
-        for text in
-            ["* * * * *", "*/5 * * * *", "30 2,12 * * *", "0 9 * * MON-FRI", "0 0 29 2 *", "15 */10 * * * *"]
-        {
+        for text in [
+            "* * * * *",
+            "*/5 * * * *",
+            "30 2,12 * * *",
+            "0 9 * * MON-FRI",
+            "0 0 29 2 *",
+            "15 */10 * * * *",
+            "0 0 * * SAT-SUN",
+            "@daily",
+        ] {
             assert_eq!(text.parse::<Cron>().unwrap().as_str(), text);
         }
     }
@@ -139,7 +201,15 @@ mod tests {
             ("", "found 0"),
             ("* * * *", "found 4"),
             ("* * * * * * 2027", "found 7"),
-            ("@daily", "found 1"),
+            ("@reboot", "expected one of @yearly"),
+            ("1,,5 * * * *", "the field of the minute has an empty item"),
+            ("* * 1, * *", "the field of the day of the month has an empty item"),
+            (", * * * *", "empty item"),
+            ("* 22-2 * * *", "22-2: ranges do not wrap around, write 22-23,0-2"),
+            ("0 0 * * fri-mon", "fri-mon: ranges do not wrap around, write fri-sat,sun-mon"),
+            ("0 0 1 NOV-feb/2 *", "NOV-feb: ranges do not wrap around, write NOV-dec,jan-feb"),
+            ("0 0 1 1 +1#2", "never fires"),
+            ("0 0 29 2 +1#4", "never fires"),
             ("99 * * * *", "out of bounds"),
             ("a b c d e", "illegal"),
             ("0 0 30 2 *", "never fires"),
@@ -158,6 +228,111 @@ mod tests {
             [("5 * * * *", true), ("5 0-23 * * *", true), ("0 */2 * * *", false), ("0 2 * * *", false)]
         {
             assert_eq!(text.parse::<Cron>().unwrap().pattern().is_every_hour(), all, "{text}");
+        }
+    }
+
+    fn firings(text: &str, from: &str, count: usize) -> Vec<String> {
+        let pattern = text.parse::<Cron>().unwrap().pattern();
+        let mut time = chrono::NaiveDateTime::parse_from_str(from, "%Y-%m-%d %H:%M").unwrap();
+        let next = |_| {
+            time = pattern.next(time, false).unwrap();
+            time.format("%Y-%m-%d %H:%M").to_string()
+        };
+        (0..count).map(next).collect()
+    }
+
+    #[test]
+    fn a_day_field_that_begins_with_a_star_restricts() {
+        let november = "2026-11-23 12:00";
+        // Odd days that are Mondays; first Mondays; Mondays of odd weekday numbers do not exist.
+        assert_eq!(firings("0 0 */2 * MON", november, 2), ["2026-12-07 00:00", "2026-12-21 00:00"]);
+        assert_eq!(firings("0 0 */100,1-7 * MON", november, 2), ["2026-12-07 00:00", "2027-01-04 00:00"]);
+        assert_eq!(firings("0 0 13 * */5", november, 2), ["2026-12-13 00:00", "2027-06-13 00:00"]);
+        // Without a star either suffices.
+        assert_eq!(
+            firings("0 0 1 * MON", november, 3),
+            ["2026-11-30 00:00", "2026-12-01 00:00", "2026-12-07 00:00"]
+        );
+    }
+
+    #[test]
+    fn nicknames() {
+        for (nickname, expected) in [
+            ("@hourly", "2026-11-23 13:00"),
+            ("@daily", "2026-11-24 00:00"),
+            ("@midnight", "2026-11-24 00:00"),
+            ("@weekly", "2026-11-29 00:00"),
+            ("@monthly", "2026-12-01 00:00"),
+            ("@Yearly", "2027-01-01 00:00"),
+            ("@annually", "2027-01-01 00:00"),
+        ] {
+            assert_eq!(firings(nickname, "2026-11-23 12:00", 1), [expected], "{nickname}");
+        }
+    }
+
+    #[test]
+    fn what_fires_rarely_is_found_in_both_directions() {
+        // 29 February on a Monday: the centuries make it 40 years once.
+        for (text, from, expected) in [
+            ("0 0 29 2 +1", "2072-02-29 00:00", "2112-02-29 00:00"),
+            ("59 59 23 31 12 *", "2026-12-31 23:59", "2026-12-31 23:59"),
+            ("30 5 4 3 2 *", "2026-02-03 04:05", "2026-02-03 04:05"),
+        ] {
+            assert_eq!(firings(text, from, 1), [expected], "{text}");
+            let pattern = text.parse::<Cron>().unwrap().pattern();
+            let next =
+                pattern.next(chrono::NaiveDateTime::parse_from_str(from, "%Y-%m-%d %H:%M").unwrap(), false);
+            let before = next.unwrap() - chrono::TimeDelta::seconds(1);
+            assert_eq!(pattern.last(next.unwrap()), next, "{text}");
+            assert!(pattern.last(before).unwrap() < before, "{text}");
+            assert_eq!(pattern.next(pattern.last(before).unwrap(), false), next, "{text}");
+        }
+    }
+
+    /// The library's own search looks at each month apart; ours must find the same.
+    #[test]
+    fn the_search_agrees_with_the_library() {
+        for text in [
+            "*/7 3-5 * * *",
+            "15,45 * 1 */3 *",
+            "10 0 0 LW * *",
+            "0 12 15W * *",
+            "0 0 * * 5L",
+            "0 0 * * MON#2",
+            "*/25 59 23 * * SUN",
+            "0 0 29 2 *",
+            "0 0 1-7 * +1",
+            "5 4 */9 * WED",
+        ] {
+            let ours = text.parse::<Cron>().unwrap().pattern();
+            let is_both = text.contains("*/9");
+            let library = CronParser::builder().year(Year::Disallowed).dom_and_dow(is_both).build();
+            let library = library.parse(text).unwrap();
+            let mut time = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000);
+            for _ in 0..60 {
+                let next = library.find_next_occurrence(&time, false).unwrap();
+                assert_eq!(ours.next(time.naive_utc(), false), Some(next.naive_utc()), "{text} after {time}");
+                let middle = time + (next - time) / 2 - chrono::TimeDelta::milliseconds(1);
+                let last = library.find_previous_occurrence(&middle, true).unwrap();
+                assert_eq!(ours.last(middle.naive_utc()), Some(last.naive_utc()), "{text} until {middle}");
+                time = next;
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_the_clock_is_told_from_fixed_times() {
+        for (text, follows) in [
+            ("*/10 * * * * *", true),
+            ("*/10 2 * * *", true),
+            ("0 */2 * * *", true),
+            ("@hourly", true),
+            ("0 0-23 * * *", true),
+            ("30 2 * * *", false),
+            ("0,30 9-17 * * *", false),
+            ("*/10 5 3 * * *", false),
+        ] {
+            assert_eq!(text.parse::<Cron>().unwrap().pattern().goes_by_new_time(), follows, "{text}");
         }
     }
 }

@@ -28,6 +28,7 @@ mod fleet;
 mod history;
 mod host_faults;
 mod hostile_text;
+mod issuers;
 mod made_up;
 mod managers;
 mod picture;
