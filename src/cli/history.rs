@@ -8,7 +8,7 @@ use super::args::HistoryArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on};
 use super::{format, json, output};
-use crate::model::Run;
+use crate::model::{Leftovers, Run};
 use crate::store::{HistoryQuery, OpenMode};
 
 pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error> {
@@ -43,7 +43,7 @@ pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error
                     run.progress.solved.to_string(),
                     run.progress.failed.to_string(),
                     run.run.to_string(),
-                    run.message.clone().unwrap_or_default(),
+                    message(run),
                 ]
             })
             .collect();
@@ -53,4 +53,10 @@ pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error
         output::table(&head, &rows);
         Ok(())
     })
+}
+
+/// The run's message, and what dcm had to end after it.
+fn message(run: &Run) -> String {
+    let leftovers = (run.leftovers > 0).then(|| Leftovers::counted(run.leftovers).to_string());
+    run.message.iter().cloned().chain(leftovers).collect::<Vec<_>>().join("; ")
 }

@@ -201,6 +201,7 @@ pub(super) fn run(run: &Run, path: Option<&str>) -> Value {
         "manager": run.manager,
         "pid": run.pid,
         "message": run.message,
+        "leftovers": run.leftovers,
     })
 }
 

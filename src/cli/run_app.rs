@@ -39,6 +39,9 @@ pub(super) fn run_app(session: &Session, args: RunAppArgs) -> Result<u8, Error> 
         } else {
             output::message("the database does not answer; the next manager enters how the run ended");
         }
+        if closing.leftovers.count > 0 {
+            output::message(closing.leftovers.to_string());
+        }
         exit_code(&closing)
     })
 }

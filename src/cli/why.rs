@@ -7,7 +7,7 @@ use super::error::Error;
 use super::session::{Fleet, Session, block_on, live_managers};
 use super::{format, output};
 use crate::config::Database;
-use crate::model::{AppRow, CmdFlag, ManagerRow, Run, RunStatus, Skip, Timestamp};
+use crate::model::{AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, Timestamp};
 use crate::store::{HistoryQuery, OpenMode, SkipQuery};
 
 pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
@@ -156,8 +156,15 @@ fn last_run(run: &Run, now: Timestamp) -> String {
     let exit = run.exit_code.map(|code| format!(", exit {code}")).unwrap_or_default();
     let message = run.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     let took = run.end.map(|end| format::duration(end - run.start)).unwrap_or_default();
+    let leftovers = match run.leftovers {
+        0 => String::new(),
+        count => format!(
+            "; {} (they outlived the app's main process: a run ends with its main process)",
+            Leftovers::counted(count)
+        ),
+    };
     format!(
-        "the last run began {} and took {took}: {}{exit}{message}",
+        "the last run began {} and took {took}: {}{exit}{message}{leftovers}",
         format::relative(run.start, now),
         run.outcome.as_deref().unwrap_or("running").replace('_', " ")
     )

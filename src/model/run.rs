@@ -195,15 +195,60 @@ pub struct Closing {
     pub ended: Timestamp,
     /// The last values that the app reported, over all of its run.
     pub report: Report,
-    /// How many processes of the run outlived its main process and were killed.
-    pub leftovers: u32,
+    /// The processes of the run that outlived its main process until they were ended.
+    pub leftovers: Leftovers,
+}
+
+/// Processes that outlived the main process of their run and were ended: daemons, helpers in the
+/// background, workers that did not heed a stop in time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// How many.
+    pub count: u32,
+    /// What some of them were called, each name once.
+    pub names: Vec<String>,
+}
+
+impl Leftovers {
+    /// At most so many names are kept.
+    const NAMES_MAX: usize = 5;
+
+    /// So many, of unknown names.
+    #[must_use]
+    pub fn counted(count: u32) -> Self {
+        Self { count, names: Vec::new() }
+    }
+
+    /// One for each name; an empty one stands for a process whose name is not known.
+    #[must_use]
+    pub fn named(all: impl IntoIterator<Item = String>) -> Self {
+        let mut leftovers = Self::default();
+        for name in all {
+            leftovers.count = leftovers.count.saturating_add(1);
+            if !name.is_empty() && leftovers.names.len() < Self::NAMES_MAX && !leftovers.names.contains(&name)
+            {
+                leftovers.names.push(name);
+            }
+        }
+        leftovers
+    }
+}
+
+impl fmt::Display for Leftovers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            1 => f.write_str("1 leftover process was ended")?,
+            count => write!(f, "{count} leftover processes were ended")?,
+        }
+        if self.names.is_empty() { Ok(()) } else { write!(f, ": {}", self.names.join(", ")) }
+    }
 }
 
 impl Closing {
     /// The end of a run that nobody saw: all that is known is what it must have been.
     #[must_use]
     pub fn unseen(ending: Ending, ended: Timestamp) -> Self {
-        Self { ending, started: None, ended, report: Report::default(), leftovers: 0 }
+        Self { ending, started: None, ended, report: Report::default(), leftovers: Leftovers::default() }
     }
 }
 
@@ -240,4 +285,6 @@ pub struct Run {
     pub pid: Option<u32>,
     /// What went wrong, or the app's last message.
     pub message: Option<String>,
+    /// How many of its processes outlived the main one and were ended.
+    pub leftovers: u32,
 }

@@ -46,6 +46,11 @@ impl Intake {
         self.log.flush(now);
     }
 
+    /// Adds a remark of dcm to the log.
+    pub(super) fn remark(&mut self, text: &str, now: Timestamp) {
+        self.log.line(Stream::Dcm, Line { text: text.as_bytes(), is_complete: true, is_start: true }, now);
+    }
+
     pub(super) fn take(&mut self, stream: Stream, line: Line<'_>, reports: &mut Reports, now: Timestamp) {
         if stream == Stream::Out
             && line.is_complete
@@ -59,9 +64,7 @@ impl Intake {
                 }
                 Err(error) if self.remarks < REMARKS_MAX => {
                     self.remarks += 1;
-                    let remark = format!("the next line is not understood as a report: {error}");
-                    let remark = Line { text: remark.as_bytes(), is_complete: true, is_start: true };
-                    self.log.line(Stream::Dcm, remark, now);
+                    self.remark(&format!("the next line is not understood as a report: {error}"), now);
                 }
                 Err(_) => {}
             }

@@ -108,7 +108,7 @@ pub(super) fn is_locked(dir: &RunDir) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::record::tests::spec;
-    use super::super::record::{Cause, EndingRecord, ExitStatus, ReportRecord};
+    use super::super::record::{Cause, EndingRecord, ExitStatus};
     use super::*;
     use crate::model::parse_timestamp;
 
@@ -127,13 +127,7 @@ mod tests {
         append_to(&dir, &Fact::Stop(StopRequest { cause: Cause::Timeout, grace_ms: 5 })).unwrap();
         // A full disk, and a second try.
         file.write_all(b"{\"exit\":{\"endi\n").unwrap();
-        let exit = ExitRecord {
-            ending: EndingRecord::Exited(ExitStatus::Code(3)),
-            started: Some(at),
-            ended: at,
-            report: ReportRecord::default(),
-            leftovers: 0,
-        };
+        let exit = ExitRecord::of_failed_start(EndingRecord::Exited(ExitStatus::Code(3)), at);
         append_forever(&mut file, &dir, &Fact::Exit(exit.clone())).unwrap();
         file.write_all(b"{\"app\":{\"pro").unwrap();
         let journal = read(&dir).unwrap();

@@ -70,6 +70,12 @@ pub fn share_heap() {
     sys::share_heap();
 }
 
+/// Undoes the blocked and ignored signals of whoever started this process: they would reach neither it
+/// nor, through it, the apps. HUP stays ignored where it is. To be called before there are threads.
+pub fn reset_signals() {
+    sys::reset_signals();
+}
+
 /// Gives memory that was freed back to the system.
 pub fn return_memory() {
     sys::return_memory();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AppId, Closing, CommandId, Ending, Exit, Obstacle, Report, StartFailure, StopCause, Timestamp,
+    AppId, Closing, CommandId, Ending, Exit, Leftovers, Obstacle, Report, StartFailure, StopCause, Timestamp,
     format_timestamp, parse_timestamp,
 };
 
@@ -64,7 +64,7 @@ pub(super) enum Fact {
 }
 
 /// A process: its number may be used again, together with its start it may not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Identity {
     pub(super) pid: u32,
     /// In clock ticks since boot (Linux), or the creation time (Windows).
@@ -136,6 +136,33 @@ pub(super) struct ExitRecord {
     pub(super) report: ReportRecord,
     #[serde(default)]
     pub(super) leftovers: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) leftover_names: Vec<String>,
+}
+
+impl ExitRecord {
+    /// The end of a run of which a process was started.
+    pub(super) fn new(
+        ending: EndingRecord,
+        started: Timestamp,
+        ended: Timestamp,
+        report: ReportRecord,
+        Leftovers { count, names }: Leftovers,
+    ) -> Self {
+        Self { ending, started: Some(started), ended, report, leftovers: count, leftover_names: names }
+    }
+
+    /// The end of a run that could not be started.
+    pub(super) fn of_failed_start(ending: EndingRecord, ended: Timestamp) -> Self {
+        Self {
+            ending,
+            started: None,
+            ended,
+            report: ReportRecord::default(),
+            leftovers: 0,
+            leftover_names: Vec::new(),
+        }
+    }
 }
 
 /// [`Ending`] on disk.
@@ -226,7 +253,7 @@ impl From<ExitRecord> for Closing {
             started: record.started,
             ended: record.ended,
             report: record.report.into(),
-            leftovers: record.leftovers,
+            leftovers: Leftovers { count: record.leftovers, names: record.leftover_names },
         }
     }
 }
@@ -340,8 +367,9 @@ pub(super) mod tests {
             EndingRecord::StartFailed { obstacle: ObstacleRecord::NotFound, message: "no such file".into() },
             EndingRecord::Unknown,
         ] {
-            let record =
-                ExitRecord { ending, started: None, ended, report: report.clone().into(), leftovers: 2 };
+            let leftovers = Leftovers { count: 2, names: vec!["sleep".to_owned()] };
+            let record = ExitRecord::new(ending, ended, ended, report.clone().into(), leftovers.clone());
+            assert_eq!(Closing::from(record.clone()).leftovers, leftovers);
             let text = serde_json::to_string(&record).unwrap();
             assert_eq!(serde_json::from_str::<ExitRecord>(&text).unwrap(), record, "{text}");
         }

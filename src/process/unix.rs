@@ -22,8 +22,10 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
@@ -33,7 +35,7 @@ use super::layout::RunDir;
 use super::record::{Identity, Message};
 
 pub(super) use shim::foreground;
-pub(super) use signals::stand_still;
+pub(super) use signals::{reset_inherited as reset_signals, stand_still};
 pub(super) use terminal::{read_terminal, run_in_front, terminal_output, wake_reader};
 pub(super) use termination::{on_job_control, on_termination};
 pub(super) use tree::kill_tagged;
@@ -289,10 +291,17 @@ fn is_without_reader(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENXIO)
 }
 
-/// Makes a named pipe, unless there is one.
+/// Makes a named pipe for its owner alone, unless there is one.
 fn make_pipe(path: &Path) -> io::Result<()> {
-    match nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o600)) {
-        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+    make_pipe_of_mode(path, Mode::S_IRUSR | Mode::S_IWUSR)
+}
+
+/// Makes a named pipe with these rights, unless there is one.
+fn make_pipe_of_mode(path: &Path, mode: Mode) -> io::Result<()> {
+    match nix::unistd::mkfifo(path, mode) {
+        // Not as the umask has it.
+        Ok(()) => Ok(fchmodat(AT_FDCWD, path, mode, FchmodatFlags::FollowSymlink)?),
+        Err(Errno::EEXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

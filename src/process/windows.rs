@@ -62,6 +62,9 @@ pub(super) fn become_shim(mode: &str, dir: Option<PathBuf>) -> Option<ExitCode> 
     }
 }
 
+/// What a process inherits here does not keep it from being asked to end.
+pub(super) fn reset_signals() {}
+
 /// Threads share the heap of the process as it is.
 pub(super) fn share_heap() {}
 

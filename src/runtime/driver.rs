@@ -369,6 +369,9 @@ fn log(manager: &Manager, event: &Event) {
         Event::Started { run, pid, .. } => tracing::debug!(app = app_of(run), %run, pid, "started"),
         Event::Ended { run, closing } => {
             let code = closing.ending.exit().map(Exit::code);
+            if closing.leftovers.count > 0 {
+                tracing::warn!(app = app_of(run), %run, "{}", closing.leftovers);
+            }
             // Every run is in the database; what goes well would fill the log of a large fleet.
             if code == Some(0) {
                 tracing::debug!(app = app_of(run), %run, "succeeded");

@@ -49,5 +49,6 @@ mod schedules;
 mod seats;
 mod soak;
 mod sql;
+mod stops;
 mod store_contract;
 mod terminal;

@@ -78,6 +78,7 @@ fn runs(time: Timestamp) -> Vec<Run> {
             manager: "zg-01".to_owned(),
             pid: None,
             message: None,
+            leftovers: 0,
         }
     };
     vec![

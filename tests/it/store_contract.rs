@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use dcm::model::{
     Alert, AlertKind, App, AppId, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
-    CommandSource, Ending, Exit, Failover, KeptLog, Load, ManagerRow, NewCommand, Policy, Program, Refusal,
-    Registered, Report, Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp,
-    Trigger, Verdict, parse_timestamp,
+    CommandSource, Ending, Exit, Failover, KeptLog, Leftovers, Load, ManagerRow, NewCommand, Policy, Program,
+    Refusal, Registered, Report, Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason,
+    Timestamp, Trigger, Verdict, parse_timestamp,
 };
 use dcm::store::{
     AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, OpenMode, PostgresStore,
@@ -137,7 +137,7 @@ fn closing(ending: Ending) -> Closing {
         started: Some(at("2026-11-23T12:00:01Z")),
         ended: at("2026-11-23T13:02:03.500Z"),
         report: Report { solved: Some(9), except_cnt: Some(2), ..Report::default() },
-        leftovers: 1,
+        leftovers: Leftovers::counted(1),
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) struct Host {
 /// What can be said of a run directory at this moment.
 pub(crate) enum Condition {
     Undecided,
-    Decided(SurvivorState),
+    Decided(Box<SurvivorState>),
 }
 
 impl Host {
@@ -112,7 +112,7 @@ impl Host {
     /// The counterpart of `process::survey`.
     pub(crate) fn examine(&self, run: RunId, now: Timestamp) -> Option<Condition> {
         let dir = self.dirs.get(&run)?;
-        let over = |closing| Some(Condition::Decided(SurvivorState::Over(closing)));
+        let over = |closing| Some(Condition::Decided(Box::new(SurvivorState::Over(closing))));
         if let Some(closing) = &dir.exit {
             return over(closing.clone());
         }
@@ -136,7 +136,7 @@ impl Host {
         }
         let pid = dir.process.map_or(0, |(_, pid, _)| pid);
         let stop = dir.stop.as_ref().map(|(cause, _)| cause.clone());
-        Some(Condition::Decided(SurvivorState::Running { pid, started, stop }))
+        Some(Condition::Decided(Box::new(SurvivorState::Running { pid, started, stop })))
     }
 
     /// One that stands still before it has started anything: it is watched like a running one.

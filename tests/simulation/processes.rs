@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dcm::model::{Closing, Ending, Exit, Obstacle, Report, RunId, StartFailure, StopCause};
+use dcm::model::{Closing, Ending, Exit, Leftovers, Obstacle, Report, RunId, StartFailure, StopCause};
 
 use crate::faults::Planted;
 use crate::host::{Fate, Process, Serial, ShimId, Stop};
@@ -202,7 +202,7 @@ impl World {
             started: dir.process.map(|(_, _, started)| started),
             ended: self.wall(),
             report: dir.report.clone(),
-            leftovers: 0,
+            leftovers: Leftovers::default(),
         };
         self.put_on_record(id, closing);
     }

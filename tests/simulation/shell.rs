@@ -98,10 +98,10 @@ impl World {
         for (run, dir) in &self.host.dirs {
             match self.host.examine(*run, now) {
                 Some(Condition::Decided(state)) => {
-                    if matches!(state, SurvivorState::Running { .. }) {
+                    if matches!(*state, SurvivorState::Running { .. }) {
                         watched.insert(*run, Watched { is_announced: true, ..Watched::default() });
                     }
-                    survivors.push(Survivor { run: *run, app: dir.app, state });
+                    survivors.push(Survivor { run: *run, app: dir.app, state: *state });
                 }
                 Some(Condition::Undecided) if self.time >= until => {
                     watched.insert(*run, Watched { is_announced: true, ..Watched::default() });

@@ -354,6 +354,7 @@ mod tests {
             manager: "zg".to_owned(),
             pid: None,
             message: None,
+            leftovers: 0,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::console::past::{Cell, Ended, Last, Span, TableRow, Track, at_once, en
 use crate::console::screen::history::{History, NARROW, PANE, ROOMY, length_width, name_width};
 use crate::console::theme::Theme;
 use crate::console::world::World;
-use crate::model::{AppId, AppPath, Run, Timestamp};
+use crate::model::{AppId, AppPath, Leftovers, Run, Timestamp};
 
 pub(super) fn draw(history: &History, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
     rule(theme, buffer, area, 0);
@@ -245,6 +245,9 @@ fn describe(run: &Run, world: &World, theme: Theme) -> (String, String, Style) {
     second.extend(run.pid.map(|pid| format!("pid {pid}")));
     if run.except_cnt > 0 {
         second.push(format!("{} exceptions", count(run.except_cnt)));
+    }
+    if run.leftovers > 0 {
+        second.push(Leftovers::counted(run.leftovers).to_string());
     }
     second.extend(run.message.clone());
     let (first, second) = (first.join("  "), second.join("  "));

@@ -6,6 +6,7 @@
 mod ending;
 mod output;
 mod start;
+mod stopping;
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -21,9 +22,8 @@ use nix::unistd::Pid;
 
 use self::ending::Ended;
 use self::output::Output;
-use super::{
-    ProcessHandle, Rung, boot_time, make_pipe, open_pipe, own_identity, reap, ring, signal_process, tree,
-};
+use self::stopping::Stop;
+use super::{ProcessHandle, Rung, boot_time, make_pipe, open_pipe, own_identity, reap, ring, tree};
 use crate::model::{Closing, Exit, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::foreground::Notice;
@@ -38,9 +38,6 @@ const REPORT_EVERY: Duration = Duration::from_millis(200);
 /// How long processes that outlive the main process have between TERM and KILL.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 
-/// How often processes that are not our children are looked at while they are being killed.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
 /// A program that forks while it is being stopped is looked at again so many times; what is missed is
 /// met a second later.
 const STOP_ROUNDS_MAX: usize = 50;
@@ -51,6 +48,7 @@ const KILL_AGAIN: Duration = Duration::from_secs(1);
 /// Who listens besides the doorbell.
 struct Foreground {
     notice: Box<dyn FnMut(Notice)>,
+    ignores_hangup: bool,
 }
 
 /// Runs the shim of a run directory. With its journal, which the nursery was given, it starts the
@@ -94,8 +92,9 @@ pub(in crate::process) fn foreground(
 ) -> io::Result<()> {
     let dir = RunDir::new(std::fs::canonicalize(dir.path())?);
     let spec = journal::read(&dir).ok_or_else(|| io::Error::other("no journal"))?.spec;
+    let ignores_hangup = super::signals::is_ignored(libc::SIGHUP);
     let signals = catch_signals()?;
-    match Shim::start(dir, spec, signals, journal, Some(Foreground { notice }))? {
+    match Shim::start(dir, spec, signals, journal, Some(Foreground { notice, ignores_hangup }))? {
         Some(shim) => shim.supervise().map(drop),
         None => Ok(()),
     }
@@ -119,22 +118,6 @@ enum Main {
     Child(Identity),
     /// The child of a shim that was killed: only that it ended can be seen.
     Adopted(Identity, Option<ProcessHandle>),
-}
-
-impl Main {
-    fn identity(&self) -> Identity {
-        match self {
-            Self::Child(identity) | Self::Adopted(identity, _) => *identity,
-        }
-    }
-}
-
-/// A stop that was asked for.
-struct Stop {
-    cause: Cause,
-    /// `None`: the app decides how long it takes.
-    kill_at: Option<Duration>,
-    killed: bool,
 }
 
 struct Shim {
@@ -198,7 +181,8 @@ impl Shim {
     fn deadline(&self) -> Option<Duration> {
         let report =
             self.reports.is_new.then(|| self.reports.told_at.map_or(Duration::ZERO, |at| at + REPORT_EVERY));
-        let kill = self.stop.as_ref().filter(|_| self.ended.is_none()).and_then(|stop| stop.kill_at);
+        let is_empty = self.ended.as_ref().is_some_and(|ended| ended.emptied.is_some());
+        let kill = self.kill_at().filter(|_| !is_empty);
         let look = self.ended.as_ref().map(|ended| ended.look_at);
         let fence = self.fence.as_ref().filter(|_| self.ended.is_none()).map(Fence::deadline);
         // A handle could not be had: the process must be looked at.
@@ -226,22 +210,25 @@ impl Shim {
     /// signal to `run-app` is passed on as it is; when it comes again, the run is killed.
     fn take_signal(&mut self, signal: Signal) {
         let is_request_to_end = matches!(signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT);
-        let cause = Cause::Signal(signal as i32);
         match (&self.foreground, is_request_to_end) {
-            (None, true) => self.begin_stop(StopRequest { cause, grace_ms: self.spec.grace_ms }),
-            (None, false) => {}
-            (Some(_), true) if self.stop.is_some() => self.kill_now(),
-            (Some(_), true) => {
-                self.signal_group(signal);
-                // Whoever sent the signal can send another.
-                self.stop = Some(Stop { cause, kill_at: None, killed: false });
+            (None, true) => {
+                self.begin_stop(StopRequest {
+                    cause: Cause::Signal(signal as i32),
+                    grace_ms: self.spec.grace_ms,
+                });
             }
+            (None, false) => {}
+            (Some(_), true) => self.pass_on_end(signal),
+            // `nohup dcm run-app`: its end is not that of the terminal.
+            (Some(foreground), false) if signal == Signal::SIGHUP && foreground.ignores_hangup => {}
             (Some(_), false) => self.signal_group(signal),
         }
     }
 
     fn reap_all(&mut self) {
         while let Some(status) = reap(None) {
+            // Each end of a child may be the last one.
+            self.look_soon();
             if let (Main::Child(main), Some(pid)) = (&self.main, status.pid())
                 && pid == pid_of(*main)
             {
@@ -277,65 +264,17 @@ impl Shim {
         }
     }
 
-    /// TERM now, KILL when the grace time is over. A second request may shorten the time and
-    /// takes over as the cause, but does not begin anew.
-    fn begin_stop(&mut self, request: StopRequest) {
-        if self.ended.is_some() {
-            return;
-        }
-        let kill_at = boot_time() + Duration::from_millis(request.grace_ms);
-        let is_first = self.stop.is_none();
-        let earlier = self.stop.as_ref().and_then(|stop| stop.kill_at);
-        let killed = self.stop.as_ref().is_some_and(|stop| stop.killed);
-        // For a manager that comes later; if it cannot be written, the cause is in the exit record.
-        let _ = journal::append(&mut self.journal, &Fact::Stop(request.clone()));
-        self.stop = Some(Stop {
-            cause: request.cause,
-            kill_at: Some(earlier.unwrap_or(kill_at).min(kill_at)),
-            killed,
-        });
-        if is_first {
-            self.signal_group(Signal::SIGTERM);
-            // A stopped process takes TERM only when it goes on.
-            self.signal_group(Signal::SIGCONT);
-            let group = pid_of(self.main.identity());
-            let others: Vec<_> = self
-                .processes()
-                .into_iter()
-                .filter(|process| {
-                    nix::unistd::getpgid(Some(pid_of(*process))).is_ok_and(|other| other != group)
-                })
-                .collect();
-            tree::signal_all(&others, Signal::SIGTERM);
-            tree::signal_all(&others, Signal::SIGCONT);
-        }
-    }
-
-    /// Signals the process group of the app. Its number is in use as long as the main process is
-    /// not reaped, so it cannot be another's.
-    fn signal_group(&self, signal: Signal) {
-        match &self.main {
-            Main::Child(main) if self.ended.is_none() => {
-                let _ = nix::sys::signal::killpg(pid_of(*main), signal);
-            }
-            Main::Child(main) | Main::Adopted(main, _) => {
-                signal_process(*main, signal);
-                tree::signal_all(&self.processes(), signal);
-            }
-        }
-    }
-
     /// All processes of the run but this one.
     fn processes(&self) -> Vec<Identity> {
         match &self.main {
             Main::Child(_) => tree::descendants(std::process::id()),
-            Main::Adopted(..) => tree::tagged(&self.spec.run),
-        }
-    }
-
-    fn kill_now(&mut self) {
-        if let Some(stop) = &mut self.stop {
-            stop.kill_at = Some(boot_time());
+            Main::Adopted(main, _) => {
+                let mut found = tree::tagged(&self.spec.run);
+                if self.ended.is_none() && !found.contains(main) {
+                    found.push(*main);
+                }
+                found
+            }
         }
     }
 
@@ -346,31 +285,6 @@ impl Shim {
             self.fence = None;
             self.begin_stop(request);
         }
-    }
-
-    /// Kills what has outlived its grace time.
-    fn enforce(&mut self, now: Duration) {
-        if self.ended.is_some() {
-            return;
-        }
-        let is_due = |stop: &&mut Stop| stop.kill_at.is_some_and(|at| at <= now);
-        let Some(stop) = self.stop.as_mut().filter(is_due) else { return };
-        stop.killed = true;
-        stop.kill_at = Some(now + KILL_AGAIN);
-        self.kill_all();
-    }
-
-    /// Stops everything first, so that nothing starts anything while the rest is killed.
-    fn kill_all(&self) {
-        let mut processes = self.processes();
-        for _ in 0..STOP_ROUNDS_MAX {
-            tree::signal_all(&processes, Signal::SIGSTOP);
-            let seen = std::mem::replace(&mut processes, self.processes());
-            if processes == seen {
-                break;
-            }
-        }
-        tree::signal_all(&processes, Signal::SIGKILL);
     }
 
     fn tell_reports(&mut self, now: Duration) {

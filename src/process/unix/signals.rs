@@ -66,14 +66,37 @@ pub(in crate::process) fn in_front(act: impl FnOnce()) -> io::Result<()> {
     set(Signal::SIGTTOU, SigHandler::SigDfl)
 }
 
-/// Nothing is blocked and nothing is ignored, as a program expects that was started from a terminal:
-/// both would be handed down to the app.
-pub(super) fn reset() {
-    let _ = SigSet::empty().thread_set_mask();
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // Rust wants SIGPIPE ignored, and does not hand that down.
-    for signal in Signal::iterator().filter(|signal| *signal != Signal::SIGPIPE) {
-        // SAFETY: no handler is set. KILL and STOP refuse, which is as it should be.
-        let _ = unsafe { sigaction(signal, &default) };
+/// Unblocks every signal and gives each its default action, as a program expects that was started
+/// from a terminal. Whoever started dcm may have left it otherwise; a blocked or ignored signal is
+/// inherited by everything that is started from here, and a blocked TERM would not end a manager.
+///
+/// To be called while there is one thread: each has a mask of its own.
+pub(in crate::process) fn reset() {
+    let _ = SigSet::all().thread_unblock();
+    for number in 1..=libc::SIGRTMAX() {
+        // Rust wants SIGPIPE ignored, and does not hand that down.
+        if number != libc::SIGPIPE {
+            // SAFETY: no handler is set. KILL, STOP and the signals of the C library refuse.
+            unsafe { libc::signal(number, libc::SIG_DFL) };
+        }
+    }
+}
+
+/// The same, but leaves HUP ignored where it is: that is how `nohup` asks to outlive a terminal.
+pub(in crate::process) fn reset_inherited() {
+    let ignores_hangup = is_ignored(libc::SIGHUP);
+    reset();
+    if ignores_hangup {
+        let _ = set(Signal::SIGHUP, SigHandler::SigIgn);
+    }
+}
+
+/// Whether this process ignores a signal.
+pub(super) fn is_ignored(signal: libc::c_int) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action the call only writes the present one to where there is room for it.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }

@@ -28,6 +28,12 @@ pub(super) fn descendants(root: u32) -> Vec<Identity> {
     found
 }
 
+/// What a process calls itself; empty when it is gone.
+pub(super) fn name_of(process: Identity) -> String {
+    let name = fs::read(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
+    String::from_utf8_lossy(&name).trim_end().to_owned()
+}
+
 /// The children of all threads of a process.
 fn children(parent: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };

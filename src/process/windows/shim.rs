@@ -120,6 +120,7 @@ struct Stop {
     cause: Cause,
     /// `None`: the app decides how long it takes.
     kill_at: Option<Duration>,
+    begun: Duration,
     killed: bool,
 }
 
@@ -234,12 +235,13 @@ impl Shim {
         let cause = Cause::Signal(number);
         match &self.foreground {
             None => self.begin_stop(StopRequest { cause, grace_ms: self.spec.grace_ms }),
-            Some(_) => match &mut self.stop {
-                Some(stop) => stop.kill_at = Some(boot_time()),
-                None => {
+            Some(_) => match (&mut self.stop, &mut self.ended) {
+                (_, Some(ended)) => ended.kill_at = boot_time(),
+                (Some(stop), None) => stop.kill_at = Some(boot_time()),
+                (None, None) => {
                     console::ask_to_end(self.main.pid);
                     // Whoever asked can ask again.
-                    self.stop = Some(Stop { cause, kill_at: None, killed: false });
+                    self.stop = Some(Stop { cause, kill_at: None, begun: boot_time(), killed: false });
                 }
             },
         }
@@ -248,10 +250,12 @@ impl Shim {
     /// Ctrl+Break now, the end of the job when the grace time is over. A second request may shorten
     /// the time and takes over as the cause, but does not begin anew.
     fn begin_stop(&mut self, request: StopRequest) {
-        if self.ended.is_some() {
+        let kill_at = boot_time() + Duration::from_millis(request.grace_ms);
+        if let Some(ended) = &mut self.ended {
+            // What is left may have less time.
+            ended.kill_at = ended.kill_at.min(kill_at);
             return;
         }
-        let kill_at = boot_time() + Duration::from_millis(request.grace_ms);
         let is_first = self.stop.is_none();
         let earlier = self.stop.as_ref().and_then(|stop| stop.kill_at);
         let killed = self.stop.as_ref().is_some_and(|stop| stop.killed);
@@ -260,6 +264,7 @@ impl Shim {
         self.stop = Some(Stop {
             cause: request.cause,
             kill_at: Some(earlier.unwrap_or(kill_at).min(kill_at)),
+            begun: self.stop.as_ref().map_or_else(boot_time, |stop| stop.begun),
             killed,
         });
         if is_first {

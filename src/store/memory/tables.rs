@@ -166,6 +166,7 @@ impl Tables {
             manager: opening.manager.clone(),
             pid: None,
             message: None,
+            leftovers: 0,
         };
         self.opened += 1;
         let row = RunRow { run, order: self.opened, command: opening.command, trigger: opening.trigger };
@@ -206,6 +207,7 @@ impl Tables {
             Exit::Signal { signal, .. } => Some(signal),
             Exit::Code(_) => None,
         });
+        row.run.leftovers = closing.leftovers.count;
         row.run.except_cnt = report.except_cnt.unwrap_or(row.run.except_cnt);
         row.run.progress = Progress {
             task_size: report.task_size.or(counters.task_size),
@@ -430,6 +432,7 @@ fn unknown_run(run: RunId, app: AppId, closing: &Closing, order: i64) -> RunRow 
         manager: String::new(),
         pid: None,
         message: None,
+        leftovers: 0,
     };
     RunRow { run, order, command: None, trigger }
 }

@@ -186,7 +186,7 @@ async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closin
     .bind(closing.ending.outcome())
     .bind(exit.map(Exit::code))
     .bind(signal)
-    .bind(i64::from(closing.leftovers))
+    .bind(i64::from(closing.leftovers.count))
     .bind(except_cnt.map(to_stored))
     .bind(task_size.map(to_stored))
     .bind(solved.map(to_stored))

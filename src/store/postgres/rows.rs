@@ -342,7 +342,7 @@ pub(super) fn command_row(row: &PgRow) -> Read<CommandRow> {
 
 /// The columns that [`run`] reads.
 pub(super) const RUN_COLUMNS: &str = "runtime, app_id, start_time, end_time, outcome, exit_code, signal, except_cnt, \
-    task_size, solved, failed, message, trigger, due_time, attempt, manager, pid";
+    task_size, solved, failed, message, trigger, due_time, attempt, manager, pid, leftovers";
 
 /// A row of the runtime table.
 pub(super) fn run(row: &PgRow) -> Read<Run> {
@@ -367,6 +367,7 @@ pub(super) fn run(row: &PgRow) -> Read<Run> {
         manager: row.try_get::<Option<String>, _>("manager")?.unwrap_or_default(),
         pid: small(row, "pid")?,
         message: row.try_get("message")?,
+        leftovers: small(row, "leftovers")?.unwrap_or(0),
     })
 }
 

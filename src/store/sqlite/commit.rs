@@ -177,7 +177,7 @@ fn close_run(
             ":outcome": closing.ending.outcome(),
             ":exit_code": exit.map(Exit::code),
             ":signal": signal,
-            ":leftovers": closing.leftovers,
+            ":leftovers": closing.leftovers.count,
             ":except_cnt": except_cnt.map(to_stored),
             ":task_size": task_size.map(to_stored),
             ":solved": solved.map(to_stored),

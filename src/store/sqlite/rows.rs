@@ -280,7 +280,7 @@ pub(super) fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
 
 /// The columns that [`run`] reads.
 pub(super) const RUN_COLUMNS: &str = "runtime, app_id, start_time, end_time, outcome, exit_code, signal, except_cnt, \
-    task_size, solved, failed, message, trigger, due_time, attempt, manager, pid";
+    task_size, solved, failed, message, trigger, due_time, attempt, manager, pid, leftovers";
 
 /// A row of the runtime table.
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
@@ -306,6 +306,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         manager: row.get::<_, Option<String>>("manager")?.unwrap_or_default(),
         pid: row.get("pid")?,
         message: row.get("message")?,
+        leftovers: row.get("leftovers")?,
     })
 }
 

@@ -1,31 +1,44 @@
 //! The end of a run: what is left of it is killed, and how it ended is put on record.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::time::Duration;
 
 use nix::poll::{PollTimeout, poll};
-use nix::sys::signal::Signal;
 
-use super::{
-    KILL_AGAIN, LEFTOVER_GRACE, LOOK_EVERY, Notice, RunDir, Shim, Spec, boot_time, clock, journal, ring, tree,
-};
-use crate::model::{Closing, Exit, Timestamp};
-use crate::process::record::{EndingRecord, ExitRecord, Fact};
+use super::{LEFTOVER_GRACE, Notice, RunDir, Shim, Spec, boot_time, clock, journal, ring, tree};
+use crate::model::{Closing, Exit, Leftovers, Timestamp};
+use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
 
-/// How long the last output is waited for when the app has ended: it is in the pipe already.
+/// How long the last output is waited for when no process is left: it is in the pipe already.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long a process may outlive a main process that ended by itself before it counts as a leftover:
+/// helpers such as Python's resource tracker notice that end and follow.
+const FOLLOWS_WITHIN: Duration = Duration::from_millis(100);
+
+/// How often what is left is looked at, at first. The end of a child is told by a signal, that of
+/// another's child is not.
+const LOOK_FIRST: Duration = Duration::from_millis(20);
+
+/// How often it is looked at later: each pause is twice the one before.
+const LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// The main process has ended; others of the run may live.
 pub(super) struct Ended {
     exit: Option<Exit>,
     at: Timestamp,
-    mono: Duration,
     /// When the processes that are left are looked at again.
     pub(super) look_at: Duration,
-    /// When they are killed.
-    kill_at: Duration,
-    leftovers: u32,
-    is_empty: bool,
+    look_every: Duration,
+    /// When the processes that are left are asked to end; `None`: they were.
+    ask_at: Option<Duration>,
+    /// When they are killed, if no stop says otherwise.
+    pub(super) kill_at: Duration,
+    /// The processes that dcm ended.
+    leftovers: BTreeMap<Identity, String>,
+    /// Since when no process is left.
+    pub(super) emptied: Option<Duration>,
 }
 
 impl Shim {
@@ -35,63 +48,80 @@ impl Shim {
             return;
         }
         let now = boot_time();
-        let kill_at = self.stop.as_ref().and_then(|stop| stop.kill_at);
-        let grace = kill_at.map_or(LEFTOVER_GRACE, |at| at.saturating_sub(now).min(LEFTOVER_GRACE));
+        let by_stop = self.deadline_of_stop(now);
         self.ended = Some(Ended {
             exit,
             at: clock::wall(),
-            mono: now,
             look_at: now,
-            kill_at: now + grace,
-            leftovers: 0,
-            is_empty: false,
+            look_every: LOOK_FIRST,
+            ask_at: by_stop.is_none().then_some(now + FOLLOWS_WITHIN),
+            kill_at: by_stop.unwrap_or(now + FOLLOWS_WITHIN + LEFTOVER_GRACE),
+            leftovers: BTreeMap::new(),
+            emptied: None,
         });
-        let left = self.processes();
-        if !left.is_empty() {
-            tree::signal_all(&left, Signal::SIGTERM);
-            tree::signal_all(&left, Signal::SIGCONT);
-            if let Some(ended) = &mut self.ended {
-                ended.leftovers = u32::try_from(left.len()).unwrap_or(u32::MAX);
-            }
+        if by_stop.is_some() {
+            // Those that the main process started during the stop.
+            self.ask_all_to_end();
+        }
+    }
+
+    /// A process has ended: that may have been the last one.
+    pub(super) fn look_soon(&mut self) {
+        if let Some(ended) = &mut self.ended {
+            ended.look_at = Duration::ZERO;
         }
     }
 
     /// Whether no process is left and all output is taken.
     pub(super) fn is_over(&mut self, now: Duration) -> bool {
-        if !self.is_empty(now) {
-            return false;
-        }
+        let Some(emptied) = self.look_at_what_is_left(now) else { return false };
         let is_quiet = !self.output.pump(&mut self.reports, clock::wall());
         let Some(ended) = &mut self.ended else { return false };
-        if is_quiet || now > ended.mono + DRAIN {
-            return true;
-        }
         ended.look_at = now;
-        false
+        is_quiet || now > emptied + DRAIN
     }
 
-    fn is_empty(&mut self, now: Duration) -> bool {
-        if self.ended.as_ref().is_some_and(|ended| ended.is_empty) {
-            return true;
+    /// Since when no process is left; those that are left are asked to end or killed in time.
+    fn look_at_what_is_left(&mut self, now: Duration) -> Option<Duration> {
+        let kill_at = self.kill_at();
+        let ended = self.ended.as_mut()?;
+        let is_time = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+        if ended.emptied.is_some() || !is_time([Some(ended.look_at), kill_at].into_iter().flatten().min()) {
+            return ended.emptied;
         }
         let left = self.processes();
-        let Some(ended) = &mut self.ended else { return false };
-        ended.is_empty = left.is_empty();
-        ended.look_at = now + LOOK_EVERY;
-        if !left.is_empty() && now >= ended.kill_at {
-            ended.kill_at = now + KILL_AGAIN;
-            self.kill_all();
+        let ended = self.ended.as_mut()?;
+        if left.is_empty() {
+            ended.emptied = Some(now);
+            return ended.emptied;
         }
-        left.is_empty()
+        let (is_to_ask, is_to_kill) = (is_time(ended.ask_at), is_time(kill_at));
+        if is_to_ask || is_to_kill {
+            ended.ask_at = None;
+            ended.look_every = LOOK_FIRST;
+            ended.leftovers.extend(left.into_iter().map(|process| (process, tree::name_of(process))));
+        }
+        let asked = ended.ask_at.unwrap_or(Duration::MAX);
+        ended.look_at = (now + ended.look_every).min(asked);
+        ended.look_every = (ended.look_every * 2).min(LOOK_MAX);
+        if is_to_ask {
+            self.ask_all_to_end();
+        }
+        if is_to_kill {
+            self.kill(now);
+        }
+        None
     }
 
     /// Writes down how the run ended, and tells.
     pub(super) fn conclude(mut self) -> Closing {
+        let leftovers = self.ended.as_mut().map(|ended| std::mem::take(&mut ended.leftovers));
+        let leftovers = Leftovers::named(leftovers.into_iter().flatten().map(|(_, name)| name));
         self.output.finish(&mut self.reports, clock::wall());
-        let (exit, ended, leftovers) = self
-            .ended
-            .as_ref()
-            .map_or((None, clock::wall(), 0), |ended| (ended.exit, ended.at, ended.leftovers));
+        if leftovers.count > 0 {
+            self.output.remark(&leftovers.to_string(), clock::wall());
+        }
+        let (exit, ended) = self.ended.as_ref().map_or((None, clock::wall()), |ended| (ended.exit, ended.at));
         let ending = match (&self.stop, exit) {
             (Some(stop), exit) => EndingRecord::Stopped {
                 cause: stop.cause.clone(),
@@ -102,7 +132,7 @@ impl Shim {
             (None, None) => EndingRecord::Unknown,
         };
         let report = self.reports.all.clone().into();
-        let record = ExitRecord { ending, started: Some(self.started), ended, report, leftovers };
+        let record = ExitRecord::new(ending, self.started, ended, report, leftovers);
         let gives_up = self.foreground.is_some();
         put_on_record(&self.dir, &self.spec, &mut self.journal, &record, gives_up);
         let closing = Closing::from(record);

@@ -66,6 +66,12 @@ impl Output {
         from_out + from_err > 0
     }
 
+    /// Adds a remark of dcm to the log.
+    pub(super) fn remark(&mut self, text: &str, now: Timestamp) {
+        self.intake.remark(text, now);
+        self.intake.flush(now);
+    }
+
     /// Takes everything that is left, with a line that was not ended.
     pub(super) fn finish(&mut self, reports: &mut Reports, now: Timestamp) {
         let Self { out, err, intake, .. } = self;

@@ -6,6 +6,8 @@ use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
+use nix::sys::stat::Mode;
+
 use super::super::program;
 use super::ending::put_on_record;
 use super::{
@@ -15,8 +17,8 @@ use super::{
 use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::journal::Journal;
-use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity, ReportRecord};
-use crate::process::unix::{boot_id, keep_descriptors, let_pass, start_of};
+use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
+use crate::process::unix::{boot_id, keep_descriptors, let_pass, make_pipe_of_mode, start_of};
 
 impl Shim {
     /// Starts the app. `None`: it could not be started, and that is on record.
@@ -124,8 +126,11 @@ fn begun(at: Timestamp) -> Fact {
 
 /// Opens what the shim reads. The lock of the control pipe is what makes it the shim of this run.
 fn open_pipes(dir: &RunDir, spec: &Spec, passes_through: bool) -> io::Result<(File, Output)> {
-    for pipe in ["control", "out", "err"] {
-        make_pipe(&dir.path().join(pipe))?;
+    make_pipe(&dir.control())?;
+    // An app that gave up root opens `/dev/stdout` by the rights of the pipe. By path nobody else gets
+    // here: the directory is private.
+    for output in ["out", "err"] {
+        make_pipe_of_mode(&dir.path().join(output), Mode::from_bits_truncate(0o666))?;
     }
     let control = open_pipe(&dir.control())?;
     control.try_lock()?;
@@ -139,13 +144,7 @@ fn record_failure(
     ending: EndingRecord,
     gives_up: bool,
 ) -> Closing {
-    let record = ExitRecord {
-        ending,
-        started: None,
-        ended: clock::wall(),
-        report: ReportRecord::default(),
-        leftovers: 0,
-    };
+    let record = ExitRecord::of_failed_start(ending, clock::wall());
     put_on_record(dir, spec, journal, &record, gives_up);
     record.into()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     KILL_AGAIN, LEFTOVER_GRACE, LOOK_EVERY, Notice, RunDir, Shim, boot_time, clock, console, journal, ring,
 };
-use crate::model::{Closing, Exit, Timestamp};
+use crate::model::{Closing, Exit, Leftovers, Timestamp};
 use crate::process::log_writer::Stream;
 use crate::process::record::{EndingRecord, ExitRecord, Fact, Spec};
 
@@ -20,11 +20,12 @@ const WRITE_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Ended {
     exit: Option<Exit>,
     at: Timestamp,
-    mono: Duration,
+    /// Since when no process is left.
+    emptied_at: Option<Duration>,
     /// When the processes that are left are looked at again.
     pub(super) look_at: Duration,
     /// When they are killed.
-    kill_at: Duration,
+    pub(super) kill_at: Duration,
     leftovers: u32,
     is_empty: bool,
 }
@@ -36,19 +37,25 @@ impl Shim {
             return;
         }
         let now = boot_time();
-        let kill_at = self.stop.as_ref().and_then(|stop| stop.kill_at);
-        let grace = kill_at.map_or(LEFTOVER_GRACE, |at| at.saturating_sub(now).min(LEFTOVER_GRACE));
         let left = self.job.count();
-        if left > 0 {
+        // During a stop the others have the rest of its time, and were asked with the main process.
+        let kill_at = match &mut self.stop {
+            Some(stop) => {
+                let grace = Duration::from_millis(self.spec.grace_ms);
+                *stop.kill_at.get_or_insert((stop.begun + grace).max(now + LEFTOVER_GRACE))
+            }
+            None => now + LEFTOVER_GRACE,
+        };
+        if left > 0 && self.stop.is_none() {
             console::ask_to_end(self.main.pid);
         }
         self.ended = Some(Ended {
             exit,
             at: clock::wall(),
-            mono: now,
+            emptied_at: None,
             look_at: now,
-            kill_at: now + grace,
-            leftovers: u32::try_from(left).unwrap_or(u32::MAX),
+            kill_at,
+            leftovers: if self.stop.is_none() { count(left) } else { 0 },
             is_empty: false,
         });
     }
@@ -62,14 +69,17 @@ impl Shim {
             ended.look_at = now + LOOK_EVERY;
             if !ended.is_empty && now >= ended.kill_at {
                 ended.kill_at = now + KILL_AGAIN;
+                ended.leftovers = ended.leftovers.max(count(self.job.count()));
+                if let Some(stop) = &mut self.stop {
+                    stop.killed = true;
+                }
                 self.job.terminate();
             }
         }
         if !ended.is_empty {
             return false;
         }
-        let drained_at = ended.mono + DRAIN;
-        // Killing what was left may have taken longer than that.
+        let drained_at = ended.emptied_at.get_or_insert(now).saturating_add(DRAIN);
         ended.look_at = drained_at.max(now);
         is_closed || now >= drained_at
     }
@@ -81,11 +91,14 @@ impl Shim {
         for (source, stream) in [(out, Stream::Out), (err, Stream::Err)] {
             source.splitter.finish(|line| intake.take(stream, line, reports, now));
         }
-        intake.flush(now);
         let (exit, ended, leftovers) = self
             .ended
             .as_ref()
             .map_or((None, clock::wall(), 0), |ended| (ended.exit, ended.at, ended.leftovers));
+        if leftovers > 0 {
+            intake.remark(&Leftovers::counted(leftovers).to_string(), now);
+        }
+        intake.flush(now);
         let ending = match (&self.stop, exit) {
             (Some(stop), exit) => EndingRecord::Stopped {
                 cause: stop.cause.clone(),
@@ -96,7 +109,7 @@ impl Shim {
             (None, None) => EndingRecord::Unknown,
         };
         let report = self.reports.all.clone().into();
-        let record = ExitRecord { ending, started: Some(self.started), ended, report, leftovers };
+        let record = ExitRecord::new(ending, self.started, ended, report, Leftovers::counted(leftovers));
         put_on_record(&self.dir, &self.spec, self.journal, &record, self.foreground.is_some());
         if let Some(foreground) = &mut self.foreground {
             (foreground.notice)(Notice::Ended(Closing::from(record)));
@@ -120,4 +133,8 @@ pub(super) fn put_on_record(
     // Whoever hears the bell removes the directory, which must not be in use then.
     drop(journal);
     ring(&spec.doorbell, &spec.run);
+}
+
+fn count(processes: usize) -> u32 {
+    u32::try_from(processes).unwrap_or(u32::MAX)
 }

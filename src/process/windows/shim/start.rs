@@ -20,7 +20,7 @@ use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::journal::Journal;
 use crate::process::log_writer::Stream;
-use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity, ReportRecord};
+use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
 
 /// A process that does not run yet, and its output.
 struct Spawned {
@@ -175,13 +175,7 @@ fn begun(at: Timestamp) -> Fact {
 }
 
 fn record_failure(dir: &RunDir, spec: &Spec, journal: File, ending: EndingRecord, gives_up: bool) -> Closing {
-    let record = ExitRecord {
-        ending,
-        started: None,
-        ended: clock::wall(),
-        report: ReportRecord::default(),
-        leftovers: 0,
-    };
+    let record = ExitRecord::of_failed_start(ending, clock::wall());
     put_on_record(dir, spec, journal, &record, gives_up);
     record.into()
 }
