@@ -154,11 +154,10 @@ pub(super) enum AppCommand {
     Show(PathArg),
     /// Delete apps; their history stays.
     Remove(RemoveArgs),
+    /// Give an app another path; its history, state and logs go along.
+    Rename(RenameArgs),
     /// Register or change the apps of a file, all or none.
-    Import {
-        /// A file with [[app]] tables; - for standard input.
-        file: PathBuf,
-    },
+    Import(ImportArgs),
     /// Print apps in the form that import reads.
     Export(SelectorsArgs),
     /// Limit how many apps of a group, or of a parent in it, run at once.
@@ -189,7 +188,39 @@ pub(super) struct RemoveArgs {
     #[arg(value_name = "SELECTOR", required = true)]
     pub(super) selectors: Vec<Selector>,
 
-    /// Do not ask.
+    /// Do not ask; needed for more than one app where there is no terminal.
+    #[arg(long, short)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RenameArgs {
+    /// GROUP/PARENT/APP as it is now; no run of it may be under way.
+    pub(super) old: AppPath,
+
+    /// GROUP/PARENT/APP as it shall be.
+    pub(super) new: AppPath,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
+pub(super) struct ImportArgs {
+    /// A file with [[app]] tables; - for standard input.
+    pub(super) file: PathBuf,
+
+    /// Say what would be added, changed and removed, and do nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Remove apps that came from the same file and are not in it any more, unless they run.
+    #[arg(long)]
+    pub(super) prune: bool,
+
+    /// Enable registered apps where the file says enabled = true, also those that a person has disabled.
+    #[arg(long)]
+    pub(super) enable: bool,
+
+    /// Do not ask before apps are removed.
     #[arg(long, short)]
     pub(super) yes: bool,
 }

@@ -69,6 +69,11 @@ impl Error {
         self.kind == Kind::RefusedForNow
     }
 
+    /// Whether no app is meant by the selector.
+    pub(super) fn is_no_such_app(&self) -> bool {
+        self.kind == Kind::NoSuchApp
+    }
+
     pub(super) fn code(&self) -> u8 {
         self.kind.code()
     }

@@ -6,16 +6,31 @@ use serde_json::json;
 
 use super::args::HistoryArgs;
 use super::error::Error;
-use super::session::{Fleet, Session, block_on};
+use super::session::{Fleet, Session, block_on, has_history};
 use super::{format, json, output};
-use crate::model::{Leftovers, Run};
-use crate::store::{HistoryQuery, OpenMode};
+use crate::model::{AppId, Leftovers, Run, Selector};
+use crate::store::{HistoryQuery, OpenMode, OperatorStore};
+
+/// The apps whose runs are asked for. A whole path also means an app that was removed and has left runs.
+async fn paths(store: &dyn OperatorStore, selector: &Selector) -> Result<BTreeMap<AppId, String>, Error> {
+    match (Fleet::meant(store, std::slice::from_ref(selector)).await, selector.exact()) {
+        (Err(error), Some(path)) if error.is_no_such_app() => {
+            if !has_history(store, &path).await? {
+                return Err(error);
+            }
+            output::message(format_args!(
+                "{path} is not registered any more; these are the runs that it has left"
+            ));
+            Ok(BTreeMap::from([(AppId::of(&path), path.to_string())]))
+        }
+        (apps, _) => Ok(apps?.iter().map(|row| (row.app.id, row.app.path.to_string())).collect()),
+    }
+}
 
 pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
-        let apps = Fleet::meant(store.as_ref(), std::slice::from_ref(&args.selector)).await?;
-        let paths: BTreeMap<_, _> = apps.iter().map(|row| (row.app.id, row.app.path.to_string())).collect();
+        let paths = paths(store.as_ref(), &args.selector).await?;
         let query = HistoryQuery {
             apps: paths.keys().copied().collect(),
             limit: args.limit,

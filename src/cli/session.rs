@@ -10,7 +10,7 @@ use super::output;
 use crate::config::{Database, Flags, Settings, env};
 use crate::model::{AppId, AppPath, AppRow, FaultyRow, ManagerRow, Registered, Selector, Timestamp};
 use crate::process::{LaunchSettings, make_state_dir};
-use crate::store::{OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, read_fleet};
+use crate::store::{HistoryQuery, OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, read_fleet};
 
 /// One call of the program.
 pub(super) struct Session {
@@ -159,7 +159,15 @@ impl Fleet {
         // A row may have no key yet; if there is none at all, the message says what comes near.
         let fleet = Self::read(store).await?;
         let missing = fleet.none_for(&path.to_string());
-        fleet.apps.into_iter().find(|row| row.app.path == *path).ok_or(missing)
+        if let Some(row) = fleet.apps.into_iter().find(|row| row.app.path == *path) {
+            return Ok(row);
+        }
+        if has_history(store, path).await? {
+            return Err(
+                missing.hint(format!("it was removed; dcm history {path} shows the runs that it has left"))
+            );
+        }
+        Err(missing)
     }
 
     fn none_for(&self, text: &str) -> Error {
@@ -178,6 +186,12 @@ impl Fleet {
         let name = text.rsplit('/').next()?;
         self.apps.iter().map(|row| &row.app.path).find(|path| path.name.as_str() == name)
     }
+}
+
+/// Whether runs are on record of an app, registered or not: its key is made of its path.
+pub(super) async fn has_history(store: &dyn OperatorStore, path: &AppPath) -> Result<bool, Error> {
+    let query = HistoryQuery { apps: vec![AppId::of(path)], limit: 1, ..HistoryQuery::default() };
+    Ok(!store.history(query).await?.is_empty())
 }
 
 /// Refuses what would take an environment that is hidden for an empty one.

@@ -44,6 +44,7 @@ pub(in crate::console) fn row(path: &str) -> AppRow {
             schedule: Schedule::default(),
             policy: Policy::default(),
             disabled: false,
+            origin: None,
         },
         next_run: Some(noon() + TimeDelta::minutes(30)),
         state: AppState::default(),

@@ -376,6 +376,7 @@ mod tests {
             schedule,
             policy: Policy::default(),
             disabled: false,
+            origin: None,
         }
     }
 

@@ -25,6 +25,8 @@ pub struct App {
     pub policy: Policy,
     /// Whether the schedule and START must leave it alone.
     pub disabled: bool,
+    /// The file that it was imported from, if it was.
+    pub origin: Option<String>,
 }
 
 /// What is to be run.

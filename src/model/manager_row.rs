@@ -38,6 +38,8 @@ pub struct ManagerRow {
     pub boot: Option<String>,
     /// The pools that it serves.
     pub pools: Vec<String>,
+    /// The interpreter of apps without a command of their own; `None` for a manager of an older version.
+    pub python: Option<String>,
     /// Whether it starts nothing new and gives away what may run elsewhere.
     pub draining: bool,
     /// Runs under way and in line.
@@ -72,6 +74,7 @@ impl Default for ManagerRow {
             home: None,
             boot: None,
             pools: Vec::new(),
+            python: None,
             draining: false,
             load: Load::default(),
         }

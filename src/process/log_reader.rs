@@ -72,6 +72,27 @@ pub fn logs_of(state: &StateDir, app: AppId) -> Vec<(RunId, PathBuf)> {
     logs.into_iter().map(|(_, run, path)| (run, path)).collect()
 }
 
+/// Gives the logs of an app on this host to another key, beside those that it may have already.
+///
+/// # Errors
+/// When a file cannot be moved; the others are moved then.
+pub fn move_logs(state: &StateDir, from: AppId, to: AppId) -> io::Result<()> {
+    let (old, new) = (state.logs(from), state.logs(to));
+    let entries = match fs::read_dir(&old) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    if fs::rename(&old, &new).is_ok() {
+        return Ok(());
+    }
+    let moved = entries.map(|entry| {
+        let entry = entry?;
+        fs::rename(entry.path(), new.join(entry.file_name()))
+    });
+    moved.fold(Ok(()), Result::and)?;
+    fs::remove_dir(&old)
+}
+
 /// A place in a log from which reading goes on as it grows and rotates.
 #[derive(Debug)]
 pub struct LogTail {

@@ -41,7 +41,7 @@ pub use fence::Deadlines;
 pub use launch::LaunchSettings;
 pub use layout::StateDir;
 pub use log_end::{LogEnds, News, log_end};
-pub use log_reader::{LogRecord, LogTail, logs_of};
+pub use log_reader::{LogRecord, LogTail, logs_of, move_logs};
 pub use log_writer::Stream;
 pub use stop_all::{Stopped, stop_all};
 pub use supervisor::{OpenError, Sink, Supervisor, home_of, make_state_dir};

@@ -342,6 +342,7 @@ fn manager_row(options: &Options, home: String) -> ManagerRow {
         home: Some(home),
         boot: Some(crate::process::boot_id()),
         pools: options.pools.clone(),
+        python: Some(options.launch.python.clone()),
         ..ManagerRow::default()
     }
 }

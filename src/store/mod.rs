@@ -91,8 +91,18 @@ pub trait OperatorStore: Send + Sync {
     /// Registers apps or replaces their definitions, all or none.
     async fn register(&self, apps: Vec<Registration>) -> Result<(), StoreError>;
 
-    /// Deletes apps. Their history stays.
+    /// Deletes apps, all or none. Their history stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] while one of them runs.
     async fn remove(&self, apps: Vec<AppId>) -> Result<(), StoreError>;
+
+    /// Gives an app another path, and with it another key. Its state and everything that is on record of it
+    /// go along: runs, commands, skipped times, alerts, kept ends of logs.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] while it runs, where there is no such app, and where the new path is taken.
+    async fn rename(&self, from: AppPath, to: AppPath) -> Result<(), StoreError>;
 
     /// Sets or lifts the limit of a group, or of a parent in it.
     async fn set_limit(
@@ -235,6 +245,15 @@ pub async fn read_fleet(store: &dyn OperatorStore) -> Result<(Vec<Registered>, R
 /// The message for an app that exists already.
 fn exists(path: &AppPath) -> StoreError {
     StoreError::Refused(format!("{path} is registered already; change it with dcm app set"))
+}
+
+/// The message for an app that must not run.
+fn running(path: impl std::fmt::Display) -> StoreError {
+    StoreError::Refused(format!("a run of {path} is under way; stop it first"))
+}
+
+fn no_such_app(path: &AppPath) -> StoreError {
+    StoreError::Refused(format!("no such app: {path}"))
 }
 
 fn no_such_manager(name: &str) -> StoreError {

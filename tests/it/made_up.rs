@@ -91,6 +91,7 @@ fn row(number: usize, count: usize, random: &mut Random) -> AppRow {
             schedule: Schedule::default(),
             policy: Policy::default(),
             disabled: random.below(40) == 0,
+            origin: None,
         },
         next_run: Some(time + minutes(random, 120) + TimeDelta::minutes(1)),
         state: AppState { last_run, ..AppState::default() },

@@ -145,6 +145,7 @@ fn many(count: usize) -> Vec<Registration> {
             schedule: Schedule::default(),
             policy: Policy::default(),
             disabled: true,
+            origin: None,
         }
     };
     (0..count)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dcm::model::{
-    Alert, AlertKind, App, AppId, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
+    Alert, AlertKind, App, AppId, AppPath, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
     CommandSource, Ending, Exit, Failover, KeptLog, Leftovers, Load, ManagerRow, NewCommand, Policy, Program,
     Refusal, Registered, Report, Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason,
     Timestamp, Trigger, Verdict, parse_timestamp,
@@ -46,6 +46,7 @@ contract! {
     skips_and_alerts_are_kept_once
     limits_are_set_and_lifted
     removed_apps_are_told_and_running_ones_stay
+    a_renamed_app_keeps_what_is_on_record_of_it
     a_run_that_the_database_lost_is_entered_whole
     a_run_does_not_end_before_it_began
     the_open_time_of_a_calendar_is_kept_until_the_calendar_is_another
@@ -95,6 +96,7 @@ fn app(path: &str) -> App {
             ..Policy::default()
         },
         disabled: false,
+        origin: Some("/srv/fleet.toml".to_owned()),
     }
 }
 
@@ -577,6 +579,57 @@ async fn removed_apps_are_told_and_running_ones_stay(store: &dyn Store) {
     assert!(store.limits().await.unwrap().draining);
     store.leave().await.unwrap();
     assert!(store.managers().await.unwrap()[0].stopped.is_some());
+}
+
+async fn a_renamed_app_keeps_what_is_on_record_of_it(store: &dyn Store) {
+    let (from, to): (AppPath, AppPath) = ("a/b/c".parse().unwrap(), "x/y/z".parse().unwrap());
+    let (old, new) = (register(store, "a/b/c").await, AppId::of(&to));
+    register(store, "a/b/other").await;
+    let refused = async |from: &AppPath, to: &str, words: &str| {
+        let error = store.rename(from.clone(), to.parse().unwrap()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Refused(_)) && error.to_string().contains(words), "{error}");
+    };
+    refused(&"no/such/app".parse().unwrap(), "x/y/z", "no such app: no/such/app").await;
+    refused(&from, "a/b/other", "a/b/other is registered already").await;
+    commit(store, vec![opening(old, run(1))]).await;
+    refused(&from, "x/y/z", "a run of a/b/c is under way").await;
+    let close = Change::RunClosed { run: run(1), app: old, closing: closing(Ending::Exited(Exit::Code(3))) };
+    let skip = |app| {
+        let slots = Some(1);
+        let (first, last, at) = (noon(), noon(), noon());
+        Skip { app, first, last, slots, reason: SkipReason::Overlap, at }
+    };
+    let alert = Alert {
+        app: old,
+        run: run(1),
+        kind: AlertKind::UnexpectedBehavior,
+        message: "failed".to_owned(),
+        raised: noon(),
+    };
+    commit(store, vec![close, Change::Skipped(skip(old)), Change::AlertRaised(alert)]).await;
+    let state = AppState { status: RunStatus::Stopped, failures: 2, ..row(store, old).await.state };
+    commit(store, vec![Change::App(update(old, 5, state))]).await;
+    let command = submit(store, old, CmdName::Start).await;
+    let (before, begin) = (row(store, old).await, store.changes_since(Revision::default()).await.unwrap());
+
+    store.rename(from, to.clone()).await.unwrap();
+    let after = row(store, new).await;
+    assert_eq!((after.app.path.clone(), after.state, after.sequence), (to, before.state, before.sequence));
+    let delta = store.changes_since(begin.revision).await.unwrap();
+    assert_eq!(delta.removed, [old]);
+    assert_eq!(delta.rows.len(), 1);
+    assert_eq!(store.apps(vec![old]).await.unwrap(), []);
+    assert_eq!(only_run(store, new).await.exit_code, Some(3));
+    let skips = SkipQuery { apps: vec![new], limit: 10, ..SkipQuery::default() };
+    assert_eq!(store.skips(skips).await.unwrap(), [skip(new)]);
+    let alerts = AlertQuery { app: Some(new), limit: 10, ..AlertQuery::default() };
+    assert_eq!(store.alerts(alerts).await.unwrap().len(), 1);
+    let commands = store.pending_commands(CommandId(0)).await.unwrap();
+    assert_eq!((commands[0].id, commands[0].app), (command, Some(new)));
+    // And back again.
+    store.rename("x/y/z".parse().unwrap(), "a/b/c".parse().unwrap()).await.unwrap();
+    assert_eq!(only_run(store, old).await.exit_code, Some(3));
+    assert_eq!(row(store, old).await.state.failures, 2);
 }
 
 async fn a_run_that_the_database_lost_is_entered_whole(store: &dyn Store) {

@@ -90,8 +90,15 @@ fn card(number: u64, random: &mut Random) -> Card {
         max_runtime: random.per_mille(300).then(|| Duration::from_secs(random.between(20, 60))),
         ..Policy::default()
     };
-    let app =
-        App { id: AppId::of(&path), path, program: Program::default(), schedule, policy, disabled: false };
+    let app = App {
+        id: AppId::of(&path),
+        path,
+        program: Program::default(),
+        schedule,
+        policy,
+        disabled: false,
+        origin: None,
+    };
     Card { app, is_quiet, takes_max: *random.pick(&[200, 3000, 20_000, 90_000]) }
 }
 

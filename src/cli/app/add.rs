@@ -16,6 +16,7 @@ pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
         schedule: Schedule::default(),
         policy: Policy::default(),
         disabled: !enable,
+        origin: None,
     };
     super::apply(definition, &mut app)?;
     let (path, id) = (app.path.to_string(), app.id.to_string());

@@ -93,8 +93,15 @@ impl Parser<'_> {
             }
             return None;
         };
-        let app =
-            App { id: AppId::of(&path), path, program, schedule, policy, disabled: enabled != Some(true) };
+        let app = App {
+            id: AppId::of(&path),
+            path,
+            program,
+            schedule,
+            policy,
+            disabled: enabled != Some(true),
+            origin: None,
+        };
         Some(Entry { app, enabled })
     }
 

@@ -27,7 +27,7 @@ pub(super) fn export(session: &Session, args: &SelectorsArgs) -> Result<(), Erro
 }
 
 /// The table of an app; what has its default is left out.
-fn table(app: &App) -> Table {
+pub(super) fn table(app: &App) -> Table {
     let mut table = Table::new();
     let mut put = |name: &str, value: Value| drop(table.insert(name.to_owned(), value));
     let (schedule, default) = (&app.schedule, Schedule::default());

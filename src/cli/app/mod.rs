@@ -7,11 +7,13 @@ mod import;
 mod limit;
 mod list;
 mod remove;
+mod rename;
 mod set;
 mod show;
 
 use super::args::{AppCommand, DefinitionArgs};
 use super::error::Error;
+use super::output;
 use super::session::Session;
 use crate::model::App;
 
@@ -22,7 +24,8 @@ pub(super) fn app(session: &Session, command: AppCommand) -> Result<(), Error> {
         AppCommand::List(args) => list::list(session, &args),
         AppCommand::Show(args) => show::show(session, &args.path),
         AppCommand::Remove(args) => remove::remove(session, &args),
-        AppCommand::Import { file } => import::import(session, &file),
+        AppCommand::Rename(args) => rename::rename(session, args),
+        AppCommand::Import(args) => import::import(session, &args),
         AppCommand::Export(args) => export::export(session, &args),
         AppCommand::Limit { place, limit } => limit::limit(session, &place, &limit),
     }
@@ -71,6 +74,18 @@ fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
     policy.failover = definition.failover.unwrap_or(policy.failover);
     policy.protected = definition.protected.unwrap_or(policy.protected);
     check_command(program.command.as_deref())
+}
+
+/// Asks before something that cannot be undone. Without a terminal there is no one to ask, and it takes `--yes`.
+fn consent(yes: bool, question: &str) -> Result<(), Error> {
+    if yes {
+        return Ok(());
+    }
+    if !output::is_interactive() {
+        return Err(Error::usage(format!("{question} there is no terminal to ask on, and nothing was done"))
+            .hint("--yes does it without a question"));
+    }
+    if output::confirm(question) { Ok(()) } else { Err(Error::failed("nothing was done")) }
 }
 
 /// An argument vector that no system could execute.

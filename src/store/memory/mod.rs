@@ -18,9 +18,9 @@ use super::{
     SkipQuery, Store, StoreError, no_such_manager, one_manager,
 };
 use crate::model::{
-    AlertId, AlertRow, AppId, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog, Limits, Load,
-    ManagerRow, NewCommand, Part, Registered, Released, Revision, Run, RunId, Sight, Skip, Snapshot,
-    Timestamp,
+    AlertId, AlertRow, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog,
+    Limits, Load, ManagerRow, NewCommand, Part, Registered, Released, Revision, Run, RunId, Sight, Skip,
+    Snapshot, Timestamp,
 };
 
 /// [`Tables`] behind a lock, as a [`Store`].
@@ -136,6 +136,10 @@ impl OperatorStore for MemoryStore {
             *tables = after;
             Ok(())
         })
+    }
+
+    async fn rename(&self, from: AppPath, to: AppPath) -> Result<(), StoreError> {
+        self.write(|tables| tables.rename(&from, to))
     }
 
     async fn set_limit(

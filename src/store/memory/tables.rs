@@ -6,11 +6,11 @@ use chrono::{SubsecRound as _, TimeDelta};
 
 use super::ledger::LedgerRow;
 use crate::model::{
-    AlertId, AlertRow, App, AppId, AppRow, AppState, AppUpdate, Change, Closing, CommandId, Delta, Ending,
-    Exit, KeptLog, Limits, ManagerRow, OpenRun, Progress, Refusal, Registered, Report, Revision, Run, RunId,
-    RunOpening, RunStatus, Skip, Snapshot, Timestamp, Unopened,
+    AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, AppUpdate, Change, Closing, CommandId, Delta,
+    Ending, Exit, KeptLog, Limits, ManagerRow, OpenRun, Progress, Refusal, Registered, Report, Revision, Run,
+    RunId, RunOpening, RunStatus, Skip, Snapshot, Timestamp, Unopened,
 };
-use crate::store::{Committed, Existing, PAGE, Registration, StoreError, exists};
+use crate::store::{Committed, Existing, PAGE, Registration, StoreError, exists, no_such_app, running};
 
 /// The tables themselves, without a lock or a task.
 #[derive(Debug, Clone, Default)]
@@ -386,12 +386,57 @@ impl Tables {
     /// Deletes an app; the counterpart of `OperatorStore::remove`.
     pub fn remove(&mut self, app: AppId) -> Result<(), StoreError> {
         if self.open_of(app).is_some() {
-            return Err(StoreError::Refused("a run of it is under way; stop it first".to_owned()));
+            return Err(running(
+                self.apps.get(&app).map_or_else(|| app.to_string(), |row| row.app.path.to_string()),
+            ));
         }
         if self.apps.remove(&app).is_some() {
             self.revision.0 += 1;
             self.removed.insert(app, self.revision);
         }
+        Ok(())
+    }
+
+    /// Gives an app another path; the counterpart of `OperatorStore::rename`.
+    pub(super) fn rename(&mut self, from: &AppPath, to: AppPath) -> Result<(), StoreError> {
+        let (old, new) = (AppId::of(from), AppId::of(&to));
+        if !self.apps.contains_key(&old) {
+            return Err(no_such_app(from));
+        }
+        if self.apps.contains_key(&new) {
+            return Err(exists(&to));
+        }
+        if self.open_of(old).is_some() {
+            return Err(running(from));
+        }
+        let Some(mut row) = self.apps.remove(&old) else { return Err(no_such_app(from)) };
+        row.app.path = to;
+        row.app.id = new;
+        self.apps.insert(new, row);
+        self.touch(new);
+        self.revision.0 += 1;
+        self.removed.insert(old, self.revision);
+        for row in self.runs.values_mut().filter(|row| row.run.app == old) {
+            row.run.app = new;
+        }
+        for row in self.commands.iter_mut().filter(|row| row.command.app == Some(old)) {
+            row.command.app = Some(new);
+        }
+        for alert in self.alerts.iter_mut().filter(|alert| alert.app == old.to_string()) {
+            alert.app = new.to_string();
+        }
+        for (app, ..) in self.alert_keys.iter_mut().filter(|(app, ..)| *app == old) {
+            *app = new;
+        }
+        for log in self.kept_logs.iter_mut().filter(|log| log.app == old) {
+            log.app = new;
+        }
+        self.log_wishes.remove(&old);
+        let skips = std::mem::take(&mut self.skips).into_iter().map(|((app, due, reason), skip)| {
+            let app = if app == old { new } else { app };
+            ((app, due, reason), Skip { app, ..skip })
+        });
+        self.skips = skips.collect();
         Ok(())
     }
 }

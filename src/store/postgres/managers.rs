@@ -51,13 +51,13 @@ pub(super) async fn take_seat(connection: &mut PgConnection, manager: &ManagerRo
     }
     let row = statement(
         "INSERT INTO managers AS old (name, host, pid, version, started, heartbeat, lease, lease_until, home, boot, pools, \
-           incarnation, seated) \
-         VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6, clock_timestamp() + make_interval(secs => $6), $7, $8, $9, 1, \
+           python, incarnation, seated) \
+         VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6, clock_timestamp() + make_interval(secs => $6), $7, $8, $9, $10, 1, \
            clock_timestamp()) \
          ON CONFLICT (name) DO UPDATE SET host = excluded.host, pid = excluded.pid, version = excluded.version, \
          started = excluded.started, heartbeat = excluded.heartbeat, stopped = NULL, lease = excluded.lease, \
          lease_until = excluded.lease_until, home = excluded.home, boot = excluded.boot, pools = excluded.pools, \
-         seated = excluded.seated, renewals = old.renewals + 1, incarnation = old.incarnation + 1 RETURNING incarnation",
+         python = excluded.python, seated = excluded.seated, renewals = old.renewals + 1, incarnation = old.incarnation + 1 RETURNING incarnation",
     )
     .bind(text(&manager.name))
     .bind(text(&manager.host))
@@ -68,6 +68,7 @@ pub(super) async fn take_seat(connection: &mut PgConnection, manager: &ManagerRo
     .bind(&manager.home)
     .bind(&manager.boot)
     .bind(&manager.pools)
+    .bind(&manager.python)
     .fetch_one(connection)
     .await?;
     Ok(Seat { name: manager.name.clone(), incarnation: row.try_get("incarnation")? })

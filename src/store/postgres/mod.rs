@@ -10,6 +10,7 @@ mod logs;
 mod look;
 mod managers;
 mod operator;
+mod rename;
 mod rights;
 mod rows;
 mod schema;

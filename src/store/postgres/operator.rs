@@ -9,15 +9,15 @@ use tokio::sync::watch;
 
 use super::commit::{milliseconds, text};
 use super::connection::{DEADLINE, Fault, Plan, composed, statement};
-use super::{PER_CHANGE, PostgresStore, first_column, logs, look, managers, rights, rows, valid};
+use super::{PER_CHANGE, PostgresStore, first_column, logs, look, managers, rename, rights, rows, valid};
 use crate::model::{
-    AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow, NewCommand,
-    Part, Registered, Released, Revision, Run, RunId, Skip, Timestamp, format_timestamp,
+    AlertId, AlertRow, AppId, AppPath, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow,
+    NewCommand, Part, Registered, Released, Revision, Run, RunId, Skip, Timestamp, format_timestamp,
 };
 use crate::store::definition::Definition;
 use crate::store::{
     AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, Rights,
-    SkipQuery, StoreError, exists,
+    SkipQuery, StoreError, exists, running,
 };
 
 /// Rows of the apps table after `revision`.
@@ -261,17 +261,26 @@ impl OperatorStore for PostgresStore {
         let apps: Vec<_> = apps.iter().map(ToString::to_string).collect();
         self.worker
             .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
-                let running =
-                    statement("SELECT FROM runtime WHERE app_id = ANY($1) AND end_time IS NULL LIMIT 1")
-                        .bind(&apps)
-                        .fetch_optional(&mut *connection)
-                        .await?;
-                if running.is_some() {
-                    let why = "a run of it is under way; stop it first";
-                    return Err(StoreError::Refused(why.to_owned()).into());
+                let open = statement(
+                    "SELECT app_group || '/' || app_parent || '/' || app_name FROM apps WHERE app = ANY($1) \
+                     AND EXISTS (SELECT FROM runtime WHERE app_id = apps.app AND end_time IS NULL) LIMIT 1",
+                )
+                .bind(&apps)
+                .fetch_optional(&mut *connection)
+                .await?;
+                if let Some(open) = open {
+                    return Err(running(open.try_get::<String, _>(0)?).into());
                 }
                 statement("DELETE FROM apps WHERE app = ANY($1)").bind(&apps).execute(connection).await?;
                 Ok(())
+            })
+            .await
+    }
+
+    async fn rename(&self, from: AppPath, to: AppPath) -> Result<(), StoreError> {
+        self.worker
+            .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
+                rename::rename(connection, &from, &to).await
             })
             .await
     }
@@ -405,7 +414,7 @@ async fn define(connection: &mut PgConnection, row: i64, registration: &Registra
         "UPDATE apps SET app = $2, command = $3, cwd = $4, env = $5, pass_database = $6, interval = $7, \
          retry_interval = $8, cron_expression = $9, time_zone = $10, jitter = $11, catch_up = $12, \
          catch_up_limit = $13, max_failures = $14, stop_grace = $15, max_runtime = $16, log_limit = $17, \
-         log_keep = $18, disable = $19, pool = $20, failover = $21, protected = $22 WHERE id = $1",
+         log_keep = $18, disable = $19, pool = $20, failover = $21, protected = $22, origin = $23 WHERE id = $1",
     )
     .bind(row)
     .bind(app.id.to_string())
@@ -429,6 +438,7 @@ async fn define(connection: &mut PgConnection, row: i64, registration: &Registra
     .bind(definition.pool)
     .bind(definition.failover)
     .bind(definition.protected)
+    .bind(app.origin.as_deref().map(text))
     .execute(&mut *connection)
     .await?;
     if let Some(next_run) = registration.next_run {

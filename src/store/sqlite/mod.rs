@@ -6,6 +6,7 @@ mod connection;
 mod logs;
 mod look;
 mod operator;
+mod rename;
 mod rows;
 mod schema;
 
@@ -291,12 +292,12 @@ impl Store for SqliteStore {
             .call(move |connection| {
                 connection
                     .execute(
-                        "INSERT INTO managers (name, host, pid, version, started, heartbeat, lease, home, boot, pools) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (name) DO UPDATE SET \
+                        "INSERT INTO managers (name, host, pid, version, started, heartbeat, lease, home, boot, pools, python) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (name) DO UPDATE SET \
                          host = excluded.host, pid = excluded.pid, version = excluded.version, \
                          started = excluded.started, heartbeat = excluded.heartbeat, stopped = NULL, \
                          incarnation = incarnation + 1, lease = excluded.lease, home = excluded.home, \
-                         boot = excluded.boot, pools = excluded.pools",
+                         boot = excluded.boot, pools = excluded.pools, python = excluded.python",
                         rusqlite::params![
                             manager.name,
                             manager.host,
@@ -309,6 +310,7 @@ impl Store for SqliteStore {
                             manager.home,
                             manager.boot,
                             serde_json::json!(manager.pools).to_string(),
+                            manager.python,
                         ],
                     )
                     .map_err(|error| translate(&error))?;

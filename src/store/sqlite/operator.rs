@@ -7,15 +7,16 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, named_pa
 use tokio::sync::watch;
 
 use super::connection::translate;
-use super::{SqliteStore, collect, collect_valid, logs, look, rows};
+use super::{SqliteStore, collect, collect_valid, logs, look, rename, rows};
 use crate::model::{
-    AlertId, AlertRow, AppId, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow, NewCommand,
-    Part, Registered, Released, Revision, Run, RunId, Skip, Timestamp, format_timestamp, parse_timestamp,
+    AlertId, AlertRow, AppId, AppPath, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow,
+    NewCommand, Part, Registered, Released, Revision, Run, RunId, Skip, Timestamp, format_timestamp,
+    parse_timestamp,
 };
 use crate::store::definition::Definition;
 use crate::store::{
     AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, Rights,
-    SkipQuery, StoreError, exists, no_such_manager, one_manager,
+    SkipQuery, StoreError, exists, no_such_manager, one_manager, running,
 };
 
 /// Rows of the apps table after `revision`.
@@ -192,6 +193,10 @@ impl OperatorStore for SqliteStore {
         self.writer.call(move |connection| remove(connection, &apps)).await
     }
 
+    async fn rename(&self, from: AppPath, to: AppPath) -> Result<(), StoreError> {
+        self.writer.call(move |connection| rename::rename(connection, &from, &to)).await
+    }
+
     async fn set_limit(
         &self,
         group: Part,
@@ -336,7 +341,7 @@ fn define(connection: &Connection, row: i64, registration: &Registration) -> Res
              time_zone = :time_zone, jitter = :jitter, catch_up = :catch_up, catch_up_limit = :catch_up_limit, \
              max_failures = :max_failures, stop_grace = :stop_grace, max_runtime = :max_runtime, \
              log_limit = :log_limit, log_keep = :log_keep, disable = :disable, \
-             pool = :pool, failover = :failover, protected = :protected WHERE id = :row",
+             pool = :pool, failover = :failover, protected = :protected, origin = :origin WHERE id = :row",
         )
         .and_then(|mut statement| {
             statement.execute(named_params! {
@@ -362,6 +367,7 @@ fn define(connection: &Connection, row: i64, registration: &Registration) -> Res
                 ":pool": definition.pool,
                 ":failover": definition.failover,
                 ":protected": definition.protected,
+                ":origin": app.origin,
             })
         })
         .map_err(|error| translate(&error))?;
@@ -380,11 +386,14 @@ fn remove(connection: &mut Connection, apps: &[AppId]) -> Result<(), StoreError>
     for app in apps {
         let app = app.to_string();
         let is_running = transaction
-            .prepare_cached("SELECT 1 FROM runtime WHERE app_id = ?1 AND end_time IS NULL")
-            .and_then(|mut statement| statement.exists([&app]))
+            .prepare_cached(
+                "SELECT app_group || '/' || app_parent || '/' || app_name FROM apps WHERE app = ?1 \
+                 AND EXISTS (SELECT 1 FROM runtime WHERE app_id = ?1 AND end_time IS NULL)",
+            )
+            .and_then(|mut statement| statement.query_row([&app], |row| row.get::<_, String>(0)).optional())
             .map_err(|error| translate(&error))?;
-        if is_running {
-            return Err(StoreError::Refused("a run of it is under way; stop it first".to_owned()));
+        if let Some(path) = is_running {
+            return Err(running(path));
         }
         transaction.execute("DELETE FROM apps WHERE app = ?1", [&app]).map_err(|error| translate(&error))?;
     }

@@ -38,7 +38,7 @@ columns! {
     APP_COLUMNS AppColumn {
         id, app, app_group, app_parent, app_name, command, cwd, env, pass_database, interval, retry_interval,
         cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, stop_grace, max_runtime, log_limit,
-        log_keep, pool, failover, protected, next_run, disable, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
+        log_keep, pool, failover, protected, next_run, disable, origin, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
         last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
         cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, sequence, epoch, revision,
     }
@@ -106,7 +106,15 @@ fn app_row(row: &Row<'_>, id: AppId, parsed: Parsed, times: &Times) -> rusqlite:
         message: AppColumn::message.get(row)?,
     };
     Ok(AppRow {
-        app: App { id, path, program, schedule, policy, disabled: AppColumn::disable.get(row)? },
+        app: App {
+            id,
+            path,
+            program,
+            schedule,
+            policy,
+            disabled: AppColumn::disable.get(row)?,
+            origin: AppColumn::origin.get(row)?,
+        },
         next_run: times.next_run,
         state,
         progress,
@@ -345,6 +353,7 @@ pub(super) fn manager(row: &Row<'_>) -> rusqlite::Result<ManagerRow> {
         home: row.get("home")?,
         boot: row.get("boot")?,
         pools: serde_json::from_str(&row.get::<_, String>("pools")?).unwrap_or_default(),
+        python: row.get("python")?,
         draining: row.get("draining")?,
         load: Load {
             running: row.get::<_, Option<u32>>("running")?.unwrap_or(0),
