@@ -59,7 +59,13 @@ const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 
 /// The user's home directory.
-const HOME: &str = "HOME";
+pub(super) const HOME: &str = "HOME";
+
+/// The user's home directory on Windows.
+const USER_PROFILE: &str = "USERPROFILE";
+
+/// Where programs are looked for.
+pub const PATH: &str = "PATH";
 
 /// Where the data of one user's programs belongs on Windows.
 const LOCAL_APP_DATA: &str = "LOCALAPPDATA";
@@ -72,6 +78,12 @@ const PROGRAM_DATA: &str = "PROGRAMDATA";
 #[expect(clippy::disallowed_methods, reason = "the one place that reads variables")]
 pub fn get(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The user's home directory.
+#[must_use]
+pub fn home() -> Option<std::path::PathBuf> {
+    get(if cfg!(windows) { USER_PROFILE } else { HOME }).map(Into::into)
 }
 
 /// The locale, as it is told to programs; empty if it is not.

@@ -3,11 +3,13 @@
 pub mod console;
 pub mod env;
 mod file;
+mod paths;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use file::line_of;
+pub use paths::expand_home;
 
 use crate::console::Caution;
 use crate::manager::peers::Lease;
@@ -119,19 +121,29 @@ impl Database {
     /// # Errors
     /// When it is no URL of a database.
     pub fn named(text: &str) -> Result<Self, ConfigError> {
-        Self::parse(text, "the argument")
+        // What has more than a path may hold a password.
+        let origin = if text.contains([':', '@']) { "the argument" } else { text };
+        Self::parse(text, origin, None, env::home)
     }
 
-    fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
+    /// A relative path of a file starts at `base`, if there is one.
+    fn parse(
+        text: &str,
+        origin: &str,
+        base: Option<&Path>,
+        home: impl FnOnce() -> Option<PathBuf>,
+    ) -> Result<Self, ConfigError> {
+        let wrong = |why: &str| Err(ConfigError { origin: origin.to_owned(), why: why.to_owned() });
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            if path.is_empty() || path.contains(['\0', '?']) {
-                return Err(ConfigError {
-                    origin: origin.to_owned(),
-                    why: "sqlite: must be followed by the path of a file".to_owned(),
-                });
+            if path.is_empty() || path.contains('\0') {
+                return wrong("sqlite: must be followed by the path of a file");
             }
-            return Ok(Self::Sqlite { path: path.into(), is_default: false });
+            if path.split_once('?').is_some_and(|(_, parameters)| parameters.contains('=')) {
+                return wrong("sqlite: takes the path of a file without parameters (?name=value)");
+            }
+            let path = paths::expand(Path::new(path), origin, base, home)?;
+            return Ok(Self::Sqlite { path, is_default: false });
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Ok(Self::Postgres(text.to_owned()));
@@ -140,7 +152,11 @@ impl Database {
         let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
         Err(ConfigError {
             origin: origin.to_owned(),
-            why: format!("unknown kind of database {scheme:?}: expected sqlite:PATH or postgres://..."),
+            why: if scheme.is_empty() {
+                "it names no kind of database: expected sqlite:PATH or postgres://...".to_owned()
+            } else {
+                format!("unknown kind of database {scheme:?}: expected sqlite:PATH or postgres://...")
+            },
         })
     }
 
@@ -188,33 +204,49 @@ impl Settings {
         get: impl Fn(&str) -> Option<String>,
         warn: &mut dyn FnMut(String),
     ) -> Result<Self, ConfigError> {
-        let file = match config_file(&flags, &get) {
-            Some(path) => file::read(&path, warn)?,
+        let config = config_file(&flags, &get)?;
+        let file = match &config {
+            Some(path) => file::read(path, warn)?,
             None => file::File::default(),
         };
-        let state_dir = flags
-            .state_dir
-            .or_else(|| get(env::STATE_DIR).map(PathBuf::from))
-            .or_else(|| file.state_dir.map(PathBuf::from))
-            .unwrap_or_else(env::default_state_dir);
-        let state = StateDir::new(std::path::absolute(&state_dir).unwrap_or(state_dir));
+        // What is relative in a file means the same wherever the program is called.
+        let folder = config.as_deref().and_then(Path::parent);
+        let folder = folder.and_then(|folder| std::path::absolute(Path::new(".").join(folder)).ok());
+        let folder = folder.as_deref();
+        let home = || get(env::HOME).map(PathBuf::from).or_else(env::home);
+        let state = state_dir(
+            [
+                (flags.state_dir, "--state-dir", None),
+                (get(env::STATE_DIR).map(PathBuf::from), env::STATE_DIR, None),
+                (file.state_dir.map(PathBuf::from), "state_dir", folder),
+            ],
+            home,
+        )?;
         let named = [
-            (flags.database, "--database"),
-            (get(env::DATABASE_URL), env::DATABASE_URL),
-            (postgres_of_parts(&get), env::DB_MAIN_IP),
-            (file.database, "database"),
+            (flags.database, "--database", None),
+            (get(env::DATABASE_URL), env::DATABASE_URL, None),
+            (postgres_of_parts(&get)?, env::DB_MAIN_IP, None),
+            (file.database, "database", folder),
         ];
-        let named = named.into_iter().find_map(|(text, origin)| text.map(|text| (text, origin)));
+        let named = named.into_iter().find_map(|(text, origin, base)| text.map(|text| (text, origin, base)));
         let database = match named {
-            Some((text, origin)) => Database::parse(&text, origin)?,
+            Some((text, origin, base)) => Database::parse(&text, origin, base, home)?,
             None => Database::Sqlite { path: state.database(), is_default: true },
+        };
+        let python = match file.python {
+            // A name is looked for in PATH.
+            Some(python) if !python.contains(['/', '~', '\\']) => python,
+            Some(python) => {
+                paths::expand(Path::new(&python), "python", folder, home)?.to_string_lossy().into_owned()
+            }
+            None => python(&get),
         };
         let log_level = get(env::LOG).or(file.log_level).unwrap_or_else(|| "info".to_owned());
         Ok(Self {
             database,
             state,
             name: file.name.unwrap_or_else(crate::process::host_name),
-            python: file.python.unwrap_or_else(|| python(&get)),
+            python,
             running_max: file.running_max,
             pools: file.pools,
             lease: Lease::new(file.lease.unwrap_or(LEASE)),
@@ -226,23 +258,48 @@ impl Settings {
     }
 }
 
-fn config_file(flags: &Flags, get: &impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    flags
-        .config
-        .clone()
-        .or_else(|| get(env::CONFIG).map(PathBuf::from))
-        .or_else(|| env::default_config_files().into_iter().find(|path| path.is_file()))
+fn config_file(flags: &Flags, get: &impl Fn(&str) -> Option<String>) -> Result<Option<PathBuf>, ConfigError> {
+    let named = [(flags.config.clone(), "--config"), (get(env::CONFIG).map(PathBuf::from), env::CONFIG)];
+    match named.into_iter().find_map(|(path, origin)| path.map(|path| (path, origin))) {
+        Some((path, origin)) => expand_home(&path, origin).map(Some),
+        None => Ok(env::default_config_files().into_iter().find(|path| path.is_file())),
+    }
 }
 
-fn postgres_of_parts(get: &impl Fn(&str) -> Option<String>) -> Option<String> {
-    let host = get(env::DB_MAIN_IP)?;
+/// The first of these that is there, with the folder at which it starts.
+fn state_dir(
+    named: [(Option<PathBuf>, &'static str, Option<&Path>); 3],
+    home: impl FnOnce() -> Option<PathBuf>,
+) -> Result<StateDir, ConfigError> {
+    let named = named.into_iter().find_map(|(path, origin, base)| path.map(|path| (path, origin, base)));
+    let (path, origin) = match named {
+        Some((path, origin, base)) => (paths::expand(&path, origin, base, home)?, origin),
+        None => (env::default_state_dir(), "the default state directory"),
+    };
+    let path = std::path::absolute(&path).unwrap_or(path);
+    if path.to_str().is_none() {
+        // Apps learn of it by variables, which are texts.
+        let why = format!("{} is not UTF-8, and apps could not be told of it", path.display());
+        return Err(ConfigError { origin: origin.to_owned(), why });
+    }
+    Ok(StateDir::new(path))
+}
+
+fn postgres_of_parts(get: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+    let Some(host) = get(env::DB_MAIN_IP) else { return Ok(None) };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
-    let port = get(env::DB_MAIN_PORT).map(|port| format!(":{port}")).unwrap_or_default();
+    let port = get(env::DB_MAIN_PORT);
+    if let Some(port) = port.as_ref().filter(|port| port.parse::<u16>().is_err()) {
+        let why = format!("{port:?} is no number of a port");
+        return Err(ConfigError { origin: env::DB_MAIN_PORT.to_owned(), why });
+    }
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let database = get(env::DB_MAIN_DATABASENAME).unwrap_or_default();
-    let user = get(env::DB_MAIN_USERNAME).map(|user| percent_encode(&user));
+    // As libpq does: the user of this process where none is named.
+    let user = percent_encode(&get(env::DB_MAIN_USERNAME).unwrap_or_else(crate::process::user_name));
     let password = get(env::DB_MAIN_PASSWORD).map(|password| format!(":{}", percent_encode(&password)));
-    let login = user.map(|user| format!("{user}{}@", password.unwrap_or_default())).unwrap_or_default();
-    Some(format!("postgres://{login}{host}{port}/{}", percent_encode(&database)))
+    let password = password.unwrap_or_default();
+    Ok(Some(format!("postgres://{user}{password}@{host}{port}/{}", percent_encode(&database))))
 }
 
 fn percent_encode(text: &str) -> String {
@@ -322,6 +379,40 @@ mod tests {
         let wrong = Flags { database: Some("mysql://ana:hunter2@h/d".to_owned()), ..Flags::default() };
         let message = load(wrong, &[(env::CONFIG, "/dev/null")]).unwrap_err().to_string();
         assert!(message.contains("mysql") && !message.contains("hunter2"), "{message}");
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_named_by_its_variable() {
+        let variables =
+            [(env::CONFIG, "/dev/null"), (env::DB_MAIN_IP, "10.0.3.7"), (env::DB_MAIN_PORT, "many")];
+        let message = load(Flags::default(), &variables).unwrap_err().to_string();
+        assert_eq!(message, "DC_DB_MAIN_PORT: \"many\" is no number of a port");
+    }
+
+    #[test]
+    fn paths_of_a_file_start_at_its_folder_and_at_home() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dcm.toml");
+        let settings = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            let variables = [(env::HOME, "/home/ana"), (env::CONFIG, file.to_str().unwrap())];
+            let variables: BTreeMap<_, _> = variables.into_iter().collect();
+            Settings::load(
+                Flags::default(),
+                |name| variables.get(name).map(|value| (*value).to_owned()),
+                &mut |_| {},
+            )
+        };
+        let found = settings("state_dir = 'state'\npython = '~/venv/bin/python'\n").unwrap();
+        assert_eq!(found.state.path(), folder.path().join("state"));
+        assert_eq!(found.python, "/home/ana/venv/bin/python");
+        let found =
+            settings("state_dir = '~/a ?b'\ndatabase = 'sqlite:x.db'\npython = 'python3.12'\n").unwrap();
+        assert_eq!(found.state.path(), Path::new("/home/ana/a ?b"));
+        assert_eq!(found.database.url(), format!("sqlite:{}", folder.path().join("x.db").display()));
+        assert_eq!(found.python, "python3.12");
+        let message = settings("state_dir = '~bob'\n").unwrap_err().to_string();
+        assert!(message.contains("state_dir: ~bob: only ~/ is understood"), "{message}");
     }
 
     #[test]

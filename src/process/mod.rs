@@ -37,6 +37,8 @@ use windows as sys;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::model::StartFailure;
+
 pub use fence::Deadlines;
 pub use launch::LaunchSettings;
 pub use layout::StateDir;
@@ -45,6 +47,14 @@ pub use log_reader::{LogRecord, LogTail, logs_of, move_logs};
 pub use log_writer::Stream;
 pub use stop_all::{Stopped, stop_all};
 pub use supervisor::{OpenError, Sink, Supervisor, home_of, make_state_dir};
+
+/// Finds a program for a working directory and a PATH, as it is found when a run of an app begins.
+///
+/// # Errors
+/// [`StartFailure`] says what is wrong, and where it was looked for.
+pub fn find_program(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf, StartFailure> {
+    sys::find_program(name, cwd, path)
+}
 
 /// The name of this host.
 #[must_use]

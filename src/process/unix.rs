@@ -34,6 +34,7 @@ use super::launch::withheld_variables;
 use super::layout::RunDir;
 use super::record::{Identity, Message};
 
+pub(super) use program::find as find_program;
 pub(super) use shim::foreground;
 pub(super) use signals::{reset_inherited as reset_signals, stand_still};
 pub(super) use terminal::{read_terminal, run_in_front, terminal_output, wake_reader};

@@ -42,6 +42,7 @@ pub(super) use console::{
 pub(super) use nursery::{spawn_adopter, spawn_detached};
 pub(super) use private_dir::create_private_dir;
 pub(super) use process::is_alive;
+pub(super) use program::find as find_program;
 pub(super) use shim::foreground;
 pub(super) use system::{boot_id, boot_time, host_name, user_name};
 pub(super) use watcher::{Line, begin_to_watch};

@@ -114,6 +114,48 @@ fn definitions_are_shown_changed_and_deleted() {
 }
 
 #[test]
+fn a_relative_program_is_that_of_the_directory_where_the_person_stands() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fleet = Fleet::with_manager();
+    let project = fleet.dir.path().join("project");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("run.sh"), "#!/bin/sh\npwd\n").unwrap();
+    std::fs::set_permissions(project.join("run.sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let in_project = |arguments: &[&str]| {
+        crate::fleet::Called::from(fleet.command().current_dir(&project).args(arguments).output().unwrap())
+    };
+    in_project(&["app", "add", "a/b/added", "--enable", "--", "./run.sh"]).ok();
+    fleet.add("a/b/set", &[], &["true"]);
+    in_project(&["app", "set", "a/b/set", "--", "./run.sh"]).ok();
+    std::fs::write(
+        project.join("fleet.toml"),
+        "[[app]]\npath = 'a/b/file'\ncommand = ['./run.sh']\nenabled = true\n",
+    )
+    .unwrap();
+    fleet.dcm(&["app", "import", "project/fleet.toml"]).ok();
+    for path in ["a/b/added", "a/b/set", "a/b/file"] {
+        fleet.dcm(&["start", path, "--wait"]).ok();
+        fleet.until_runs(path, "is over", |runs| runs[0].end.is_some());
+        assert_eq!(fleet.log(path), format!("{}\n", project.display()), "{path}");
+    }
+    // What could not be started here is told at once.
+    for (arguments, words) in [
+        (&["--", "./none.sh"][..], "project/./none.sh: no such file"),
+        (&["--cwd", "/no/such", "--", "true"], "working directory /no/such: no such file"),
+        (&["--", "no-such-program"], "no-such-program: no such program in PATH ("),
+    ] {
+        let path = format!("a/b/n{}", words.len());
+        let called = in_project(&[&["app", "add", &path][..], arguments].concat()).ok();
+        assert!(
+            called.err.contains("could not be started on this host now") && called.err.contains(words),
+            "{called:?}"
+        );
+    }
+    in_project(&["app", "add", "a/b/no", "--", "~nobody/x"]).refused(2, &["~nobody/x: only ~/"]);
+    fleet.dcm(&["status", "--state-dir", "~nobody/x"]).refused(2, &["--state-dir: ~nobody/x: only ~/"]);
+}
+
+#[test]
 fn the_default_command_is_the_module_of_the_path() {
     let fleet = Fleet::new();
     let folder = fleet.dir.path().join("apps/croatia/fina/companies");

@@ -18,13 +18,20 @@ pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
         disabled: !enable,
         origin: None,
     };
+    let has_cwd = definition.cwd.is_some();
     super::apply(definition, &mut app)?;
+    super::program::settle(&mut app.program, &std::env::current_dir()?)?;
+    super::program::warn(session, &app);
+    let cwd = app.program.cwd.clone().filter(|_| !has_cwd);
     let (path, id) = (app.path.to_string(), app.id.to_string());
     let store = session.store(OpenMode::Create)?;
     block_on(async {
         let registration = Registration { app, next_run: None, existing: Existing::Refuse };
         Ok(store.register(vec![registration]).await?)
     })?;
+    if let Some(cwd) = cwd {
+        output::message(format_args!("{path} runs in {cwd}, since its program is relative to it"));
+    }
     if session.json {
         output::json(&serde_json::json!({ "app": id, "path": path, "disable": !enable }));
     } else if enable {

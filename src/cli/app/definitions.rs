@@ -93,6 +93,9 @@ impl Parser<'_> {
             }
             return None;
         };
+        if let Err(error) = super::program::settle(&mut program, self.base) {
+            self.fault(value.span().start, &error.to_string());
+        }
         let app = App {
             id: AppId::of(&path),
             path,
@@ -183,15 +186,9 @@ impl Parser<'_> {
 
     fn cwd(&mut self, value: &Value<'_>) -> Option<String> {
         let cwd = self.text("cwd", value).filter(|cwd| !cwd.is_empty())?;
-        // Without the `.` that names the folder itself.
-        let path: std::path::PathBuf = self.base.join(cwd).components().collect();
-        match path.into_os_string().into_string() {
-            Ok(cwd) => Some(cwd),
-            Err(_) => {
-                self.fault(value.span().start, "cwd lies in a directory whose name is not UTF-8");
-                None
-            }
-        }
+        super::program::directory(&cwd, self.base)
+            .map_err(|error| self.fault(value.span().start, &error.to_string()))
+            .ok()
     }
 
     fn env(&mut self, value: &Value<'_>) -> BTreeMap<String, String> {

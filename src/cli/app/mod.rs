@@ -6,6 +6,7 @@ mod export;
 mod import;
 mod limit;
 mod list;
+mod program;
 mod remove;
 mod rename;
 mod set;
@@ -33,7 +34,7 @@ pub(super) fn app(session: &Session, command: AppCommand) -> Result<(), Error> {
 
 /// Puts what the options say into a definition; what they do not mention stays.
 fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
-    let (schedule, policy, program) = (&mut app.schedule, &mut app.policy, &mut app.program);
+    let (schedule, policy) = (&mut app.schedule, &mut app.policy);
     if let Some(interval) = definition.interval {
         schedule.interval = interval.into_option();
     }
@@ -46,18 +47,19 @@ fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
     schedule.time_zone = definition.time_zone.unwrap_or(schedule.time_zone);
     schedule.jitter = definition.jitter.unwrap_or(schedule.jitter);
     if let Some(cwd) = definition.cwd {
-        program.cwd = match cwd.as_str() {
+        app.program.cwd = match cwd.as_str() {
             "" | "none" => None,
-            _ => Some(std::path::absolute(&cwd)?.to_string_lossy().into_owned()),
+            _ => Some(program::directory(&cwd, &std::env::current_dir()?)?),
         };
     }
     for (name, value) in definition.env {
         if value.is_empty() {
-            program.env.remove(&name);
+            app.program.env.remove(&name);
         } else {
-            program.env.insert(name, value);
+            app.program.env.insert(name, value);
         }
     }
+    let program = &mut app.program;
     program.pass_database = definition.pass_database.unwrap_or(program.pass_database);
     policy.catch_up = definition.catch_up.unwrap_or(policy.catch_up);
     policy.catch_up_limit = definition.catch_up_limit.unwrap_or(policy.catch_up_limit);

@@ -16,10 +16,17 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
         if default_command {
             app.program.command = None;
         }
-        if !command.is_empty() {
+        let has_command = !command.is_empty();
+        if has_command {
             app.program.command = Some(command);
         }
         super::apply(definition, &mut app)?;
+        if has_command {
+            super::program::settle(&mut app.program, &std::env::current_dir()?)?;
+        }
+        if app.program != row.app.program {
+            super::program::warn(session, &app);
+        }
         if app != row.app || next_run.is_some() {
             store.register(vec![Registration { app, next_run, existing: Existing::Replace }]).await?;
         }

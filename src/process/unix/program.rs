@@ -13,7 +13,7 @@ use crate::model::{Obstacle, StartFailure};
 ///
 /// # Errors
 /// [`StartFailure`] in plain words, for example that a file is there and not executable.
-pub(super) fn find(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf, StartFailure> {
+pub(in crate::process) fn find(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf, StartFailure> {
     match fs::metadata(cwd) {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => return Err(unusable(format!("working directory {cwd}: it is not a directory"))),
@@ -24,8 +24,8 @@ pub(super) fn find(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf,
         let program = base.join(name);
         return match check(&program) {
             Ok(()) => Ok(program),
-            Err(why) if program.exists() => Err(unusable(format!("{name}: {why}"))),
-            Err(why) => Err(missing(format!("{name}: {why}"))),
+            Err(why) if program.exists() => Err(unusable(format!("{}: {why}", program.display()))),
+            Err(why) => Err(missing(format!("{}: {why}", program.display()))),
         };
     }
     let path = path.unwrap_or("/usr/local/bin:/usr/bin:/bin");

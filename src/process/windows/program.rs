@@ -21,7 +21,7 @@ const ENDINGS: [&str; 2] = ["exe", "com"];
 ///
 /// # Errors
 /// [`StartFailure`] in plain words, for example that it is a batch file.
-pub(super) fn find(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf, StartFailure> {
+pub(in crate::process) fn find(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf, StartFailure> {
     match fs::metadata(cwd) {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => return Err(unusable(format!("working directory {cwd}: it is not a directory"))),
@@ -37,9 +37,11 @@ pub(super) fn find(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf,
     if name.contains(['/', '\\', ':']) {
         let program = base.join(name);
         return match look(&program) {
-            Some(found) if found.is_dir() => Err(unusable(format!("{name}: it is a directory"))),
+            Some(found) if found.is_dir() => {
+                Err(unusable(format!("{}: it is a directory", program.display())))
+            }
             Some(found) => Ok(found),
-            None => Err(missing(format!("{name}: no such file"))),
+            None => Err(missing(format!("{}: no such file", program.display()))),
         };
     }
     let path = path.unwrap_or_default();
