@@ -103,7 +103,7 @@ fn openings_of(store: &PostgresStore) -> Vec<Change> {
     let apps: Vec<_> = block_on(store.snapshot()).unwrap().apps;
     let id = |row: &dcm::model::Registered| match row {
         dcm::model::Registered::App(row) => row.app.id,
-        dcm::model::Registered::Faulty(row) => panic!("{row:?}"),
+        dcm::model::Registered::SetAside(row) => panic!("{row:?}"),
     };
     let at = block_on(store.time()).unwrap();
     let open = |app: AppId| {

@@ -171,7 +171,8 @@ pub(super) enum AppCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct PathArg {
-    /// GROUP/PARENT/APP.
+    /// GROUP/PARENT/APP, or the key of its row.
+    #[arg(value_parser = parse_app)]
     pub(super) path: AppPath,
 }
 
@@ -244,7 +245,8 @@ pub(super) struct AddArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SetArgs {
-    /// GROUP/PARENT/APP.
+    /// GROUP/PARENT/APP, or the key of its row.
+    #[arg(value_parser = parse_app)]
     pub(super) path: AppPath,
 
     #[command(flatten)]
@@ -339,6 +341,14 @@ pub(super) struct DefinitionArgs {
     pub(super) protected: Option<bool>,
 }
 
+/// The path of an app, or its key.
+fn parse_app(text: &str) -> Result<AppPath, String> {
+    match text.parse() {
+        Ok(key) => Ok(AppPath::of_key(key, None, None)),
+        Err(_) => text.parse().map_err(|error: crate::model::PathError| error.to_string()),
+    }
+}
+
 /// A value, or the word `none`, which takes it away.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Setting<T> {
@@ -408,7 +418,8 @@ pub(super) struct HistoryArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct LogsArgs {
-    /// GROUP/PARENT/APP.
+    /// GROUP/PARENT/APP, or the key of its row.
+    #[arg(value_parser = parse_app)]
     pub(super) path: AppPath,
 
     /// Go on with what is written.
@@ -434,7 +445,8 @@ pub(super) struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct WhyArgs {
-    /// GROUP/PARENT/APP.
+    /// GROUP/PARENT/APP, or the key of its row.
+    #[arg(value_parser = parse_app)]
     pub(super) path: AppPath,
 }
 

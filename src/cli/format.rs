@@ -42,6 +42,9 @@ pub(super) fn flags(row: &AppRow) -> String {
             FatalFlag::UnexpectedBehavior => "F3",
         });
     }
+    if row.fault.is_some() {
+        flags.push("set aside");
+    }
     if row.app.disabled {
         flags.push("disabled");
     }
@@ -68,6 +71,7 @@ pub(super) fn counts(row: &AppRow) -> String {
 /// The word for a status, as the contract spells it.
 pub(super) fn status(row: &AppRow) -> &'static str {
     match (row.state.status, &row.state.fatal) {
+        (RunStatus::NotRunning | RunStatus::Stopped, _) if row.fault.is_some() => "SET_ASIDE",
         (RunStatus::Running, _) | (_, None) => row.state.status.word(),
         (RunStatus::NotRunning | RunStatus::Stopped, Some(_)) => "FATAL",
     }

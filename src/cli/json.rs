@@ -5,22 +5,13 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::model::{AppRow, CommandRow, FaultyRow, Run, Timestamp, format_timestamp};
-
-/// A row of the apps table.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(super) enum Row<'a> {
-    Brief(Box<Brief<'a>>),
-    Full(Box<Full<'a>>),
-    Faulty(Faulty<'a>),
-}
+use crate::model::{AppRow, CommandRow, Run, RunStatus, Timestamp, format_timestamp};
 
 /// An app with its definition and state. It borrows all it can, since a fleet may have 10,000.
 #[derive(Serialize)]
 pub(super) struct Brief<'a> {
     app: Text<crate::model::AppId>,
-    path: Text<&'a crate::model::AppPath>,
+    path: Text<Place<'a>>,
     app_group: &'a str,
     app_parent: &'a str,
     app_name: &'a str,
@@ -36,6 +27,9 @@ pub(super) struct Brief<'a> {
     last_run: Option<Time>,
     run_status: i64,
     status: &'static str,
+    /// The status with what keeps the app from running: also `fatal` and `set_aside`.
+    state: &'static str,
+    fault: Option<&'a str>,
     disable: bool,
     app_pids: Option<u32>,
     runtime: Option<Text<crate::model::RunId>>,
@@ -79,24 +73,33 @@ pub(super) struct Full<'a> {
     epoch: u64,
 }
 
-/// A row that is set aside.
-#[derive(Serialize)]
-pub(super) struct Faulty<'a> {
-    path: &'a str,
-    app: Option<Text<crate::model::AppId>>,
-    fault: &'a str,
+/// The path of an app, or what is written in its place.
+struct Place<'a>(&'a AppRow);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.fault {
+            Some(fault) => f.write_str(&fault.written_path()),
+            None => self.0.app.path.fmt(f),
+        }
+    }
 }
 
 impl<'a> Brief<'a> {
     pub(super) fn of(row: &'a AppRow) -> Self {
         let (app, state, progress) = (&row.app, &row.state, &row.progress);
         let (schedule, command) = (&app.schedule, row.command.as_ref());
+        let path = &app.path;
+        let [app_group, app_parent, app_name] = match &row.fault {
+            Some(fault) => fault.names.each_ref().map(String::as_str),
+            None => [path.group.as_str(), path.parent.as_str(), path.name.as_str()],
+        };
         Self {
             app: Text(app.id),
-            path: Text(&app.path),
-            app_group: app.path.group.as_str(),
-            app_parent: app.path.parent.as_str(),
-            app_name: app.path.name.as_str(),
+            path: Text(Place(row)),
+            app_group,
+            app_parent,
+            app_name,
             command: app.program.command.as_deref(),
             cwd: app.program.cwd.as_deref(),
             env: app.program.env.keys().map(String::as_str).collect(),
@@ -108,6 +111,8 @@ impl<'a> Brief<'a> {
             last_run: state.last_run.map(Time),
             run_status: state.status.code(),
             status: state.status.word(),
+            state: state_word(row),
+            fault: row.fault.as_ref().map(|fault| fault.message.as_str()),
             disable: app.disabled,
             app_pids: state.pid,
             runtime: state.run.map(Text),
@@ -155,9 +160,14 @@ impl<'a> Full<'a> {
     }
 }
 
-impl<'a> Faulty<'a> {
-    pub(super) fn of(row: &'a FaultyRow) -> Self {
-        Self { path: &row.names, app: row.id.map(Text), fault: &row.fault }
+/// What an app is doing, and what bars it from that.
+pub(super) fn state_word(row: &AppRow) -> &'static str {
+    match (&row.fault, row.state.status, &row.state.fatal) {
+        (Some(_), _, _) => "set_aside",
+        (None, RunStatus::Running, _) => "running",
+        (None, RunStatus::NotRunning | RunStatus::Stopped, Some(_)) => "fatal",
+        (None, RunStatus::NotRunning, None) => "not_running",
+        (None, RunStatus::Stopped, None) => "stopped",
     }
 }
 

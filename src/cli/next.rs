@@ -44,7 +44,10 @@ pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
 /// The next time, and for calendar schedules those after it.
 fn due(row: &AppRow, count: u32) -> impl Iterator<Item = Timestamp> {
     let mut times = Vec::new();
-    let barred = row.app.disabled || row.state.fatal.is_some() || row.state.stopped_by.is_some();
+    let barred = row.fault.is_some()
+        || row.app.disabled
+        || row.state.fatal.is_some()
+        || row.state.stopped_by.is_some();
     if let Some(first) = row.next_run.filter(|_| !barred) {
         times.push(first);
         if let Some(cron) = &row.app.schedule.cron {

@@ -67,6 +67,10 @@ fn launch(row: &AppRow, args: Option<String>) -> Launch {
 async fn open(store: &dyn Store, row: &AppRow, run: RunId) -> Result<(), Error> {
     let path = &row.app.path;
     let refused = |why: String| Error::new(Kind::RefusedForNow, format!("{path} is {why}"));
+    if let Some(fault) = &row.fault {
+        return Err(refused(format!("set aside: {}", fault.message))
+            .hint(format!("set its definition right: dcm app set {path}")));
+    }
     if let Some(fatal) = &row.state.fatal {
         return Err(refused(format!("fatal: {}", fatal.message))
             .hint(format!("mend the cause, then dcm enable {path}")));

@@ -8,7 +8,7 @@ use super::args::Global;
 use super::error::{Error, Kind};
 use super::output;
 use crate::config::{Database, Flags, Settings, env};
-use crate::model::{AppId, AppPath, AppRow, FaultyRow, ManagerRow, Registered, Selector, Timestamp};
+use crate::model::{AppId, AppPath, AppRow, ManagerRow, Registered, Selector, Timestamp};
 use crate::process::{LaunchSettings, make_state_dir};
 use crate::store::{HistoryQuery, OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, read_fleet};
 
@@ -87,25 +87,18 @@ pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Res
         .block_on(future)
 }
 
-/// The apps table, sorted by path.
+/// The apps table, sorted by path. Rows that are set aside are among the others: they can be shown, stopped,
+/// set right and removed.
 pub(super) struct Fleet {
     pub(super) apps: Vec<AppRow>,
-    pub(super) set_aside: Vec<FaultyRow>,
 }
 
 impl Fleet {
     pub(super) async fn read(store: &dyn OperatorStore) -> Result<Self, Error> {
         let (rows, _) = read_fleet(store).await?;
-        let mut fleet = Self { apps: Vec::with_capacity(rows.len()), set_aside: Vec::new() };
-        for row in rows {
-            match row {
-                Registered::App(row) => fleet.apps.push(*row),
-                Registered::Faulty(row) => fleet.set_aside.push(row),
-            }
-        }
-        fleet.apps.sort_by(|a, b| a.app.path.cmp(&b.app.path));
-        fleet.set_aside.sort_by(|a, b| a.names.cmp(&b.names));
-        Ok(fleet)
+        let mut apps: Vec<_> = rows.into_iter().map(Registered::into_row).collect();
+        apps.sort_by(|a, b| a.app.path.cmp(&b.app.path));
+        Ok(Self { apps })
     }
 
     /// The apps that selectors mean, all of them if there is no selector.
@@ -113,14 +106,16 @@ impl Fleet {
     /// # Errors
     /// With exit code 4 when a selector means none.
     pub(super) fn select(self, selectors: &[Selector]) -> Result<Vec<AppRow>, Error> {
+        let means = |selector: &Selector, row: &AppRow| {
+            selector.matches(&row.app.path) || selector.names_key(row.app.id)
+        };
         for selector in selectors {
-            if !self.apps.iter().any(|row| selector.matches(&row.app.path)) {
+            if !self.apps.iter().any(|row| means(selector, row)) {
                 return Err(self.none_for(&selector.to_string()));
             }
         }
-        let is_meant = |row: &AppRow| {
-            selectors.is_empty() || selectors.iter().any(|selector| selector.matches(&row.app.path))
-        };
+        let is_meant =
+            |row: &AppRow| selectors.is_empty() || selectors.iter().any(|selector| means(selector, row));
         Ok(self.apps.into_iter().filter(is_meant).collect())
     }
 
@@ -137,29 +132,23 @@ impl Fleet {
             exact.sort();
             exact.dedup();
             let rows = store.apps(exact.iter().map(AppId::of).collect()).await?;
-            let apps: Vec<_> = rows
-                .into_iter()
-                .filter_map(|row| match row {
-                    Registered::App(row) => Some(*row),
-                    Registered::Faulty(_) => None,
-                })
-                .collect();
-            if apps.len() == exact.len() {
-                return Ok(apps);
+            if rows.len() == exact.len() {
+                return Ok(rows.into_iter().map(Registered::into_row).collect());
             }
         }
         Self::read(store).await?.select(selectors)
     }
 
-    /// One app.
+    /// One app, by its path or key.
     pub(super) async fn find(store: &dyn OperatorStore, path: &AppPath) -> Result<AppRow, Error> {
-        if let Some(Registered::App(row)) = store.apps(vec![AppId::of(path)]).await?.pop() {
-            return Ok(*row);
+        if let Some(row) = store.apps(vec![AppId::of(path)]).await?.pop() {
+            return Ok(row.into_row());
         }
         // A row may have no key yet; if there is none at all, the message says what comes near.
         let fleet = Self::read(store).await?;
         let missing = fleet.none_for(&path.to_string());
-        if let Some(row) = fleet.apps.into_iter().find(|row| row.app.path == *path) {
+        let is_meant = |row: &AppRow| row.app.path == *path || row.app.id == AppId::of(path);
+        if let Some(row) = fleet.apps.into_iter().find(is_meant) {
             return Ok(row);
         }
         if has_history(store, path).await? {
@@ -172,9 +161,6 @@ impl Fleet {
 
     fn none_for(&self, text: &str) -> Error {
         let error = Error::new(Kind::NoSuchApp, format!("no such app: {text}"));
-        if let Some(row) = self.set_aside.iter().find(|row| row.names.starts_with(text)) {
-            return error.hint(format!("{} is registered, but set aside: {}", row.names, row.fault));
-        }
         match self.nearest(text) {
             Some(path) => error.hint(format!("did you mean {path}?")),
             None => error.hint("dcm app list shows what is registered"),
@@ -192,6 +178,17 @@ impl Fleet {
 pub(super) async fn has_history(store: &dyn OperatorStore, path: &AppPath) -> Result<bool, Error> {
     let query = HistoryQuery { apps: vec![AppId::of(path)], limit: 1, ..HistoryQuery::default() };
     Ok(!store.history(query).await?.is_empty())
+}
+
+/// Says for each of these rows that is set aside what is wrong with it.
+pub(super) fn tell_faults(apps: &[AppRow]) {
+    for row in apps {
+        if let Some(fault) = &row.fault {
+            let written = fault.written_path();
+            let key = if row.app.path.key().is_some() { format!(" ({})", row.app.id) } else { String::new() };
+            output::message(format_args!("{written}{key} is set aside: {}", fault.message));
+        }
+    }
 }
 
 /// Refuses what would take an environment that is hidden for an empty one.

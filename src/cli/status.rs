@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::args::StatusArgs;
 use super::error::Error;
-use super::session::{Fleet, Session, block_on, live_managers};
+use super::session::{Fleet, Session, block_on, live_managers, tell_faults};
 use super::{format, json, output};
 use crate::config::Database;
 use crate::model::AppRow;
@@ -14,13 +14,9 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
         let fleet = Fleet::read(store.as_ref()).await?;
-        let set_aside = if args.which.selectors.is_empty() { fleet.set_aside.clone() } else { Vec::new() };
         let apps = fleet.select(&args.which.selectors)?;
         if session.json {
-            let apps = apps.iter().map(|row| json::Row::Brief(Box::new(json::Brief::of(row))));
-            output::json_rows(
-                apps.chain(set_aside.iter().map(|row| json::Row::Faulty(json::Faulty::of(row)))),
-            );
+            output::json_rows(apps.iter().map(json::Brief::of));
             return Ok(());
         }
         let (live, now) = live_managers(store.as_ref()).await?;
@@ -61,10 +57,8 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
             &["APP", "STATUS", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID", "MANAGER"],
             &rows,
         );
-        for row in &set_aside {
-            output::message(format_args!("{} is set aside: {}", row.names, row.fault));
-        }
-        if apps.is_empty() && set_aside.is_empty() {
+        tell_faults(&apps);
+        if apps.is_empty() {
             output::message("no apps are registered; dcm app add GROUP/PARENT/APP registers one");
         }
         if live.is_empty() {

@@ -60,6 +60,14 @@ struct Facts<'a> {
 fn explain(facts: &Facts<'_>) -> Vec<String> {
     let Facts { row, managers, last, skip, now, .. } = facts;
     let mut reasons = Vec::new();
+    if let Some(fault) = &row.fault {
+        let path = &row.app.path;
+        reasons.push(format!(
+            "its row is set aside, so it is not started: {}; dcm app set {path} sets it right, dcm app remove {path} \
+             deletes it",
+            fault.message
+        ));
+    }
     if managers.is_empty() {
         reasons.push(
             "no manager is running, so nothing is started or stopped: dcm or dcm --headless starts one"

@@ -55,6 +55,8 @@ pub(in crate::console) fn row(path: &str) -> AppRow {
         epoch: 0,
         sequence: 0,
         is_named: true,
+        fault: None,
+        bad_report: None,
         shown_fault: None,
         row: 1,
         revision: Revision(1),

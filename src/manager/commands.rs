@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::entry::{Cause, Entry, Phase, Purpose, QUEUE_MAX, Rest, Starting, Stopping, Waiting};
 use super::event::Step;
 use super::runs::settle;
-use crate::model::{Change, CmdName, Command, SkipReason, StopCause, Trigger, Verdict};
+use crate::model::{AlertKind, Change, CmdName, Command, SkipReason, StopCause, Trigger, Verdict};
 
 /// The longest `--args` that are passed on, in bytes: well under what one argument of a Linux
 /// process may have (128 KiB).
@@ -24,19 +24,31 @@ enum Progress {
 impl Manager {
     /// Takes a command from the ledger.
     pub(super) fn command(&mut self, command: Command, step: &mut Step) {
-        if let Some(reason) = self.refusal(&command) {
-            settle(&command, Verdict::NotExecuted(reason), &self.desk, step);
+        if let Some(verdict) = self.verdict_at_once(&command) {
+            settle(&command, verdict, &self.desk, step);
             return;
         }
         let Some(app) = command.app else { return };
         self.work(app, step, |entry, desk, step| entry.enqueue(command, desk, step));
     }
 
-    /// Why a command is not even tried.
-    fn refusal(&self, command: &Command) -> Option<String> {
-        let Some(entry) = command.app.and_then(|app| self.apps.get(&app)) else {
-            return Some("no such app, or its row is set aside as invalid".to_owned());
-        };
+    /// The verdict on a command that is not even tried.
+    fn verdict_at_once(&self, command: &Command) -> Option<Verdict> {
+        if let Some(fault) = command.fault {
+            return Some(Verdict::NotExecuted(fault.to_owned()));
+        }
+        let set_aside = command.app.and_then(|app| self.set_aside.get(&app));
+        match command.app.and_then(|app| self.apps.get(&app)) {
+            Some(entry) => self.refusal(entry, command).map(Verdict::NotExecuted),
+            // Nothing of it runs, and nothing starts: what STOP wants is so.
+            None if set_aside.is_some() && command.name == CmdName::Stop => Some(Verdict::Executed),
+            None => Some(Verdict::NotExecuted(
+                set_aside.map_or_else(|| "no such app".to_owned(), |fault| reason_set_aside(fault)),
+            )),
+        }
+    }
+
+    fn refusal(&self, entry: &Entry, command: &Command) -> Option<String> {
         if command.expires.is_some_and(|expires| expires < self.desk.now.wall) {
             return Some("expired".to_owned());
         }
@@ -115,7 +127,7 @@ impl Entry {
 
     fn while_resting(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) -> Progress {
         match command.name {
-            CmdName::Start | CmdName::Restart if self.is_barred() => refused("disabled"),
+            CmdName::Start | CmdName::Restart if self.is_barred() => refused(self.barred_reason()),
             CmdName::Start | CmdName::Restart => {
                 let command = Some(Box::new(command.clone()));
                 self.begin(Cause { due: None, trigger: Trigger::Command, command }, desk, step);
@@ -187,7 +199,7 @@ impl Entry {
     fn while_running(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) -> Progress {
         match command.name {
             CmdName::Start => refused("already running"),
-            CmdName::Restart if self.is_barred() => refused("disabled"),
+            CmdName::Restart if self.is_barred() => refused(self.barred_reason()),
             CmdName::Stop | CmdName::Restart | CmdName::Disable => {
                 let cause = StopCause::Command(command.id);
                 self.stop(Purpose::Command(Box::new(command.clone())), cause, desk, step);
@@ -216,12 +228,21 @@ impl Entry {
     /// What ENABLE does in every state.
     fn enable(&mut self, desk: &Desk, step: &mut Step) {
         if self.fatal.take().is_some() || self.failures > 0 {
-            step.changes.push(Change::AlertsCleared { app: self.app.id, at: desk.now.wall });
+            step.changes.push(Change::AlertsCleared {
+                app: self.app.id,
+                kinds: AlertKind::OF_RUNS,
+                at: desk.now.wall,
+            });
         }
         self.set_disabled(false);
         self.failures = 0;
         self.publish_alone(desk, step);
     }
+}
+
+/// Why a command for an app is refused whose row is set aside.
+pub(super) fn reason_set_aside(fault: &str) -> String {
+    format!("its row is set aside: {fault}")
 }
 
 fn refused(reason: &str) -> Progress {

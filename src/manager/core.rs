@@ -22,6 +22,8 @@ pub struct Manager {
     pub(super) apps: BTreeMap<AppId, Box<Entry>>,
     /// Runs that are being ended because their app is another manager's.
     pub(super) strays: BTreeMap<RunId, AppId>,
+    /// The faults of rows that are set aside, by their keys.
+    pub(super) set_aside: BTreeMap<AppId, String>,
     pub(super) desk: Desk,
 }
 

@@ -38,9 +38,19 @@ pub(super) struct Entry {
     pub(super) asked: Option<Timestamp>,
     /// The row is gone or invalid by now: what goes on may end, nothing new begins.
     pub(super) set_aside: bool,
+    /// What it reported and could not be read.
+    pub(super) bad_report: BadReports,
     /// How often the app has changed its manager.
     pub(super) epoch: u64,
     written: Written,
+}
+
+/// Whether an alert about reports that cannot be read is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BadReports {
+    None,
+    /// It is, and this was the run under way at the last of them.
+    During(Option<RunId>),
 }
 
 /// What the database was told last.
@@ -136,7 +146,7 @@ pub(super) struct Cause {
 impl Entry {
     /// Takes up a row. What the row says of runs is settled by `restore`.
     pub(super) fn new(row: AppRow, now: Timestamp) -> Self {
-        let AppRow { app, next_run, slot, state, asked_next_run, sequence, epoch, .. } = row;
+        let AppRow { app, next_run, slot, state, asked_next_run, sequence, epoch, fault, .. } = row;
         let rest = match (state.status, &state.stopped_by) {
             (_, Some(by)) => Rest::Stopped { by: by.clone() },
             (RunStatus::Stopped, None) => Rest::Crashed,
@@ -150,7 +160,8 @@ impl Entry {
             last_run: state.run.zip(state.last_run),
             queue: VecDeque::new(),
             asked: asked_next_run,
-            set_aside: false,
+            set_aside: fault.is_some(),
+            bad_report: BadReports::None,
             epoch,
             written: Written {
                 next_run,
@@ -177,6 +188,11 @@ impl Entry {
     /// Whether START and the schedule must leave the app alone.
     pub(super) fn is_barred(&self) -> bool {
         self.app.disabled || self.fatal.is_some() || self.set_aside
+    }
+
+    /// The reason that the ledger gives for that.
+    pub(super) fn barred_reason(&self) -> &'static str {
+        if self.set_aside { "its row is set aside" } else { "disabled" }
     }
 
     /// When the schedule wants the app to be looked at; `None` while it must not or cannot start.

@@ -72,7 +72,11 @@ impl Entry {
         match judgement {
             Judgement::Good => {
                 if self.app.policy.max_failures > 0 && self.failures >= self.app.policy.max_failures {
-                    step.changes.push(Change::AlertsCleared { app: self.app.id, at: desk.now.wall });
+                    step.changes.push(Change::AlertsCleared {
+                        app: self.app.id,
+                        kinds: AlertKind::OF_RUNS,
+                        at: desk.now.wall,
+                    });
                 }
                 self.failures = 0;
             }
@@ -120,14 +124,14 @@ impl Entry {
         step.changes.push(Change::AlertRaised(Alert {
             app: self.app.id,
             kind,
-            run,
+            run: Some(run),
             message: message.clone(),
             raised: time,
         }));
         let flag = match kind {
             AlertKind::FailedToStart => FatalFlag::FailedToStart,
             AlertKind::UnexpectedBehavior => FatalFlag::UnexpectedBehavior,
-            AlertKind::HostExhausted => return,
+            AlertKind::HostExhausted | AlertKind::SetAside | AlertKind::BadReport => return,
         };
         if flag == FatalFlag::FailedToStart {
             self.app.disabled = true;

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use super::commands::reason_set_aside;
 use super::core::Manager;
 use super::desk::Desk;
-use super::entry::{Cause, Entry, Phase, Rest, Starting};
+use super::entry::{BadReports, Cause, Entry, Phase, Rest, Starting};
 use super::event::{Effect, Step};
 use super::runs::settle;
 use crate::model::{
-    AppId, AppRow, AppState, Change, Registered, RunId, RunStatus, SkipReason, StopCause, Trigger, Verdict,
+    Alert, AlertKind, AppId, AppRow, AppState, Change, Registered, RunId, RunStatus, SkipReason, StopCause,
+    Trigger, Verdict,
 };
 
 /// How long a run has to end whose app is another manager's: that one may begin its own.
@@ -20,15 +22,12 @@ impl Manager {
         for row in rows {
             match row {
                 Registered::App(row) => self.app_changed(*row, step),
-                Registered::Faulty(row) => {
-                    if row.shown_fault.as_deref() != Some(&row.fault) {
-                        step.changes.push(Change::AppFault { row: row.row, fault: Some(row.fault) });
-                    }
-                    if let Some(app) = row.id {
-                        self.work(app, step, |entry, desk, step| {
-                            entry.set_aside("its row is set aside as invalid", desk, step);
-                        });
-                    }
+                Registered::SetAside(row) => {
+                    let app = row.app.id;
+                    let fault = self.note_fault(&row, step);
+                    self.work(app, step, |entry, desk, step| {
+                        entry.set_aside(&reason_set_aside(&fault), desk, step);
+                    });
                 }
             }
         }
@@ -37,6 +36,9 @@ impl Manager {
     /// Rows were deleted.
     pub(super) fn apps_removed(&mut self, apps: &[AppId], step: &mut Step) {
         for app in apps {
+            self.set_aside.remove(app);
+            let at = self.desk.now.wall;
+            step.changes.push(Change::AlertsCleared { app: *app, kinds: AlertKind::ALL, at });
             self.work(*app, step, |entry, desk, step| entry.set_aside("no such app", desk, step));
         }
     }
@@ -59,11 +61,39 @@ impl Manager {
         step.effects.push(Effect::Stop { run, cause: StopCause::Fence, grace: STRAY_GRACE });
     }
 
-    fn app_changed(&mut self, row: AppRow, step: &mut Step) {
-        if row.shown_fault.is_some() {
-            step.changes.push(Change::AppFault { row: row.row, fault: None });
+    /// Takes note of why a row is set aside, in the row and in an alert; gives the fault back.
+    pub(super) fn note_fault(&mut self, row: &AppRow, step: &mut Step) -> String {
+        let (app, at) = (row.app.id, self.desk.now.wall);
+        let fault = row.fault.as_ref().map_or("", |fault| &fault.message).to_owned();
+        let known = self.set_aside.insert(app, fault.clone());
+        let shown = known.as_ref().or(row.shown_fault.as_ref());
+        if shown != Some(&fault) {
+            if shown.is_some() {
+                step.changes.push(Change::AlertsCleared { app, kinds: &[AlertKind::SetAside], at });
+            }
+            step.changes.push(Change::AppFault { row: row.row, fault: Some(fault.clone()) });
+            let message = format!("its row is set aside: {fault}");
+            let alert = Alert { app, kind: AlertKind::SetAside, run: None, message, raised: at };
+            step.changes.push(Change::AlertRaised(alert));
         }
+        if !row.is_named {
+            step.changes.push(Change::AppNamed { row: row.row, id: app });
+        }
+        fault
+    }
+
+    fn app_changed(&mut self, mut row: AppRow, step: &mut Step) {
         let app = row.app.id;
+        let bad_report = row.bad_report.take();
+        if let Some(bad) = bad_report.as_deref().filter(|bad| !bad.times.is_empty()) {
+            let (row, revision) = (row.row, row.revision);
+            step.changes.push(Change::TimesIgnored { row, revision, columns: bad.times.clone() });
+        }
+        if self.set_aside.remove(&app).is_some() || row.shown_fault.is_some() {
+            let at = self.desk.now.wall;
+            step.changes.push(Change::AppFault { row: row.row, fault: None });
+            step.changes.push(Change::AlertsCleared { app, kinds: &[AlertKind::SetAside], at });
+        }
         if !row.is_named {
             step.changes.push(Change::AppNamed { row: row.row, id: app });
         }
@@ -72,6 +102,9 @@ impl Manager {
         } else {
             let app = self.add(row);
             self.work(app, step, Entry::settle_plan);
+        }
+        if let Some(bad) = bad_report {
+            self.work(app, step, |entry, desk, step| entry.reported_badly(bad.message, desk, step));
         }
     }
 
@@ -135,6 +168,28 @@ impl Entry {
                     self.plan.begin(&self.app, desk.now.wall);
                 }
             }
+        }
+    }
+
+    /// Something that the app or a person wrote into the row cannot be read. The alert is open until a run
+    /// is over without that.
+    fn reported_badly(&mut self, message: String, desk: &Desk, step: &mut Step) {
+        let run = self.run();
+        if std::mem::replace(&mut self.bad_report, BadReports::During(run)) == BadReports::None {
+            let (app, raised) = (self.app.id, desk.now.wall);
+            let alert = Alert { app, kind: AlertKind::BadReport, run, message, raised };
+            step.changes.push(Change::AlertRaised(alert));
+        }
+    }
+
+    /// A run is over; a good one ends the alert about bad reports before it.
+    pub(super) fn reported_well(&mut self, run: RunId, desk: &Desk, step: &mut Step) {
+        if let BadReports::During(last) = self.bad_report
+            && last != Some(run)
+        {
+            self.bad_report = BadReports::None;
+            let (app, at) = (self.app.id, desk.now.wall);
+            step.changes.push(Change::AlertsCleared { app, kinds: &[AlertKind::BadReport], at });
         }
     }
 

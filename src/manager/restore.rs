@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::commands::superseded_by;
 use super::core::Manager;
 use super::desk::{Desk, Index};
-use super::entry::{Cause, Entry, Phase, Purpose, Rest, Starting, Stopping};
+use super::entry::{BadReports, Cause, Entry, Phase, Purpose, Rest, Starting, Stopping};
 use super::event::{Effect, Step};
 use super::ids::RunIds;
 use super::runs::settle;
@@ -42,7 +42,8 @@ impl Manager {
             ids: RunIds::new(identity.seed),
             index: Index::new(snapshot.limits),
         };
-        let mut manager = Self { apps: BTreeMap::new(), strays: BTreeMap::new(), desk };
+        let mut manager =
+            Self { apps: BTreeMap::new(), strays: BTreeMap::new(), set_aside: BTreeMap::new(), desk };
         let mut step = Step::default();
         let mut restore = Restore {
             elsewhere: snapshot.elsewhere,
@@ -53,12 +54,22 @@ impl Manager {
         for row in snapshot.apps {
             match row {
                 // Nothing is written about an app before its run is known.
-                Registered::App(row) if row.shown_fault.is_none() && row.is_named => {
+                Registered::App(row)
+                    if row.shown_fault.is_none() && row.bad_report.is_none() && row.is_named =>
+                {
                     manager.add(*row);
                 }
-                row @ (Registered::App(_) | Registered::Faulty(_)) => {
-                    manager.apps_changed(vec![row], &mut step);
+                Registered::App(_) => manager.apps_changed(vec![row], &mut step),
+                Registered::SetAside(row) => {
+                    // What runs of it is supervised to its end.
+                    manager.note_fault(&row, &mut step);
+                    manager.add(*row);
                 }
+            }
+        }
+        for app in snapshot.bad_reports {
+            if let Some(entry) = manager.apps.get_mut(&app) {
+                entry.bad_report = BadReports::During(entry.last_run.map(|(run, _)| run));
             }
         }
         for open in snapshot.open_runs {
@@ -71,6 +82,7 @@ impl Manager {
                 survivor_without_row(&mut manager, survivor, &mut step);
             }
         }
+        manager.apps.retain(|_, entry| !entry.set_aside || entry.run().is_some());
         let apps: Vec<_> = manager.apps.keys().copied().collect();
         for app in apps {
             manager.work(app, &mut step, Entry::settle_plan);

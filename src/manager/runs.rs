@@ -190,6 +190,7 @@ impl Entry {
         if let Some(time) = closing.report.next_run {
             self.wish(time);
         }
+        self.reported_well(run, desk, step);
         let asked = self.asked.take();
         let lifetime = closing.started.map(|started| closing.ended - started);
         step.changes.push(Change::RunClosed { run, app: self.app.id, closing });
@@ -223,7 +224,7 @@ impl Entry {
         match command.name {
             CmdName::Restart if self.is_barred() => {
                 self.rest_stopped(&command.by, desk, step);
-                settle(&command, Verdict::NotExecuted("disabled".to_owned()), desk, step);
+                settle(&command, Verdict::NotExecuted(self.barred_reason().to_owned()), desk, step);
             }
             CmdName::Restart => {
                 self.begin(

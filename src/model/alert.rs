@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{AlertId, AppId, RunId, Timestamp};
+use super::{AlertId, AppId, RunId, Timestamp, format_timestamp};
 
 /// What an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,9 +13,25 @@ pub enum AlertKind {
     UnexpectedBehavior,
     /// The host has no room for another process; the app is tried again.
     HostExhausted,
+    /// The definition in its row cannot be obeyed.
+    SetAside,
+    /// It reported something that cannot be read.
+    BadReport,
 }
 
 impl AlertKind {
+    /// All kinds.
+    pub const ALL: &[Self] = &[
+        Self::FailedToStart,
+        Self::UnexpectedBehavior,
+        Self::HostExhausted,
+        Self::SetAside,
+        Self::BadReport,
+    ];
+
+    /// Alerts about how runs ended.
+    pub const OF_RUNS: &[Self] = &[Self::FailedToStart, Self::UnexpectedBehavior, Self::HostExhausted];
+
     /// The word that the database stores.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -23,6 +39,8 @@ impl AlertKind {
             Self::FailedToStart => "failed_to_start",
             Self::UnexpectedBehavior => "unexpected_behavior",
             Self::HostExhausted => "host_exhausted",
+            Self::SetAside => "set_aside",
+            Self::BadReport => "bad_report",
         }
     }
 }
@@ -34,7 +52,7 @@ impl fmt::Display for AlertKind {
 }
 
 /// An alert that is to be raised. One app, kind and run make one episode, however often it is
-/// written.
+/// written; without a run, the moment takes its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
     /// About which app.
@@ -42,11 +60,19 @@ pub struct Alert {
     /// What it is about.
     pub kind: AlertKind,
     /// The run that brought it about.
-    pub run: RunId,
+    pub run: Option<RunId>,
     /// What happened, for people.
     pub message: String,
     /// When.
     pub raised: Timestamp,
+}
+
+impl Alert {
+    /// What tells this episode from others of its app and kind.
+    #[must_use]
+    pub fn episode(&self) -> String {
+        self.run.map_or_else(|| format_timestamp(self.raised), |run| run.to_string())
+    }
 }
 
 /// A row of the alerts table.

@@ -238,7 +238,7 @@ pub struct LastCommand {
     pub executed: Option<Timestamp>,
 }
 
-/// A valid row of the apps table.
+/// A row of the apps table. Columns with a fault have their defaults here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppRow {
     /// What it defines.
@@ -263,7 +263,11 @@ pub struct AppRow {
     pub epoch: u64,
     /// Whether the row has its key; the manager fills it in where it is missing.
     pub is_named: bool,
-    /// Why the row was set aside before; `None` for a good row.
+    /// Why the row is set aside; `None` when its definition can be obeyed.
+    pub fault: Option<Box<Fault>>,
+    /// Reports in the row that are ignored.
+    pub bad_report: Option<Box<BadReport>>,
+    /// The fault that the row itself shows; the manager keeps it true.
     pub shown_fault: Option<String>,
     /// The number of the row in its table.
     pub row: i64,
@@ -271,21 +275,33 @@ pub struct AppRow {
     pub revision: Revision,
 }
 
-/// A row that cannot be obeyed. It is set aside with a message and stops nothing else.
+/// What an app or a person wrote into a row and cannot be read. It is ignored, and no reason to set the
+/// app aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FaultyRow {
-    /// The number of the row in its table.
-    pub row: i64,
-    /// The key, where the row has a valid one.
-    pub id: Option<AppId>,
-    /// The three names as they are written, however odd.
-    pub names: String,
-    /// What is wrong.
-    pub fault: String,
-    /// The fault that the row shows now; differs from `fault` until the manager has written it.
-    pub shown_fault: Option<String>,
-    /// When the row changed.
-    pub revision: Revision,
+pub struct BadReport {
+    /// What is ignored and why, in one line.
+    pub message: String,
+    /// The columns among `next_run` and `asked_next_run` that are to be emptied.
+    pub times: Vec<&'static str>,
+}
+
+/// What is wrong with the definition in a row. It is set aside and stops nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Group, parent and name as they are written, however odd.
+    pub names: [String; 3],
+    /// The faulty columns.
+    pub columns: Vec<&'static str>,
+    /// All faults in one line, each with its column.
+    pub message: String,
+}
+
+impl Fault {
+    /// The path as it is written.
+    #[must_use]
+    pub fn written_path(&self) -> String {
+        self.names.join("/")
+    }
 }
 
 /// A row of the apps table, valid or not.
@@ -293,17 +309,36 @@ pub struct FaultyRow {
 pub enum Registered {
     /// It can be obeyed.
     App(Box<AppRow>),
-    /// It cannot.
-    Faulty(FaultyRow),
+    /// It is set aside: its process may be supervised to its end, nothing new begins.
+    SetAside(Box<AppRow>),
 }
 
 impl Registered {
+    /// Sorts a row by whether it has a fault.
+    #[must_use]
+    pub fn of(row: AppRow) -> Self {
+        if row.fault.is_none() { Self::App(Box::new(row)) } else { Self::SetAside(Box::new(row)) }
+    }
+
+    /// What can be read of the row.
+    #[must_use]
+    pub fn row(&self) -> &AppRow {
+        match self {
+            Self::App(row) | Self::SetAside(row) => row,
+        }
+    }
+
+    /// The same, taken out.
+    #[must_use]
+    pub fn into_row(self) -> AppRow {
+        match self {
+            Self::App(row) | Self::SetAside(row) => *row,
+        }
+    }
+
     /// When the row changed.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        match self {
-            Self::App(row) => row.revision,
-            Self::Faulty(row) => row.revision,
-        }
+        self.row().revision
     }
 }

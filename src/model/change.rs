@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Alert, AppId, AppState, Closing, CommandId, Report, RunId, Timestamp, Trigger, Verdict};
+use super::{
+    Alert, AlertKind, AppId, AppState, Closing, CommandId, Report, Revision, RunId, Timestamp, Trigger,
+    Verdict,
+};
 
 /// One thing to be written.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +58,8 @@ pub enum Change {
     AlertsCleared {
         /// Which app.
         app: AppId,
+        /// Those of these kinds.
+        kinds: &'static [AlertKind],
         /// Since when.
         at: Timestamp,
     },
@@ -73,6 +78,15 @@ pub enum Change {
         row: i64,
         /// What is wrong; `None` once it is mended.
         fault: Option<String>,
+    },
+    /// Takes times that cannot be read out of a row, as long as it is as it was read.
+    TimesIgnored {
+        /// The number of the row.
+        row: i64,
+        /// The state of the row that was read.
+        revision: Revision,
+        /// `next_run`, `asked_next_run`, or both.
+        columns: Vec<&'static str>,
     },
 }
 

@@ -88,6 +88,8 @@ pub struct Command {
     pub time: Timestamp,
     /// After this moment it is not carried out any more.
     pub expires: Option<Timestamp>,
+    /// Why it cannot be carried out at all: something in its row cannot be read.
+    pub fault: Option<&'static str>,
 }
 
 /// What became of a command: exactly one for each.

@@ -15,12 +15,20 @@ impl AppId {
     /// The key of the app that has this path.
     #[must_use]
     pub fn of(path: &AppPath) -> Self {
+        path.key().unwrap_or_else(|| {
+            Self::of_names([path.group.as_str(), path.parent.as_str(), path.name.as_str()].map(str::as_bytes))
+        })
+    }
+
+    /// The key that belongs to group, parent and name, whether or not they are valid.
+    #[must_use]
+    pub fn of_names([group, parent, name]: [&[u8]; 3]) -> Self {
         let mut hasher = Sha3_256::new();
-        hasher.update(path.group.as_str());
+        hasher.update(group);
         hasher.update(b"|");
-        hasher.update(path.parent.as_str());
+        hasher.update(parent);
         hasher.update(b"|");
-        hasher.update(path.name.as_str());
+        hasher.update(name);
         Self(hasher.finalize().into())
     }
 

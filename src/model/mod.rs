@@ -23,7 +23,8 @@ mod time;
 
 pub use alert::{Alert, AlertKind, AlertRow};
 pub use app::{
-    App, AppRow, AppState, CatchUp, Failover, Fatal, FaultyRow, LastCommand, Policy, Program, Registered,
+    App, AppRow, AppState, BadReport, CatchUp, Failover, Fatal, Fault, LastCommand, Policy, Program,
+    Registered,
 };
 pub use change::{AppUpdate, Change, Refusal, RunOpening, Skip, SkipReason, Unopened};
 pub use command::{Command, CommandRow, CommandSource, NewCommand, Verdict};

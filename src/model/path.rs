@@ -4,6 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::AppId;
+
+/// Before the key of an app in the place of its name.
+const KEY_MARK: char = '-';
+
 /// One part of a path: 1 to 64 of `A-Z a-z 0-9 _ - .`, not starting with `-` or `.`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Part(Arc<str>);
@@ -81,6 +86,26 @@ impl AppPath {
     }
 }
 
+impl AppPath {
+    /// Stands for the path of a row whose names are not valid: it is named by its key. No valid path
+    /// equals it, since a part does not start with `-`. Group and parent are kept where they are valid.
+    #[must_use]
+    pub fn of_key(key: AppId, group: Option<Part>, parent: Option<Part>) -> Self {
+        let none = || Part("-".into());
+        Self {
+            group: group.unwrap_or_else(none),
+            parent: parent.unwrap_or_else(none),
+            name: Part(format!("{KEY_MARK}{key}").into()),
+        }
+    }
+
+    /// The key that stands in the place of names that are not valid.
+    #[must_use]
+    pub fn key(&self) -> Option<AppId> {
+        self.name.as_str().strip_prefix(KEY_MARK)?.parse().ok()
+    }
+}
+
 impl FromStr for AppPath {
     type Err = PathError;
 
@@ -95,7 +120,10 @@ impl FromStr for AppPath {
 
 impl fmt::Display for AppPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.group, self.parent, self.name)
+        match self.key() {
+            Some(key) => fmt::Display::fmt(&key, f),
+            None => write!(f, "{}/{}/{}", self.group, self.parent, self.name),
+        }
     }
 }
 

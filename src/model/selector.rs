@@ -3,25 +3,36 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::AppPath;
+use super::{AppId, AppPath};
 
 /// Names zero or more apps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
     /// One pattern for each leading part of the path; none stands for `all`.
     parts: Vec<String>,
+    /// The key that the text is: so a row is named whose names are not valid.
+    key: Option<AppId>,
 }
 
 impl Selector {
     /// Every app.
     #[must_use]
     pub fn all() -> Self {
-        Self { parts: Vec::new() }
+        Self { parts: Vec::new(), key: None }
+    }
+
+    /// Whether this key is what the selector names.
+    #[must_use]
+    pub fn names_key(&self, key: AppId) -> bool {
+        self.key == Some(key)
     }
 
     /// Whether this app is meant.
     #[must_use]
     pub fn matches(&self, path: &AppPath) -> bool {
+        if self.key.is_some_and(|key| key == AppId::of(path)) {
+            return true;
+        }
         let names = [&path.group, &path.parent, &path.name];
         self.parts
             .iter()
@@ -29,9 +40,12 @@ impl Selector {
             .all(|(pattern, name)| matches_glob(pattern.as_bytes(), name.as_str().as_bytes()))
     }
 
-    /// The one app that is meant, when the selector is a whole path without wildcards.
+    /// The one app that is meant, when the selector is a key, or a whole path without wildcards.
     #[must_use]
     pub fn exact(&self) -> Option<AppPath> {
+        if let Some(key) = self.key {
+            return Some(AppPath::of_key(key, None, None));
+        }
         match self.parts.as_slice() {
             [group, parent, name] => AppPath::new(group, parent, name).ok(),
             _ => None,
@@ -58,7 +72,7 @@ impl FromStr for Selector {
         if !parts.iter().all(|part| part.chars().all(allowed) && !part.starts_with(['-', '.'])) {
             return wrong("only A-Z a-z 0-9 _ - . and the wildcards * ? are allowed");
         }
-        Ok(Self { parts })
+        Ok(Self { parts, key: text.parse().ok() })
     }
 }
 
@@ -128,6 +142,24 @@ mod tests {
         for text in ["croat", "italy", "croatia/fin", "croatia/fina/companie", "*/*/x*", "?"] {
             assert!(!text.parse::<Selector>().unwrap().matches(&path), "{text}");
         }
+    }
+
+    #[test]
+    fn a_key_is_a_selector_too() {
+        let path: AppPath = "croatia/fina/companies".parse().unwrap();
+        let key = AppId::of(&path);
+        let selector: Selector = key.to_string().parse().unwrap();
+        assert!(selector.matches(&path) && selector.names_key(key));
+        assert!(!selector.matches(&"croatia/fina/owners".parse().unwrap()));
+        // A row whose names are not valid is in its group all the same, and shown by its key.
+        let nameless = AppPath::of_key(key, Some(path.group.clone()), None);
+        assert_eq!((nameless.to_string(), AppId::of(&nameless)), (key.to_string(), key));
+        assert!(selector.matches(&nameless));
+        for (text, is_meant) in [("croatia", true), ("all", true), ("croatia/fina", false), ("italy", false)]
+        {
+            assert_eq!(text.parse::<Selector>().unwrap().matches(&nameless), is_meant, "{text}");
+        }
+        assert!(nameless.to_string().parse::<AppPath>().is_err(), "a key is no path");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Apps of which the host still knows runs, and which are another manager's by now.
     pub elsewhere: BTreeSet<AppId>,
+    /// Apps about whose reports an alert is open.
+    pub bad_reports: BTreeSet<AppId>,
     /// The state of the apps table that this is.
     pub revision: Revision,
 }

@@ -166,7 +166,7 @@ impl Host {
         let Some(snapshot) = self.snapshot(&survivors).await? else { return Ok(Served::Stopped) };
         tracing::info!(
             apps = snapshot.apps.len(),
-            set_aside = snapshot.apps.iter().filter(|row| matches!(row, Registered::Faulty(_))).count(),
+            set_aside = snapshot.apps.iter().filter(|row| matches!(row, Registered::SetAside(_))).count(),
             runs = survivors.len(),
             "taking up the fleet"
         );

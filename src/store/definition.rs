@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use crate::model::{AppPath, CatchUp, Failover, Minutes, Part, Policy, Program, Schedule};
+use crate::model::{
+    AppId, AppPath, BadReport, CatchUp, Failover, Fault, Minutes, Part, Policy, Program, Schedule,
+};
 
 /// The definition columns of a row, as they are stored.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,12 +36,13 @@ pub(super) struct Definition {
     pub(super) protected: bool,
 }
 
-/// The parts of an app that its definition columns make.
+/// The parts of an app that its definition columns make. Faulty columns have their defaults.
 pub(super) struct Parsed {
     pub(super) path: AppPath,
     pub(super) program: Program,
     pub(super) schedule: Schedule,
     pub(super) policy: Policy,
+    pub(super) faults: Faults,
 }
 
 /// The longest pause or grace time in seconds: a day.
@@ -48,33 +51,93 @@ const SECONDS_MAX: f64 = 86_400.0;
 /// The smallest log that is worth having.
 const LOG_LIMIT_MIN: i64 = 4096;
 
+/// The manager's writes of a row are counted from here on anew: a number beyond it was written by a hand,
+/// and counting further would soon come to the end.
+pub(super) const SEQUENCE_MAX: i64 = 1 << 62;
+
+/// The count of the manager's writes that a row shows.
+pub(super) fn known_sequence(stored: i64) -> u64 {
+    u64::try_from(stored).ok().filter(|_| stored < SEQUENCE_MAX).unwrap_or(0)
+}
+
+/// Collects what of the reports in a row cannot be read.
+#[derive(Debug, Default)]
+pub(super) struct Remarks {
+    messages: Vec<String>,
+    times: Vec<&'static str>,
+}
+
+impl Remarks {
+    /// A time was not understood. It is in two columns until it is dealt with.
+    pub(super) fn not_a_time(&mut self, column: &'static str, text: &str) {
+        if self.times.is_empty() {
+            self.messages.push(format!(
+                "next_run {:?} is not a time and is ignored; expected a form such as 2026-11-23T14:02:11Z",
+                shorten(text)
+            ));
+        }
+        self.times.push(column);
+    }
+
+    /// A counter, of which a negative one is taken for 0.
+    pub(super) fn count(&mut self, column: &str, number: i64) -> u64 {
+        u64::try_from(number).unwrap_or_else(|_| {
+            self.messages.push(format!("{column} {number} is negative and is taken for 0"));
+            0
+        })
+    }
+
+    pub(super) fn of_row(self) -> Option<Box<BadReport>> {
+        let Self { messages, times } = self;
+        (!messages.is_empty()).then(|| Box::new(BadReport { message: messages.join("; "), times }))
+    }
+}
+
 impl Definition {
-    /// Reads the columns.
-    ///
-    /// # Errors
-    /// Everything that is wrong, in one line.
-    pub(super) fn parse(&self) -> Result<Parsed, String> {
-        let mut faults = Faults(Vec::new());
-        let path = faults.note(AppPath::new(&self.app_group, &self.app_parent, &self.app_name));
+    /// What the columns of a new row hold that have no null.
+    pub(super) fn of_new_row() -> Self {
+        let path = AppPath::of_key(AppId::of_names([&[]; 3]), None, None);
+        Self::of(&path, &Program::default(), &Schedule::default(), &Policy::default())
+    }
+
+    /// Reads the columns; `faults` holds those that could not even be taken from the row. `key` names
+    /// the row when its names do not.
+    pub(super) fn parse(&self, mut faults: Faults, key: AppId) -> Parsed {
+        let path = self.path(key, &mut faults);
         let schedule = self.schedule(&mut faults);
         let program = self.program(&mut faults);
         let policy = self.policy(&mut faults);
-        match (path, faults.0.is_empty()) {
-            (Some(path), true) => Ok(Parsed { path, program, schedule, policy }),
-            (_, _) => Err(faults.0.join("; ")),
+        Parsed { path, program, schedule, policy, faults }
+    }
+
+    fn path(&self, key: AppId, faults: &mut Faults) -> AppPath {
+        let mut part = |column, text: &str| {
+            // A text that cannot be read is a fault already.
+            if faults.has(column) { None } else { faults.note(column, Part::new(text)) }
+        };
+        let parts = (
+            part("app_group", &self.app_group),
+            part("app_parent", &self.app_parent),
+            part("app_name", &self.app_name),
+        );
+        match parts {
+            (Some(group), Some(parent), Some(name)) => AppPath { group, parent, name },
+            (group, parent, _) => AppPath::of_key(key, group, parent),
         }
     }
 
     fn schedule(&self, faults: &mut Faults) -> Schedule {
-        let mut minutes = |name: &str, value: Option<f64>| {
+        let mut minutes = |name: &'static str, value: Option<f64>| {
             value.and_then(|value| {
-                faults.note(Minutes::new(value).map_err(|error| format!("{name}: {error}")))
+                faults.note(name, Minutes::new(value).map_err(|error| format!("{name}: {error}")))
             })
         };
         let interval = minutes("interval", self.interval);
         let retry_interval = minutes("retry_interval", self.retry_interval);
-        let cron = self.cron_expression.as_deref().and_then(|text| faults.note(text.parse()));
+        let cron =
+            self.cron_expression.as_deref().and_then(|text| faults.note("cron_expression", text.parse()));
         let time_zone = faults.note(
+            "time_zone",
             self.time_zone
                 .parse::<Tz>()
                 .map_err(|_| format!("unknown time zone {:?}", shorten(&self.time_zone))),
@@ -84,46 +147,44 @@ impl Definition {
     }
 
     fn program(&self, faults: &mut Faults) -> Program {
-        let command = self.command.as_deref().and_then(|text| faults.note(parse_command(text)));
-        let env = self.env.as_deref().and_then(|text| faults.note(parse_env(text))).unwrap_or_default();
+        let command = self.command.as_deref().and_then(|text| faults.note("command", parse_command(text)));
+        let env = self.env.as_deref().and_then(|text| faults.note("env", parse_env(text)));
         if self.cwd.as_deref().is_some_and(|cwd| cwd.contains('\0') || cwd.is_empty()) {
-            faults.0.push("cwd is empty or holds a NUL character".to_owned());
+            faults.add("cwd", "cwd is empty or holds a NUL character");
         }
-        Program { command, cwd: self.cwd.clone(), env, pass_database: self.pass_database }
+        Program {
+            command,
+            cwd: self.cwd.clone().filter(|_| !faults.has("cwd")),
+            env: env.unwrap_or_default(),
+            pass_database: self.pass_database,
+        }
     }
 
     fn policy(&self, faults: &mut Faults) -> Policy {
-        let catch_up = faults.note(self.catch_up.parse::<CatchUp>());
-        let mut whole = |name: &str, value: i64, min: i64, max: i64| {
-            if (min..=max).contains(&value) {
-                value
-            } else {
-                faults.0.push(format!("{name} must be {min} to {max}, not {value}"));
-                min
-            }
-        };
-        let catch_up_limit = whole("catch_up_limit", self.catch_up_limit, 1, 1000);
-        let max_failures = whole("max_failures", self.max_failures, 0, 1_000_000);
-        let log_limit = whole("log_limit", self.log_limit, LOG_LIMIT_MIN, 1 << 40);
-        let log_keep = whole("log_keep", self.log_keep, 0, 1_000_000);
+        let default = Policy::default();
+        let catch_up = faults.note("catch_up", self.catch_up.parse::<CatchUp>());
+        let catch_up_limit = whole("catch_up_limit", self.catch_up_limit, (1, 1000), faults);
+        let max_failures = whole("max_failures", self.max_failures, (0, 1_000_000), faults);
+        let log_limit = whole("log_limit", self.log_limit, (LOG_LIMIT_MIN, 1 << 40), faults);
+        let log_keep = whole("log_keep", self.log_keep, (0, 1_000_000), faults);
         let max_runtime = self.max_runtime.and_then(|value| {
-            faults.note(Minutes::new(value).map_err(|error| format!("max_runtime: {error}")))
+            faults.note("max_runtime", Minutes::new(value).map_err(|error| format!("max_runtime: {error}")))
         });
-        let pool = self
-            .pool
-            .as_deref()
-            .and_then(|pool| faults.note(pool.parse::<Part>().map_err(|error| format!("pool: {error}"))));
-        let failover = faults.note(self.failover.parse::<Failover>());
+        let pool = self.pool.as_deref().and_then(|pool| {
+            faults.note("pool", pool.parse::<Part>().map_err(|error| format!("pool: {error}")))
+        });
+        let failover = faults.note("failover", self.failover.parse::<Failover>());
+        let stop_grace = seconds("stop_grace", self.stop_grace, faults);
         Policy {
-            catch_up: catch_up.unwrap_or(CatchUp::Latest),
-            catch_up_limit: u32::try_from(catch_up_limit).unwrap_or(1),
-            max_failures: u32::try_from(max_failures).unwrap_or(0),
-            stop_grace: seconds("stop_grace", self.stop_grace, faults),
+            catch_up: catch_up.unwrap_or(default.catch_up),
+            catch_up_limit: catch_up_limit.unwrap_or(default.catch_up_limit),
+            max_failures: max_failures.unwrap_or(default.max_failures),
+            stop_grace: if faults.has("stop_grace") { default.stop_grace } else { stop_grace },
             max_runtime: max_runtime.map(Minutes::duration),
-            log_limit: u64::try_from(log_limit).unwrap_or(0),
-            log_keep: u32::try_from(log_keep).unwrap_or(0),
+            log_limit: log_limit.unwrap_or(default.log_limit),
+            log_keep: log_keep.unwrap_or(default.log_keep),
             pool,
-            failover: failover.unwrap_or(Failover::Never),
+            failover: failover.unwrap_or(default.failover),
             protected: self.protected,
         }
     }
@@ -168,19 +229,48 @@ impl Definition {
 }
 
 /// Collects what is wrong, so that a row names all its faults at once.
-struct Faults(Vec<String>);
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<(&'static str, String)>);
 
 impl Faults {
-    fn note<T, E: ToString>(&mut self, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.0.push(error.to_string())).ok()
+    pub(super) fn add(&mut self, column: &'static str, fault: impl Into<String>) {
+        self.0.push((column, fault.into()));
+    }
+
+    fn note<T, E: ToString>(&mut self, column: &'static str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(column, error.to_string())).ok()
+    }
+
+    fn has(&self, column: &str) -> bool {
+        self.0.iter().any(|(known, _)| *known == column)
+    }
+
+    /// All faults of a row with these names; `None` where there is none.
+    pub(super) fn of_row(self, names: [String; 3]) -> Option<Box<Fault>> {
+        let columns: Vec<_> = self.0.iter().map(|(column, _)| *column).collect();
+        let messages: Vec<_> = self.0.into_iter().map(|(_, message)| message).collect();
+        let message = messages.join("; ");
+        (!columns.is_empty()).then(|| Box::new(Fault { names, columns, message }))
     }
 }
 
-fn seconds(name: &str, value: f64, faults: &mut Faults) -> Duration {
+fn whole<T: TryFrom<i64>>(
+    name: &'static str,
+    value: i64,
+    (min, max): (i64, i64),
+    faults: &mut Faults,
+) -> Option<T> {
+    if !(min..=max).contains(&value) {
+        faults.add(name, format!("{name} must be {min} to {max}, not {value}"));
+    }
+    T::try_from(value).ok().filter(|_| !faults.has(name))
+}
+
+fn seconds(name: &'static str, value: f64, faults: &mut Faults) -> Duration {
     if (0.0..=SECONDS_MAX).contains(&value) {
         Duration::from_secs_f64(value)
     } else {
-        faults.0.push(format!("{name} must be 0 to {SECONDS_MAX} seconds, not {value}"));
+        faults.add(name, format!("{name} must be 0 to {SECONDS_MAX} seconds, not {value}"));
         Duration::ZERO
     }
 }

@@ -149,7 +149,7 @@ async fn until(store: &SqliteStore, path: &str, what: &str, is_so: impl Fn(&AppR
         let (rows, _) = read_fleet(store).await.ok()?;
         rows.into_iter().find_map(|row| match row {
             Registered::App(row) if row.app.id == id && is_so(&row) => Some(*row),
-            Registered::App(_) | Registered::Faulty(_) => None,
+            Registered::App(_) | Registered::SetAside(_) => None,
         })
     })
     .await

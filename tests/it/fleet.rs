@@ -177,7 +177,7 @@ impl Fleet {
                 let (rows, _) = read_fleet(store).await.ok()?;
                 rows.into_iter().find_map(|row| match row {
                     Registered::App(row) if row.app.id == id && is_so(&row) => Some(*row),
-                    Registered::App(_) | Registered::Faulty(_) => None,
+                    Registered::App(_) | Registered::SetAside(_) => None,
                 })
             })
             .await
@@ -224,6 +224,19 @@ impl Fleet {
     }
 
     /// A script of tests/apps.
+    /// Waits until a query gives this.
+    pub(crate) fn until_query(&self, sql: &str, expected: &str) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let found = format!("{:?}", self.query(sql));
+            if found == expected {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "{sql} gives {found}, not {expected}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub(crate) fn script(name: &str) -> String {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/apps").join(name).display().to_string()
     }

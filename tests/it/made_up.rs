@@ -102,6 +102,8 @@ fn row(number: usize, count: usize, random: &mut Random) -> AppRow {
         sequence: 0,
         epoch: 0,
         is_named: true,
+        fault: None,
+        bad_report: None,
         shown_fault: None,
         row: i64::try_from(number).unwrap() + 1,
         revision: Revision(i64::try_from(number).unwrap() + 1),

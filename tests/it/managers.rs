@@ -96,7 +96,7 @@ impl Land {
         self.until(&format!("{name}: {what}"), async |store| {
             match store.apps(vec![id]).await.ok()?.pop()? {
                 Registered::App(row) => Some(*row).filter(&is_so),
-                Registered::Faulty(_) => None,
+                Registered::SetAside(_) => None,
             }
         })
     }

@@ -99,7 +99,7 @@ fn a_manager_and_its_clients_work_through_a_pooler() {
             let rows = store.apps(vec![id("a/b/c")]).await.ok()?;
             rows.into_iter().find_map(|row| match row {
                 dcm::model::Registered::App(row) => Some(*row).filter(|row| row.progress.solved == 7),
-                dcm::model::Registered::Faulty(_) => None,
+                dcm::model::Registered::SetAside(_) => None,
             })
         });
         row.await;

@@ -67,7 +67,7 @@ async fn owners(store: &PostgresStore, names: &[&str]) -> Vec<Option<String>> {
     rows.into_iter()
         .map(|row| match row {
             dcm::model::Registered::App(row) => row.state.manager,
-            dcm::model::Registered::Faulty(row) => panic!("{row:?}"),
+            dcm::model::Registered::SetAside(row) => panic!("{row:?}"),
         })
         .collect()
 }
@@ -223,7 +223,7 @@ async fn taken_over_rows_say_what_to_do(st: &PostgresStore) {
         let wanted = id(&format!("a/b/{name}"));
         let rows = snapshot.apps.iter().filter_map(|row| match row {
             dcm::model::Registered::App(row) => Some(row),
-            dcm::model::Registered::Faulty(_) => None,
+            dcm::model::Registered::SetAside(_) => None,
         });
         rows.into_iter().find(|row| row.app.id == wanted).unwrap()
     };

@@ -111,7 +111,7 @@ async fn row(store: &dyn Store, id: AppId) -> dcm::model::AppRow {
     let delta = store.changes_since(Revision::default()).await.unwrap();
     let found = delta.rows.into_iter().find_map(|row| match row {
         Registered::App(row) if row.app.id == id => Some(*row),
-        Registered::App(_) | Registered::Faulty(_) => None,
+        Registered::App(_) | Registered::SetAside(_) => None,
     });
     found.expect("the app is registered")
 }
@@ -421,7 +421,7 @@ async fn a_state_change_depends_on_no_row_of_history(store: &dyn Store) {
         AppState { status: RunStatus::Stopped, run: Some(run(9)), failures: 5, ..AppState::default() };
     let disabled = AppUpdate { disabled: Some(true), ..update(id, 1, state) };
     let settled = Change::CommandSettled { id: CommandId(77), verdict: Verdict::Executed, at: noon() };
-    let cleared = Change::AlertsCleared { app: id, at: noon() };
+    let cleared = Change::AlertsCleared { app: id, kinds: AlertKind::OF_RUNS, at: noon() };
     commit(store, vec![settled, cleared, Change::App(disabled)]).await;
     let row = row(store, id).await;
     assert_eq!((row.app.disabled, row.state.failures, row.state.run), (true, 5, Some(run(9))));
@@ -483,7 +483,7 @@ async fn changes_are_told_since_a_revision(store: &dyn Store) {
         .iter()
         .map(|row| match row {
             Registered::App(row) => row.app.id,
-            Registered::Faulty(row) => panic!("{row:?}"),
+            Registered::SetAside(row) => panic!("{row:?}"),
         })
         .collect();
     assert_eq!(ids, [second]);
@@ -505,7 +505,7 @@ async fn skips_and_alerts_are_kept_once(store: &dyn Store) {
     let alert = Alert {
         app: id,
         kind: AlertKind::UnexpectedBehavior,
-        run: run(1),
+        run: Some(run(1)),
         message: "it failed".to_owned(),
         raised: noon(),
     };
@@ -520,7 +520,7 @@ async fn skips_and_alerts_are_kept_once(store: &dyn Store) {
         store.alerts(AlertQuery { app: Some(id), limit: 10, ..AlertQuery::default() }).await.unwrap();
     assert_eq!(alerts.len(), 1);
     assert_eq!((alerts[0].message.as_str(), alerts[0].cleared), ("it failed", None));
-    commit(store, vec![Change::AlertsCleared { app: id, at: noon() }]).await;
+    commit(store, vec![Change::AlertsCleared { app: id, kinds: AlertKind::OF_RUNS, at: noon() }]).await;
     assert_eq!(
         store.alerts(AlertQuery { limit: 10, ..AlertQuery::default() }).await.unwrap()[0].cleared,
         Some(noon())
@@ -601,7 +601,7 @@ async fn a_renamed_app_keeps_what_is_on_record_of_it(store: &dyn Store) {
     };
     let alert = Alert {
         app: old,
-        run: run(1),
+        run: Some(run(1)),
         kind: AlertKind::UnexpectedBehavior,
         message: "failed".to_owned(),
         raised: noon(),
@@ -756,12 +756,21 @@ async fn alerts_are_acknowledged_muted_and_read_by_page(store: &dyn Store) {
         Change::AlertRaised(Alert {
             app: id,
             kind: AlertKind::UnexpectedBehavior,
-            run: run(number),
+            run: Some(run(number)),
             message: format!("it failed {number} times"),
             raised: noon(),
         })
     };
-    commit(store, vec![raise(1), Change::AlertsCleared { app: id, at: noon() }, raise(2), raise(3)]).await;
+    commit(
+        store,
+        vec![
+            raise(1),
+            Change::AlertsCleared { app: id, kinds: AlertKind::OF_RUNS, at: noon() },
+            raise(2),
+            raise(3),
+        ],
+    )
+    .await;
     let read = async |open_only, before, limit| {
         store.alerts(AlertQuery { app: None, open_only, before, limit }).await.unwrap()
     };

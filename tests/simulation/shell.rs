@@ -336,7 +336,7 @@ fn brief(event: &Event) -> String {
                 row.asked_next_run,
                 row.state.status
             ),
-            Registered::Faulty(row) => format!("{row:?}"),
+            Registered::SetAside(row) => format!("{row:?}"),
         })
         .collect();
     format!("rows {rows:?}")

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 use crate::cli::args::SelectorsArgs;
 use crate::cli::error::Error;
 use crate::cli::output;
-use crate::cli::session::{Fleet, Session, block_on, needs_env};
+use crate::cli::session::{Fleet, Session, block_on, needs_env, tell_faults};
 use crate::model::{App, Policy, Schedule};
 use crate::store::OpenMode;
 
@@ -15,6 +15,9 @@ pub(super) fn export(session: &Session, args: &SelectorsArgs) -> Result<(), Erro
         needs_env(store.as_ref()).await?;
         Fleet::meant(store.as_ref(), &args.selectors).await
     })?;
+    tell_faults(&apps);
+    // A file with defaults in the place of what is faulty would hide that.
+    let apps: Vec<_> = apps.into_iter().filter(|row| row.fault.is_none()).collect();
     let tables: Vec<_> = apps.iter().map(|row| Value::Table(table(&row.app))).collect();
     let document = Table::from_iter([("app".to_owned(), Value::Array(tables))]);
     if session.json {

@@ -82,7 +82,8 @@ impl Planned {
 
 impl<'a> Plan<'a> {
     fn new(entries: Vec<Entry>, fleet: &'a [AppRow], origin: Option<&str>, enable: bool) -> Self {
-        let known: BTreeMap<AppId, &AppRow> = fleet.iter().map(|row| (row.app.id, row)).collect();
+        let known: BTreeMap<AppId, &AppRow> =
+            fleet.iter().map(|row| (AppId::of(&row.app.path), row)).collect();
         let named: BTreeSet<AppId> = entries.iter().map(|entry| entry.app.id).collect();
         let total = entries.len();
         let is_surplus = |row: &&AppRow| {
@@ -219,10 +220,13 @@ fn planned(
     let app = &registration.app;
     let (old, new) = (export::table(&before.app), export::table(app));
     let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
-    let differences: Vec<_> =
+    let mut differences: Vec<_> =
         keys.into_iter().filter(|key| old.get(*key) != new.get(*key)).cloned().collect();
+    // A faulty column may be shown by its default, and is written all the same.
+    let faulty = before.fault.iter().flat_map(|fault| &fault.columns);
+    differences.extend(faulty.map(|column| (*column).to_owned()).filter(|column| !old.contains_key(column)));
     let stays_disabled = is_lifted && !enable;
-    if before.app == *app && !stays_disabled {
+    if before.app == *app && before.fault.is_none() && !stays_disabled {
         return None;
     }
     Some(Planned {

@@ -2,7 +2,7 @@
 
 use crate::cli::args::SelectorsArgs;
 use crate::cli::error::Error;
-use crate::cli::session::{Fleet, Session, block_on};
+use crate::cli::session::{Fleet, Session, block_on, tell_faults};
 use crate::cli::{json, next, output};
 use crate::model::AppRow;
 use crate::store::OpenMode;
@@ -10,21 +10,14 @@ use crate::store::OpenMode;
 pub(super) fn list(session: &Session, args: &SelectorsArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
-        let fleet = Fleet::read(store.as_ref()).await?;
-        let set_aside = if args.selectors.is_empty() { fleet.set_aside.clone() } else { Vec::new() };
-        let apps = fleet.select(&args.selectors)?;
+        let apps = Fleet::read(store.as_ref()).await?.select(&args.selectors)?;
         if session.json {
-            let apps = apps.iter().map(|row| json::Row::Full(Box::new(json::Full::of(row))));
-            output::json_rows(
-                apps.chain(set_aside.iter().map(|row| json::Row::Faulty(json::Faulty::of(row)))),
-            );
+            output::json_rows(apps.iter().map(json::Full::of));
             return Ok(());
         }
         let rows: Vec<_> = apps.iter().map(line).collect();
         output::table(&["APP", "ENABLED", "SCHEDULE", "COMMAND"], &rows);
-        for row in &set_aside {
-            output::message(format_args!("{} is set aside: {}", row.names, row.fault));
-        }
+        tell_faults(&apps);
         Ok(())
     })
 }

@@ -1,9 +1,10 @@
 //! `dcm app set`
 
-use crate::cli::args::SetArgs;
+use crate::cli::args::{DefinitionArgs, SetArgs};
 use crate::cli::error::Error;
 use crate::cli::session::{Fleet, Session, block_on, needs_env};
 use crate::cli::{json, output};
+use crate::model::{AppId, Fault};
 use crate::store::{Existing, OpenMode, Registration};
 
 pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
@@ -12,7 +13,16 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
     block_on(async {
         needs_env(store.as_ref()).await?;
         let row = Fleet::find(store.as_ref(), &path).await?;
+        if let Some(fault) = &row.fault {
+            let mut given = columns(&definition);
+            if default_command || !command.is_empty() {
+                given.push("command");
+            }
+            mends(fault, &given)?;
+        }
         let mut app = row.app.clone();
+        // A row may have a key that is not that of its names.
+        app.id = AppId::of(&app.path);
         if default_command {
             app.program.command = None;
         }
@@ -27,7 +37,7 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
         if app.program != row.app.program {
             super::program::warn(session, &app);
         }
-        if app != row.app || next_run.is_some() {
+        if app != row.app || next_run.is_some() || row.fault.is_some() {
             store.register(vec![Registration { app, next_run, existing: Existing::Replace }]).await?;
         }
         if session.json {
@@ -36,4 +46,45 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
         }
         Ok(())
     })
+}
+
+/// Refuses to write a row that is set aside as long as a faulty column would get its default without a word.
+fn mends(fault: &Fault, given: &[&str]) -> Result<(), Error> {
+    let is_left = |column: &&&str| **column != "app" && !given.contains(*column);
+    let left: Vec<_> = fault.columns.iter().filter(is_left).copied().collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let path = fault.written_path();
+    let error = Error::failed(format!("{path} is set aside: {}", fault.message));
+    Err(if left.iter().any(|column| column.starts_with("app_")) {
+        error.hint("its names must be set right by SQL, or dcm app remove deletes it")
+    } else {
+        error.hint(format!("set {} as well", left.join(" and ")))
+    })
+}
+
+/// The columns that the options set.
+fn columns(definition: &DefinitionArgs) -> Vec<&'static str> {
+    let given = [
+        ("interval", definition.interval.is_some()),
+        ("retry_interval", definition.retry_interval.is_some()),
+        ("cron_expression", definition.cron.is_some()),
+        ("time_zone", definition.time_zone.is_some()),
+        ("jitter", definition.jitter.is_some()),
+        ("cwd", definition.cwd.is_some()),
+        ("env", !definition.env.is_empty()),
+        ("pass_database", definition.pass_database.is_some()),
+        ("catch_up", definition.catch_up.is_some()),
+        ("catch_up_limit", definition.catch_up_limit.is_some()),
+        ("max_failures", definition.max_failures.is_some()),
+        ("stop_grace", definition.stop_grace.is_some()),
+        ("max_runtime", definition.max_runtime.is_some()),
+        ("log_limit", definition.log_limit.is_some()),
+        ("log_keep", definition.log_keep.is_some()),
+        ("pool", definition.pool.is_some()),
+        ("failover", definition.failover.is_some()),
+        ("protected", definition.protected.is_some()),
+    ];
+    given.into_iter().filter_map(|(column, is_given)| is_given.then_some(column)).collect()
 }

@@ -14,7 +14,7 @@ pub(super) use pulse::Eta;
 pub(super) use row::{Condition, Row, Trouble, Usual};
 pub(super) use sums::Sums;
 
-use crate::model::{AppId, AppPath, AppRow, Delta, FaultyRow, ManagerRow, Part, Registered, Timestamp};
+use crate::model::{AppId, AppPath, AppRow, Delta, ManagerRow, Part, Registered, Timestamp};
 use meter::Meter;
 use pulse::Pulse;
 use sums::Extremes;
@@ -31,7 +31,7 @@ pub(super) struct Fleet {
     slots: BTreeMap<AppId, u32>,
     /// By group, parent and name.
     order: BTreeMap<AppPath, u32>,
-    set_aside: BTreeMap<i64, FaultyRow>,
+    set_aside: BTreeMap<i64, Box<AppRow>>,
     pub(super) total: Sums,
     groups: BTreeMap<Part, Sums>,
     parents: BTreeMap<(Part, Part), Sums>,
@@ -81,6 +81,7 @@ impl Fleet {
         let mut change = Change::default();
         for app in delta.removed {
             change.is_reshaped |= self.remove(app);
+            self.set_aside.retain(|_, row| row.app.id != app);
         }
         for row in delta.rows {
             match row {
@@ -88,8 +89,8 @@ impl Fleet {
                     self.set_aside.remove(&row.row);
                     self.put(*row, read, &mut change);
                 }
-                Registered::Faulty(row) => {
-                    change.is_reshaped |= row.id.is_some_and(|id| self.remove(id));
+                Registered::SetAside(row) => {
+                    change.is_reshaped |= self.remove(row.app.id);
                     self.set_aside.insert(row.row, row);
                 }
             }
@@ -330,8 +331,8 @@ impl Fleet {
     }
 
     /// Rows that cannot be obeyed.
-    pub(super) fn set_aside(&self) -> impl Iterator<Item = &FaultyRow> {
-        self.set_aside.values()
+    pub(super) fn set_aside(&self) -> impl Iterator<Item = &AppRow> {
+        self.set_aside.values().map(Box::as_ref)
     }
 
     /// The same path, with groups and parents that share their text.

@@ -18,7 +18,7 @@ pub(super) async fn ask(store: &dyn OperatorStore, question: Question) -> Result
         Question::App(app) => {
             Answer::App(store.apps(vec![app]).await?.into_iter().find_map(|row| match row {
                 Registered::App(row) => Some(row),
-                Registered::Faulty(_) => None,
+                Registered::SetAside(_) => None,
             }))
         }
         Question::Managers => Answer::Managers(store.managers().await?),

@@ -35,6 +35,7 @@ impl Tables {
                 by: new.by.clone(),
                 time: new.time,
                 expires: new.expires,
+                fault: None,
             },
             source: new.source.word(),
             batch: new.batch.clone(),

@@ -6,9 +6,9 @@ use chrono::{SubsecRound as _, TimeDelta};
 
 use super::ledger::LedgerRow;
 use crate::model::{
-    AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, AppUpdate, Change, Closing, CommandId, Delta,
-    Ending, Exit, KeptLog, Limits, ManagerRow, OpenRun, Progress, Refusal, Registered, Report, Revision, Run,
-    RunId, RunOpening, RunStatus, Skip, Snapshot, Timestamp, Unopened,
+    AlertId, AlertKind, AlertRow, App, AppId, AppPath, AppRow, AppState, AppUpdate, Change, Closing,
+    CommandId, Delta, Ending, Exit, KeptLog, Limits, ManagerRow, OpenRun, Progress, Refusal, Registered,
+    Report, Revision, Run, RunId, RunOpening, RunStatus, Skip, Snapshot, Timestamp, Unopened,
 };
 use crate::store::{Committed, Existing, PAGE, Registration, StoreError, exists, no_such_app, running};
 
@@ -25,7 +25,7 @@ pub struct Tables {
     pub(super) alerts: Vec<AlertRow>,
     pub(super) log_wishes: BTreeMap<AppId, Timestamp>,
     pub(super) kept_logs: Vec<KeptLog>,
-    alert_keys: Vec<(AppId, &'static str, RunId)>,
+    alert_keys: Vec<(AppId, &'static str, String)>,
     pub(super) skips: BTreeMap<(AppId, Timestamp, &'static str), Skip>,
     pub(super) managers: BTreeMap<String, ManagerRow>,
     /// The manager that serves them.
@@ -79,7 +79,7 @@ impl Tables {
                 Change::Progress { app, run, report } => self.note_progress(*app, *run, report),
                 Change::CommandSettled { id, verdict, at } => self.settle(*id, verdict, *at),
                 Change::AlertRaised(alert) => {
-                    let key = (alert.app, alert.kind.word(), alert.run);
+                    let key = (alert.app, alert.kind.word(), alert.episode());
                     if !self.alert_keys.contains(&key) {
                         self.alert_keys.push(key);
                         self.alerts.push(AlertRow {
@@ -90,19 +90,20 @@ impl Tables {
                             raised: alert.raised,
                             delivered: None,
                             cleared: None,
-                            run: Some(alert.run),
+                            run: alert.run,
                             acknowledged: None,
                             muted_until: None,
                         });
                     }
                 }
-                Change::AlertsCleared { app, at } => {
+                Change::AlertsCleared { app, kinds, at } => {
                     let app = app.to_string();
-                    for alert in
-                        self.alerts.iter_mut().filter(|alert| alert.app == app && alert.cleared.is_none())
-                    {
-                        alert.cleared = Some(*at);
-                    }
+                    let is_meant = |alert: &&mut AlertRow| {
+                        alert.app == app
+                            && alert.cleared.is_none()
+                            && kinds.iter().any(|kind| kind.word() == alert.kind)
+                    };
+                    self.alerts.iter_mut().filter(is_meant).for_each(|alert| alert.cleared = Some(*at));
                 }
                 Change::Skipped(skip) => {
                     self.skips
@@ -110,7 +111,7 @@ impl Tables {
                         .or_insert_with(|| skip.clone());
                 }
                 // These concern rows that only a database with other writers can hold.
-                Change::AppNamed { .. } | Change::AppFault { .. } => {}
+                Change::AppNamed { .. } | Change::AppFault { .. } | Change::TimesIgnored { .. } => {}
             }
         }
         committed
@@ -318,7 +319,7 @@ impl Tables {
         rows.truncate(PAGE);
         Delta {
             revision: rows.last().filter(|_| more).map_or(self.revision, |row| row.revision),
-            rows: rows.into_iter().map(|row| Registered::App(Box::new(row.clone()))).collect(),
+            rows: rows.into_iter().map(|row| Registered::of(row.clone())).collect(),
             removed: self.removed.iter().filter(|(_, at)| **at > revision).map(|(app, _)| *app).collect(),
             more,
         }
@@ -330,7 +331,7 @@ impl Tables {
         let mut open: Vec<_> = self.runs.values().filter(|row| row.run.end.is_none()).collect();
         open.sort_by_key(|row| row.run.start);
         Snapshot {
-            apps: self.apps.values().map(|row| Registered::App(Box::new(row.clone()))).collect(),
+            apps: self.apps.values().map(|row| Registered::of(row.clone())).collect(),
             open_runs: open
                 .into_iter()
                 .map(|row| OpenRun {
@@ -348,6 +349,12 @@ impl Tables {
             commands: self.pending(CommandId(0)),
             limits: self.limits.clone(),
             elsewhere: BTreeSet::new(),
+            bad_reports: self
+                .alerts
+                .iter()
+                .filter(|alert| alert.cleared.is_none() && alert.kind == AlertKind::BadReport.word())
+                .filter_map(|alert| alert.app.parse().ok())
+                .collect(),
             revision: self.revision,
         }
     }
@@ -453,6 +460,8 @@ fn new_row(app: App, row: i64) -> AppRow {
         sequence: 0,
         epoch: 0,
         is_named: true,
+        fault: None,
+        bad_report: None,
         shown_fault: None,
         row,
         revision: Revision::default(),

@@ -4,12 +4,13 @@
 use chrono::SubsecRound as _;
 use sqlx::{PgConnection, Row as _};
 
-use super::connection::{Fault, statement};
+use super::connection::{Fault, composed, statement};
 use super::managers::{self, Seat};
 use crate::model::{
-    Alert, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId, RunOpening,
-    Skip, Timestamp, Unopened, Verdict,
+    Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId,
+    RunOpening, Skip, Timestamp, Unopened, Verdict,
 };
+use crate::store::definition::SEQUENCE_MAX;
 use crate::store::{Committed, StoreError};
 
 type Written<T> = Result<T, Fault>;
@@ -50,13 +51,7 @@ pub(super) async fn commit(
                 settle_command(connection, *id, verdict, *at).await?;
             }
             Change::AlertRaised(alert) => raise_alert(connection, alert).await?,
-            Change::AlertsCleared { app, at } => {
-                statement("UPDATE alerts SET cleared = $2 WHERE app_id = $1 AND cleared IS NULL")
-                    .bind(app.to_string())
-                    .bind(milliseconds(*at))
-                    .execute(&mut *connection)
-                    .await?;
-            }
+            Change::AlertsCleared { app, kinds, at } => clear_alerts(connection, *app, kinds, *at).await?,
             Change::Skipped(skip) => note_skip(connection, skip).await?,
             Change::AppNamed { row, id } => name_app(connection, *row, *id).await?,
             Change::AppFault { row, fault } => {
@@ -65,6 +60,11 @@ pub(super) async fn commit(
                     .bind(fault.as_deref().map(text))
                     .execute(&mut *connection)
                     .await?;
+            }
+            Change::TimesIgnored { row, revision, columns } => {
+                let nothing = columns.join(" = NULL, ");
+                let sql = format!("UPDATE apps SET {nothing} = NULL WHERE id = $1 AND revision = $2");
+                composed(sql).bind(row).bind(revision.0).execute(&mut *connection).await?;
             }
         }
     }
@@ -103,8 +103,20 @@ async fn open_run(
         Some(false) => {}
     }
     let open: Option<String> = found.try_get("open")?;
-    if let Some(other) = open.and_then(|other| other.parse().ok()) {
-        return Ok(Some(Refusal::AlreadyOpen(other)));
+    match open.map(|other| other.parse()) {
+        Some(Ok(other)) => return Ok(Some(Refusal::AlreadyOpen(other))),
+        Some(Err(_)) => {
+            // No manager begins a run with such an id: another program left the row.
+            statement(
+                "UPDATE runtime SET end_time = $2, outcome = 'unknown', message = 'runtime is not the id of a run' \
+                 WHERE app_id = $1 AND end_time IS NULL",
+            )
+            .bind(&app)
+            .bind(milliseconds(opening.at))
+            .execute(&mut *connection)
+            .await?;
+        }
+        None => {}
     }
     statement(
         "WITH opened AS (INSERT INTO runtime \
@@ -268,7 +280,7 @@ async fn update_app(connection: &mut PgConnection, update: &AppUpdate, manager: 
          stopped_by = $8, failures = $9, fatal_flag = $10, fatal_msg = $11, fatal_time = $12, waiting_for = $13, \
          disable = coalesce($15, disable), slot = $17, \
          asked_next_run = CASE WHEN date_trunc('milliseconds', asked_next_run) = $16 THEN NULL ELSE asked_next_run END \
-         WHERE app = $1 AND sequence < $2 AND ($14 IS NULL OR manager = $14)",
+         WHERE app = $1 AND (sequence < $2 OR sequence >= $18) AND ($14 IS NULL OR manager = $14)",
     )
     .bind(app.to_string())
     .bind(to_stored(*sequence))
@@ -287,6 +299,7 @@ async fn update_app(connection: &mut PgConnection, update: &AppUpdate, manager: 
     .bind(disabled)
     .bind(asked_taken.map(milliseconds))
     .bind(slot.map(milliseconds))
+    .bind(SEQUENCE_MAX)
     .execute(connection)
     .await?;
     Ok(())
@@ -315,11 +328,27 @@ async fn raise_alert(connection: &mut PgConnection, alert: &Alert) -> Written<()
     )
     .bind(alert.app.to_string())
     .bind(alert.kind.word())
-    .bind(alert.run.to_string())
+    .bind(alert.episode())
     .bind(text(&alert.message))
     .bind(milliseconds(alert.raised))
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+async fn clear_alerts(
+    connection: &mut PgConnection,
+    app: AppId,
+    kinds: &[AlertKind],
+    at: Timestamp,
+) -> Written<()> {
+    let kinds: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
+    statement("UPDATE alerts SET cleared = $3 WHERE app_id = $1 AND kind = ANY($2) AND cleared IS NULL")
+        .bind(app.to_string())
+        .bind(kinds)
+        .bind(milliseconds(at))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

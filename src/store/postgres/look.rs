@@ -1,11 +1,13 @@
 //! Looking back on the server: runs, skipped times, alerts, the ledger.
 
+use std::collections::BTreeSet;
+
 use sqlx::PgConnection;
 
 use super::commit::{milliseconds, text};
 use super::connection::{Fault, composed, statement};
-use super::{rows, valid};
-use crate::model::{AlertId, AlertRow, AppId, CommandRow, Run, Skip};
+use super::{first_column, rows, valid};
+use crate::model::{AlertId, AlertKind, AlertRow, AppId, CommandRow, Run, Skip};
 use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
 
 /// The runs of a window. Runs of one app do not overlap: of those before only the last can still
@@ -68,6 +70,19 @@ pub(super) async fn alerts(
     .fetch_all(connection)
     .await?;
     Ok(valid(&found, rows::alert)?)
+}
+
+/// The apps about which an alert of this kind is open.
+pub(super) async fn open_alerts(
+    connection: &mut PgConnection,
+    kind: AlertKind,
+) -> Result<BTreeSet<AppId>, Fault> {
+    let found = statement("SELECT app_id FROM alerts WHERE cleared IS NULL AND kind = $1")
+        .bind(kind.word())
+        .fetch_all(connection)
+        .await?;
+    let apps: Vec<&str> = first_column(&found)?;
+    Ok(apps.iter().filter_map(|app| app.parse().ok()).collect())
 }
 
 pub(super) async fn note_alerts(

@@ -37,7 +37,7 @@ pub(super) async fn take_seat(connection: &mut PgConnection, manager: &ManagerRo
     let found = statement(
         "SELECT *, coalesce(stopped IS NULL AND lease_until > clock_timestamp(), false) AS is_held, home IS NOT DISTINCT FROM $2 AS is_home, \
          boot IS NOT DISTINCT FROM $3 AS is_boot, \
-         coalesce(greatest(0, extract(epoch FROM lease_until - clock_timestamp())), 0)::double precision AS left_over, \
+         coalesce(greatest(0, extract(epoch FROM CASE WHEN isfinite(lease_until) THEN lease_until END - clock_timestamp())), 0)::double precision AS left_over, \
          (SELECT count(*) FROM runtime WHERE end_time IS NULL AND manager = $1) AS open \
          FROM managers WHERE name = $1",
     )
@@ -57,7 +57,7 @@ pub(super) async fn take_seat(connection: &mut PgConnection, manager: &ManagerRo
          ON CONFLICT (name) DO UPDATE SET host = excluded.host, pid = excluded.pid, version = excluded.version, \
          started = excluded.started, heartbeat = excluded.heartbeat, stopped = NULL, lease = excluded.lease, \
          lease_until = excluded.lease_until, home = excluded.home, boot = excluded.boot, pools = excluded.pools, \
-         python = excluded.python, seated = excluded.seated, renewals = old.renewals + 1, incarnation = old.incarnation + 1 RETURNING incarnation",
+         python = excluded.python, seated = excluded.seated, renewals = least(old.renewals, 9223372036854775806) + 1, incarnation = least(old.incarnation, 9223372036854775806) + 1 RETURNING incarnation",
     )
     .bind(text(&manager.name))
     .bind(text(&manager.host))
@@ -128,7 +128,7 @@ pub(super) async fn holds(connection: &mut PgConnection, seat: &Seat) -> Result<
 /// does that waits for this row.
 pub(super) async fn renew(connection: &mut PgConnection, seat: &Seat, load: Load) -> Result<Sight, Fault> {
     let renewed = statement(
-        "UPDATE managers SET renewals = renewals + 1, heartbeat = clock_timestamp(), \
+        "UPDATE managers SET renewals = least(renewals, 9223372036854775806) + 1, heartbeat = clock_timestamp(), \
          lease_until = clock_timestamp() + make_interval(secs => lease), running = $3, running_max = $4, waiting = $5 \
          WHERE name = $1 AND incarnation = $2",
     )
@@ -186,7 +186,9 @@ pub(super) async fn has_claimable(connection: &mut PgConnection, seat: &Seat) ->
 
 /// Claims apps.
 pub(super) async fn claim(connection: &mut PgConnection, seat: &Seat) -> Result<u64, Fault> {
-    let sql = format!("UPDATE apps SET manager = $1, sequence = sequence + 1 WHERE {CLAIMABLE}");
+    let sql = format!(
+        "UPDATE apps SET manager = $1, sequence = least(sequence, 9223372036854775806) + 1 WHERE {CLAIMABLE}"
+    );
     let claimed = super::composed(sql).bind(&seat.name).execute(connection).await?;
     Ok(claimed.rows_affected())
 }
@@ -194,7 +196,7 @@ pub(super) async fn claim(connection: &mut PgConnection, seat: &Seat) -> Result<
 /// Takes a manager's seat away, if it has not been renewed since it was seen.
 pub(super) async fn depose(connection: &mut PgConnection, lost: &ManagerRow) -> Result<Released, Fault> {
     let sql = format!(
-        "UPDATE managers SET incarnation = incarnation + 1, lease_until = NULL \
+        "UPDATE managers SET incarnation = least(incarnation, 9223372036854775806) + 1, lease_until = NULL \
          WHERE name = $1 AND incarnation = $2 AND renewals = $3 AND lease_until + {GRACE} < clock_timestamp()"
     );
     let deposed = super::composed(sql)
@@ -234,7 +236,7 @@ pub(super) async fn take_from(
         let why = format!("{name} lives; dcm managers drain {name} lets it give its apps away");
         return Err(StoreError::Refused(why).into());
     }
-    statement("UPDATE managers SET incarnation = incarnation + 1, lease_until = NULL WHERE name = $1")
+    statement("UPDATE managers SET incarnation = least(incarnation, 9223372036854775806) + 1, lease_until = NULL WHERE name = $1")
         .bind(name)
         .execute(&mut *connection)
         .await?;
@@ -295,8 +297,9 @@ pub(super) async fn has_to_share(connection: &mut PgConnection, seat: &Seat) -> 
 
 /// Lets go of the apps that are the share of others.
 pub(super) async fn share(connection: &mut PgConnection, seat: &Seat) -> Result<Released, Fault> {
-    let sql =
-        format!("UPDATE apps SET manager = NULL, sequence = sequence + 1, waiting_for = NULL WHERE {SHARED}");
+    let sql = format!(
+        "UPDATE apps SET manager = NULL, sequence = least(sequence, 9223372036854775806) + 1, waiting_for = NULL WHERE {SHARED}"
+    );
     let released = super::composed(sql).bind(&seat.name).bind(&AUTOMATIC[..]).execute(connection).await?;
     Ok(Released { apps: released.rows_affected(), ..Released::default() })
 }
@@ -338,7 +341,7 @@ async fn release(
            LEFT JOIN apps AS own ON own.runtime = open.run \
            WHERE runtime.runtime = open.run RETURNING app_id), \
          moved AS ( \
-           UPDATE apps SET manager = NULL, sequence = sequence + 1, waiting_for = NULL, \
+           UPDATE apps SET manager = NULL, sequence = least(sequence, 9223372036854775806) + 1, waiting_for = NULL, \
              run_status = CASE WHEN ran THEN 2 ELSE run_status END, app_pids = CASE WHEN ran THEN NULL ELSE app_pids END, \
              eta = CASE WHEN ran THEN NULL ELSE eta END, \
              next_run = CASE WHEN NOT ran THEN next_run WHEN awaits THEN NULL ELSE clock_timestamp() END \

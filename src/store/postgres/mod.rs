@@ -38,8 +38,8 @@ pub use schema::ROLES;
 
 use super::{Committed, OpenMode, Store, StoreError};
 use crate::model::{
-    AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, News, Released, Revision, Sight,
-    Snapshot,
+    AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, News, Released,
+    Revision, Sight, Snapshot,
 };
 
 /// What a change may take on top of the deadline of its commit.
@@ -185,6 +185,7 @@ impl Store for PostgresStore {
                     commands: operator::pending(connection, CommandId(0), manager).await?,
                     limits: operator::limits(connection, manager).await?,
                     elsewhere: BTreeSet::new(),
+                    bad_reports: look::open_alerts(connection, AlertKind::BadReport).await?,
                     revision: operator::revision(connection).await?,
                 })
             })

@@ -1,5 +1,6 @@
 //! What consoles and the command line ask of the server.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -120,19 +121,11 @@ impl OperatorStore for PostgresStore {
     }
 
     async fn apps(&self, apps: Vec<AppId>) -> Result<Vec<Registered>, StoreError> {
-        let apps: Vec<_> = apps.iter().map(ToString::to_string).collect();
         let known = Arc::clone(&self.app_columns);
         self.worker
             .call(Plan::READ, async move |connection: &mut PgConnection| {
                 let columns = rights::app_columns(connection, &known).await?;
-                // In the order that was asked for.
-                let found = composed(format!(
-                    "SELECT {columns} FROM apps WHERE app = ANY($1) ORDER BY array_position($1, app)"
-                ))
-                .bind(&apps)
-                .fetch_all(connection)
-                .await?;
-                Ok(found.iter().map(rows::registered).collect::<sqlx::Result<_>>()?)
+                find(connection, &apps, columns).await
             })
             .await
     }
@@ -258,21 +251,9 @@ impl OperatorStore for PostgresStore {
     }
 
     async fn remove(&self, apps: Vec<AppId>) -> Result<(), StoreError> {
-        let apps: Vec<_> = apps.iter().map(ToString::to_string).collect();
         self.worker
             .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
-                let open = statement(
-                    "SELECT app_group || '/' || app_parent || '/' || app_name FROM apps WHERE app = ANY($1) \
-                     AND EXISTS (SELECT FROM runtime WHERE app_id = apps.app AND end_time IS NULL) LIMIT 1",
-                )
-                .bind(&apps)
-                .fetch_optional(&mut *connection)
-                .await?;
-                if let Some(open) = open {
-                    return Err(running(open.try_get::<String, _>(0)?).into());
-                }
-                statement("DELETE FROM apps WHERE app = ANY($1)").bind(&apps).execute(connection).await?;
-                Ok(())
+                remove(connection, &apps).await
             })
             .await
     }
@@ -405,6 +386,43 @@ async fn register(connection: &mut PgConnection, registration: &Registration) ->
         .await?,
     };
     define(connection, row.try_get(0)?, registration).await
+}
+
+/// The rows of apps in the order that was asked for, also of those whose key is no key at all.
+async fn find(
+    connection: &mut PgConnection,
+    apps: &[AppId],
+    columns: &str,
+) -> Result<Vec<Registered>, Fault> {
+    let keys: Vec<_> = apps.iter().map(ToString::to_string).collect();
+    let found = composed(format!("SELECT {columns} FROM apps WHERE app = ANY($1)"))
+        .bind(&keys)
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut rows = found.iter().map(rows::registered).collect::<sqlx::Result<Vec<_>>>()?;
+    if rows.len() < apps.len() {
+        let odd = composed(format!("SELECT {columns} FROM apps WHERE length(app) <> 64"));
+        let odd = odd.fetch_all(connection).await?;
+        rows.extend(odd.iter().map(rows::registered).collect::<sqlx::Result<Vec<_>>>()?);
+    }
+    let mut by_key: BTreeMap<_, _> = rows.into_iter().map(|row| (row.row().app.id, row)).collect();
+    Ok(apps.iter().filter_map(|app| by_key.remove(app)).collect())
+}
+
+async fn remove(connection: &mut PgConnection, apps: &[AppId]) -> Result<(), Fault> {
+    let columns = rows::app_columns(false);
+    for row in find(connection, apps, &columns).await? {
+        let row = row.row();
+        let open = statement("SELECT FROM runtime WHERE app_id = $1 AND end_time IS NULL LIMIT 1")
+            .bind(row.app.id.to_string())
+            .fetch_optional(&mut *connection)
+            .await?;
+        if open.is_some() {
+            return Err(running(&row.app.path).into());
+        }
+        statement("DELETE FROM apps WHERE id = $1").bind(row.row).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 async fn define(connection: &mut PgConnection, row: i64, registration: &Registration) -> Result<(), Fault> {

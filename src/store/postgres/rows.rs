@@ -8,10 +8,10 @@ use sqlx::{Postgres, Row as _};
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, FaultyRow, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun,
-    Progress, Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+    CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Progress,
+    Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
 };
-use crate::store::definition::{Definition, Parsed};
+use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
 
 /// The columns of [`APP_COLUMNS`] for a user who may not see the environment of apps.
 pub(super) fn app_columns(sees_env: bool) -> String {
@@ -46,6 +46,8 @@ macro_rules! columns {
         enum $name { $first $(, $rest)* }
 
         impl $name {
+            const NAMES: &[&str] = &[stringify!($first) $(, stringify!($rest))*];
+
             fn get<'r, T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>>(self, row: &'r PgRow) -> sqlx::Result<T> {
                 row.try_get(self as usize)
             }
@@ -96,38 +98,23 @@ impl Micros {
 pub(super) fn registered(row: &PgRow) -> sqlx::Result<Registered> {
     let definition = definition(row)?;
     let key: Option<String> = AppColumn::app.get(row)?;
-    let times = Times::read(row)?;
-    let parsed = match (definition.parse(), &times.faults) {
-        (Ok(parsed), None) => Ok(parsed),
-        (Ok(_), Some(fault)) => Err(fault.clone()),
-        (Err(fault), None) => Err(fault),
-        (Err(fault), Some(more)) => Err(format!("{fault}; {more}")),
-    };
-    let faulty = |fault: String| {
-        Ok(Registered::Faulty(FaultyRow {
-            row: AppColumn::id.get(row)?,
-            id: key.as_deref().and_then(|key| key.parse().ok()),
-            names: format!("{}/{}/{}", definition.app_group, definition.app_parent, definition.app_name),
-            fault,
-            shown_fault: AppColumn::fault.get(row)?,
-            revision: Revision(AppColumn::revision.get(row)?),
-        }))
-    };
-    let parsed = match parsed {
-        Ok(parsed) => parsed,
-        Err(fault) => return faulty(fault),
-    };
-    let app_id = AppId::of(&parsed.path);
-    match &key {
-        Some(key) if key.parse() != Ok(app_id) => {
-            faulty(format!("app must be the SHA3-256 of GROUP|PARENT|APP, which is {app_id}"))
-        }
-        Some(_) | None => Ok(Registered::App(Box::new(app_row(row, app_id, parsed, &times, key.is_some())?))),
+    let names = [&definition.app_group, &definition.app_parent, &definition.app_name];
+    let of_names = AppId::of_names(names.map(String::as_bytes));
+    let names = names.map(Clone::clone);
+    let id = key.as_deref().and_then(|key| key.parse().ok()).unwrap_or(of_names);
+    let mut parsed = definition.parse(Faults::default(), id);
+    if key.is_some_and(|key| key.parse() != Ok(of_names)) {
+        parsed
+            .faults
+            .add("app", format!("app must be the SHA3-256 of GROUP|PARENT|APP, which is {of_names}"));
     }
+    app_row(row, id, parsed, names).map(Registered::of)
 }
 
-fn app_row(row: &PgRow, id: AppId, parsed: Parsed, times: &Times, is_named: bool) -> sqlx::Result<AppRow> {
-    let Parsed { path, program, schedule, policy } = parsed;
+fn app_row(row: &PgRow, id: AppId, parsed: Parsed, names: [String; 3]) -> sqlx::Result<AppRow> {
+    let Parsed { path, program, schedule, policy, faults } = parsed;
+    let mut remarks = Remarks::default();
+    let times = &Times::read(row, &mut remarks)?;
     let run: Option<String> = AppColumn::runtime.get(row)?;
     let pids: Option<String> = AppColumn::app_pids.get(row)?;
     let state = AppState {
@@ -141,14 +128,13 @@ fn app_row(row: &PgRow, id: AppId, parsed: Parsed, times: &Times, is_named: bool
         waiting_for: AppColumn::waiting_for.get(row)?,
         manager: AppColumn::manager.get(row)?,
     };
-    let app_count = |column: AppColumn| {
-        column.get::<Option<i64>>(row).map(|value| value.map(|value| u64::try_from(value).unwrap_or(0)))
+    let mut app_count = |column: AppColumn| -> sqlx::Result<Option<u64>> {
+        let number: Option<i64> = column.get(row)?;
+        Ok(number.map(|number| remarks.count(AppColumn::NAMES[column as usize], number)))
     };
     let progress = Progress {
         task_size: app_count(AppColumn::task_size)?,
-        percent: AppColumn::progress
-            .get::<Option<i64>>(row)?
-            .and_then(|value| u8::try_from(value.clamp(0, 100)).ok()),
+        percent: app_count(AppColumn::progress)?.and_then(|value| u8::try_from(value.min(100)).ok()),
         solved: app_count(AppColumn::solved)?.unwrap_or(0),
         failed: app_count(AppColumn::failed)?.unwrap_or(0),
         eta: times.eta,
@@ -170,9 +156,11 @@ fn app_row(row: &PgRow, id: AppId, parsed: Parsed, times: &Times, is_named: bool
         command: last_command(row, times)?,
         asked_next_run: times.asked_next_run,
         slot: times.slot,
-        is_named,
-        sequence: u64::try_from(AppColumn::sequence.get::<i64>(row)?).unwrap_or(0),
+        is_named: AppColumn::app.get::<Option<&str>>(row)?.is_some(),
+        sequence: known_sequence(AppColumn::sequence.get(row)?),
         epoch: u64::try_from(AppColumn::epoch.get::<i64>(row)?).unwrap_or(0),
+        fault: faults.of_row(names),
+        bad_report: remarks.of_row(),
         shown_fault: AppColumn::fault.get(row)?,
         row: AppColumn::id.get(row)?,
         revision: Revision(AppColumn::revision.get(row)?),
@@ -216,19 +204,18 @@ struct Times {
     fatal_time: Option<Timestamp>,
     cmd_time: Option<Timestamp>,
     cmd_exec: Option<Timestamp>,
-    faults: Option<String>,
 }
 
 impl Times {
-    fn read(row: &PgRow) -> sqlx::Result<Self> {
-        let mut faults = Vec::new();
+    fn read(row: &PgRow, remarks: &mut Remarks) -> sqlx::Result<Self> {
         let mut binding = |column: AppColumn| -> sqlx::Result<Option<Timestamp>> {
-            let micros: Option<Micros> = column.get(row)?;
-            let time = micros.map(Micros::moment);
-            if time == Some(None) {
-                faults.push(format!("{column:?}: invalid time: expected the years 1970 to 9999"));
+            let Some(micros) = column.get::<Option<Micros>>(row)? else { return Ok(None) };
+            let count = micros.0;
+            let time = micros.moment();
+            if time.is_none() {
+                remarks.not_a_time(AppColumn::NAMES[column as usize], &format!("{count} microseconds"));
             }
-            Ok(time.flatten())
+            Ok(time)
         };
         let next_run = binding(AppColumn::next_run)?;
         let asked_next_run = binding(AppColumn::asked_next_run)?;
@@ -244,7 +231,6 @@ impl Times {
             fatal_time: informing(AppColumn::fatal_time)?,
             cmd_time: informing(AppColumn::cmd_time)?,
             cmd_exec: informing(AppColumn::cmd_exec)?,
-            faults: (!faults.is_empty()).then(|| faults.join("; ")),
         })
     }
 }
@@ -319,6 +305,7 @@ pub(super) fn command(row: &PgRow) -> Read<Command> {
         by: row.try_get("cmd_by")?,
         time: sure_time(row, "cmd_time")?,
         expires: time(row, "expires")?,
+        fault: None,
     })
 }
 
@@ -411,7 +398,7 @@ pub(super) fn manager(row: &PgRow) -> Read<ManagerRow> {
         lease_until: time(row, "lease_until")?,
         home: row.try_get("home")?,
         boot: row.try_get("boot")?,
-        pools: row.try_get("pools")?,
+        pools: row.try_get::<Vec<Option<String>>, _>("pools")?.into_iter().flatten().collect(),
         python: row.try_get("python")?,
         draining: row.try_get("draining")?,
         load: Load {

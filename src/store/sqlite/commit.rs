@@ -3,11 +3,13 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, named_params, params};
 
+use super::values;
 use crate::model::{
-    Alert, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId, RunOpening,
-    Skip, Timestamp, Unopened, Verdict, format_timestamp,
+    Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId,
+    RunOpening, Skip, Timestamp, Unopened, Verdict, format_timestamp,
 };
 use crate::store::Committed;
+use crate::store::definition::SEQUENCE_MAX;
 
 /// Writes all changes, or none.
 pub(super) fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<Committed> {
@@ -31,17 +33,16 @@ pub(super) fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlit
             Change::Progress { app, run, report } => note_progress(&transaction, *app, *run, report)?,
             Change::CommandSettled { id, verdict, at } => settle_command(&transaction, *id, verdict, *at)?,
             Change::AlertRaised(alert) => raise_alert(&transaction, alert)?,
-            Change::AlertsCleared { app, at } => {
-                run_cached(
-                    &transaction,
-                    "UPDATE alerts SET cleared = ?2 WHERE app_id = ?1 AND cleared IS NULL",
-                    params![app.to_string(), format_timestamp(*at)],
-                )?;
-            }
+            Change::AlertsCleared { app, kinds, at } => clear_alerts(&transaction, *app, kinds, *at)?,
             Change::Skipped(skip) => note_skip(&transaction, skip)?,
             Change::AppNamed { row, id } => name_app(&transaction, *row, *id)?,
             Change::AppFault { row, fault } => {
                 run_cached(&transaction, "UPDATE apps SET fault = ?2 WHERE id = ?1", params![row, fault])?;
+            }
+            Change::TimesIgnored { row, revision, columns } => {
+                let nothing = columns.join(" = NULL, ");
+                let sql = format!("UPDATE apps SET {nothing} = NULL WHERE id = ?1 AND revision = ?2");
+                run_cached(&transaction, &sql, params![row, revision.0])?;
             }
         }
     }
@@ -73,15 +74,25 @@ fn open_run(transaction: &Transaction<'_>, opening: &RunOpening) -> rusqlite::Re
                AND NOT EXISTS (SELECT 1 FROM runtime AS known WHERE known.runtime = apps.runtime) THEN runtime END) \
              FROM apps WHERE app = ?1",
         )?
-        .query_row([&app, &run], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row([&app, &run], |row| Ok((values::is_set(row, 0)?, values::text(row, 1)?)))
         .optional()?;
     let open = match found {
         None => return Ok(Some(Refusal::NoSuchApp)),
         Some((true, _)) => return Ok(Some(Refusal::Disabled)),
         Some((false, open)) => open,
     };
-    if let Some(other) = open.and_then(|other| other.parse().ok()) {
-        return Ok(Some(Refusal::AlreadyOpen(other)));
+    match open.map(|other| other.parse()) {
+        Some(Ok(other)) => return Ok(Some(Refusal::AlreadyOpen(other))),
+        Some(Err(_)) => {
+            // No manager begins a run with such an id: another program left the row.
+            run_cached(
+                transaction,
+                "UPDATE runtime SET end_time = ?2, outcome = 'unknown', message = 'runtime is not the id of a run' \
+                 WHERE app_id = ?1 AND end_time IS NULL",
+                params![app, format_timestamp(opening.at)],
+            )?;
+        }
+        None => {}
     }
     run_cached(
         transaction,
@@ -265,7 +276,7 @@ fn update_app(transaction: &Transaction<'_>, update: &AppUpdate) -> rusqlite::Re
              fatal_flag = :fatal_flag, fatal_msg = :fatal_msg, fatal_time = :fatal_time, waiting_for = :waiting_for, \
              manager = :manager, disable = coalesce(:disabled, disable), slot = :slot, \
              asked_next_run = CASE WHEN asked_next_run = :asked_taken THEN NULL ELSE asked_next_run END \
-             WHERE app = :app AND sequence < :sequence",
+             WHERE app = :app AND (sequence < :sequence OR sequence >= :sequence_max)",
         )?
         .execute(named_params! {
             ":app": app.to_string(),
@@ -273,6 +284,7 @@ fn update_app(transaction: &Transaction<'_>, update: &AppUpdate) -> rusqlite::Re
             ":next_run": next_run.map(format_timestamp),
             ":status": state.status.code(),
             ":pid": state.pid.map(|pid| pid.to_string()),
+            ":sequence_max": SEQUENCE_MAX,
             ":run": run,
             ":last_run": state.last_run.map(format_timestamp),
             ":stopped_by": state.stopped_by,
@@ -310,11 +322,27 @@ fn raise_alert(transaction: &Transaction<'_>, alert: &Alert) -> rusqlite::Result
         params![
             alert.app.to_string(),
             alert.kind.word(),
-            alert.run.to_string(),
+            alert.episode(),
             alert.message,
             format_timestamp(alert.raised)
         ],
     )?;
+    Ok(())
+}
+
+fn clear_alerts(
+    transaction: &Transaction<'_>,
+    app: AppId,
+    kinds: &[AlertKind],
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    for kind in kinds {
+        run_cached(
+            transaction,
+            "UPDATE alerts SET cleared = ?3 WHERE app_id = ?1 AND kind = ?2 AND cleared IS NULL",
+            params![app.to_string(), kind.word(), format_timestamp(at)],
+        )?;
+    }
     Ok(())
 }
 

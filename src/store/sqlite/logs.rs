@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::connection::translate;
-use super::{collect_valid, rows};
+use super::{collect_valid, rows, values};
 use crate::model::{AppId, KeptLog, RunId};
 use crate::store::rights::{KEPT_LOGS_FOR, KEPT_LOGS_MAX};
 use crate::store::{LOG_WISH, StoreError};
@@ -25,7 +25,7 @@ pub(super) fn wanted(connection: &Connection, manager: &str) -> Result<Vec<AppId
     let sql = format!(
         "SELECT app FROM log_wishes JOIN apps ON app = app_id WHERE until > {MOMENT} AND manager = ?2 ORDER BY app"
     );
-    let found = collect_valid(connection, &sql, params![0, manager], |row| row.get::<_, String>(0))?;
+    let found = collect_valid(connection, &sql, params![0, manager], |row| values::sure_text(row, 0))?;
     Ok(found.iter().filter_map(|app| app.parse().ok()).collect())
 }
 

@@ -1,10 +1,14 @@
 //! Looking back in the embedded database: runs, skipped times, alerts, the ledger.
 
+use std::collections::BTreeSet;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 
-use super::{collect_valid, rows};
-use crate::model::{AlertId, AlertRow, AppId, CmdName, CommandRow, Run, Skip, Timestamp, format_timestamp};
+use super::{collect, collect_valid, rows, values};
+use crate::model::{
+    AlertId, AlertKind, AlertRow, AppId, CmdName, CommandRow, Run, Skip, Timestamp, format_timestamp,
+};
 use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery, StoreError};
 
 /// The columns of the ledger that are shown.
@@ -92,6 +96,13 @@ pub(super) fn alerts(connection: &Connection, query: &AlertQuery) -> Result<Vec<
         .and("(cleared IS NULL OR ? > 0)", open)
         .and("id < ?", query.before.map(|id| id.0))
         .all(connection, "id DESC", query.limit, rows::alert)
+}
+
+/// The apps about which an alert of this kind is open.
+pub(super) fn open_alerts(connection: &Connection, kind: AlertKind) -> Result<BTreeSet<AppId>, StoreError> {
+    let sql = "SELECT app_id FROM alerts WHERE cleared IS NULL AND kind = ?1";
+    let apps = collect(connection, sql, [kind.word()], |row| values::sure_text(row, 0))?;
+    Ok(apps.iter().filter_map(|app| app.parse().ok()).collect())
 }
 
 pub(super) fn note_alerts(

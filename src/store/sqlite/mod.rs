@@ -9,6 +9,7 @@ mod operator;
 mod rename;
 mod rows;
 mod schema;
+mod values;
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
@@ -25,8 +26,8 @@ pub(super) use connection::{open_for_copy, translate};
 
 use super::{Committed, OperatorStore as _, Store, StoreError};
 use crate::model::{
-    AppId, Change, Command, CommandId, Foreign, KeptLog, LEASE, Load, ManagerRow, Released, Revision, Sight,
-    Snapshot, Timestamp, format_timestamp,
+    AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, LEASE, Load, ManagerRow, Released,
+    Revision, Sight, Snapshot, Timestamp, format_timestamp,
 };
 
 /// Whether a database file is created where there is none.
@@ -102,7 +103,7 @@ impl SqliteStore {
                 connection
                     .prepare_cached(
                         "UPDATE managers SET heartbeat = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), running = ?2, \
-                         running_max = ?3, waiting = ?4, stopped = ?5, renewals = renewals + 1 WHERE name = ?1",
+                         running_max = ?3, waiting = ?4, stopped = ?5, renewals = min(renewals, 9223372036854775806) + 1 WHERE name = ?1",
                     )
                     .and_then(|mut statement| {
                         let stopped = stopped.map(format_timestamp);
@@ -250,6 +251,7 @@ impl Store for SqliteStore {
                     commands: operator::pending(&transaction, CommandId(0))?,
                     limits: operator::limits(&transaction, seat.as_deref())?,
                     elsewhere: BTreeSet::new(),
+                    bad_reports: look::open_alerts(&transaction, AlertKind::BadReport)?,
                     revision: operator::revision(&transaction)?,
                 };
                 Ok(snapshot)
@@ -296,7 +298,7 @@ impl Store for SqliteStore {
                          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (name) DO UPDATE SET \
                          host = excluded.host, pid = excluded.pid, version = excluded.version, \
                          started = excluded.started, heartbeat = excluded.heartbeat, stopped = NULL, \
-                         incarnation = incarnation + 1, lease = excluded.lease, home = excluded.home, \
+                         incarnation = min(incarnation, 9223372036854775806) + 1, lease = excluded.lease, home = excluded.home, \
                          boot = excluded.boot, pools = excluded.pools, python = excluded.python",
                         rusqlite::params![
                             manager.name,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, named_pa
 use tokio::sync::watch;
 
 use super::connection::translate;
-use super::{SqliteStore, collect, collect_valid, logs, look, rename, rows};
+use super::{SqliteStore, collect, collect_valid, logs, look, rename, rows, values};
 use crate::model::{
     AlertId, AlertRow, AppId, AppPath, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow,
     NewCommand, Part, Registered, Released, Revision, Run, RunId, Skip, Timestamp, format_timestamp,
@@ -32,7 +32,7 @@ pub(super) fn delta(connection: &mut Connection, revision: Revision) -> Result<D
         &transaction,
         "SELECT app FROM removed_apps WHERE revision > ?1 ORDER BY revision",
         [revision.0],
-        |row| row.get::<_, String>(0),
+        |row| values::sure_text(row, 0),
     )?;
     Ok(Delta {
         rows,
@@ -62,24 +62,26 @@ pub(super) fn pending(connection: &Connection, last: CommandId) -> Result<Vec<Co
 }
 
 pub(super) fn limits(connection: &Connection, seat: Option<&str>) -> Result<Limits, StoreError> {
-    let part = |text: String| Part::new(&text).ok();
-    let limit = |row: &rusqlite::Row<'_>, column| {
-        row.get::<_, i64>(column).map(|limit| u32::try_from(limit).unwrap_or(u32::MAX))
+    let part = |row: &rusqlite::Row<'_>, column: usize| {
+        values::sure_text(row, column).map(|text| Part::new(&text).ok())
+    };
+    let limit = |row: &rusqlite::Row<'_>, column: usize| {
+        values::small(row, column).map(|limit| limit.unwrap_or(u32::MAX))
     };
     let groups = collect(
         connection,
         "SELECT app_group, max_running FROM app_groups WHERE max_running IS NOT NULL",
         [],
-        |row| Ok((part(row.get(0)?), limit(row, 1)?)),
+        |row| Ok((part(row, 0)?, limit(row, 1)?)),
     )?;
     let parents = collect(
         connection,
         "SELECT app_group, app_parent, max_running FROM app_parents WHERE max_running IS NOT NULL",
         [],
-        |row| Ok((part(row.get(0)?).zip(part(row.get(1)?)), limit(row, 2)?)),
+        |row| Ok((part(row, 0)?.zip(part(row, 1)?), limit(row, 2)?)),
     )?;
     let draining = collect(connection, "SELECT draining FROM managers WHERE name = ?1", [seat], |row| {
-        row.get::<_, bool>(0)
+        values::is_set(row, 0)
     })?;
     Ok(Limits {
         draining: draining.contains(&true),
@@ -101,9 +103,7 @@ impl OperatorStore for SqliteStore {
     async fn apps(&self, apps: Vec<AppId>) -> Result<Vec<Registered>, StoreError> {
         self.reader
             .call(move |connection| {
-                let sql = format!("SELECT {} FROM apps WHERE app = ?1", rows::APP_COLUMNS);
-                let found =
-                    apps.iter().map(|app| collect(connection, &sql, [app.to_string()], rows::registered));
+                let found = apps.iter().map(|app| find(connection, *app));
                 Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
             })
             .await
@@ -331,6 +331,17 @@ fn register(connection: &mut Connection, apps: &[Registration]) -> Result<(), St
     transaction.commit().map_err(|error| translate(&error))
 }
 
+/// The row of an app, also of one whose key is not filled in yet or is no key at all.
+fn find(connection: &Connection, app: AppId) -> Result<Option<Registered>, StoreError> {
+    let sql = format!("SELECT {} FROM apps WHERE app = ?1", rows::APP_COLUMNS);
+    if let Some(row) = collect(connection, &sql, [app.to_string()], rows::registered)?.pop() {
+        return Ok(Some(row));
+    }
+    let sql = format!("SELECT {} FROM apps WHERE app IS NULL OR length(app) <> 64", rows::APP_COLUMNS);
+    let rows = collect(connection, &sql, [], rows::registered)?;
+    Ok(rows.into_iter().find(|row| row.row().app.id == app))
+}
+
 fn define(connection: &Connection, row: i64, registration: &Registration) -> Result<(), StoreError> {
     let app = &registration.app;
     let definition = Definition::of(&app.path, &app.program, &app.schedule, &app.policy);
@@ -383,19 +394,19 @@ fn remove(connection: &mut Connection, apps: &[AppId]) -> Result<(), StoreError>
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| translate(&error))?;
-    for app in apps {
-        let app = app.to_string();
+    for id in apps {
+        let Some(row) = find(&transaction, *id)? else { continue };
+        let app = id.to_string();
         let is_running = transaction
-            .prepare_cached(
-                "SELECT app_group || '/' || app_parent || '/' || app_name FROM apps WHERE app = ?1 \
-                 AND EXISTS (SELECT 1 FROM runtime WHERE app_id = ?1 AND end_time IS NULL)",
-            )
-            .and_then(|mut statement| statement.query_row([&app], |row| row.get::<_, String>(0)).optional())
+            .prepare_cached("SELECT 1 FROM runtime WHERE app_id = ?1 AND end_time IS NULL")
+            .and_then(|mut statement| statement.exists([&app]))
             .map_err(|error| translate(&error))?;
-        if let Some(path) = is_running {
-            return Err(running(path));
+        if is_running {
+            return Err(running(&row.row().app.path));
         }
-        transaction.execute("DELETE FROM apps WHERE app = ?1", [&app]).map_err(|error| translate(&error))?;
+        transaction
+            .execute("DELETE FROM apps WHERE id = ?1", [row.row().row])
+            .map_err(|error| translate(&error))?;
     }
     transaction.commit().map_err(|error| translate(&error))
 }

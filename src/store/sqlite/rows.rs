@@ -1,6 +1,5 @@
 //! Rows of the embedded database as plain data, and back.
 
-use chrono::Utc;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -8,11 +7,12 @@ use std::time::Duration;
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, FaultyRow, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun,
-    Progress, Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
-    parse_timestamp,
+    CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Progress,
+    Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, parse_timestamp,
 };
-use crate::store::definition::{Definition, Parsed};
+use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
+
+use super::values::{self, Exact, count, is_set, small, sure_text, sure_time, text, time, whole};
 
 /// Declares the columns that a query reads, by name in the text of the query and by position when
 /// a row is taken apart: looking up 50 names in each of 10,000 rows costs more than the query.
@@ -26,8 +26,19 @@ macro_rules! columns {
         enum $name { $first $(, $rest)* }
 
         impl $name {
-            fn get<T: rusqlite::types::FromSql>(self, row: &Row<'_>) -> rusqlite::Result<T> {
-                row.get(self as usize)
+            const NAMES: &[&str] = &[stringify!($first) $(, stringify!($rest))*];
+
+            /// A value that defines the app.
+            fn defining<T: Exact>(self, row: &Row<'_>, faults: &mut Faults) -> rusqlite::Result<Option<T>> {
+                values::defining(row, self as usize, Self::NAMES[self as usize], faults)
+            }
+
+            fn text(self, row: &Row<'_>) -> rusqlite::Result<Option<String>> {
+                values::text(row, self as usize)
+            }
+
+            fn whole(self, row: &Row<'_>) -> rusqlite::Result<i64> {
+                Ok(values::whole(row, self as usize)?.unwrap_or(0))
             }
         }
     };
@@ -46,65 +57,66 @@ columns! {
 
 /// A row of the apps table. Whatever it holds, something comes out of it.
 pub(super) fn registered(row: &Row<'_>) -> rusqlite::Result<Registered> {
-    let definition = definition(row)?;
-    let id: i64 = AppColumn::id.get(row)?;
-    let key: Option<String> = AppColumn::app.get(row)?;
-    let revision = Revision(AppColumn::revision.get(row)?);
-    let times = Times::read(row)?;
-    let parsed = match (definition.parse(), &times.faults) {
-        (Ok(parsed), None) => Ok(parsed),
-        (Ok(_), Some(fault)) => Err(fault.clone()),
-        (Err(fault), None) => Err(fault),
-        (Err(fault), Some(more)) => Err(format!("{fault}; {more}")),
-    };
-    let faulty = |fault: String| {
-        Ok(Registered::Faulty(FaultyRow {
-            row: id,
-            id: key.as_deref().and_then(|key| key.parse().ok()),
-            names: format!("{}/{}/{}", definition.app_group, definition.app_parent, definition.app_name),
-            fault,
-            shown_fault: AppColumn::fault.get(row)?,
-            revision,
-        }))
-    };
-    let parsed = match parsed {
-        Ok(parsed) => parsed,
-        Err(fault) => return faulty(fault),
-    };
-    let app_id = AppId::of(&parsed.path);
-    match &key {
-        Some(key) if key.parse() != Ok(app_id) => {
-            faulty(format!("app must be the SHA3-256 of GROUP|PARENT|APP, which is {app_id}"))
-        }
-        Some(_) | None => Ok(Registered::App(Box::new(app_row(row, app_id, parsed, &times)?))),
+    let mut faults = Faults::default();
+    let definition = definition(row, &mut faults)?;
+    let key = AppColumn::app.text(row)?;
+    let of_names = key_of_names(row)?;
+    let id = key.as_deref().and_then(|key| key.parse().ok()).unwrap_or(of_names);
+    let mut parsed = definition.parse(faults, id);
+    if key.is_some_and(|key| key.parse() != Ok(of_names)) {
+        parsed
+            .faults
+            .add("app", format!("app must be the SHA3-256 of GROUP|PARENT|APP, which is {of_names}"));
     }
+    let name = |column: AppColumn| column.text(row).map(Option::unwrap_or_default);
+    let names = [name(AppColumn::app_group)?, name(AppColumn::app_parent)?, name(AppColumn::app_name)?];
+    app_row(row, id, parsed, names).map(Registered::of)
 }
 
-fn app_row(row: &Row<'_>, id: AppId, parsed: Parsed, times: &Times) -> rusqlite::Result<AppRow> {
-    let Parsed { path, program, schedule, policy } = parsed;
-    let run: Option<String> = AppColumn::runtime.get(row)?;
-    let pids: Option<String> = AppColumn::app_pids.get(row)?;
+/// The key that belongs to the names of a row, whatever they are.
+pub(super) fn key_of_names(row: &Row<'_>) -> rusqlite::Result<AppId> {
+    let bytes = |column: AppColumn| {
+        Ok::<_, rusqlite::Error>(match row.get_ref(column as usize)? {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes,
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => &[],
+        })
+    };
+    Ok(AppId::of_names([
+        bytes(AppColumn::app_group)?,
+        bytes(AppColumn::app_parent)?,
+        bytes(AppColumn::app_name)?,
+    ]))
+}
+
+fn app_row(row: &Row<'_>, id: AppId, parsed: Parsed, names: [String; 3]) -> rusqlite::Result<AppRow> {
+    let Parsed { path, program, schedule, policy, faults } = parsed;
+    let mut remarks = Remarks::default();
+    let time = |column: AppColumn| values::time(row, column as usize);
     let state = AppState {
-        status: RunStatus::from_code(AppColumn::run_status.get(row)?).unwrap_or(RunStatus::NotRunning),
-        run: run.and_then(|run| run.parse().ok()),
-        pid: pids.and_then(|pids| pids.parse().ok()),
-        last_run: times.last_run,
-        stopped_by: AppColumn::stopped_by.get(row)?,
-        failures: AppColumn::failures.get(row).unwrap_or(0),
-        fatal: fatal(row, times)?,
-        waiting_for: AppColumn::waiting_for.get(row)?,
-        manager: AppColumn::manager.get(row)?,
+        status: RunStatus::from_code(AppColumn::run_status.whole(row)?).unwrap_or(RunStatus::NotRunning),
+        run: AppColumn::runtime.text(row)?.and_then(|run| run.parse().ok()),
+        pid: AppColumn::app_pids.text(row)?.and_then(|pids| pids.parse().ok()),
+        last_run: time(AppColumn::last_run)?,
+        stopped_by: AppColumn::stopped_by.text(row)?,
+        failures: u32::try_from(AppColumn::failures.whole(row)?).unwrap_or(0),
+        fatal: fatal(row)?,
+        waiting_for: AppColumn::waiting_for.text(row)?,
+        manager: AppColumn::manager.text(row)?,
+    };
+    let mut counter = |column: AppColumn| -> rusqlite::Result<Option<u64>> {
+        let number = values::whole(row, column as usize)?;
+        Ok(number.map(|number| remarks.count(AppColumn::NAMES[column as usize], number)))
     };
     let progress = Progress {
-        task_size: app_count(row, AppColumn::task_size)?,
-        percent: AppColumn::progress
-            .get::<Option<i64>>(row)?
-            .and_then(|value| u8::try_from(value.clamp(0, 100)).ok()),
-        solved: app_count(row, AppColumn::solved)?.unwrap_or(0),
-        failed: app_count(row, AppColumn::failed)?.unwrap_or(0),
-        eta: times.eta,
-        message: AppColumn::message.get(row)?,
+        task_size: counter(AppColumn::task_size)?,
+        percent: counter(AppColumn::progress)?.and_then(|value| u8::try_from(value.min(100)).ok()),
+        solved: counter(AppColumn::solved)?.unwrap_or(0),
+        failed: counter(AppColumn::failed)?.unwrap_or(0),
+        eta: time(AppColumn::eta)?,
+        message: AppColumn::message.text(row)?,
     };
+    let next_run = asked_time(row, AppColumn::next_run, &mut remarks)?;
+    let asked_next_run = asked_time(row, AppColumn::asked_next_run, &mut remarks)?;
     Ok(AppRow {
         app: App {
             id,
@@ -112,156 +124,122 @@ fn app_row(row: &Row<'_>, id: AppId, parsed: Parsed, times: &Times) -> rusqlite:
             program,
             schedule,
             policy,
-            disabled: AppColumn::disable.get(row)?,
-            origin: AppColumn::origin.get(row)?,
+            disabled: AppColumn::disable.whole(row)? != 0,
+            origin: AppColumn::origin.text(row)?,
         },
-        next_run: times.next_run,
+        next_run,
         state,
         progress,
-        command: last_command(row, times)?,
-        asked_next_run: times.asked_next_run,
-        slot: times.slot,
-        is_named: AppColumn::app.get::<Option<String>>(row)?.is_some(),
-        sequence: u64::try_from(AppColumn::sequence.get::<i64>(row)?).unwrap_or(0),
-        epoch: u64::try_from(AppColumn::epoch.get::<i64>(row)?).unwrap_or(0),
-        shown_fault: AppColumn::fault.get(row)?,
-        row: AppColumn::id.get(row)?,
-        revision: Revision(AppColumn::revision.get(row)?),
+        command: last_command(row)?,
+        asked_next_run,
+        slot: time(AppColumn::slot)?,
+        is_named: AppColumn::app.text(row)?.is_some(),
+        sequence: known_sequence(AppColumn::sequence.whole(row)?),
+        epoch: u64::try_from(AppColumn::epoch.whole(row)?).unwrap_or(0),
+        fault: faults.of_row(names),
+        bad_report: remarks.of_row(),
+        shown_fault: AppColumn::fault.text(row)?,
+        row: AppColumn::id.whole(row)?,
+        revision: Revision(AppColumn::revision.whole(row)?),
     })
 }
 
-fn definition(row: &Row<'_>) -> rusqlite::Result<Definition> {
+fn definition(row: &Row<'_>, faults: &mut Faults) -> rusqlite::Result<Definition> {
+    let mut text = |column: AppColumn| column.defining::<String>(row, faults);
+    let default = Definition::of_new_row();
+    let (app_group, app_parent, app_name) =
+        (text(AppColumn::app_group)?, text(AppColumn::app_parent)?, text(AppColumn::app_name)?);
+    let (command, cwd, env) = (text(AppColumn::command)?, text(AppColumn::cwd)?, text(AppColumn::env)?);
+    let (cron_expression, time_zone) = (text(AppColumn::cron_expression)?, text(AppColumn::time_zone)?);
+    let (catch_up, pool, failover) =
+        (text(AppColumn::catch_up)?, text(AppColumn::pool)?, text(AppColumn::failover)?);
+    let mut number = |column: AppColumn| column.defining::<f64>(row, faults);
+    let (interval, retry_interval) = (number(AppColumn::interval)?, number(AppColumn::retry_interval)?);
+    let (jitter, stop_grace) = (number(AppColumn::jitter)?, number(AppColumn::stop_grace)?);
+    let max_runtime = number(AppColumn::max_runtime)?;
+    let mut whole = |column: AppColumn| column.defining::<i64>(row, faults);
     Ok(Definition {
-        app_group: AppColumn::app_group.get(row)?,
-        app_parent: AppColumn::app_parent.get(row)?,
-        app_name: AppColumn::app_name.get(row)?,
-        command: AppColumn::command.get(row)?,
-        cwd: AppColumn::cwd.get(row)?,
-        env: AppColumn::env.get(row)?,
-        pass_database: AppColumn::pass_database.get(row)?,
-        interval: AppColumn::interval.get(row)?,
-        retry_interval: AppColumn::retry_interval.get(row)?,
-        cron_expression: AppColumn::cron_expression.get(row)?,
-        time_zone: AppColumn::time_zone.get(row)?,
-        jitter: AppColumn::jitter.get(row)?,
-        catch_up: AppColumn::catch_up.get(row)?,
-        catch_up_limit: AppColumn::catch_up_limit.get(row)?,
-        max_failures: AppColumn::max_failures.get(row)?,
-        stop_grace: AppColumn::stop_grace.get(row)?,
-        max_runtime: AppColumn::max_runtime.get(row)?,
-        log_limit: AppColumn::log_limit.get(row)?,
-        log_keep: AppColumn::log_keep.get(row)?,
-        pool: AppColumn::pool.get(row)?,
-        failover: AppColumn::failover.get(row)?,
-        protected: AppColumn::protected.get(row)?,
+        app_group: app_group.unwrap_or_default(),
+        app_parent: app_parent.unwrap_or_default(),
+        app_name: app_name.unwrap_or_default(),
+        command,
+        cwd,
+        env,
+        interval,
+        retry_interval,
+        cron_expression,
+        time_zone: time_zone.unwrap_or(default.time_zone),
+        jitter: jitter.unwrap_or(default.jitter),
+        catch_up: catch_up.unwrap_or(default.catch_up),
+        catch_up_limit: whole(AppColumn::catch_up_limit)?.unwrap_or(default.catch_up_limit),
+        max_failures: whole(AppColumn::max_failures)?.unwrap_or(default.max_failures),
+        stop_grace: stop_grace.unwrap_or(default.stop_grace),
+        max_runtime,
+        log_limit: whole(AppColumn::log_limit)?.unwrap_or(default.log_limit),
+        log_keep: whole(AppColumn::log_keep)?.unwrap_or(default.log_keep),
+        pool,
+        failover: failover.unwrap_or(default.failover),
+        pass_database: AppColumn::pass_database.defining(row, faults)?.unwrap_or_default(),
+        protected: AppColumn::protected.defining(row, faults)?.unwrap_or_default(),
     })
 }
 
-/// The times of a row. Those that only inform are left out when they cannot be read.
-struct Times {
-    next_run: Option<Timestamp>,
-    asked_next_run: Option<Timestamp>,
-    slot: Option<Timestamp>,
-    last_run: Option<Timestamp>,
-    eta: Option<Timestamp>,
-    fatal_time: Option<Timestamp>,
-    cmd_time: Option<Timestamp>,
-    cmd_exec: Option<Timestamp>,
-    faults: Option<String>,
-}
-
-impl Times {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let mut faults = Vec::new();
-        let mut binding = |column: AppColumn| -> rusqlite::Result<Option<Timestamp>> {
-            let text: Option<String> = column.get(row)?;
-            Ok(text.and_then(|text| {
-                parse_timestamp(&text).map_err(|error| faults.push(format!("{column:?}: {error}"))).ok()
-            }))
-        };
-        let next_run = binding(AppColumn::next_run)?;
-        let asked_next_run = binding(AppColumn::asked_next_run)?;
-        Ok(Self {
-            next_run,
-            asked_next_run,
-            slot: time_at(row, AppColumn::slot as usize)?,
-            last_run: time_at(row, AppColumn::last_run as usize)?,
-            eta: time_at(row, AppColumn::eta as usize)?,
-            fatal_time: time_at(row, AppColumn::fatal_time as usize)?,
-            cmd_time: time_at(row, AppColumn::cmd_time as usize)?,
-            cmd_exec: time_at(row, AppColumn::cmd_exec as usize)?,
-            faults: (!faults.is_empty()).then(|| faults.join("; ")),
-        })
+/// A time that an app or a person asked for.
+fn asked_time(
+    row: &Row<'_>,
+    column: AppColumn,
+    remarks: &mut Remarks,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let Some(text) = column.text(row)? else { return Ok(None) };
+    let time = parse_timestamp(&text).ok();
+    if time.is_none() {
+        remarks.not_a_time(AppColumn::NAMES[column as usize], &text);
     }
+    Ok(time)
 }
 
-fn fatal(row: &Row<'_>, times: &Times) -> rusqlite::Result<Option<Box<Fatal>>> {
-    let flag: i64 = AppColumn::fatal_flag.get(row)?;
-    let message: Option<String> = AppColumn::fatal_msg.get(row)?;
-    Ok(FatalFlag::from_code(flag).ok().map(|flag| {
-        let time = times.fatal_time.unwrap_or(Timestamp::UNIX_EPOCH);
-        Box::new(Fatal { flag, message: message.unwrap_or_default(), time })
+fn fatal(row: &Row<'_>) -> rusqlite::Result<Option<Box<Fatal>>> {
+    let message = AppColumn::fatal_msg.text(row)?.unwrap_or_default();
+    let time = values::sure_time(row, AppColumn::fatal_time as usize)?;
+    Ok(FatalFlag::from_code(AppColumn::fatal_flag.whole(row)?)
+        .ok()
+        .map(|flag| Box::new(Fatal { flag, message, time })))
+}
+
+fn last_command(row: &Row<'_>) -> rusqlite::Result<Option<LastCommand>> {
+    let whole = |column: AppColumn| values::whole(row, column as usize);
+    let codes = whole(AppColumn::cmd_name)?.zip(whole(AppColumn::cmd_flag)?);
+    let codes = codes.map(|(name, flag)| (CmdName::from_code(name), CmdFlag::from_code(flag)));
+    let Some((Ok(name), Ok(flag))) = codes else { return Ok(None) };
+    Ok(Some(LastCommand {
+        id: whole(AppColumn::cmd_id)?.map(CommandId),
+        name,
+        flag,
+        by: AppColumn::cmd_by.text(row)?,
+        time: values::time(row, AppColumn::cmd_time as usize)?,
+        executed: values::time(row, AppColumn::cmd_exec as usize)?,
     }))
-}
-
-fn last_command(row: &Row<'_>, times: &Times) -> rusqlite::Result<Option<LastCommand>> {
-    let name: Option<i64> = AppColumn::cmd_name.get(row)?;
-    let flag: Option<i64> = AppColumn::cmd_flag.get(row)?;
-    let id: Option<i64> = AppColumn::cmd_id.get(row)?;
-    let by = AppColumn::cmd_by.get(row)?;
-    let codes = name.zip(flag).map(|(name, flag)| (CmdName::from_code(name), CmdFlag::from_code(flag)));
-    Ok(match codes {
-        Some((Ok(name), Ok(flag))) => Some(LastCommand {
-            id: id.map(CommandId),
-            name,
-            flag,
-            by,
-            time: times.cmd_time,
-            executed: times.cmd_exec,
-        }),
-        Some((Err(_), _) | (_, Err(_))) | None => None,
-    })
-}
-
-fn app_count(row: &Row<'_>, column: AppColumn) -> rusqlite::Result<Option<u64>> {
-    Ok(column.get::<Option<i64>>(row)?.map(|value| u64::try_from(value).unwrap_or(0)))
-}
-
-fn count(row: &Row<'_>, name: &str) -> rusqlite::Result<Option<u64>> {
-    let value: Option<i64> = row.get(name)?;
-    Ok(value.map(|value| u64::try_from(value).unwrap_or(0)))
-}
-
-/// A time that only informs: what cannot be read is left out.
-fn time(row: &Row<'_>, name: &str) -> rusqlite::Result<Option<Timestamp>> {
-    time_at(row, row.as_ref().column_index(name)?)
-}
-
-fn time_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    match row.get_ref(column)? {
-        ValueRef::Text(text) => {
-            Ok(std::str::from_utf8(text).ok().and_then(|text| parse_timestamp(text).ok()))
-        }
-        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Ok(None),
-    }
-}
-
-fn sure_time(row: &Row<'_>, name: &str) -> rusqlite::Result<Timestamp> {
-    Ok(time(row, name)?.unwrap_or(chrono::DateTime::<Utc>::UNIX_EPOCH))
 }
 
 /// A command without a verdict.
 pub(super) fn command(row: &Row<'_>) -> rusqlite::Result<Command> {
-    let app: String = row.get("app_id")?;
+    let args = row.get_ref("cmd_args")?;
+    let readable: Option<String> = Exact::of(args);
     Ok(Command {
-        id: CommandId(row.get("id")?),
-        app: app_named(&app),
-        name: CmdName::from_code(row.get("cmd_name")?).map_err(|error| invalid(row, "cmd_name", error))?,
-        args: row.get("cmd_args")?,
-        by: row.get("cmd_by")?,
+        id: CommandId(whole(row, "id")?.unwrap_or(0)),
+        app: app_named(&sure_text(row, "app_id")?),
+        name: cmd_name(row)?,
+        fault: (args != ValueRef::Null && readable.is_none()).then_some("cmd_args are not a text in UTF-8"),
+        args: readable,
+        by: sure_text(row, "cmd_by")?,
         time: sure_time(row, "cmd_time")?,
         expires: time(row, "expires")?,
     })
+}
+
+fn cmd_name(row: &Row<'_>) -> rusqlite::Result<CmdName> {
+    let code = whole(row, "cmd_name")?.unwrap_or(0);
+    CmdName::from_code(code).map_err(|error| invalid(row, "cmd_name", error))
 }
 
 /// An app as the ledger names it: by hash, or by path where the hash was not filled in yet.
@@ -271,18 +249,19 @@ pub(super) fn app_named(text: &str) -> Option<AppId> {
 
 /// A row of the ledger.
 pub(super) fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
+    let flag = CmdFlag::from_code(whole(row, "cmd_flag")?.unwrap_or(0));
     Ok(CommandRow {
-        id: CommandId(row.get("id")?),
-        app: row.get("app_id")?,
-        name: CmdName::from_code(row.get("cmd_name")?).map_err(|error| invalid(row, "cmd_name", error))?,
-        flag: CmdFlag::from_code(row.get("cmd_flag")?).map_err(|error| invalid(row, "cmd_flag", error))?,
-        by: row.get("cmd_by")?,
-        source: row.get("cmd_source")?,
+        id: CommandId(whole(row, "id")?.unwrap_or(0)),
+        app: sure_text(row, "app_id")?,
+        name: cmd_name(row)?,
+        flag: flag.map_err(|error| invalid(row, "cmd_flag", error))?,
+        by: sure_text(row, "cmd_by")?,
+        source: sure_text(row, "cmd_source")?,
         time: sure_time(row, "cmd_time")?,
         executed: time(row, "cmd_exec")?,
-        reason: row.get("reason")?,
-        batch: row.get("batch")?,
-        note: row.get("note")?,
+        reason: text(row, "reason")?,
+        batch: text(row, "batch")?,
+        note: text(row, "note")?,
     })
 }
 
@@ -292,15 +271,14 @@ pub(super) const RUN_COLUMNS: &str = "runtime, app_id, start_time, end_time, out
 
 /// A row of the runtime table.
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
-    let (id, app): (String, String) = (row.get("runtime")?, row.get("app_id")?);
     Ok(Run {
-        run: id.parse().map_err(|error| invalid(row, "runtime", error))?,
-        app: app.parse().map_err(|error| invalid(row, "app_id", error))?,
+        run: parsed(row, "runtime")?,
+        app: parsed(row, "app_id")?,
         start: sure_time(row, "start_time")?,
         end: time(row, "end_time")?,
-        outcome: row.get("outcome")?,
-        exit_code: row.get("exit_code")?,
-        signal: row.get("signal")?,
+        outcome: text(row, "outcome")?,
+        exit_code: small(row, "exit_code")?,
+        signal: small(row, "signal")?,
         except_cnt: count(row, "except_cnt")?.unwrap_or(0),
         progress: Progress {
             task_size: count(row, "task_size")?,
@@ -308,29 +286,28 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
             failed: count(row, "failed")?.unwrap_or(0),
             ..Progress::default()
         },
-        trigger: row.get("trigger")?,
+        trigger: sure_text(row, "trigger")?,
         due: time(row, "due_time")?,
-        attempt: row.get("attempt")?,
-        manager: row.get::<_, Option<String>>("manager")?.unwrap_or_default(),
-        pid: row.get("pid")?,
-        message: row.get("message")?,
-        leftovers: row.get("leftovers")?,
+        attempt: small(row, "attempt")?.unwrap_or(1),
+        manager: sure_text(row, "manager")?,
+        pid: small(row, "pid")?,
+        message: text(row, "message")?,
+        leftovers: small(row, "leftovers")?.unwrap_or(0),
     })
 }
 
 /// An open run.
 pub(super) fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
-    let trigger: String = row.get("trigger")?;
-    let (run, app): (String, String) = (row.get("runtime")?, row.get("app_id")?);
+    let trigger = sure_text(row, "trigger")?;
     Ok(OpenRun {
-        run: run.parse::<RunId>().map_err(|error| invalid(row, "runtime", error))?,
-        app: app.parse().map_err(|error| invalid(row, "app_id", error))?,
+        run: parsed(row, "runtime")?,
+        app: parsed(row, "app_id")?,
         start: sure_time(row, "start_time")?,
         due: time(row, "due_time")?,
         trigger: Trigger::ALL.into_iter().find(|known| known.word() == trigger).unwrap_or(Trigger::Schedule),
-        attempt: row.get("attempt")?,
-        command: row.get::<_, Option<i64>>("command_id")?.map(CommandId),
-        pid: row.get("pid")?,
+        attempt: small(row, "attempt")?.unwrap_or(1),
+        command: whole(row, "command_id")?.map(CommandId),
+        pid: small(row, "pid")?,
         // Whatever it was called: an embedded database has one host.
         manager: None,
     })
@@ -338,44 +315,45 @@ pub(super) fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
 
 /// A row of the managers table.
 pub(super) fn manager(row: &Row<'_>) -> rusqlite::Result<ManagerRow> {
+    let lease = f64::of(row.get_ref("lease")?).and_then(|lease| Duration::try_from_secs_f64(lease).ok());
     Ok(ManagerRow {
-        name: row.get("name")?,
-        host: row.get("host")?,
-        pid: row.get("pid")?,
-        version: row.get("version")?,
+        name: sure_text(row, "name")?,
+        host: sure_text(row, "host")?,
+        pid: small(row, "pid")?.unwrap_or(0),
+        version: sure_text(row, "version")?,
         started: sure_time(row, "started")?,
         heartbeat: sure_time(row, "heartbeat")?,
         stopped: time(row, "stopped")?,
-        incarnation: row.get::<_, i64>("incarnation")?.unsigned_abs(),
-        renewals: row.get::<_, i64>("renewals")?.unsigned_abs(),
-        lease: Duration::try_from_secs_f64(row.get("lease")?).unwrap_or(LEASE),
+        incarnation: count(row, "incarnation")?.unwrap_or(0),
+        renewals: count(row, "renewals")?.unwrap_or(0),
+        lease: lease.unwrap_or(LEASE),
         lease_until: time(row, "lease_until")?,
-        home: row.get("home")?,
-        boot: row.get("boot")?,
-        pools: serde_json::from_str(&row.get::<_, String>("pools")?).unwrap_or_default(),
-        python: row.get("python")?,
-        draining: row.get("draining")?,
+        home: text(row, "home")?,
+        boot: text(row, "boot")?,
+        pools: serde_json::from_str(&sure_text(row, "pools")?).unwrap_or_default(),
+        python: text(row, "python")?,
+        draining: is_set(row, "draining")?,
         load: Load {
-            running: row.get::<_, Option<u32>>("running")?.unwrap_or(0),
-            running_max: row.get("running_max")?,
-            waiting: row.get::<_, Option<u32>>("waiting")?.unwrap_or(0),
+            running: small(row, "running")?.unwrap_or(0),
+            running_max: small(row, "running_max")?,
+            waiting: small(row, "waiting")?.unwrap_or(0),
         },
     })
 }
 
 /// A row of the alerts table.
 pub(super) fn alert(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
-    let by: Option<String> = row.get("acked_by")?;
+    let by = sure_text(row, "acked_by")?;
     Ok(AlertRow {
-        id: AlertId(row.get("id")?),
-        app: row.get("app_id")?,
-        kind: row.get("kind")?,
-        message: row.get("message")?,
+        id: AlertId(whole(row, "id")?.unwrap_or(0)),
+        app: sure_text(row, "app_id")?,
+        kind: sure_text(row, "kind")?,
+        message: sure_text(row, "message")?,
         raised: sure_time(row, "raised")?,
         delivered: time(row, "delivered")?,
         cleared: time(row, "cleared")?,
-        run: row.get::<_, String>("runtime")?.parse().ok(),
-        acknowledged: time(row, "acked")?.map(|at| (by.unwrap_or_default(), at)),
+        run: sure_text(row, "runtime")?.parse().ok(),
+        acknowledged: time(row, "acked")?.map(|at| (by, at)),
         muted_until: time(row, "muted_until")?,
     })
 }
@@ -384,12 +362,12 @@ pub(super) fn alert(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
 pub(super) fn skip(row: &Row<'_>) -> rusqlite::Result<Skip> {
     const REASONS: [SkipReason; 4] =
         [SkipReason::Overlap, SkipReason::Superseded, SkipReason::Missed, SkipReason::CatchUpLimit];
-    let (app, reason): (String, String) = (row.get("app_id")?, row.get("reason")?);
+    let reason = sure_text(row, "reason")?;
     Ok(Skip {
-        app: app.parse().map_err(|error| invalid(row, "app_id", error))?,
+        app: parsed(row, "app_id")?,
         first: sure_time(row, "first_due")?,
         last: sure_time(row, "last_due")?,
-        slots: row.get("slots")?,
+        slots: small(row, "slots")?,
         reason: REASONS.into_iter().find(|known| known.word() == reason).unwrap_or(SkipReason::Missed),
         at: sure_time(row, "recorded")?,
     })
@@ -397,14 +375,25 @@ pub(super) fn skip(row: &Row<'_>) -> rusqlite::Result<Skip> {
 
 /// A row of the `log_tails` table.
 pub(super) fn kept_log(row: &Row<'_>) -> rusqlite::Result<KeptLog> {
-    let (run, app): (String, String) = (row.get("runtime")?, row.get("app_id")?);
+    let bytes = match row.get_ref("bytes")? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.to_vec(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => Vec::new(),
+    };
     Ok(KeptLog {
-        run: run.parse().map_err(|error| invalid(row, "runtime", error))?,
-        app: app.parse().map_err(|error| invalid(row, "app_id", error))?,
-        manager: row.get("manager")?,
-        bytes: row.get("bytes")?,
+        run: parsed(row, "runtime")?,
+        app: parsed(row, "app_id")?,
+        manager: sure_text(row, "manager")?,
+        bytes,
         written: sure_time(row, "written")?,
     })
+}
+
+/// An id without which the row means nothing.
+fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+    row: &Row<'_>,
+    name: &str,
+) -> rusqlite::Result<T> {
+    sure_text(row, name)?.parse().map_err(|error| invalid(row, name, error))
 }
 
 fn invalid(

@@ -53,7 +53,8 @@ impl Oracle {
                 | Change::Progress { .. }
                 | Change::AlertsCleared { .. }
                 | Change::AppNamed { .. }
-                | Change::AppFault { .. } => {}
+                | Change::AppFault { .. }
+                | Change::TimesIgnored { .. } => {}
             }
         }
     }

@@ -51,7 +51,7 @@ pub(crate) struct Oracle {
     restored_at: u64,
     managers: u32,
     wishes: BTreeMap<AppId, Wish>,
-    alerts: BTreeSet<(AppId, AlertKind, RunId)>,
+    alerts: BTreeSet<(AppId, AlertKind, Option<RunId>)>,
     batch_since: u64,
     /// When the wall clock was set last, and when by so little that nobody can notice.
     clock_set_at: Option<u64>,
@@ -237,6 +237,7 @@ impl Oracle {
             by: new.by.clone(),
             time: new.time,
             expires: new.expires,
+            fault: None,
         };
         self.commands.insert(id, Issued { command, at: time, settled: None, run: None });
         if let Some(subject) = self.apps.get_mut(&new.app) {
