@@ -581,6 +581,10 @@ pub(super) struct DemoArgs {
     /// Run it without a console.
     #[arg(long, conflicts_with = "prepare")]
     pub(super) without_console: bool,
+
+    /// Where there is no terminal: run for so many seconds, and print what happens as lines.
+    #[arg(long, value_name = "S", default_value = "30", value_parser = parse_seconds)]
+    pub(super) seconds: std::time::Duration,
 }
 
 /// A note is a sentence, not a document.

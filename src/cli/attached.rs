@@ -123,14 +123,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TAKES_OVER: Duration = Duration::from_secs(10);
 
 /// A manager in a thread of this process.
-struct Manager {
+pub(super) struct Manager {
     stop: Stop,
     thread: JoinHandle<Result<(), Error>>,
 }
 
 impl Manager {
     /// Starts one; `None` when another one serves the database.
-    fn start(session: &Session) -> Result<Option<Self>, Error> {
+    pub(super) fn start(session: &Session) -> Result<Option<Self>, Error> {
         let stop = Stop::new();
         let asked = stop.clone();
         let options = block_on(headless::options(session))?;
@@ -239,7 +239,8 @@ impl Manager {
         block_on(async { Ok(store.drain(&name, false).await.map(drop)?) })
     }
 
-    fn end(self) -> Result<(), Error> {
+    /// Ends it in order; its apps run on.
+    pub(super) fn end(self) -> Result<(), Error> {
         self.stop.ask();
         join(self.thread)
     }

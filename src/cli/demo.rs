@@ -1,5 +1,7 @@
 //! `dcm demo`: a small fleet of real apps, in a directory and on a database of its own.
 
+mod lines;
+
 use std::fs;
 use std::path::Path;
 
@@ -7,8 +9,10 @@ use super::app::definitions;
 use super::args::{ConsoleArgs, DemoArgs, Global};
 use super::attached::{self, Role};
 use super::error::Error;
+use super::headless::{self, Hangup};
+use super::output;
 use super::session::{Session, block_on, live_managers};
-use super::{headless, output};
+use crate::config::OnHangup;
 use crate::model::{AppId, CmdName, CommandSource, NewCommand, Schedule};
 use crate::process::{clock, stop_all, user_name};
 use crate::store::{Existing, OpenMode, Registration, submit};
@@ -49,10 +53,17 @@ pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
     };
     let state = dir.join("state");
     let database = format!("sqlite:{}", state.join("dcm.db").display());
-    let session =
+    let mut session =
         Session::new(Global { database: Some(database), state_dir: Some(state.clone()), ..global })?;
+    // There is nothing in it that should outlive whoever looks at it.
+    session.settings.console.on_hangup = OnHangup::Stop;
     if !state.join("dcm.db").exists() {
-        prepare(&session, &dir).map_err(|error| Error::failed(format!("{}: {error}", dir.display())))?;
+        prepare(&session, &dir).map_err(|error| {
+            if !is_kept {
+                let _ = fs::remove_dir_all(&dir);
+            }
+            Error::failed(format!("{}: {error}", dir.display()))
+        })?;
     }
     let elsewhere = format!("dcm --state-dir {}", state.display());
     if args.prepare {
@@ -62,7 +73,9 @@ pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
     }
     let result = if args.without_console {
         output::message(format_args!("the demo is looked at by {elsewhere} status"));
-        headless::headless(&session).map(|()| 0)
+        headless::headless(&session, Hangup::Ends).map(|()| 0)
+    } else if !output::is_terminal() {
+        lines::run(&session, args.seconds)
     } else {
         attached::open(&session, &ConsoleArgs::default(), Role::AttachedIfNeeded)
     };

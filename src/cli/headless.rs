@@ -9,7 +9,7 @@ use super::error::Error;
 use super::logging::{self, Stderr};
 use super::session::{Session, block_on};
 use crate::config::Database;
-use crate::process::on_termination;
+use crate::process::{on_hangup, on_termination};
 use crate::runtime::{self, Options, Stop};
 use crate::store::{OpenMode, Store, StoreError};
 
@@ -17,13 +17,26 @@ use crate::store::{OpenMode, Store, StoreError};
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-pub(super) fn headless(session: &Session) -> Result<(), Error> {
+/// What the end of its terminal is to a manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hangup {
+    /// It goes on: a service outlives the terminal that it was started from.
+    Ignored,
+    /// It ends in order.
+    Ends,
+}
+
+pub(super) fn headless(session: &Session, hangup: Hangup) -> Result<(), Error> {
     let stop = Stop::new();
     let asked = stop.clone();
     on_termination(move |signal| {
         tracing::info!(signal, "asked to stop; apps run on");
         asked.ask();
     })?;
+    if hangup == Hangup::Ends {
+        let asked = stop.clone();
+        on_hangup(move || asked.ask())?;
+    }
     let _guard = logging::begin(&session.settings, Stderr::Used)?;
     block_on(async {
         let Some(options) = options_once_there(session, &stop).await? else { return Ok(()) };

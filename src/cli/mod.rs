@@ -83,7 +83,7 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
     let session = Session::new(global)?;
     let done = |result: Result<(), Error>| result.map(|()| 0);
     match command {
-        None if headless => done(headless::headless(&session)),
+        None if headless => done(headless::headless(&session, headless::Hangup::Ignored)),
         None => attached::open(&session, &ConsoleArgs::default(), role),
         Some(_) if headless => Err(Error::usage("--headless stands alone")),
         Some(Command::Console(args)) if args.list_keys => {

@@ -22,14 +22,15 @@ pub(super) fn line(text: impl Display) {
     lines([text]);
 }
 
-/// Prints lines of data in one write. Line feeds inside a line are escaped like other control characters.
-pub(super) fn lines(lines: impl IntoIterator<Item = impl Display>) {
+/// Prints lines of data in one write; `false` once the reader has gone away. Line feeds inside a line are escaped
+/// like other control characters.
+pub(super) fn lines(lines: impl IntoIterator<Item = impl Display>) -> bool {
     let mut text = String::new();
     for line in lines {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", Printable(&line.to_string()));
     }
-    write_raw(text.as_bytes());
+    write_raw(text.as_bytes())
 }
 
 /// Prints a text that is meant for another program: as it is into a file or pipe, escaped on a terminal.

@@ -152,6 +152,14 @@ pub fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> std::io::Result
     sys::on_termination(act)
 }
 
+/// Calls `act` when the terminal of this process goes away, from now on; not where that is ignored (`nohup`).
+///
+/// # Errors
+/// When the system does not allow it.
+pub fn on_hangup(act: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    sys::on_hangup(act)
+}
+
 /// Starts this program once more, away from this terminal; gives back its process id.
 ///
 /// # Errors

@@ -37,7 +37,8 @@ use super::layout::RunDir;
 use super::record::{Identity, Message};
 
 pub(super) use console::{
-    on_job_control, on_termination, read_terminal, run_in_front, stand_still, terminal_output, wake_reader,
+    on_hangup, on_job_control, on_termination, read_terminal, run_in_front, stand_still, terminal_output,
+    wake_reader,
 };
 pub(super) use nursery::{spawn_adopter, spawn_detached};
 pub(super) use private_dir::create_private_dir;

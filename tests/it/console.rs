@@ -63,10 +63,10 @@ fn without_a_manager_the_console_runs_one_and_hands_it_over() {
 }
 
 /// A program on a terminal that can be taken away.
-struct Fragile(std::process::Child);
+pub(crate) struct Fragile(std::process::Child);
 
 impl Fragile {
-    fn open(fleet: &Fleet, text: &str, arguments: &[&str]) -> (Self, u32) {
+    pub(crate) fn open(fleet: &Fleet, text: &str, arguments: &[&str]) -> (Self, u32) {
         let mut child = fleet
             .python("on_terminal.py")
             .args([text, env!("CARGO_BIN_EXE_dcm")])
@@ -80,7 +80,7 @@ impl Fragile {
     }
 
     /// The exit code of the program without a terminal.
-    fn hang_up_and_wait(mut self) -> String {
+    pub(crate) fn hang_up_and_wait(mut self) -> String {
         self.0.stdin.take().unwrap().write_all(b"wait\n").unwrap();
         line(&mut self.0)
     }

@@ -1,10 +1,12 @@
 //! The first thing that a newcomer sees.
 
+use std::io::BufRead as _;
 use std::process::{Child, Stdio};
 
 use dcm::model::{AppRow, CmdFlag, FatalFlag, Registered, RunStatus};
 use dcm::store::{LedgerQuery, OpenMode, OperatorStore as _, SqliteStore, read_fleet};
 
+use crate::console::Fragile;
 use crate::fleet::{Fleet, is_alive, send_signal, until_gone, wait};
 use crate::terminal::Terminal;
 
@@ -115,6 +117,82 @@ fn the_demo_on_a_terminal_leaves_nothing_behind() {
     assert_eq!(terminal.code(), 0);
     assert!(!folder.exists());
     until_gone(server.state.pid.unwrap());
+}
+
+/// A demo in a pipe, with a home of its own for temporary files.
+fn piped(fleet: &Fleet, seconds: &str) -> Child {
+    let mut command = fleet.command();
+    command.env_remove("DC_STATE_DIR").env("TMPDIR", fleet.dir.path()).args(["demo", "--seconds", seconds]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn is_cleared(fleet: &Fleet) -> bool {
+    let mut entries = std::fs::read_dir(fleet.dir.path()).unwrap();
+    !entries.any(|entry| entry.unwrap().file_name().to_str().unwrap().starts_with("dcm-demo-"))
+}
+
+#[test]
+fn the_demo_in_a_pipe_tells_its_events_and_its_table_and_ends() {
+    let fleet = Fleet::new();
+    let demo = piped(&fleet, "4");
+    let output = demo.wait_with_output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{out}");
+    for part in [
+        "the demo runs for 4 s",
+        "local/site/server started (schedule)",
+        "croatia/fina/summary ok after ",
+        "START slovenia/bank/archive by ",
+        "not executed: already running",
+        "APP ",
+    ] {
+        assert!(out.contains(part), "{part:?} is not in {out}");
+    }
+    let table = out.rsplit_once("APP ").unwrap().1;
+    assert!(table.contains("local/site/server") && table.contains("RUNNING"), "{table}");
+    assert!(is_cleared(&fleet));
+}
+
+#[test]
+fn a_demo_that_is_interrupted_or_not_read_any_more_leaves_nothing_behind() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, 0] {
+        let fleet = Fleet::new();
+        let mut demo = piped(&fleet, "600");
+        let mut lines = std::io::BufReader::new(demo.stdout.take().unwrap()).lines();
+        let started = lines.find(|line| line.as_ref().unwrap().contains("local/site/server started"));
+        assert!(started.is_some());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let server = runtime.block_on(async {
+            let store =
+                SqliteStore::open(&folder_of(&fleet).join("state/dcm.db"), OpenMode::Existing).unwrap();
+            until(&store, "local/site/server", "runs", |row| row.state.pid.is_some()).await
+        });
+        let code = if signal == 0 {
+            drop(lines);
+            0
+        } else {
+            send_signal(demo.id(), signal);
+            128 + signal
+        };
+        assert_eq!(demo.wait().unwrap().code(), Some(code));
+        assert!(is_cleared(&fleet));
+        until_gone(server.state.pid.unwrap());
+    }
+}
+
+#[test]
+fn a_demo_whose_terminal_is_closed_leaves_nothing_behind() {
+    let fleet = Fleet::new();
+    let (terminal, _) = Fragile::open(&fleet, "[attached]", &["demo"]);
+    let folder = folder_of(&fleet);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(async {
+        let store = SqliteStore::open(&folder.join("state/dcm.db"), OpenMode::Existing).unwrap();
+        until(&store, "local/site/server", "runs", |row| row.state.pid.is_some()).await
+    });
+    assert_eq!(terminal.hang_up_and_wait(), "0");
+    until_gone(server.state.pid.unwrap());
+    assert!(!folder.exists());
 }
 
 /// Where the demo of a console lives.

@@ -85,7 +85,8 @@ impl Fleet {
     pub(crate) fn python(&self, script: &str) -> Command {
         let mut command = Command::new("python3");
         command.arg(Self::script(script)).env("DC_STATE_DIR", self.state()).env("DC_CONFIG", "/dev/null");
-        command.env("LC_ALL", "C.UTF-8").env("TERM", "xterm-256color").current_dir(self.dir.path());
+        command.env("LC_ALL", "C.UTF-8").env("TERM", "xterm-256color").env("TMPDIR", self.dir.path());
+        command.current_dir(self.dir.path());
         command
     }
 

@@ -13,7 +13,10 @@ use crate::process::Job;
 /// that a shell shows for a signal. HUP is noted and nothing else: a manager outlives the terminal
 /// that it was started from.
 pub(in crate::process) fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
-    let mut noted = signals::catch(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP])?;
+    let caught = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+    // With `nohup` it stays ignored, for `on_hangup` to see.
+    let count = if signals::is_ignored(libc::SIGHUP) { 2 } else { 3 };
+    let mut noted = signals::catch(&caught[..count])?;
     std::thread::Builder::new().name("dcm-signals".to_owned()).spawn(move || {
         let mut act = Some(act);
         let mut numbers = [0; 16];
@@ -28,6 +31,21 @@ pub(in crate::process) fn on_termination(act: impl FnOnce(i32) + Send + 'static)
                     None => std::process::exit(128 + number),
                 }
             }
+        }
+    })?;
+    Ok(())
+}
+
+/// Calls `act` for the first HUP from now on, unless HUP was ignored before anybody here asked for it.
+pub(in crate::process) fn on_hangup(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    if signals::is_ignored(libc::SIGHUP) {
+        return Ok(());
+    }
+    let mut noted = signals::catch(&[Signal::SIGHUP])?;
+    std::thread::Builder::new().name("dcm-hangup".to_owned()).spawn(move || {
+        let _ = poll(&mut [PollFd::new(noted.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+        if noted.read(&mut [0; 16]).is_ok() {
+            act();
         }
     })?;
     Ok(())

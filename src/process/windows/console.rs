@@ -47,6 +47,12 @@ pub(in crate::process) fn read_terminal(
     })
 }
 
+/// A console that is closed asks this process to end, like any other request.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(in crate::process) fn on_hangup(_act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    Ok(())
+}
+
 /// There are no jobs.
 #[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
 pub(in crate::process) fn on_job_control(_act: impl FnMut(Job) + Send + 'static) -> io::Result<()> {
