@@ -191,7 +191,7 @@ impl Manager {
                     // It may hold a password, and arguments are for all to see.
                     Database::Postgres(_) => &[(env::DATABASE_URL, &url)],
                 };
-                let pid = spawn_detached(&headless_arguments(session), environment)?;
+                let pid = spawn_detached(&headless_arguments(session), environment, session.open_files)?;
                 until_served(session, pid)?;
                 output::message(format_args!(
                     "the manager goes on without a console (pid {pid}); dcm opens one again"

@@ -9,7 +9,7 @@ use super::error::{Error, Kind};
 use super::output;
 use crate::config::{Database, Flags, Settings, env};
 use crate::model::{AppId, AppPath, AppRow, ManagerRow, Registered, Selector, Timestamp};
-use crate::process::{LaunchSettings, make_state_dir};
+use crate::process::{LaunchSettings, make_state_dir, raise_open_files};
 use crate::store::{HistoryQuery, OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, read_fleet};
 
 /// One call of the program.
@@ -18,15 +18,18 @@ pub(super) struct Session {
     pub(super) json: bool,
     /// The configuration file, where it was named by a flag.
     pub(super) config: Option<PathBuf>,
+    /// The limit of open files that the program was started with.
+    pub(super) open_files: Option<u64>,
 }
 
 impl Session {
     pub(super) fn new(global: Global) -> Result<Self, Error> {
+        let open_files = raise_open_files();
         let Global { database, state_dir, config, json } = global;
         let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
         let flags = Flags { database, state_dir, config: config.clone() };
         let settings = Settings::load(flags, env::get, &mut |warning| output::message(warning))?;
-        Ok(Self { settings, json, config })
+        Ok(Self { settings, json, config, open_files })
     }
 
     /// Opens the database.
@@ -74,6 +77,7 @@ impl Session {
             database_url: self.settings.database.url(),
             dcm: std::env::current_exe().unwrap_or_else(|_| "dcm".into()),
             cwd: std::env::current_dir().unwrap_or_else(|_| "/".into()),
+            open_files: self.open_files,
         }
     }
 }

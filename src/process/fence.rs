@@ -15,6 +15,9 @@ use std::time::Duration;
 use super::record::{Cause, EndingRecord, Spec, StopRequest};
 use super::sys;
 
+/// A lease that cannot be read, for want of descriptors for example, is read again after this.
+const READ_AGAIN: Duration = Duration::from_millis(200);
+
 /// Until when fenced runs may live, since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
@@ -38,7 +41,7 @@ impl LeaseFile {
     /// one, and a full disk is no obstacle.
     pub(super) fn write(&self, deadlines: Deadlines) -> io::Result<()> {
         let Deadlines { soft, hard } = deadlines;
-        let line = format!("{} {:020} {:020}\n", sys::boot_id(), soft.as_millis(), hard.as_millis());
+        let line = format!("{} {:020} {:020}\n", sys::boot_id()?, soft.as_millis(), hard.as_millis());
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         file.rewind()?;
         file.write_all(line.as_bytes())
@@ -46,10 +49,18 @@ impl LeaseFile {
 }
 
 /// What the file says; `None` if it is missing, or from before the last boot.
-fn read(path: &Path) -> Option<Deadlines> {
-    let text = fs::read_to_string(path).ok()?;
+fn read(path: &Path) -> io::Result<Option<Deadlines>> {
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text?,
+    };
+    let boot = sys::boot_id()?;
+    Ok(std::str::from_utf8(&text).ok().and_then(|text| parse(text, &boot)))
+}
+
+fn parse(text: &str, boot: &str) -> Option<Deadlines> {
     let mut words = text.strip_suffix('\n')?.split(' ');
-    if words.next()? != sys::boot_id() {
+    if words.next()? != boot {
         return None;
     }
     let mut time = || words.next()?.parse().ok().map(Duration::from_millis);
@@ -60,13 +71,15 @@ fn read(path: &Path) -> Option<Deadlines> {
 pub(super) struct Fence {
     path: PathBuf,
     known: Option<Deadlines>,
+    /// When a file that could not be read is read again.
+    again: Duration,
 }
 
 impl Fence {
     /// `None` for a run without one.
     pub(super) fn of(spec: &Spec) -> Option<Self> {
         let path = spec.lease.clone()?;
-        Some(Self { known: read(&path), path })
+        Some(Self { known: read(&path).ok().flatten(), path, again: Duration::ZERO })
     }
 
     /// How a run ends that must not begin, since the lease is over already.
@@ -80,7 +93,7 @@ impl Fence {
 
     /// When it must be looked at.
     pub(super) fn deadline(&self) -> Duration {
-        self.known.map_or(Duration::ZERO, |known| known.soft)
+        self.known.map_or(Duration::ZERO, |known| known.soft).max(self.again)
     }
 
     /// The stop that is due, if the lease was not renewed in time. A stop that is under way keeps the
@@ -89,7 +102,15 @@ impl Fence {
         if now < self.deadline() {
             return None;
         }
-        let renewed = read(&self.path);
+        let renewed = match read(&self.path) {
+            Ok(renewed) => renewed,
+            // It may be renewed. The run must not outlive what is known for sure.
+            Err(_) if self.known.is_some_and(|known| now + READ_AGAIN < known.hard) => {
+                self.again = now + READ_AGAIN;
+                return None;
+            }
+            Err(_) => None,
+        };
         if let Some(renewed) = renewed.filter(|renewed| renewed.soft > now) {
             self.known = Some(renewed);
             return None;
@@ -136,6 +157,16 @@ mod tests {
         drop(file);
         drop(LeaseFile::open(&path).unwrap());
         assert_eq!(Fence::of(&spec).unwrap().deadline(), seconds(120));
+
+        // A directory cannot be read as a file: whether the lease was renewed is not known.
+        let mut unread = Fence::of(&spec).unwrap();
+        fs::rename(&path, folder.path().join("aside")).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(grace(&mut unread, seconds(120)), None);
+        assert!(unread.deadline() > seconds(120) && unread.deadline() < seconds(121));
+        assert_eq!(grace(&mut unread, seconds(123)), Some(0));
+        fs::remove_dir(&path).unwrap();
+        fs::rename(folder.path().join("aside"), &path).unwrap();
         fs::remove_file(&path).unwrap();
         assert_eq!(grace(&mut fence, seconds(121)), Some(2000));
     }
@@ -145,10 +176,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lease");
         fs::write(&path, format!("another-boot {:020} {:020}\n", 1_000_000, 2_000_000)).unwrap();
-        assert_eq!(read(&path), None);
+        assert_eq!(read(&path).unwrap(), None);
         for text in ["", "x", "\n", "a b c\n"] {
             fs::write(&path, text).unwrap();
-            assert_eq!(read(&path), None, "{text:?}");
+            assert_eq!(read(&path).unwrap(), None, "{text:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::launch::LaunchSettings;
-use super::{supervisor, sys};
+use super::{launcher, supervisor, sys};
 use crate::manager::{Event, Launch};
 use crate::model::{Closing, Report, RunId, Timestamp};
 
@@ -27,7 +27,7 @@ pub fn run(
     mut tell: impl FnMut(Event) + 'static,
 ) -> io::Result<()> {
     supervisor::make_state_dir(&settings.state)?;
-    let lock = supervisor::prepare(settings, run, launch, None, 0)?;
+    let lock = launcher::prepare(settings, run, launch, 0)?;
     let dir = settings.state.run(run);
     sys::foreground(
         &dir,

@@ -5,17 +5,30 @@
 //! moment ago is passed over when the next one is looked for, so that a host that starts a thousand
 //! apps a minute would spend most of its time looking for inodes.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
 use super::layout::RunDir;
 use super::record::{ExitRecord, Fact, Identity, Spec, StopRequest};
 use super::sys;
 use crate::model::Timestamp;
 
-/// The largest journal that is read: the arguments and the environment of a process are at most
-/// 2 MiB on Linux.
-const SIZE_MAX: u64 = 16 * 1024 * 1024;
+/// How much of the beginning of a journal is read: the arguments and the environment of a process are at
+/// most 2 MiB on Linux.
+const HEAD_MAX: u64 = 16 * 1024 * 1024;
+
+/// How much of the end of a larger journal is read. Only an app that writes into it makes one so large, and
+/// what its shim adds comes last.
+const TAIL_MAX: u64 = 64 * 1024;
+
+/// The lock of a journal: held by every process of its run that has not closed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lock {
+    Held,
+    Free,
+    /// There is no journal.
+    Missing,
+}
 
 /// Everything that a journal says.
 #[derive(Clone)]
@@ -40,8 +53,9 @@ pub(super) struct Begun {
 
 /// Begins the journal of a run and takes its lock. The lock goes with the descriptor to the shim and
 /// to all processes of the run: while one of them lives, it is held.
-pub(super) fn create(dir: &RunDir, spec: Spec) -> io::Result<File> {
+pub(super) fn create(dir: &RunDir, mut spec: Spec) -> io::Result<File> {
     let mut file = sys::create_locked(&dir.journal())?;
+    spec.place = sys::place_of(dir.path())?;
     append(&mut file, &Fact::Spec(spec))?;
     Ok(file)
 }
@@ -72,13 +86,20 @@ pub(super) fn append_to(dir: &RunDir, fact: &Fact) -> io::Result<()> {
 }
 
 /// Reads a journal; `None` when there is none, or not even what is to be run.
-pub(super) fn read(dir: &RunDir) -> Option<Journal> {
-    let path = dir.journal();
-    let size = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?.len();
-    if size > SIZE_MAX {
-        return None;
+///
+/// # Errors
+/// When it cannot be read. That says nothing about the run.
+pub(super) fn read(dir: &RunDir) -> io::Result<Option<Journal>> {
+    let Some(mut file) = sys::open_journal(&dir.journal())? else { return Ok(None) };
+    let size = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    (&mut file).take(HEAD_MAX).read_to_end(&mut bytes)?;
+    if size > HEAD_MAX {
+        bytes.push(b'\n');
+        file.seek(SeekFrom::Start((size - TAIL_MAX).max(HEAD_MAX)))?;
+        file.take(TAIL_MAX * 2).read_to_end(&mut bytes)?;
     }
-    parse(&fs::read(&path).ok()?)
+    Ok(parse(&bytes))
 }
 
 fn parse(bytes: &[u8]) -> Option<Journal> {
@@ -100,13 +121,18 @@ fn parse(bytes: &[u8]) -> Option<Journal> {
     Some(journal)
 }
 
-/// Whether any process of the run lives that has not closed the lock.
-pub(super) fn is_locked(dir: &RunDir) -> bool {
-    sys::is_locked(&dir.journal())
+/// Looks at the lock of a run.
+///
+/// # Errors
+/// When that cannot be seen. It says nothing about the run.
+pub(super) fn lock(dir: &RunDir) -> io::Result<Lock> {
+    sys::lock_of(&dir.journal())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::record::tests::spec;
     use super::super::record::{Cause, EndingRecord, ExitStatus};
     use super::*;
@@ -117,9 +143,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = RunDir::new(folder.path().join("run"));
         fs::create_dir(dir.path()).unwrap();
-        assert!(read(&dir).is_none());
+        assert!(read(&dir).unwrap().is_none());
+        assert_eq!(lock(&dir).unwrap(), Lock::Missing);
         let mut file = create(&dir, spec()).unwrap();
-        assert!(is_locked(&dir));
+        assert_eq!(lock(&dir).unwrap(), Lock::Held);
         assert!(create(&dir, spec()).is_err());
         let at = parse_timestamp("2026-11-23T14:02:11.123Z").unwrap();
         let process = Identity { pid: 42, start: 7 };
@@ -130,12 +157,12 @@ mod tests {
         let exit = ExitRecord::of_failed_start(EndingRecord::Exited(ExitStatus::Code(3)), at);
         append_forever(&mut file, &dir, &Fact::Exit(exit.clone())).unwrap();
         file.write_all(b"{\"app\":{\"pro").unwrap();
-        let journal = read(&dir).unwrap();
+        let journal = read(&dir).unwrap().unwrap();
         assert_eq!(journal.begun.unwrap().shim, process);
         assert_eq!(journal.exit, Some(exit));
         assert!(journal.app.is_none());
         assert_eq!(journal.stop.unwrap().grace_ms, 5);
         drop(file);
-        assert!(!is_locked(&dir));
+        assert_eq!(lock(&dir).unwrap(), Lock::Free);
     }
 }

@@ -34,18 +34,13 @@ pub struct LaunchSettings {
     pub cwd: PathBuf,
     /// This program, for apps that call `dcm report`.
     pub dcm: PathBuf,
+    /// The limit of open files that this process was started with, which apps get back.
+    pub open_files: Option<u64>,
 }
 
 impl LaunchSettings {
     /// What the shim of this run is to start. `begun` is the time at which the run was opened.
-    pub(super) fn spec(
-        &self,
-        run: RunId,
-        launch: &Launch,
-        begun: Timestamp,
-        open_files: Option<u64>,
-        timeline: u32,
-    ) -> Spec {
+    pub(super) fn spec(&self, run: RunId, launch: &Launch, begun: Timestamp, timeline: u32) -> Spec {
         Spec {
             run: run.to_string(),
             app: launch.app.to_string(),
@@ -56,8 +51,9 @@ impl LaunchSettings {
             log: self.state.log(launch.app, run, begun),
             log_limit: launch.log_limit,
             doorbell: self.state.doorbell(),
-            open_files,
+            open_files: self.open_files,
             lease: launch.is_fenced.then(|| self.state.lease()),
+            place: None,
         }
     }
 
@@ -147,12 +143,13 @@ mod tests {
             database_url: "postgres://u:secret@h/d".to_owned(),
             cwd: PathBuf::from("/srv"),
             dcm: PathBuf::from("/usr/bin/dcm"),
+            open_files: None,
         }
     }
 
     fn spec(program: Program, args: Option<&str>) -> Spec {
         let begun = parse_timestamp("2026-11-23T14:02:11Z").unwrap();
-        settings().spec(RunId::from_random_bits(7), &launch(program, args), begun, None, 2)
+        settings().spec(RunId::from_random_bits(7), &launch(program, args), begun, 2)
     }
 
     #[test]

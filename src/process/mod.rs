@@ -6,15 +6,16 @@
 pub mod clock;
 mod fence;
 pub mod foreground;
-mod inspection;
 mod intake;
 mod journal;
 mod launch;
+mod launcher;
 mod layout;
 mod lines;
 mod log_end;
 mod log_reader;
 mod log_writer;
+mod looker;
 mod record;
 mod report;
 pub mod reporting;
@@ -46,7 +47,7 @@ pub use log_end::{LogEnds, News, log_end};
 pub use log_reader::{LogRecord, LogTail, logs_of, move_logs};
 pub use log_writer::Stream;
 pub use stop_all::{Stopped, stop_all};
-pub use supervisor::{OpenError, Sink, Supervisor, home_of, make_state_dir};
+pub use supervisor::{Left, OpenError, Sink, Supervisor, home_of, make_state_dir};
 
 /// Finds a program for a working directory and a PATH, as it is found when a run of an app begins.
 ///
@@ -63,8 +64,10 @@ pub fn host_name() -> String {
 }
 
 /// Which boot of the host this is.
-#[must_use]
-pub fn boot_id() -> String {
+///
+/// # Errors
+/// When that cannot be read.
+pub fn boot_id() -> std::io::Result<String> {
     sys::boot_id()
 }
 
@@ -89,6 +92,13 @@ pub fn reset_signals() {
 /// Gives memory that was freed back to the system.
 pub fn return_memory() {
     sys::return_memory();
+}
+
+/// Allows this process as many open files as it may have; gives back the limit that it was started with.
+/// To be called before much is opened.
+#[must_use]
+pub fn raise_open_files() -> Option<u64> {
+    sys::raise_open_files()
 }
 
 /// What becomes of this process as a job of its shell.
@@ -160,15 +170,17 @@ pub fn on_hangup(act: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     sys::on_hangup(act)
 }
 
-/// Starts this program once more, away from this terminal; gives back its process id.
+/// Starts this program once more, away from this terminal and with this limit of open files; gives back its
+/// process id.
 ///
 /// # Errors
 /// When the system does not allow it.
 pub fn spawn_detached(
     arguments: &[std::ffi::OsString],
     environment: &[(&str, &str)],
+    open_files: Option<u64>,
 ) -> std::io::Result<u32> {
-    sys::spawn_detached(arguments, environment)
+    sys::spawn_detached(arguments, environment, open_files)
 }
 
 /// What comes from the terminal.

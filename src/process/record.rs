@@ -30,6 +30,16 @@ pub(super) struct Spec {
     /// The file that says until when the run may live, if it must end with the manager's lease.
     #[serde(default)]
     pub(super) lease: Option<PathBuf>,
+    /// The run directory that the run was started in, which tells it from a copy.
+    #[serde(default)]
+    pub(super) place: Option<Place>,
+}
+
+/// A directory as the file system numbers it. A copy has another number, a renamed directory the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) device: u64,
+    pub(super) inode: u64,
 }
 
 impl Spec {
@@ -351,6 +361,7 @@ pub(super) mod tests {
             doorbell: PathBuf::from("/nowhere/doorbell"),
             open_files: None,
             lease: None,
+            place: None,
         }
     }
 

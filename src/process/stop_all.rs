@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::journal::Lock;
 use super::layout::StateDir;
+use super::looker::Host;
 use super::{clock, journal, supervisor, survey, sys};
 use crate::model::{RunId, StopCause, SurvivorState};
 
@@ -23,15 +25,18 @@ const SLACK: Duration = Duration::from_secs(3);
 #[must_use]
 pub fn stop_all(state: &StateDir, by: &str, grace: Duration) -> Stopped {
     let begin = clock::boot_time();
-    let running: Vec<_> = survey::survey(state, || pause() && clock::boot_time() < begin + SLACK)
+    let surveyed = survey::survey(&Host, state, || pause() && clock::boot_time() < begin + SLACK);
+    let running: Vec<_> = surveyed
+        .unwrap_or_default()
+        .found
         .into_iter()
         .filter(|found| matches!(found.survivor.state, SurvivorState::Running { .. }))
         .collect();
     let cause = StopCause::StopApps(by.to_owned());
     for found in &running {
-        supervisor::request_stop(&found.dir, &cause, grace);
+        let _ = supervisor::request_stop(&found.dir, &cause, grace);
         // Its shim was killed and nobody is there to replace it.
-        if found.shim.is_none_or(|shim| !sys::is_alive(shim)) {
+        if found.shim.is_none_or(|shim| !sys::is_alive(shim).unwrap_or(true)) {
             let _ = sys::spawn_adopter(&found.dir);
         }
     }
@@ -41,7 +46,7 @@ pub fn stop_all(state: &StateDir, by: &str, grace: Duration) -> Stopped {
     let deadline = clock::boot_time() + grace + SLACK;
     while !left.is_empty() && clock::boot_time() < deadline + SLACK {
         left.retain(|(run, dir)| {
-            let is_over = !dir.path().exists() || !journal::is_locked(dir);
+            let is_over = journal::lock(dir).is_ok_and(|lock| lock != Lock::Held);
             if is_over {
                 stopped.ended.push(*run);
             }
@@ -50,7 +55,7 @@ pub fn stop_all(state: &StateDir, by: &str, grace: Duration) -> Stopped {
         if !is_killed && clock::boot_time() >= deadline {
             is_killed = true;
             for (run, _) in &left {
-                sys::kill_tagged(&run.to_string());
+                let _ = sys::kill_tagged(&run.to_string());
             }
         }
         pause();

@@ -1,21 +1,25 @@
 //! The manager's hand in the world of processes: starts, stops and watches runs, and tells what
 //! happens to them.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use super::fence::{Deadlines, LeaseFile};
+use super::launcher::Launcher;
 use super::layout::{RunDir, StateDir};
+use super::looker::Host;
 use super::record::{Cause, Fact, Message, StopRequest};
+use super::survey::Found;
 use super::watch::Watcher;
-use super::{LaunchSettings, clock, journal, log_reader, log_writer, survey, sys};
+use super::{LaunchSettings, clock, journal, survey, sys};
 use crate::manager::{Effect, Event, Launch};
-use crate::model::{AppId, Closing, Ending, Obstacle, RunId, StartFailure, StopCause, Survivor};
+use crate::model::{AppId, RunId, StopCause, Survivor, SurvivorState};
 
 /// Takes what happens to runs. Called from threads of the supervisor; must not block.
 pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
@@ -34,8 +38,16 @@ pub struct Supervisor {
     _lock: File,
 }
 
+/// The runs that were found in a state directory.
+pub struct Left {
+    /// Those of which it is known how they are.
+    pub survivors: Vec<Survivor>,
+    /// Those that could not be looked at. They count as running until they can.
+    pub unknown: Vec<RunId>,
+}
+
 /// Work that takes too long for the caller.
-enum Order {
+pub(super) enum Order {
     Start { run: RunId, launch: Box<Launch> },
     Adopt { run: RunId },
     Kill { run: RunId },
@@ -73,7 +85,7 @@ impl Supervisor {
         let state = settings.state.clone();
         let io_error = |source| OpenError::Io { path: state.path().to_owned(), source };
         let lock = lock_state_dir(&state)?;
-        let open_files = sys::raise_open_files();
+        sys::reap_children().map_err(io_error)?;
         let (orders, inbox) = channel();
         let lost = orders.clone();
         let on_lost = Box::new(move |run| {
@@ -85,11 +97,11 @@ impl Supervisor {
         let nursery = sys::nursery::Nursery::new();
         let launcher = Launcher {
             settings,
-            open_files,
             nursery,
             watcher: watcher.clone(),
             sink,
             timeline: Arc::clone(&timeline),
+            left: BTreeSet::new(),
         };
         std::thread::Builder::new()
             .name("dcm-launch".to_owned())
@@ -99,24 +111,30 @@ impl Supervisor {
     }
 
     /// Finds the runs that were left in the state directory, and watches those that live.
-    #[must_use]
-    pub fn survey(&self) -> Vec<Survivor> {
+    ///
+    /// # Errors
+    /// When they cannot be listed: then any run may live.
+    pub fn survey(&self) -> io::Result<Left> {
         let begin = clock::boot_time();
-        let found = survey::survey(&self.state, || {
+        let surveyed = survey::survey(&Host, &self.state, || {
             self.watcher.rest(Duration::from_millis(20));
             clock::boot_time() < begin + SURVEY_MAX
+        })?;
+        let watch_living = |found: Found| {
+            if matches!(found.survivor.state, SurvivorState::Running { .. }) {
+                // What it told while nobody listened.
+                let _ = sys::send(&found.dir, &Message::Tell);
+                self.watcher.watch(found.survivor.run, found.dir, found.shim, true);
+            }
+            found.survivor
+        };
+        let survivors = surveyed.found.into_iter().map(watch_living).collect();
+        let unknown = surveyed.unknown.into_iter().map(|(run, dir, why)| {
+            tracing::warn!(%run, why, "it cannot be seen whether it is running; it is looked at again each second");
+            self.watcher.watch(run, dir, None, true);
+            run
         });
-        found
-            .into_iter()
-            .map(|found| {
-                if let Some(shim) = found.shim {
-                    // What it told while nobody listened.
-                    let _ = sys::send(&found.dir, &Message::Tell);
-                    self.watcher.watch(found.survivor.run, found.dir, Some(shim), true);
-                }
-                found.survivor
-            })
-            .collect()
+        Ok(Left { survivors, unknown: unknown.collect() })
     }
 
     /// Fenced runs may live until then; starts tell apps this timeline of the database.
@@ -168,25 +186,31 @@ impl Supervisor {
     }
 
     fn stop(&self, run: RunId, cause: &StopCause, grace: Duration) {
-        request_stop(&self.state.run(run), cause, grace);
+        if let Err(error) = request_stop(&self.state.run(run), cause, grace) {
+            // If the signal does not arrive either, the manager kills the run when its time is over.
+            tracing::warn!(%run, %error, "its run directory cannot be used; its shim is asked to end it by a signal");
+            self.watcher.ask_to_end(run);
+        }
         self.watcher.look(run);
     }
 }
 
 /// Asks the shim of a run to end it. A shim that was killed is replaced, and its successor reads the
 /// request from the run directory.
-pub(super) fn request_stop(dir: &RunDir, cause: &StopCause, grace: Duration) {
+///
+/// # Errors
+/// When neither hears it.
+pub(super) fn request_stop(dir: &RunDir, cause: &StopCause, grace: Duration) -> io::Result<()> {
     let request = StopRequest {
         cause: Cause::from(cause),
         grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
     };
-    let is_heard = sys::send(dir, &Message::Stop(request.clone())).unwrap_or(false);
-    if !is_heard {
-        // If this fails as well, the manager kills the run when its time is over.
-        let _ = journal::append_to(dir, &Fact::Stop(request.clone()));
-        // A successor may have read the journal just before; hearing it twice is harmless.
-        let _ = sys::send(dir, &Message::Stop(request));
+    if sys::send(dir, &Message::Stop(request.clone()))? {
+        return Ok(());
     }
+    journal::append_to(dir, &Fact::Stop(request.clone()))?;
+    // A successor may have read the journal just before; hearing it twice is harmless.
+    sys::send(dir, &Message::Stop(request)).map(drop)
 }
 
 /// Makes the state directory with what belongs in it, for its owner alone: logs and environments may
@@ -235,129 +259,4 @@ pub fn home_of(state: &StateDir) -> Option<String> {
     let text = fs::read_to_string(state.home()).ok()?;
     let home = text.trim();
     (home.len() == 32 && home.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| home.to_owned())
-}
-
-struct Launcher {
-    timeline: Arc<AtomicU32>,
-    settings: LaunchSettings,
-    open_files: Option<u64>,
-    nursery: sys::nursery::Nursery,
-    watcher: Watcher,
-    sink: Sink,
-}
-
-impl Launcher {
-    fn serve(&self, inbox: &Receiver<Order>) {
-        while let Ok(order) = inbox.recv() {
-            match order {
-                Order::Start { run, launch } => self.start(run, &launch),
-                Order::Adopt { run } => self.adopt(run),
-                Order::Kill { run } => self.kill(run),
-                Order::Forget { run, app, log_keep } => self.forget(run, app, log_keep),
-                Order::TrimLogs { bytes_max } => trim_logs(&self.settings.state, bytes_max),
-            }
-        }
-    }
-
-    fn start(&self, run: RunId, launch: &Launch) {
-        let dir = self.settings.state.run(run);
-        match self.try_start(run, launch, &dir) {
-            Ok(()) => {}
-            Err(error) => {
-                self.watcher.forget(run);
-                let _ = sys::remove_dir(dir.path());
-                let message = format!("the host could not start a process: {error}");
-                let ending = Ending::StartFailed(StartFailure { obstacle: Obstacle::HostExhausted, message });
-                (self.sink)(Event::Ended { run, closing: Closing::unseen(ending, clock::wall()) });
-            }
-        }
-    }
-
-    /// The gate: the row of the run is on record, or this order would not have come. Until the
-    /// journal is handed over nothing is started, and if this process ends before that, nothing is
-    /// left but a directory that says so.
-    fn try_start(&self, run: RunId, launch: &Launch, dir: &RunDir) -> io::Result<()> {
-        let timeline = self.timeline.load(Ordering::Relaxed);
-        let journal = prepare(&self.settings, run, launch, self.open_files, timeline)?;
-        self.watcher.watch(run, dir.clone(), None, false);
-        self.nursery.start_shim(dir, &journal)
-    }
-
-    /// The shim of a run is gone and has left no record.
-    fn adopt(&self, run: RunId) {
-        let dir = self.settings.state.run(run);
-        match sys::spawn_adopter(&dir) {
-            Ok(shim) => self.watcher.watch(run, dir, Some(shim), true),
-            // Tried again with the next look at the run.
-            Err(_) => self.watcher.look_later(run),
-        }
-    }
-
-    fn kill(&self, run: RunId) {
-        sys::kill_tagged(&run.to_string());
-        let dir = self.settings.state.run(run);
-        if let Some(begun) = journal::read(&dir).and_then(|journal| journal.begun) {
-            sys::wake(begun.shim);
-        }
-        self.watcher.look(run);
-    }
-
-    fn forget(&self, run: RunId, app: AppId, log_keep: u32) {
-        self.watcher.forget(run);
-        // What cannot be removed now is found and removed by the next manager.
-        let _ = sys::remove_dir(self.settings.state.run(run).path());
-        if log_keep != u32::MAX {
-            let keep = usize::try_from(log_keep).unwrap_or(usize::MAX);
-            for (_, path) in log_reader::logs_of(&self.settings.state, app).into_iter().skip(keep) {
-                remove_log(&path);
-            }
-        }
-    }
-}
-
-/// Makes the run directory; what comes back is its journal, which is its lock.
-pub(super) fn prepare(
-    settings: &LaunchSettings,
-    run: RunId,
-    launch: &Launch,
-    open_files: Option<u64>,
-    timeline: u32,
-) -> io::Result<File> {
-    let dir = settings.state.run(run);
-    match sys::create_private_dir(dir.path()) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // A manager before this one was killed before it started anything from it.
-            sys::remove_dir(dir.path())?;
-            sys::create_private_dir(dir.path())?;
-        }
-        result => result?,
-    }
-    journal::create(&dir, settings.spec(run, launch, clock::wall(), open_files, timeline))
-}
-
-fn remove_log(path: &std::path::Path) {
-    let _ = fs::remove_file(log_writer::older(path));
-    let _ = fs::remove_file(path);
-}
-
-/// Deletes the oldest logs until the rest fits.
-fn trim_logs(state: &StateDir, bytes_max: u64) {
-    let mut logs = Vec::new();
-    for folder in fs::read_dir(state.all_logs()).into_iter().flatten().filter_map(Result::ok) {
-        for log in fs::read_dir(folder.path()).into_iter().flatten().filter_map(Result::ok) {
-            if let Ok(metadata) = log.metadata() {
-                logs.push((metadata.modified().ok(), metadata.len(), log.path()));
-            }
-        }
-    }
-    let mut total: u64 = logs.iter().map(|(_, size, _)| size).sum();
-    logs.sort();
-    for (_, size, path) in logs {
-        if total <= bytes_max {
-            break;
-        }
-        if fs::remove_file(&path).is_ok() {
-            total -= size;
-        }
-    }
 }

@@ -1,8 +1,12 @@
 //! Finds out how the runs are that a manager before this one has left.
 
+use std::io;
+
+use super::journal::{Journal, Lock};
 use super::layout::{RunDir, StateDir};
+use super::looker::Looker;
 use super::record::Identity;
-use super::{clock, journal, sys};
+use super::{clock, sys};
 use crate::model::{Closing, Ending, RunId, Survivor, SurvivorState};
 
 /// A run directory and what its processes do.
@@ -13,97 +17,152 @@ pub(super) struct Found {
     pub(super) shim: Option<Identity>,
 }
 
+/// The runs of a state directory.
+#[derive(Default)]
+pub(super) struct Surveyed {
+    pub(super) found: Vec<Found>,
+    /// Runs that could not be looked at, and why: they may live.
+    pub(super) unknown: Vec<(RunId, RunDir, String)>,
+}
+
 /// What can be said of a run directory at this moment.
 enum Condition {
     /// Its shim has not decided yet: it waits at the gate or is about to start the app.
-    Undecided,
-    Decided(Box<Found>),
-    /// Nothing in it tells whose it is: it was begun and not finished.
+    Undecided(Option<Found>),
+    Decided(Found),
+    /// Nothing in it tells whose it is, and nothing lives in it: it was begun and not finished.
     Empty,
 }
 
 /// Looks at all run directories. Those whose shim is about to start the app, or to go because the
 /// manager has gone, are looked at until they have decided; `wait` is called in between, and says
 /// when it has been long enough.
-pub(super) fn survey(state: &StateDir, mut wait: impl FnMut() -> bool) -> Vec<Found> {
-    let mut open: Vec<_> = run_dirs(state);
-    let mut found = Vec::new();
+///
+/// # Errors
+/// When the run directories cannot be listed. Nothing is known then.
+pub(super) fn survey(
+    looker: &impl Looker,
+    state: &StateDir,
+    mut wait: impl FnMut() -> bool,
+) -> io::Result<Surveyed> {
+    let mut open = run_dirs(state)?;
+    let mut surveyed = Surveyed::default();
+    let mut is_last = false;
     loop {
-        open.retain(|(run, dir)| match examine(*run, dir) {
-            Condition::Decided(decided) => {
-                found.push(*decided);
-                false
+        let mut undecided = Vec::new();
+        for (run, dir) in open {
+            match examine(looker, run, &dir) {
+                Ok(Condition::Decided(decided)) => surveyed.found.push(decided),
+                // Nothing was started from it. What cannot be removed is looked at by the next survey.
+                Ok(Condition::Empty) => drop(sys::remove_dir(dir.path())),
+                // A shim that stands still before it has started anything: it is watched like a running one.
+                Ok(Condition::Undecided(Some(stuck))) if is_last => surveyed.found.push(stuck),
+                Ok(Condition::Undecided(None)) if is_last => {
+                    surveyed.unknown.push((
+                        run,
+                        dir,
+                        "a process holds it that has not begun the run".to_owned(),
+                    ));
+                }
+                Err(error) if is_last => surveyed.unknown.push((run, dir, error.to_string())),
+                Ok(Condition::Undecided(_)) | Err(_) => undecided.push((run, dir)),
             }
-            Condition::Empty => {
-                // Nothing was started from it.
-                let _ = sys::remove_dir(dir.path());
-                false
-            }
-            Condition::Undecided => true,
-        });
-        if open.is_empty() || !wait() {
-            break;
         }
+        open = undecided;
+        if open.is_empty() {
+            return Ok(surveyed);
+        }
+        is_last = !wait();
     }
-    // A shim that stands still before it has started anything: it is watched like a running one.
-    found.extend(open.into_iter().filter_map(|(run, dir)| stuck(run, dir)));
-    found
 }
 
-fn run_dirs(state: &StateDir) -> Vec<(RunId, RunDir)> {
-    let Ok(entries) = std::fs::read_dir(state.runs()) else { return Vec::new() };
-    let mut dirs: Vec<_> = entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, RunDir::new(entry.path()))))
-        .collect();
+fn run_dirs(state: &StateDir) -> io::Result<Vec<(RunId, RunDir)>> {
+    let entries = match std::fs::read_dir(state.runs()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut dirs = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let run = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        dirs.extend(run.map(|run| (run, RunDir::new(entry.path()))));
+    }
     dirs.sort_by_key(|(run, _)| *run);
-    dirs
+    Ok(dirs)
 }
 
-fn examine(run: RunId, dir: &RunDir) -> Condition {
-    // Looked at before the journal: a run that has ended by then has left its record.
-    let is_locked = journal::is_locked(dir);
-    let Some((journal, app)) =
-        journal::read(dir).and_then(|journal| journal.spec.app_id().map(|app| (journal, app)))
-    else {
-        return Condition::Empty;
+fn examine(looker: &impl Looker, run: RunId, dir: &RunDir) -> io::Result<Condition> {
+    // Who could still write is looked at first, and what is written after that: a run that has ended by then
+    // has left its record.
+    let lock = looker.lock(dir)?;
+    let Some((before, app)) = looker.journal(dir)?.and_then(|journal| {
+        let app = journal.spec.app_id()?;
+        Some((journal, app))
+    }) else {
+        return Ok(if lock == Lock::Held { Condition::Undecided(None) } else { Condition::Empty });
     };
-    let decided = |state: SurvivorState, shim: Option<Identity>| {
-        Condition::Decided(Box::new(Found { survivor: Survivor { run, app, state }, dir: dir.clone(), shim }))
+    let boot = sys::boot_id()?;
+    let is_begun_here = before.begun.as_ref().is_some_and(|begun| begun.boot == boot);
+    let is_here = is_begun_here && !is_copy(looker, dir, &before, lock)?;
+    let shim = before.begun.as_ref().map(|begun| begun.shim).filter(|_| is_here);
+    let is_supervised = shim.map_or(Ok(false), |shim| looker.is_alive(shim))?;
+    let is_alive = lock == Lock::Held && (is_here || before.begun.is_none())
+        || is_supervised
+        || is_here
+            && (before.app.map_or(Ok(false), |(process, _)| looker.is_alive(process))?
+                || looker.has_processes(run)?);
+    let Some(journal) = looker.journal(dir)? else {
+        return Ok(if is_alive { Condition::Undecided(None) } else { Condition::Empty });
     };
-    if let Some(record) = journal.exit {
-        return decided(SurvivorState::Over(record.into()), None);
-    }
-    let Some(begun) = journal.begun else {
-        let never = Closing::unseen(Ending::NeverStarted, clock::wall());
-        return if is_locked { Condition::Undecided } else { decided(SurvivorState::Over(never), None) };
+    let found = |state: SurvivorState| Found {
+        survivor: Survivor { run, app, state },
+        dir: dir.clone(),
+        shim: journal.begun.as_ref().map(|begun| begun.shim),
     };
-    let started = journal.app.map_or(begun.at, |(_, started)| started);
-    let over = |ending: Ending| {
-        let closing = Closing { started: Some(started), ..Closing::unseen(ending, clock::wall()) };
-        decided(SurvivorState::Over(closing), None)
-    };
-    if begun.boot != sys::boot_id() {
-        return over(Ending::HostRebooted);
+    if let Some(record) = &journal.exit {
+        return Ok(Condition::Decided(found(SurvivorState::Over(record.clone().into()))));
     }
-    if journal.app.is_none() && sys::is_alive(begun.shim) {
-        return Condition::Undecided;
-    }
-    let is_alive = is_locked
-        || journal.app.is_some_and(|(process, _)| sys::is_alive(process))
-        || sys::has_processes(&run.to_string());
-    if !is_alive {
-        return over(Ending::Unknown);
-    }
+    let begun_at = journal.begun.as_ref().map(|begun| begun.at);
+    let started = journal.app.map(|(_, started)| started).or(begun_at);
     // Without a process on record the shim was killed in the moment in which it started it.
     let pid = journal.app.map_or(0, |(process, _)| process.pid);
     let stop = journal.stop.as_ref().map(|request| (&request.cause).into());
-    decided(SurvivorState::Running { pid, started, stop }, Some(begun.shim))
+    let running = SurvivorState::Running { pid, started: started.unwrap_or_else(clock::wall), stop };
+    let over = |ending| {
+        let started = journal.begun.as_ref().and(started);
+        SurvivorState::Over(Closing { started, ..Closing::unseen(ending, clock::wall()) })
+    };
+    let is_new = |shim: &Identity| before.begun.as_ref().is_none_or(|before| before.shim != *shim);
+    if journal.begun.as_ref().is_some_and(|begun| is_new(&begun.shim)) {
+        // It began, or its shim was replaced, after the look at who lives.
+        return Ok(Condition::Undecided(Some(found(running))));
+    }
+    Ok(match &journal.begun {
+        None if is_alive => Condition::Undecided(Some(found(running))),
+        None => Condition::Decided(found(over(Ending::NeverStarted))),
+        Some(_) if !is_begun_here => Condition::Decided(found(over(Ending::HostRebooted))),
+        Some(_) if !is_alive => Condition::Decided(found(over(Ending::Unknown))),
+        Some(_) if journal.app.is_none() && is_supervised => Condition::Undecided(Some(found(running))),
+        Some(_) => Condition::Decided(found(running)),
+    })
 }
 
-fn stuck(run: RunId, dir: RunDir) -> Option<Found> {
-    let journal = journal::read(&dir)?;
-    let app = journal.spec.app_id()?;
-    let state = SurvivorState::Running { pid: 0, started: clock::wall(), stop: None };
-    Some(Found { survivor: Survivor { run, app, state }, dir, shim: journal.begun.map(|begun| begun.shim) })
+/// Whether a run directory is a copy of one that is elsewhere on this host. Its processes are not this state
+/// directory's then. One that was moved, and one that another file system has under a new number, is no copy.
+fn is_copy(looker: &impl Looker, dir: &RunDir, journal: &Journal, lock: Lock) -> io::Result<bool> {
+    let (Some(place), Some(here)) = (journal.spec.place, sys::place_of(dir.path())?) else {
+        return Ok(false);
+    };
+    if here == place || here.inode == place.inode && lock == Lock::Held {
+        return Ok(false);
+    }
+    let shim = journal.begun.as_ref().map(|begun| begun.shim);
+    if let Some(shim) = shim
+        && looker.is_alive(shim)?
+        && let Some(folder) = sys::working_directory(shim)?
+    {
+        return Ok(folder != here);
+    }
+    let original = journal.spec.env.get("DC_RUN_DIR").map(std::path::Path::new);
+    Ok(original.is_some_and(|path| sys::place_of(path).is_ok_and(|original| original == Some(place))))
 }

@@ -1,8 +1,11 @@
 //! Linux: processes, signals and files as the kernel offers them. All `unsafe` of this platform is
 //! in this file.
 
+mod limits;
 pub(super) mod nursery;
+mod process;
 mod program;
+mod reaper;
 pub(super) mod shim;
 mod signals;
 mod terminal;
@@ -13,9 +16,9 @@ mod watcher;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{self, Write as _};
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -23,18 +26,21 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::time::{ClockId, clock_gettime};
-use nix::unistd::Pid;
 
+use self::limits::restore_open_files;
+use self::process::{ProcessHandle, identity_of_child, own_identity, reap, signal_process};
+use super::journal::Lock;
 use super::launch::withheld_variables;
 use super::layout::RunDir;
-use super::record::{Identity, Message};
+use super::record::{Identity, Message, Place};
 
+pub(super) use limits::{check_room, raise_open_files};
+pub(super) use process::is_alive;
 pub(super) use program::find as find_program;
+pub(super) use reaper::reap_children;
 pub(super) use shim::foreground;
 pub(super) use signals::{reset_inherited as reset_signals, stand_still};
 pub(super) use terminal::{read_terminal, run_in_front, terminal_output, wake_reader};
@@ -56,10 +62,13 @@ pub(super) fn boot_time() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }
 
-/// Differs after each boot.
-pub(super) fn boot_id() -> String {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    text.trim().to_owned()
+/// Differs after each boot. Empty where the system does not tell.
+pub(super) fn boot_id() -> io::Result<String> {
+    match fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The name of this host.
@@ -92,22 +101,6 @@ pub(super) fn return_memory() {
     }
 }
 
-/// Allows this process as many open files as it may have; gives back what it had before.
-pub(super) fn raise_open_files() -> Option<u64> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
-    Some(soft)
-}
-
-/// Gives the app the limit that the manager was started with: programs that use `select` cannot
-/// live with more.
-fn restore_open_files(soft: Option<u64>) {
-    if let (Some(soft), Ok((_, hard))) = (soft, getrlimit(Resource::RLIMIT_NOFILE)) {
-        // An app with a higher limit is no reason not to start it.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard);
-    }
-}
-
 /// Makes a directory that only its owner can enter.
 pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
@@ -122,16 +115,37 @@ pub(super) fn remove_dir(path: &Path) -> io::Result<()> {
 /// open anywhere.
 pub(super) fn create_locked(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
-    file.try_lock()?;
+    // Whoever looks whether it is locked holds it for a moment.
+    file.lock()?;
     Ok(file)
 }
 
-/// Whether a file is locked.
-pub(super) fn is_locked(path: &Path) -> bool {
-    match File::open(path).map(|file| file.try_lock()) {
-        Ok(Err(TryLockError::WouldBlock)) => true,
-        Ok(Ok(()) | Err(TryLockError::Error(_))) | Err(_) => false,
+/// Opens a journal for reading; `None` when there is none. What an app put in its place is none.
+pub(super) fn open_journal(path: &Path) -> io::Result<Option<File>> {
+    let options = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
+    match options {
+        Ok(file) => Ok(file.metadata()?.is_file().then_some(file)),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
+}
+
+/// Looks at the lock of a journal.
+pub(super) fn lock_of(path: &Path) -> io::Result<Lock> {
+    let Some(file) = open_journal(path)? else { return Ok(Lock::Missing) };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Lock::Free),
+        Err(TryLockError::WouldBlock) => Ok(Lock::Held),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Which directory this is.
+pub(super) fn place_of(path: &Path) -> io::Result<Option<Place>> {
+    let metadata = fs::metadata(path)?;
+    Ok(Some(Place { device: metadata.dev(), inode: metadata.ino() }))
 }
 
 /// Opens a file, or makes it, and locks it.
@@ -153,92 +167,46 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// This process.
-pub(super) fn own_identity() -> Identity {
-    identity_of(std::process::id())
-}
-
-/// A process that was just started by this one.
-fn identity_of(pid: u32) -> Identity {
-    Identity { pid, start: start_of(pid).unwrap_or(0) }
+/// In which directory a process works; `None` when it has ended, or its directory was removed.
+pub(super) fn working_directory(process: Identity) -> io::Result<Option<Place>> {
+    let metadata = tree::readable(fs::metadata(format!("/proc/{}/cwd", process.pid)))?;
+    let metadata = metadata.filter(|metadata| metadata.nlink() > 0);
+    Ok(metadata.map(|metadata| Place { device: metadata.dev(), inode: metadata.ino() }))
 }
 
 /// Whether any process says by its environment that it belongs to this run.
-pub(super) fn has_processes(run: &str) -> bool {
-    !tree::tagged(run).is_empty()
-}
-
-/// Whether the process lives, and is the one that was meant. A zombie does not live.
-pub(super) fn is_alive(identity: Identity) -> bool {
-    start_of(identity.pid) == Some(identity.start)
-}
-
-/// When a living process began, in clock ticks since boot.
-fn start_of(pid: u32) -> Option<u64> {
-    let mut stat = [0; 1024];
-    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
-    let stat = &stat[..length];
-    // The name of the program comes second, in brackets, and may hold anything.
-    let rest = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
-    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
-    let state = fields.next()?;
-    let start = fields.nth(18)?.parse().ok()?;
-    (!matches!(state, "Z" | "X" | "x")).then_some(start)
-}
-
-/// A handle to a process. Its number may be another's one day, the handle may not.
-struct ProcessHandle(OwnedFd);
-
-impl ProcessHandle {
-    /// Opens a process and makes sure that it is the one that is meant.
-    fn open(identity: Identity) -> Option<Self> {
-        let pid = i32::try_from(identity.pid).ok().filter(|pid| *pid > 1)?;
-        // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
-        // SAFETY: the kernel has just made this descriptor, and nobody else owns it.
-        let handle = Self(unsafe { OwnedFd::from_raw_fd(fd) });
-        // The number was right at some time after the handle was there, so the handle is right.
-        (start_of(identity.pid) == Some(identity.start)).then_some(handle)
-    }
-
-    /// Sends a signal; a process that is gone needs none.
-    fn signal(&self, signal: Signal) {
-        // SAFETY: pidfd_send_signal reads no memory when its third argument is null.
-        unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                self.0.as_raw_fd(),
-                signal as libc::c_int,
-                std::ptr::null::<libc::siginfo_t>(),
-                0,
-            );
-        }
-    }
-
-    fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// Sends a signal to one process, if it is the one that is meant.
-fn signal_process(identity: Identity, signal: Signal) {
-    if let Some(handle) = ProcessHandle::open(identity) {
-        handle.signal(signal);
-    }
+pub(super) fn has_processes(run: &str) -> io::Result<bool> {
+    tree::tagged(run).map(|processes| !processes.is_empty())
 }
 
 /// Lets a shim that was stopped by a signal go on.
 pub(super) fn wake(identity: Identity) {
-    signal_process(identity, Signal::SIGCONT);
+    let _ = signal_process(identity, Signal::SIGCONT);
+}
+
+/// Asks a shim by a signal to end its run.
+pub(super) fn ask_to_end(identity: Identity) {
+    let _ = signal_process(identity, Signal::SIGTERM);
 }
 
 /// Starts this program in a session of its own, with nothing of this terminal.
-pub(super) fn spawn_detached(arguments: &[OsString], environment: &[(&str, &str)]) -> io::Result<u32> {
+pub(super) fn spawn_detached(
+    arguments: &[OsString],
+    environment: &[(&str, &str)],
+    open_files: Option<u64>,
+) -> io::Result<u32> {
     // A group of its own is enough: the manager leaves signals of a terminal that hangs up alone.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("dcm").args(arguments).envs(environment.iter().copied()).process_group(0);
-    Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?.id())
+    // SAFETY: between fork and exec only limits are read and set.
+    unsafe {
+        command.pre_exec(move || {
+            restore_open_files(open_files);
+            Ok(())
+        });
+    }
+    let child = reaper::spawn(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
+    Ok(child.id())
 }
 
 /// Starts a shim for a run whose shim was killed.
@@ -248,8 +216,8 @@ pub(super) fn spawn_adopter(dir: &RunDir) -> io::Result<Identity> {
     for name in withheld_variables() {
         command.env_remove(name);
     }
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    Ok(identity_of(child.id()))
+    let child = reaper::spawn(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
+    Ok(identity_of_child(child.id()))
 }
 
 /// Sends a message to the shim of a run. `false`: there is no shim to hear it.
@@ -310,18 +278,6 @@ fn make_pipe_of_mode(path: &Path, mode: Mode) -> io::Result<()> {
 /// Opens a named pipe for reading without ever seeing its end: this process writes to it as well.
 fn open_pipe(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path)
-}
-
-/// Takes note of the end of a child, so that it is no zombie. `None`: no child of ours has ended.
-fn reap(pid: Option<Pid>) -> Option<WaitStatus> {
-    loop {
-        return match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => None,
-            Ok(status) => Some(status),
-            Err(Errno::EINTR) => continue,
-            Err(_) => None,
-        };
-    }
 }
 
 /// Closes what whoever started the manager left open in it, a lock of a script for example: a shim

@@ -6,10 +6,12 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use super::journal::Lock;
 use super::layout::RunDir;
+use super::looker::Looker;
 use super::record::{Identity, ReportRecord};
 use super::supervisor::Sink;
-use super::{clock, inspection, journal, sys};
+use super::{clock, sys};
 use crate::manager::Event;
 use crate::model::{Closing, Ending, Obstacle, RunId, StartFailure};
 
@@ -24,6 +26,9 @@ const LOOKED_FOR_MAX: u32 = 30;
 /// A shim that is gone is replaced at most so often; each of them can only have been killed.
 const SUCCESSORS_MAX: u32 = 5;
 
+/// A run without a journal and without a process is over after so many looks.
+const ABSENCES_MAX: u32 = 3;
+
 /// A handle to the thread, which goes on for as long as there is one.
 #[derive(Clone)]
 pub(super) struct Watcher(sys::Line);
@@ -33,7 +38,8 @@ pub(super) enum Request {
     Watch { run: RunId, dir: RunDir, shim: Option<Identity>, is_announced: bool },
     TakeOver { run: RunId, dir: RunDir },
     Look { run: RunId },
-    LookLater { run: RunId },
+    NoSuccessor { run: RunId },
+    AskToEnd { run: RunId },
     Forget { run: RunId },
     Rung(Ring),
     ShimEnded { run: RunId },
@@ -61,9 +67,14 @@ impl Watcher {
         self.0.request(Request::Look { run });
     }
 
-    /// Looks at a run in a moment.
-    pub(super) fn look_later(&self, run: RunId) {
-        self.0.request(Request::LookLater { run });
+    /// No successor could be started for the shim of a run: it is tried again with the next look.
+    pub(super) fn no_successor(&self, run: RunId) {
+        self.0.request(Request::NoSuccessor { run });
+    }
+
+    /// Asks the shim of a run to end it, where that cannot be asked by the run directory.
+    pub(super) fn ask_to_end(&self, run: RunId) {
+        self.0.request(Request::AskToEnd { run });
     }
 
     /// Watches a run no longer.
@@ -82,12 +93,13 @@ pub(super) trait Waits {
     type Wait;
 
     /// From now on `ShimEnded` is told when the shim ends. `None` when it is gone, or cannot be waited
-    /// for.
+    /// for: which of both, a look tells.
     fn begin(&mut self, run: RunId, shim: Identity) -> Option<Self::Wait>;
 }
 
 /// What the thread knows.
-pub(super) struct Watch<W: Waits> {
+pub(super) struct Watch<L: Looker, W: Waits> {
+    looker: L,
     waits: W,
     runs: BTreeMap<RunId, Watched<W::Wait>>,
     /// Runs that must be looked at now and then.
@@ -110,11 +122,28 @@ struct Watched<H> {
     is_lost: bool,
     /// How many successors it had.
     successors: u32,
+    /// How many looks in a row found neither a journal nor a process.
+    absences: u32,
 }
 
-impl<W: Waits> Watch<W> {
-    pub(super) fn new(waits: W, sink: Sink, on_lost: Box<dyn Fn(RunId) + Send>) -> Self {
+/// What a look leads to.
+enum Seen {
+    /// The run goes on.
+    Running,
+    /// Its shim was named and could not be waited for: another look, at the shim first, says whether it is gone.
+    Renamed,
+    /// No shim lives, and what it wrote does not say how the run ended.
+    Lost { has_begun: bool },
+    /// Neither the journal nor the shim is there.
+    Absent,
+    /// It is over, and the manager was told.
+    Over,
+}
+
+impl<L: Looker, W: Waits> Watch<L, W> {
+    pub(super) fn new(looker: L, waits: W, sink: Sink, on_lost: Box<dyn Fn(RunId) + Send>) -> Self {
         Self {
+            looker,
             waits,
             runs: BTreeMap::new(),
             silent: BTreeSet::new(),
@@ -143,9 +172,15 @@ impl<W: Waits> Watch<W> {
             Request::Watch { run, dir, shim, is_announced } => self.watch(run, dir, shim, is_announced),
             Request::TakeOver { run, dir } => self.look_for(run, dir, 0),
             Request::Look { run } => self.look(run),
-            Request::LookLater { run } => {
+            Request::NoSuccessor { run } => {
                 if let Some(watched) = self.runs.get_mut(&run) {
                     watched.is_lost = false;
+                    watched.successors = watched.successors.saturating_sub(1);
+                }
+            }
+            Request::AskToEnd { run } => {
+                if let Some(shim) = self.runs.get(&run).and_then(|watched| watched.shim) {
+                    sys::ask_to_end(shim);
                 }
             }
             Request::Forget { run } => self.forget(run),
@@ -162,10 +197,16 @@ impl<W: Waits> Watch<W> {
     /// Watches a run that somebody else began, once its directory is there. Without one here, the run
     /// is somebody else's to end.
     fn look_for(&mut self, run: RunId, dir: RunDir, times: u32) {
-        if dir.journal().exists() {
-            self.watch(run, dir, None, false);
-        } else if times < LOOKED_FOR_MAX {
-            self.looked_for.insert(run, (dir, times));
+        match self.looker.lock(&dir) {
+            Ok(Lock::Held | Lock::Free) => self.watch(run, dir, None, false),
+            Ok(Lock::Missing) if times >= LOOKED_FOR_MAX => {}
+            Ok(Lock::Missing) => {
+                self.looked_for.insert(run, (dir, times));
+            }
+            // A look that failed does not count.
+            Err(_) => {
+                self.looked_for.insert(run, (dir, times.saturating_sub(1)));
+            }
         }
     }
 
@@ -173,7 +214,9 @@ impl<W: Waits> Watch<W> {
         let before = self.runs.remove(&run);
         let (is_announced, successors) =
             before.map_or((is_announced, 0), |before| (before.is_announced, before.successors));
-        self.runs.insert(run, Watched { dir, shim, wait: None, is_announced, is_lost: false, successors });
+        let watched =
+            Watched { dir, shim, wait: None, is_announced, is_lost: false, successors, absences: 0 };
+        self.runs.insert(run, watched);
         self.look(run);
     }
 
@@ -187,55 +230,106 @@ impl<W: Waits> Watch<W> {
         }
     }
 
+    /// Looks at a run until it is clear how it is. What cannot be seen now is looked at again later.
     fn look(&mut self, run: RunId) {
-        let Some(watched) = self.runs.get_mut(&run) else { return };
-        let findings = inspection::look(run, &watched.dir, watched.is_announced);
-        watched.is_announced = findings.is_announced;
-        // A successor that was started a moment ago may not have written its name over that of the
-        // shim that was killed.
-        let named = findings.shim.filter(|shim| watched.shim.is_none() || sys::is_alive(*shim));
-        watched.shim = named.or(watched.shim);
-        for event in findings.events {
-            (self.sink)(event);
+        let mut seen = self.try_look(run);
+        if matches!(seen, Ok(Some(Seen::Renamed))) {
+            seen = self.try_look(run);
         }
-        if findings.is_over {
-            return self.forget(run);
-        }
-        if let (None, Some(shim)) = (&watched.wait, watched.shim) {
-            watched.wait = self.waits.begin(run, shim);
-        }
-        let is_there = match (&watched.wait, watched.shim) {
-            (Some(_), _) => true,
-            (None, Some(shim)) => sys::is_alive(shim),
-            // It has not begun; its lock says whether it will.
-            (None, None) => journal::is_locked(&watched.dir),
+        let result = match seen {
+            Ok(None) => return,
+            Ok(Some(Seen::Running | Seen::Renamed)) => Ok(()),
+            Ok(Some(Seen::Over)) => return self.forget(run),
+            Ok(Some(Seen::Lost { has_begun })) => self.shim_is_lost(run, has_begun),
+            Ok(Some(Seen::Absent)) => self.is_absent(run),
+            Err(error) => Err(error),
         };
-        if watched.is_announced && watched.wait.is_some() {
+        let Some(watched) = self.runs.get(&run) else { return };
+        if result.is_ok() && watched.is_announced && watched.wait.is_some() {
             self.silent.remove(&run);
         } else {
             self.silent.insert(run);
         }
-        if !is_there {
-            self.shim_is_lost(run);
+    }
+
+    /// First at who could still write, then at what was written: what one who is gone has not written by then,
+    /// it never will. The other way round a run that begins and ends between both looks would be taken for
+    /// one that never began.
+    fn try_look(&mut self, run: RunId) -> io::Result<Option<Seen>> {
+        let Some(watched) = self.runs.get_mut(&run) else { return Ok(None) };
+        let is_gone = match (watched.shim, &watched.wait) {
+            (Some(_), Some(_)) => false,
+            (Some(shim), None) => !self.looker.is_alive(shim)?,
+            // A shim that is not known yet holds the lock from before its first line to its end.
+            (None, _) => self.looker.lock(&watched.dir)? != Lock::Held,
+        };
+        let Some(journal) = self.looker.journal(&watched.dir)? else {
+            return Ok(Some(if is_gone { Seen::Absent } else { Seen::Running }));
+        };
+        watched.absences = 0;
+        if let Some((app, started)) = journal.app.filter(|(app, _)| !watched.is_announced && app.pid != 0) {
+            watched.is_announced = true;
+            (self.sink)(Event::Started { run, pid: app.pid, at: started });
         }
+        if let Some(record) = journal.exit {
+            (self.sink)(Event::Ended { run, closing: record.into() });
+            return Ok(Some(Seen::Over));
+        }
+        let has_begun = journal.begun.is_some();
+        let named = journal.begun.map(|begun| begun.shim).filter(|named| watched.shim != Some(*named));
+        // A successor that was started a moment ago may not have written its name over that of the
+        // shim that was killed.
+        if let Some(named) = named
+            && (watched.shim.is_none() || self.looker.is_alive(named)?)
+        {
+            watched.shim = Some(named);
+            watched.wait = self.waits.begin(run, named);
+            return Ok(Some(if watched.wait.is_some() { Seen::Running } else { Seen::Renamed }));
+        }
+        if is_gone {
+            return Ok(Some(Seen::Lost { has_begun }));
+        }
+        if let (None, Some(shim)) = (&watched.wait, watched.shim) {
+            watched.wait = self.waits.begin(run, shim);
+        }
+        Ok(Some(Seen::Running))
     }
 
     /// The shim was killed, or never came to start the app.
-    fn shim_is_lost(&mut self, run: RunId) {
-        let Some(watched) = self.runs.get_mut(&run).filter(|watched| !watched.is_lost) else { return };
-        let has_begun = watched.shim.is_some();
-        if has_begun && (watched.successors < SUCCESSORS_MAX || sys::has_processes(&run.to_string())) {
+    fn shim_is_lost(&mut self, run: RunId, has_begun: bool) -> io::Result<()> {
+        let Some(watched) = self.runs.get_mut(&run).filter(|watched| !watched.is_lost) else { return Ok(()) };
+        if has_begun && (watched.successors < SUCCESSORS_MAX || self.looker.has_processes(run)?) {
             watched.is_lost = true;
             watched.successors += 1;
             (self.on_lost)(run);
-            return;
+            return Ok(());
         }
-        let ending = if has_begun || !watched.dir.path().exists() {
+        let ending = if has_begun {
             Ending::Unknown
         } else {
             let message = "its shim ended before it started the app".to_owned();
             Ending::StartFailed(StartFailure { obstacle: Obstacle::HostExhausted, message })
         };
+        self.close(run, ending);
+        Ok(())
+    }
+
+    /// Somebody removed the run directory, and its shim is gone or was never seen. What the run may still have
+    /// of processes keeps it open.
+    fn is_absent(&mut self, run: RunId) -> io::Result<()> {
+        if self.looker.has_processes(run)? {
+            return Ok(());
+        }
+        let Some(watched) = self.runs.get_mut(&run) else { return Ok(()) };
+        watched.absences += 1;
+        // A shim that is not known may be about to start the app.
+        if watched.shim.is_some() || watched.absences >= ABSENCES_MAX {
+            self.close(run, Ending::Unknown);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, run: RunId, ending: Ending) {
         (self.sink)(Event::Ended { run, closing: Closing::unseen(ending, clock::wall()) });
         self.forget(run);
     }
@@ -265,9 +359,14 @@ impl Ring {
 }
 
 #[cfg(test)]
+mod interleavings;
+
+#[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use super::super::journal;
+    use super::super::looker::Host;
     use super::super::record::tests::spec;
     use super::*;
 
@@ -288,7 +387,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&told);
         let sink: Sink = Arc::new(move |event| sink.lock().unwrap().push(event));
-        let mut watch = Watch::new(NoWaits, sink, Box::new(|_| {}));
+        let mut watch = Watch::new(Host, NoWaits, sink, Box::new(|_| {}));
         watch.take(Request::TakeOver { run, dir: dir.clone() });
         watch.look_at_the_silent();
         std::fs::create_dir(dir.path()).unwrap();
@@ -303,7 +402,7 @@ mod tests {
     fn a_run_of_another_host_is_not_looked_for_without_end() {
         let folder = tempfile::tempdir().unwrap();
         let (run, dir) = (RunId::from_random_bits(7), RunDir::new(folder.path().join("run")));
-        let mut watch = Watch::new(NoWaits, Arc::new(|event| panic!("{event:?}")), Box::new(|_| {}));
+        let mut watch = Watch::new(Host, NoWaits, Arc::new(|event| panic!("{event:?}")), Box::new(|_| {}));
         watch.take(Request::TakeOver { run, dir });
         for _ in 0..LOOKED_FOR_MAX {
             assert!(watch.has_silent());

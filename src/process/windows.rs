@@ -33,8 +33,9 @@ use windows_sys::Win32::Foundation::ERROR_SHARING_VIOLATION;
 use windows_sys::Win32::Storage::FileSystem::{DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE};
 
 use self::job::Job;
+use super::journal::Lock;
 use super::layout::RunDir;
-use super::record::{Identity, Message};
+use super::record::{Identity, Message, Place};
 
 pub(super) use console::{
     on_hangup, on_job_control, on_termination, read_terminal, run_in_front, stand_still, terminal_output,
@@ -112,9 +113,47 @@ fn join_lock(path: &Path) -> io::Result<File> {
     result
 }
 
-/// Whether a file is locked.
-pub(super) fn is_locked(path: &Path) -> bool {
-    OpenOptions::new().access_mode(DELETE).open(path).is_err_and(|error| is_shared_violation(&error))
+/// Opens a journal for reading; `None` when there is none.
+pub(super) fn open_journal(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(file.metadata()?.is_file().then_some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Looks at the lock of a journal.
+pub(super) fn lock_of(path: &Path) -> io::Result<Lock> {
+    match OpenOptions::new().access_mode(DELETE).open(path) {
+        Ok(_) => Ok(Lock::Free),
+        Err(error) if is_shared_violation(&error) => Ok(Lock::Held),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::Missing),
+        Err(error) => Err(error),
+    }
+}
+
+/// Which directory this is; not told on this platform.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(super) fn place_of(_path: &Path) -> io::Result<Option<Place>> {
+    Ok(None)
+}
+
+/// In which directory a process works; not told on this platform.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(super) fn working_directory(_process: Identity) -> io::Result<Option<Place>> {
+    Ok(None)
+}
+
+/// There is no limit that starts would have to leave room for.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(super) fn check_room(_newest: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Windows knows no zombies.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(super) fn reap_children() -> io::Result<()> {
+    Ok(())
 }
 
 /// Opens a file, or makes it, and locks it: others may read it, nothing else.
@@ -147,17 +186,23 @@ pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
 }
 
 /// Whether any process of this run lives.
-pub(super) fn has_processes(run: &str) -> bool {
-    Job::open(run).is_some_and(|job| job.count() > 0)
+pub(super) fn has_processes(run: &str) -> io::Result<bool> {
+    Ok(match Job::find(run)? {
+        Some(job) => job.count()? > 0,
+        None => false,
+    })
 }
 
 /// Kills every process of a run; gives back how many there were.
-pub(super) fn kill_tagged(run: &str) -> usize {
-    let Some(job) = Job::open(run) else { return 0 };
-    let count = job.count();
+pub(super) fn kill_tagged(run: &str) -> io::Result<usize> {
+    let Some(job) = Job::find(run)? else { return Ok(0) };
+    let count = job.count()?;
     job.terminate();
-    count
+    Ok(count)
 }
+
+/// There is no signal that asks a shim.
+pub(super) fn ask_to_end(_identity: Identity) {}
 
 /// There is no signal that stops a shim.
 pub(super) fn wake(_identity: Identity) {}

@@ -13,8 +13,10 @@ use super::outbox::{Emptied, Outbox, until};
 use super::tails::Tails;
 use crate::manager::peers::{Lease, Peers};
 use crate::manager::{Event, Identity, Manager, Step};
-use crate::model::{AppId, CommandId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, Survivor};
-use crate::process::{LaunchSettings, OpenError, Sink, Supervisor, clock, return_memory};
+use crate::model::{
+    AppId, CommandId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, Survivor, SurvivorState,
+};
+use crate::process::{LaunchSettings, Left, OpenError, Sink, Supervisor, clock, return_memory};
 use crate::store::{Store, StoreError};
 
 /// The longest sleep: the wall clock may be set meanwhile.
@@ -105,7 +107,9 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     let home = supervisor
         .home()
         .map_err(|source| OpenError::Io { path: options.launch.state.path().to_owned(), source })?;
-    let mut host = Host { row: manager_row(&options, home), options, stop, supervisor, told };
+    let row = manager_row(&options, home)
+        .map_err(|source| OpenError::Io { path: options.launch.state.path().to_owned(), source })?;
+    let mut host = Host { options, row, stop, supervisor, told };
     let mut ready = Some(ready);
     loop {
         match host.serve(|| ready.take().into_iter().for_each(|ready| ready())).await? {
@@ -162,8 +166,9 @@ impl Host {
             Err(StoreError::Deposed) => return Ok(Served::Deposed),
             Err(error) => return Err(error.into()),
         }
-        let survivors = self.supervisor.survey();
+        let Some(Left { mut survivors, unknown }) = self.survey().await else { return Ok(Served::Stopped) };
         let Some(snapshot) = self.snapshot(&survivors).await? else { return Ok(Served::Stopped) };
+        survivors.extend(unknown.iter().filter_map(|run| presumed(*run, &snapshot)));
         tracing::info!(
             apps = snapshot.apps.len(),
             set_aside = snapshot.apps.iter().filter(|row| matches!(row, Registered::SetAside(_))).count(),
@@ -262,6 +267,25 @@ impl Host {
         let _ = timeout(FLUSH_MAX, self.options.store.leave()).await;
     }
 
+    /// The runs that the state directory knows of; `None` when the manager is to end before they can be listed.
+    async fn survey(&self) -> Option<Left> {
+        let mut is_refused = false;
+        loop {
+            match self.supervisor.survey() {
+                Ok(left) => return Some(left),
+                // Nothing may be started as long as any run may live.
+                Err(error) if !std::mem::replace(&mut is_refused, true) => {
+                    tracing::error!(%error, "the run directories cannot be listed; nothing is started until they can");
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = self.stop.asked() => return None,
+                () = sleep(NAP_MAX) => {}
+            }
+        }
+    }
+
     /// Everything that the database says; `None` when the manager is to end before it does.
     async fn snapshot(&self, survivors: &[Survivor]) -> Result<Option<Snapshot>, RunError> {
         let store = &self.options.store;
@@ -329,9 +353,16 @@ async fn wait_for<T, F: Future<Output = Result<T, StoreError>>>(
     }
 }
 
-fn manager_row(options: &Options, home: String) -> ManagerRow {
+/// A run that cannot be looked at counts as running.
+fn presumed(run: RunId, snapshot: &Snapshot) -> Option<Survivor> {
+    let open = snapshot.open_runs.iter().find(|open| open.run == run)?;
+    let state = SurvivorState::Running { pid: open.pid.unwrap_or(0), started: open.start, stop: None };
+    Some(Survivor { run, app: open.app, state })
+}
+
+fn manager_row(options: &Options, home: String) -> std::io::Result<ManagerRow> {
     let now = clock::wall();
-    ManagerRow {
+    Ok(ManagerRow {
         name: options.name.clone(),
         host: crate::process::host_name(),
         pid: std::process::id(),
@@ -340,11 +371,11 @@ fn manager_row(options: &Options, home: String) -> ManagerRow {
         heartbeat: now,
         lease: options.lease.length(),
         home: Some(home),
-        boot: Some(crate::process::boot_id()),
+        boot: Some(crate::process::boot_id()?),
         pools: options.pools.clone(),
         python: Some(options.launch.python.clone()),
         ..ManagerRow::default()
-    }
+    })
 }
 
 async fn trim(supervisor: Arc<Supervisor>, logs_max: u64) {

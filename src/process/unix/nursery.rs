@@ -22,9 +22,12 @@ use nix::sys::socket::{
 };
 use nix::unistd::{ForkResult, fork};
 
-use super::{shim, title};
+use super::{reaper, ring, shim, title};
+use crate::model::{Obstacle, StartFailure};
 use crate::process::launch::withheld_variables;
 use crate::process::layout::RunDir;
+use crate::process::record::{ExitRecord, Fact};
+use crate::process::{clock, journal};
 
 /// The longest path of a run directory.
 const PATH_MAX: usize = 4096;
@@ -64,8 +67,7 @@ fn begin() -> io::Result<OwnedFd> {
     for name in withheld_variables() {
         command.env_remove(name);
     }
-    let mut child = command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    std::thread::Builder::new().name("dcm-nursery".to_owned()).spawn(move || child.wait())?;
+    reaper::spawn(command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null()))?;
     Ok(ours)
 }
 
@@ -98,13 +100,29 @@ pub(in crate::process) fn main() -> ExitCode {
                 // SAFETY: this process has one thread, so the child has all that it needs.
                 match unsafe { fork() } {
                     Ok(ForkResult::Child) => return shim_of(path, journal),
-                    // If it failed, the journal closes here, and its lock with it.
-                    Ok(ForkResult::Parent { .. }) | Err(_) => {}
+                    Ok(ForkResult::Parent { .. }) => {}
+                    Err(errno) => refuse(path, journal, errno.into()),
                 }
             }
             Ok(None) => return ExitCode::SUCCESS,
             Err(_) => return ExitCode::FAILURE,
         }
+    }
+}
+
+/// Puts on record that a run has no shim. Without that record the manager sees a free lock and no beginning.
+fn refuse(path: &Path, mut journal: File, error: io::Error) {
+    let message = format!(
+        "the host could not fork a process: {error} (out of memory, or of processes: ulimit -u, pid_max)"
+    );
+    let failure = StartFailure { obstacle: Obstacle::HostExhausted, message };
+    let _ = journal::append(
+        &mut journal,
+        &Fact::Exit(ExitRecord::of_failed_start(failure.into(), clock::wall())),
+    );
+    drop(journal);
+    if let Ok(Some(journal)) = journal::read(&RunDir::new(path.to_owned())) {
+        ring(&journal.spec.doorbell, &journal.spec.run);
     }
 }
 

@@ -8,6 +8,7 @@ mod output;
 mod start;
 mod stopping;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
@@ -28,6 +29,7 @@ use crate::model::{Closing, Exit, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::foreground::Notice;
 use crate::process::intake::Reports;
+use crate::process::journal::Lock;
 use crate::process::layout::RunDir;
 use crate::process::record::{Cause, Fact, Identity, Message, ReportRecord, Spec, StopRequest};
 use crate::process::{clock, journal, lines, report};
@@ -70,7 +72,7 @@ fn run_at(path: &Path, file: Option<File>) -> io::Result<()> {
     // From here on by short names: the directory may be moved or its parents removed.
     std::env::set_current_dir(path)?;
     let dir = RunDir::new(PathBuf::from("."));
-    let journal = journal::read(&dir).ok_or_else(|| io::Error::other("no journal"))?;
+    let journal = journal::read(&dir)?.ok_or_else(|| io::Error::other("no journal"))?;
     super::title::set(&super::title::of_shim(&journal.spec));
     super::signals::reset();
     let signals = catch_signals()?;
@@ -91,7 +93,8 @@ pub(in crate::process) fn foreground(
     notice: Box<dyn FnMut(Notice)>,
 ) -> io::Result<()> {
     let dir = RunDir::new(std::fs::canonicalize(dir.path())?);
-    let spec = journal::read(&dir).ok_or_else(|| io::Error::other("no journal"))?.spec;
+    let spec = journal::read(&dir)?.ok_or_else(|| io::Error::other("no journal"))?.spec;
+    super::restore_open_files(spec.open_files);
     let ignores_hangup = super::signals::is_ignored(libc::SIGHUP);
     let signals = catch_signals()?;
     match Shim::start(dir, spec, signals, journal, Some(Foreground { notice, ignores_hangup }))? {
@@ -237,7 +240,7 @@ impl Shim {
         }
         if let Main::Adopted(main, _) = &self.main
             && self.ended.is_none()
-            && !super::is_alive(*main)
+            && super::is_alive(*main).is_ok_and(|is_alive| !is_alive)
         {
             self.main_ended(None);
         }
@@ -265,17 +268,30 @@ impl Shim {
     }
 
     /// All processes of the run but this one.
-    fn processes(&self) -> Vec<Identity> {
-        match &self.main {
-            Main::Child(_) => tree::descendants(std::process::id()),
-            Main::Adopted(main, _) => {
-                let mut found = tree::tagged(&self.spec.run);
-                if self.ended.is_none() && !found.contains(main) {
-                    found.push(*main);
-                }
-                found
-            }
+    ///
+    /// # Errors
+    /// When they cannot be seen: then there may be some.
+    fn processes(&self) -> io::Result<Vec<Identity>> {
+        let Main::Adopted(main, _) = &self.main else { return tree::descendants(std::process::id()) };
+        let mut found: BTreeSet<_> = tree::tagged(&self.spec.run)?.into_iter().collect();
+        if self.ended.is_none() {
+            found.insert(*main);
         }
+        if self.is_held()? {
+            // Some may have cleared their environment.
+            found.extend(tree::holders(&self.dir.journal())?);
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// The processes that can be signalled now. Those that cannot be seen have their turn when they can.
+    fn processes_seen(&self) -> Vec<Identity> {
+        self.processes().unwrap_or_default()
+    }
+
+    /// Whether processes of the run hold its lock, seen or not. A shim that took over the run does not.
+    fn is_held(&self) -> io::Result<bool> {
+        Ok(matches!(self.main, Main::Adopted(..)) && journal::lock(&self.dir)? == Lock::Held)
     }
 
     /// Ends the run when the manager could not renew its lease: then it may be another's to run it.

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::signals;
+use super::{reaper, signals};
 use crate::process::TerminalInput;
 
 /// Reads the terminal in a thread of its own. It ends with the terminal: whoever goes on reading then
@@ -83,7 +83,7 @@ pub(in crate::process) fn wake_reader() -> io::Result<()> {
 /// itself in front; one that was killed there leaves nobody in front, and whoever then sets the
 /// terminal is stopped.
 pub(in crate::process) fn run_in_front(program: &Path) -> io::Result<ExitStatus> {
-    let ended = Command::new(program).status();
+    let ended = reaper::status(&mut Command::new(program));
     signals::in_front(|| {
         let _ = nix::unistd::tcsetpgrp(io::stdin().as_fd(), nix::unistd::getpgrp());
     })?;

@@ -1,11 +1,14 @@
 //! All processes of a run, wherever they have moved to.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use super::{signal_process, start_of};
+use super::process::{signal_process, start_of, unless_gone};
 use crate::process::record::Identity;
 
 /// How many processes of a run are looked for; a fork bomb makes more, and is killed in turns.
@@ -13,19 +16,22 @@ const PROCESSES_MAX: usize = 100_000;
 
 /// The descendants of a process. Those whose parent has died are among them if the process is their
 /// subreaper.
-pub(super) fn descendants(root: u32) -> Vec<Identity> {
+///
+/// # Errors
+/// When they cannot be seen: then there may be some.
+pub(super) fn descendants(root: u32) -> io::Result<Vec<Identity>> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::from([root]);
     let mut next = vec![root];
     while let Some(parent) = next.pop() {
-        for child in children(parent) {
+        for child in children(parent)? {
             if found.len() < PROCESSES_MAX && seen.insert(child) {
                 next.push(child);
-                found.extend(start_of(child).map(|start| Identity { pid: child, start }));
+                found.extend(start_of(child)?.map(|start| Identity { pid: child, start }));
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// What a process calls itself; empty when it is gone.
@@ -35,49 +41,119 @@ pub(super) fn name_of(process: Identity) -> String {
 }
 
 /// The children of all threads of a process.
-fn children(parent: u32) -> Vec<u32> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
-    threads
-        .filter_map(Result::ok)
-        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
-        .flat_map(|text| text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-        .collect()
+fn children(parent: u32) -> io::Result<Vec<u32>> {
+    let mut children = Vec::new();
+    let Some(threads) = unless_gone(fs::read_dir(format!("/proc/{parent}/task")))? else {
+        return Ok(children);
+    };
+    for thread in threads {
+        let Some(thread) = unless_gone(thread)? else { break };
+        let Some(text) = unless_gone(fs::read_to_string(thread.path().join("children")))? else { continue };
+        children.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    Ok(children)
 }
 
 /// The processes whose environment says that they belong to this run: they are found even when
 /// they have left their parents, session and group.
-pub(super) fn tagged(run: &str) -> Vec<Identity> {
+///
+/// # Errors
+/// When they cannot be seen: then there may be some.
+pub(super) fn tagged(run: &str) -> io::Result<Vec<Identity>> {
     let tag = format!("DC_RUNTIME={run}");
-    all_processes()
-        .filter(|pid| {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == tag.as_bytes())
-        })
-        .filter_map(|pid| start_of(pid).map(|start| Identity { pid, start }))
-        .collect()
+    with_environment(|environment| {
+        environment.split(|byte| *byte == 0).any(|variable| variable == tag.as_bytes())
+    })
 }
 
-fn all_processes() -> impl Iterator<Item = u32> {
+/// The processes that hold the lock of a journal: they got its descriptor from the shim, whatever their
+/// environment says by now.
+///
+/// # Errors
+/// When they cannot be seen: then there may be some.
+pub(super) fn holders(journal: &Path) -> io::Result<Vec<Identity>> {
+    let Some(meant) = unless_gone(fs::metadata(journal))? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for pid in all_processes()? {
+        if holds_lock(pid, &meant)? {
+            found.extend(start_of(pid)?.map(|start| Identity { pid, start }));
+        }
+    }
+    Ok(found)
+}
+
+fn holds_lock(pid: u32, meant: &Metadata) -> io::Result<bool> {
+    let Some(descriptors) = readable(fs::read_dir(format!("/proc/{pid}/fd")))? else { return Ok(false) };
+    for descriptor in descriptors {
+        let Some(descriptor) = readable(descriptor)? else { break };
+        let Some(file) = readable(fs::metadata(descriptor.path()))? else { continue };
+        if (file.dev(), file.ino()) != (meant.dev(), meant.ino()) {
+            continue;
+        }
+        let info = format!("/proc/{pid}/fdinfo/{}", descriptor.file_name().display());
+        // Whoever only reads the journal has no lock of it (`man 5 proc_pid_fdinfo`).
+        let info = readable(fs::read_to_string(info))?.unwrap_or_default();
+        if info
+            .lines()
+            .any(|line| line.starts_with("lock:") && line.contains("FLOCK") && line.contains("WRITE"))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The processes whose environment is as asked for.
+pub(super) fn with_environment(is_meant: impl Fn(&[u8]) -> bool) -> io::Result<Vec<Identity>> {
+    let mut found = Vec::new();
+    for pid in all_processes()? {
+        let Some(environment) = readable(fs::read(format!("/proc/{pid}/environ")))? else { continue };
+        if is_meant(&environment) {
+            found.extend(start_of(pid)?.map(|start| Identity { pid, start }));
+        }
+    }
+    Ok(found)
+}
+
+/// What `/proc` says of a process, unless that has ended or is another user's, which it hides.
+pub(super) fn readable<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match unless_gone(result) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        result => result,
+    }
+}
+
+/// All processes of the host but this one and the first.
+pub(super) fn all_processes() -> io::Result<Vec<u32>> {
     let own = std::process::id();
-    let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(move |pid| *pid != own && *pid > 1)
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let pid = name.to_str().and_then(|name| name.parse::<u32>().ok());
+        pids.extend(pid.filter(|pid| *pid != own && *pid > 1));
+    }
+    Ok(pids)
 }
 
-/// Sends a signal to each of these processes.
+/// Sends a signal to each of these processes. Those that are another user's do not take it.
 pub(super) fn signal_all(processes: &[Identity], signal: Signal) {
     for process in processes {
-        signal_process(*process, signal);
+        let _ = signal_process(*process, signal);
     }
 }
 
 /// Kills every process of a run that can be found by its tag; gives back how many there were.
-pub(in crate::process) fn kill_tagged(run: &str) -> usize {
-    let found = tagged(run);
-    // First stopped, so that none of them starts another while the rest is killed.
-    signal_all(&found, Signal::SIGSTOP);
-    let all = tagged(run);
+///
+/// # Errors
+/// When they cannot be seen.
+pub(in crate::process) fn kill_tagged(run: &str) -> io::Result<usize> {
+    kill_all(|| tagged(run))
+}
+
+/// Kills what can be found. First it is stopped, so that none starts another while the rest is killed.
+pub(super) fn kill_all(find: impl Fn() -> io::Result<Vec<Identity>>) -> io::Result<usize> {
+    signal_all(&find()?, Signal::SIGSTOP);
+    let all = find()?;
     signal_all(&all, Signal::SIGKILL);
-    all.len()
+    Ok(all.len())
 }

@@ -15,12 +15,12 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::unistd::Pid;
 
-use super::{ProcessHandle, make_pipe, open_pipe, reap};
+use super::{ProcessHandle, limits, make_pipe, open_pipe};
 use crate::model::RunId;
 use crate::process::clock;
 use crate::process::lines::Splitter;
+use crate::process::looker::Host;
 use crate::process::record::Identity;
 use crate::process::supervisor::Sink;
 use crate::process::watch::{LOOK_EVERY, Request, Ring, Waits, Watch};
@@ -69,7 +69,8 @@ pub(in crate::process) fn begin_to_watch(
     };
     std::thread::Builder::new().name("dcm-watch".to_owned()).spawn(move || {
         let shims = Rc::new(Shims { epoll, runs: RefCell::default() });
-        let watch = Watch::new(Pidfds { shims: Rc::clone(&shims), last_token: FIRST_RUN }, sink, on_lost);
+        let watch =
+            Watch::new(Host, Pidfds { shims: Rc::clone(&shims), last_token: FIRST_RUN }, sink, on_lost);
         Sleeper { shims, inbox, wake, doorbell, names: Splitter::default(), watch }.serve();
     })?;
     Ok(line)
@@ -90,13 +91,15 @@ impl Waits for Pidfds {
     type Wait = ShimWait;
 
     fn begin(&mut self, run: RunId, shim: Identity) -> Option<ShimWait> {
-        let handle = ProcessHandle::open(shim)?;
+        let handle = ProcessHandle::open(shim).ok().flatten()?;
+        if !limits::has_room_for_handle(handle.fd()) {
+            return None;
+        }
         self.last_token += 1;
         let token = self.last_token;
         self.shims.epoll.add(handle.fd(), EpollEvent::new(EpollFlags::EPOLLIN, token)).ok()?;
         self.shims.runs.borrow_mut().insert(token, run);
-        let pid = Pid::from_raw(i32::try_from(shim.pid).ok()?);
-        Some(ShimWait { shims: Rc::clone(&self.shims), handle, token, pid })
+        Some(ShimWait { shims: Rc::clone(&self.shims), handle, token })
     }
 }
 
@@ -105,15 +108,12 @@ struct ShimWait {
     shims: Rc<Shims>,
     handle: ProcessHandle,
     token: u64,
-    pid: Pid,
 }
 
 impl Drop for ShimWait {
     fn drop(&mut self) {
         let _ = self.shims.epoll.delete(self.handle.fd());
         self.shims.runs.borrow_mut().remove(&self.token);
-        // A successor is our own child; the others are the nursery's.
-        let _ = reap(Some(self.pid));
     }
 }
 
@@ -123,7 +123,7 @@ struct Sleeper {
     wake: Arc<EventFd>,
     doorbell: Arc<File>,
     names: Splitter,
-    watch: Watch<Pidfds>,
+    watch: Watch<Host, Pidfds>,
 }
 
 impl Sleeper {

@@ -34,10 +34,14 @@ impl Job {
         unsafe { Self::from(CreateJobObjectW(&raw const attributes, name(run).as_ptr())) }
     }
 
-    /// Finds the job of a run.
-    pub(super) fn open(run: &str) -> Option<Self> {
+    /// Finds the job of a run; `None` when it has ended.
+    pub(super) fn find(run: &str) -> io::Result<Option<Self>> {
         // SAFETY: the name lives longer than the call; what it gives back is ours, or null.
-        unsafe { Self::from(OpenJobObjectW(ALL_ACCESS, 0, name(run).as_ptr())) }.ok()
+        match unsafe { Self::from(OpenJobObjectW(ALL_ACCESS, 0, name(run).as_ptr())) } {
+            Ok(job) => Ok(Some(job)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// # Safety
@@ -57,20 +61,20 @@ impl Job {
     }
 
     /// How many processes live in it.
-    pub(super) fn count(&self) -> usize {
+    pub(super) fn count(&self) -> io::Result<usize> {
         let mut accounting = JOBOBJECT_BASIC_ACCOUNTING_INFORMATION::default();
         let size = u32::try_from(size_of_val(&accounting)).unwrap_or(0);
         // SAFETY: the system writes at most `size` bytes to a structure of integers.
-        unsafe {
+        check(unsafe {
             QueryInformationJobObject(
                 self.0.as_raw_handle(),
                 JobObjectBasicAccountingInformation,
                 (&raw mut accounting).cast(),
                 size,
                 std::ptr::null_mut(),
-            );
-        }
-        usize::try_from(accounting.ActiveProcesses).unwrap_or(usize::MAX)
+            )
+        })?;
+        Ok(usize::try_from(accounting.ActiveProcesses).unwrap_or(usize::MAX))
     }
 
     /// Kills all of them at once.

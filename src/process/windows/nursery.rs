@@ -48,6 +48,7 @@ pub(in crate::process) fn spawn_adopter(dir: &RunDir) -> io::Result<Identity> {
 pub(in crate::process) fn spawn_detached(
     arguments: &[OsString],
     environment: &[(&str, &str)],
+    _open_files: Option<u64>,
 ) -> io::Result<u32> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(arguments).envs(environment.iter().copied());

@@ -5,7 +5,8 @@ use std::io;
 use std::os::windows::io::{AsRawHandle as _, BorrowedHandle, FromRawHandle as _, OwnedHandle};
 
 use windows_sys::Win32::Foundation::{
-    FILETIME, HANDLE, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, SetHandleInformation, WAIT_OBJECT_0,
+    ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FILETIME, HANDLE, HANDLE_FLAG_INHERIT,
+    INVALID_HANDLE_VALUE, SetHandleInformation, WAIT_OBJECT_0,
 };
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
@@ -25,9 +26,26 @@ pub(super) struct ProcessHandle(OwnedHandle);
 impl ProcessHandle {
     /// Opens a process and makes sure that it is the one that is meant.
     pub(super) fn open(identity: Identity) -> Option<Self> {
+        Self::find(identity).ok().flatten()
+    }
+
+    /// The same; `None` only when there is no such process.
+    ///
+    /// # Errors
+    /// When that cannot be seen.
+    pub(super) fn find(identity: Identity) -> io::Result<Option<Self>> {
         let access = PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE;
-        let handle = Self(open_process(identity.pid, access)?);
-        (handle.created() == Some(identity.start)).then_some(handle)
+        let Some(handle) = open_process(identity.pid, access) else {
+            let error = io::Error::last_os_error();
+            // A number that is another user's by now is not the one that is meant.
+            let is_gone = matches!(
+                error.raw_os_error().map(i32::cast_unsigned),
+                Some(ERROR_INVALID_PARAMETER | ERROR_ACCESS_DENIED)
+            );
+            return if is_gone { Ok(None) } else { Err(error) };
+        };
+        let handle = Self(handle);
+        Ok((handle.created() == Some(identity.start)).then_some(handle))
     }
 
     /// A child of this process.
@@ -94,8 +112,11 @@ pub(in crate::process) fn own_identity() -> Identity {
 }
 
 /// Whether the process lives, and is the one that was meant.
-pub(in crate::process) fn is_alive(identity: Identity) -> bool {
-    ProcessHandle::open(identity).is_some_and(|handle| handle.is_running())
+///
+/// # Errors
+/// When that cannot be seen.
+pub(in crate::process) fn is_alive(identity: Identity) -> io::Result<bool> {
+    Ok(ProcessHandle::find(identity)?.is_some_and(|handle| handle.is_running()))
 }
 
 /// Lets a handle pass on to the programs that this process starts from now on.
@@ -152,8 +173,8 @@ mod tests {
     fn this_process_lives_and_another_of_its_number_does_not() {
         let own = own_identity();
         assert!(own.start > 0);
-        assert!(is_alive(own));
-        assert!(!is_alive(Identity { start: own.start + 1, ..own }));
-        assert!(!is_alive(Identity { pid: 0, start: 0 }));
+        assert!(is_alive(own).unwrap());
+        assert!(!is_alive(Identity { start: own.start + 1, ..own }).unwrap());
+        assert!(!is_alive(Identity { pid: 0, start: 0 }).unwrap());
     }
 }

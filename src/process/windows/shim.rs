@@ -74,12 +74,12 @@ fn run_at(path: &Path, beginning: Beginning) -> io::Result<()> {
         Beginning::Start => {
             // First of all: its lock goes with it.
             let file = journal_of_stdin()?;
-            let journal = journal::read(&dir).ok_or_else(|| io::Error::other("no journal"))?;
+            let journal = journal::read(&dir)?.ok_or_else(|| io::Error::other("no journal"))?;
             Shim::start(dir, journal.spec, file, None)?
         }
         Beginning::Adopt => {
             let file = super::join_lock(&dir.journal())?;
-            let journal = journal::read(&dir).ok_or_else(|| io::Error::other("no journal"))?;
+            let journal = journal::read(&dir)?.ok_or_else(|| io::Error::other("no journal"))?;
             Some(Shim::adopt(dir, journal, file)?)
         }
     };
@@ -103,7 +103,7 @@ pub(in crate::process) fn foreground(
     notice: Box<dyn FnMut(Notice)>,
 ) -> io::Result<()> {
     let dir = RunDir::new(std::path::absolute(dir.path())?);
-    let spec = journal::read(&dir).ok_or_else(|| io::Error::other("no journal"))?.spec;
+    let spec = journal::read(&dir)?.ok_or_else(|| io::Error::other("no journal"))?.spec;
     if let Some(shim) = Shim::start(dir, spec, journal, Some(Foreground { notice }))? {
         shim.supervise();
     }

@@ -39,12 +39,16 @@ pub(in crate::process) fn boot_time() -> Duration {
 }
 
 /// Differs after each boot, and does not change when the clock is set.
-pub(in crate::process) fn boot_id() -> String {
+pub(in crate::process) fn boot_id() -> io::Result<String> {
     let mut time = TimeOfDay::default();
     let size = u32::try_from(size_of::<TimeOfDay>()).unwrap_or(0);
     // SAFETY: the system writes at most `size` bytes to `time`, which is made of integers.
-    unsafe { NtQuerySystemInformation(TIME_OF_DAY, (&raw mut time).cast(), size, std::ptr::null_mut()) };
-    time.boot_time.wrapping_sub(time.boot_time_bias).to_string()
+    let status =
+        unsafe { NtQuerySystemInformation(TIME_OF_DAY, (&raw mut time).cast(), size, std::ptr::null_mut()) };
+    if status < 0 {
+        return Err(io::Error::other(format!("the time of the last boot is not known (status {status:#x})")));
+    }
+    Ok(time.boot_time.wrapping_sub(time.boot_time_bias).to_string())
 }
 
 /// The name of this host.
@@ -82,8 +86,8 @@ mod tests {
     fn the_system_tells_of_itself() {
         assert!(boot_time() > Duration::ZERO);
         assert!(boot_time() <= boot_time());
-        assert_eq!(boot_id(), boot_id());
-        assert_ne!(boot_id(), "0");
+        assert_eq!(boot_id().unwrap(), boot_id().unwrap());
+        assert_ne!(boot_id().unwrap(), "0");
         assert!(!host_name().is_empty());
         assert!(!user_name().is_empty());
     }

@@ -13,6 +13,7 @@ use self::shim_wait::ShimWait;
 use super::mailbox::Mailbox;
 use crate::model::RunId;
 use crate::process::clock;
+use crate::process::looker::Host;
 use crate::process::record::Identity;
 use crate::process::supervisor::Sink;
 use crate::process::watch::{LOOK_EVERY, Request, Ring, Waits, Watch};
@@ -42,7 +43,7 @@ pub(in crate::process) fn begin_to_watch(
     let (requests, inbox) = channel();
     let requests = Arc::new(requests);
     let rings = Arc::downgrade(&requests);
-    let watch = Watch::new(SystemWaits(Weak::clone(&rings)), sink, on_lost);
+    let watch = Watch::new(Host, SystemWaits(Weak::clone(&rings)), sink, on_lost);
     std::thread::Builder::new().name("dcm-watch".to_owned()).spawn(move || serve(watch, &inbox))?;
     std::thread::Builder::new()
         .name("dcm-doorbell".to_owned())
@@ -71,7 +72,7 @@ fn answer_doorbell(mut mailbox: Mailbox, requests: &Weak<Sender<Request>>) {
     }
 }
 
-fn serve(mut watch: Watch<SystemWaits>, inbox: &Receiver<Request>) {
+fn serve(mut watch: Watch<Host, SystemWaits>, inbox: &Receiver<Request>) {
     let mut look_at = clock::boot_time() + LOOK_EVERY;
     loop {
         let now = clock::boot_time();

@@ -90,8 +90,11 @@ impl Shim {
             return ended.emptied;
         }
         let left = self.processes();
+        // Processes of another user may be hidden, and hold the lock all the same.
+        let is_empty = left.as_ref().is_ok_and(Vec::is_empty) && self.is_held().is_ok_and(|is_held| !is_held);
+        let left = left.unwrap_or_default();
         let ended = self.ended.as_mut()?;
-        if left.is_empty() {
+        if is_empty {
             ended.emptied = Some(now);
             return ended.emptied;
         }

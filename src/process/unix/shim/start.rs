@@ -18,7 +18,7 @@ use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::journal::Journal;
 use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
-use crate::process::unix::{boot_id, keep_descriptors, let_pass, make_pipe_of_mode, start_of};
+use crate::process::unix::{boot_id, identity_of_child, keep_descriptors, let_pass, make_pipe_of_mode};
 
 impl Shim {
     /// Starts the app. `None`: it could not be started, and that is on record.
@@ -33,7 +33,7 @@ impl Shim {
         nix::sys::prctl::set_child_subreaper(true)?;
         keep_descriptors();
         let started = clock::wall();
-        journal::append(&mut journal, &begun(started))?;
+        journal::append(&mut journal, &begun(started)?)?;
         let (control, output) = open_pipes(&dir, &spec, foreground.is_some())?;
         let fence = Fence::of(&spec);
         let begun = match Fence::refusal(fence.as_ref()) {
@@ -78,18 +78,18 @@ impl Shim {
         // One shim a run: a second successor ends here.
         let (control, output) = open_pipes(&dir, &spec, false)?;
         // From here on requests arrive by the pipe; what came before is in the journal.
-        let Some(Journal { begun: Some(before), app, stop, .. }) = journal::read(&dir) else {
+        let Some(Journal { begun: Some(before), app, stop, .. }) = journal::read(&dir)? else {
             return Err(io::Error::other("nothing was started"));
         };
         let mut file = File::options().append(true).open(dir.journal())?;
-        journal::append(&mut file, &begun(before.at))?;
+        journal::append(&mut file, &begun(before.at)?)?;
         let started = app.map_or(before.at, |(_, started)| started);
         let app = match app {
             Some((process, _)) => process,
             // The shim was killed before it could say which process it had started. If that one is
             // gone, an identity that no process has leads to the ending `unknown`.
             None => {
-                let found = tree::tagged(&spec.run).into_iter().min_by_key(|process| process.start);
+                let found = tree::tagged(&spec.run)?.into_iter().min_by_key(|process| process.start);
                 let process = found.unwrap_or(Identity { pid: 0, start: 0 });
                 journal::append(&mut file, &Fact::App { process, started })?;
                 process
@@ -106,7 +106,7 @@ impl Shim {
             control_line: lines::Splitter::default(),
             output,
             reports: Reports::default(),
-            main: Main::Adopted(app, ProcessHandle::open(app)),
+            main: Main::Adopted(app, ProcessHandle::open(app).ok().flatten()),
             stop: None,
             ended: None,
             foreground: None,
@@ -120,8 +120,8 @@ impl Shim {
     }
 }
 
-fn begun(at: Timestamp) -> Fact {
-    Fact::Begun { boot: boot_id(), shim: own_identity(), at }
+fn begun(at: Timestamp) -> io::Result<Fact> {
+    Ok(Fact::Begun { boot: boot_id()?, shim: own_identity()?, at })
 }
 
 /// Opens what the shim reads. The lock of the control pipe is what makes it the shim of this run.
@@ -173,7 +173,7 @@ fn spawn(dir: &RunDir, spec: &Spec, lock: &File) -> Result<Identity, StartFailur
     drop(lock);
     let pid = child.id();
     // A process that has ended already is still ours to reap, so its number is not used again.
-    Ok(Identity { pid, start: start_of(pid).unwrap_or(0) })
+    Ok(identity_of_child(pid))
 }
 
 /// The app's end of a pipe: it can also read it, so that the death of the shim is neither an error

@@ -125,7 +125,7 @@ impl Shim {
         let mut asked = self.stop.as_mut().map(|stop| std::mem::take(&mut stop.asked)).unwrap_or_default();
         asked.extend(group);
         let others: Vec<_> =
-            self.processes().into_iter().filter(|process| !asked.contains(process)).collect();
+            self.processes_seen().into_iter().filter(|process| !asked.contains(process)).collect();
         tree::signal_all(&others, Signal::SIGTERM);
         tree::signal_all(&others, Signal::SIGCONT);
         if let Some(stop) = &mut self.stop {
@@ -154,7 +154,7 @@ impl Shim {
                 let is_member = |process: &Identity| {
                     nix::unistd::getpgid(Some(pid_of(*process))).is_ok_and(|other| other == group)
                 };
-                self.processes().into_iter().filter(is_member).collect()
+                self.processes_seen().into_iter().filter(is_member).collect()
             }
             Main::Child(_) | Main::Adopted(..) => Vec::new(),
         }
@@ -162,10 +162,10 @@ impl Shim {
 
     /// Stops everything first, so that nothing starts anything while the rest is killed.
     fn kill_all(&self) {
-        let mut processes = self.processes();
+        let mut processes = self.processes_seen();
         for _ in 0..STOP_ROUNDS_MAX {
             tree::signal_all(&processes, Signal::SIGSTOP);
-            let seen = std::mem::replace(&mut processes, self.processes());
+            let seen = std::mem::replace(&mut processes, self.processes_seen());
             if processes == seen {
                 break;
             }

@@ -37,7 +37,8 @@ impl Shim {
             return;
         }
         let now = boot_time();
-        let left = self.job.count();
+        // What cannot be seen now is looked at again before the run is over.
+        let left = self.job.count().unwrap_or(0);
         // During a stop the others have the rest of its time, and were asked with the main process.
         let kill_at = match &mut self.stop {
             Some(stop) => {
@@ -65,11 +66,11 @@ impl Shim {
         let is_closed = self.out.is_closed && self.err.is_closed;
         let Some(ended) = &mut self.ended else { return false };
         if !ended.is_empty {
-            ended.is_empty = self.job.count() == 0;
+            ended.is_empty = self.job.count().is_ok_and(|count| count == 0);
             ended.look_at = now + LOOK_EVERY;
             if !ended.is_empty && now >= ended.kill_at {
                 ended.kill_at = now + KILL_AGAIN;
-                ended.leftovers = ended.leftovers.max(count(self.job.count()));
+                ended.leftovers = ended.leftovers.max(count(self.job.count().unwrap_or(0)));
                 if let Some(stop) = &mut self.stop {
                     stop.killed = true;
                 }

@@ -39,7 +39,7 @@ impl Shim {
         mut foreground: Option<Foreground>,
     ) -> io::Result<Option<Self>> {
         let started = clock::wall();
-        journal::append(&mut journal, &begun(started))?;
+        journal::append(&mut journal, &begun(started)?)?;
         // Open in the app and in all that it starts: as long as the lock is held, the run lives.
         let_pass(journal.as_handle())?;
         let (feeds, inbox) = Feeds::new();
@@ -89,10 +89,10 @@ impl Shim {
         let Journal { spec, begun: Some(before), app, .. } = journal else {
             return Err(io::Error::other("nothing was started"));
         };
-        if is_alive(before.shim) {
+        if is_alive(before.shim)? {
             return Err(io::Error::other("it has a shim"));
         }
-        journal::append(&mut file, &begun(before.at))?;
+        journal::append(&mut file, &begun(before.at)?)?;
         let started = app.map_or(before.at, |(_, started)| started);
         let (feeds, inbox) = Feeds::new();
         feeds.messages(mailbox::Mailbox::create(&dir.control())?)?;
@@ -152,7 +152,9 @@ impl Shim {
 
     /// A stop that the shim before this one was told, or that came before the mailbox was there.
     fn heed_earlier_stop(&mut self) {
-        if let Some(request) = journal::read(&self.dir).and_then(|journal| journal.stop) {
+        if let Ok(Some(journal)) = journal::read(&self.dir)
+            && let Some(request) = journal.stop
+        {
             self.begin_stop(request);
         }
     }
@@ -170,8 +172,8 @@ struct Parts {
     foreground: Option<Foreground>,
 }
 
-fn begun(at: Timestamp) -> Fact {
-    Fact::Begun { boot: boot_id(), shim: own_identity(), at }
+fn begun(at: Timestamp) -> io::Result<Fact> {
+    Ok(Fact::Begun { boot: boot_id()?, shim: own_identity(), at })
 }
 
 fn record_failure(dir: &RunDir, spec: &Spec, journal: File, ending: EndingRecord, gives_up: bool) -> Closing {

@@ -1,0 +1,203 @@
+//! Starts and removes runs, in a thread of its own: what takes too long for the manager's loop.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use super::journal::{self, Lock};
+use super::layout::{RunDir, StateDir};
+use super::supervisor::{Order, Sink, make_state_dir};
+use super::watch::Watcher;
+use super::{LaunchSettings, clock, log_reader, log_writer, sys};
+use crate::manager::{Event, Launch};
+use crate::model::{AppId, Closing, Ending, Obstacle, RunId, StartFailure};
+
+/// How often run directories are tried to be removed whose runs seem to live.
+const REMOVE_EVERY: Duration = Duration::from_secs(2);
+
+/// The thread that starts and removes runs.
+pub(super) struct Launcher {
+    pub(super) timeline: Arc<AtomicU32>,
+    pub(super) settings: LaunchSettings,
+    pub(super) nursery: sys::nursery::Nursery,
+    pub(super) watcher: Watcher,
+    pub(super) sink: Sink,
+    /// Runs whose end is on record in the database and whose directories cannot be removed yet.
+    pub(super) left: BTreeSet<RunId>,
+}
+
+impl Launcher {
+    pub(super) fn serve(mut self, inbox: &Receiver<Order>) {
+        while let Some(order) = self.next_order(inbox) {
+            match order {
+                Order::Start { run, launch } => self.start(run, &launch),
+                Order::Adopt { run } => self.adopt(run),
+                Order::Kill { run } => self.kill(run),
+                Order::Forget { run, app, log_keep } => self.forget(run, app, log_keep),
+                Order::TrimLogs { bytes_max } => trim_logs(&self.settings.state, bytes_max),
+            }
+        }
+    }
+
+    fn next_order(&mut self, inbox: &Receiver<Order>) -> Option<Order> {
+        while !self.left.is_empty() {
+            match inbox.recv_timeout(REMOVE_EVERY) {
+                Ok(order) => return Some(order),
+                Err(RecvTimeoutError::Timeout) => {
+                    for run in std::mem::take(&mut self.left) {
+                        self.remove(run);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        inbox.recv().ok()
+    }
+
+    fn start(&self, run: RunId, launch: &Launch) {
+        let dir = self.settings.state.run(run);
+        if let Err(error) = self.try_start(run, launch, &dir) {
+            self.watcher.forget(run);
+            let _ = remove_ended(&dir);
+            let message = format!("the host could not start a process: {error}");
+            let ending = Ending::StartFailed(StartFailure { obstacle: Obstacle::HostExhausted, message });
+            (self.sink)(Event::Ended { run, closing: Closing::unseen(ending, clock::wall()) });
+        }
+    }
+
+    /// The gate: the row of the run is on record, or this order would not have come. Until the
+    /// journal is handed over nothing is started, and if this process ends before that, nothing is
+    /// left but a directory that says so.
+    fn try_start(&self, run: RunId, launch: &Launch, dir: &RunDir) -> io::Result<()> {
+        if !is_free_to_start(dir)? {
+            tracing::warn!(%run, "it was started before; it is watched, and not started again");
+            self.watcher.watch(run, dir.clone(), None, false);
+            return Ok(());
+        }
+        let timeline = self.timeline.load(Ordering::Relaxed);
+        let journal = prepare(&self.settings, run, launch, timeline)?;
+        sys::check_room(&journal)?;
+        self.watcher.watch(run, dir.clone(), None, false);
+        self.nursery.start_shim(dir, &journal)
+    }
+
+    /// The shim of a run is gone and has left no record.
+    fn adopt(&self, run: RunId) {
+        let dir = self.settings.state.run(run);
+        match sys::spawn_adopter(&dir) {
+            Ok(shim) => self.watcher.watch(run, dir, Some(shim), true),
+            Err(error) => {
+                tracing::warn!(%run, %error, "its shim was killed, and another cannot be started yet");
+                self.watcher.no_successor(run);
+            }
+        }
+    }
+
+    fn kill(&self, run: RunId) {
+        if let Err(error) = sys::kill_tagged(&run.to_string()) {
+            tracing::warn!(%run, %error, "its processes cannot be looked for; it is tried again");
+        }
+        let dir = self.settings.state.run(run);
+        if let Ok(Some(journal)) = journal::read(&dir)
+            && let Some(begun) = journal.begun
+        {
+            sys::wake(begun.shim);
+        }
+        self.watcher.look(run);
+    }
+
+    fn forget(&mut self, run: RunId, app: AppId, log_keep: u32) {
+        self.watcher.forget(run);
+        self.remove(run);
+        if log_keep != u32::MAX {
+            let keep = usize::try_from(log_keep).unwrap_or(usize::MAX);
+            for (_, path) in log_reader::logs_of(&self.settings.state, app).into_iter().skip(keep) {
+                remove_log(&path);
+            }
+        }
+    }
+
+    /// Removes a run directory, now or when nothing of the run lives any more. What is left when the manager
+    /// ends is found by the next one.
+    fn remove(&mut self, run: RunId) {
+        if remove_ended(&self.settings.state.run(run)).is_err() {
+            self.left.insert(run);
+        }
+    }
+}
+
+/// Removes the directory of a run that is over: its end is on record in it, or no process holds its lock.
+fn remove_ended(dir: &RunDir) -> io::Result<()> {
+    if journal::lock(dir)? == Lock::Held && journal::read(dir)?.is_none_or(|journal| journal.exit.is_none()) {
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, "a process of the run is running"));
+    }
+    match sys::remove_dir(dir.path()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Whether a run can be started without the danger that it runs already. What a manager before this one has
+/// left that was killed before it started anything is no obstacle.
+fn is_free_to_start(dir: &RunDir) -> io::Result<bool> {
+    if journal::lock(dir)? == Lock::Held {
+        return Ok(false);
+    }
+    Ok(journal::read(dir)?.is_none_or(|journal| journal.begun.is_none()))
+}
+
+/// Makes the run directory; what comes back is its journal, which is its lock.
+pub(super) fn prepare(
+    settings: &LaunchSettings,
+    run: RunId,
+    launch: &Launch,
+    timeline: u32,
+) -> io::Result<File> {
+    let dir = settings.state.run(run);
+    let make = || sys::create_private_dir(dir.path());
+    match make() {
+        // A manager before this one was killed before it started anything from it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            remove_ended(&dir)?;
+            make()?;
+        }
+        // Somebody removed the folder of all runs.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_state_dir(&settings.state)?;
+            make()?;
+        }
+        result => result?,
+    }
+    journal::create(&dir, settings.spec(run, launch, clock::wall(), timeline))
+}
+
+fn remove_log(path: &std::path::Path) {
+    let _ = fs::remove_file(log_writer::older(path));
+    let _ = fs::remove_file(path);
+}
+
+/// Deletes the oldest logs until the rest fits.
+fn trim_logs(state: &StateDir, bytes_max: u64) {
+    let mut logs = Vec::new();
+    for folder in fs::read_dir(state.all_logs()).into_iter().flatten().filter_map(Result::ok) {
+        for log in fs::read_dir(folder.path()).into_iter().flatten().filter_map(Result::ok) {
+            if let Ok(metadata) = log.metadata() {
+                logs.push((metadata.modified().ok(), metadata.len(), log.path()));
+            }
+        }
+    }
+    let mut total: u64 = logs.iter().map(|(_, size, _)| size).sum();
+    logs.sort();
+    for (_, size, path) in logs {
+        if total <= bytes_max {
+            break;
+        }
+        if fs::remove_file(&path).is_ok() {
+            total -= size;
+        }
+    }
+}
