@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::args::LogsArgs;
 use super::error::Error;
+use super::log_printer::Printer;
 use super::session::{Fleet, Session, block_on};
-use super::{json, logs_afar, output};
+use super::{logs_afar, output};
 use crate::config::Database;
-use crate::model::{AppId, Printable, RunId};
-use crate::process::{LogRecord, LogTail, Stream, logs_of};
+use crate::model::{AppId, RunId};
+use crate::process::{LogTail, join_lines, logs_of};
 use crate::store::OpenMode;
 
 /// How long a follower sleeps before it looks for more.
@@ -76,9 +75,13 @@ fn newest(session: &Session, args: &LogsArgs, app: AppId) -> Result<Option<(RunI
 }
 
 fn show(session: &Session, args: &LogsArgs, app: AppId, run: RunId, path: &Path) -> Result<(), Error> {
-    let (mut tail, records) = LogTail::open(path, args.lines)?;
-    let mut printer = Printer { session, args, run };
+    let (mut tail, mut records) = LogTail::open(path, args.lines)?;
+    let mut printer = Printer::new(session, args, run);
+    if !args.follow {
+        records = join_lines(records);
+    }
     if !printer.print(&records) || !args.follow {
+        printer.finish();
         return Ok(());
     }
     loop {
@@ -93,61 +96,12 @@ fn show(session: &Session, args: &LogsArgs, app: AppId, run: RunId, path: &Path)
         let newest = if args.run.is_none() { newest(session, args, app)? } else { None };
         match newest.filter(|(newer, _)| *newer != printer.run) {
             Some((newer, path)) => {
+                printer.finish();
                 output::message(format_args!("run {newer}"));
                 printer.run = newer;
                 tail = LogTail::from_start(&path);
             }
             None => pause(),
-        }
-    }
-}
-
-pub(super) struct Printer<'a> {
-    pub(super) session: &'a Session,
-    pub(super) args: &'a LogsArgs,
-    pub(super) run: RunId,
-}
-
-impl Printer<'_> {
-    /// `false` when nobody reads any more.
-    pub(super) fn print(&self, records: &[LogRecord]) -> bool {
-        let mut bytes = Vec::new();
-        for record in records {
-            self.format(record, &mut bytes);
-        }
-        bytes.is_empty() || output::write_raw(&bytes)
-    }
-
-    fn format(&self, record: &LogRecord, out: &mut Vec<u8>) {
-        let text = String::from_utf8_lossy(&record.text);
-        if self.session.json {
-            let value = json!({
-                "time": json::time(record.time),
-                "runtime": self.run.to_string(),
-                "stream": match record.stream { Stream::Out => "stdout", Stream::Err => "stderr", Stream::Dcm => "dcm" },
-                "complete": record.is_complete,
-                "text": text,
-            });
-            out.extend(output::json_text(&value).into_bytes());
-            out.push(b'\n');
-            return;
-        }
-        if self.args.timestamps
-            && let Some(time) = record.time
-        {
-            out.extend(crate::model::format_timestamp(time).into_bytes());
-            out.push(b' ');
-        }
-        if record.stream == Stream::Dcm {
-            out.extend_from_slice(b"[dcm] ");
-        }
-        if output::is_terminal() && !self.args.raw {
-            out.extend(Printable(&text).to_string().into_bytes());
-        } else {
-            out.extend_from_slice(&record.text);
-        }
-        if record.is_complete || record.stream == Stream::Dcm {
-            out.push(b'\n');
         }
     }
 }

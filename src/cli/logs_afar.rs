@@ -7,11 +7,11 @@ use tokio::time::{Instant, sleep};
 
 use super::args::LogsArgs;
 use super::error::Error;
-use super::logs::Printer;
+use super::log_printer::Printer;
 use super::output;
 use super::session::Session;
 use crate::model::{AppId, KeptLog, Timestamp};
-use crate::process::LogEnds;
+use crate::process::{LogEnds, join_lines};
 use crate::store::{OperatorStore, StoreError};
 
 /// How long the manager may take to write what was asked for: it looks each second.
@@ -41,10 +41,11 @@ pub(super) async fn logs(
         "the end of run {run} from manager {manager}, {age} s old; the whole log is on its host"
     ));
     let mut ends = LogEnds::default();
-    let mut printer = Printer { session, args, run: first.run };
-    let records = ends.take(first.bytes).records;
-    let surplus = records.len().saturating_sub(args.lines);
-    if !printer.print(&records[surplus..]) || !args.follow {
+    let mut printer = Printer::new(session, args, first.run);
+    let records = ends.take(first.bytes).last_lines(args.lines);
+    let records = if args.follow { records } else { join_lines(records) };
+    if !printer.print(&records) || !args.follow {
+        printer.finish();
         return Ok(());
     }
     let mut wished = Instant::now();

@@ -11,6 +11,7 @@ mod headless;
 mod history;
 mod issue;
 mod json;
+mod log_printer;
 mod logging;
 mod logs;
 mod logs_afar;

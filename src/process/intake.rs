@@ -1,16 +1,22 @@
 //! What a shim takes in: lines of the app go to the log, the reports among them are taken out.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use super::lines::Line;
-use super::log_writer::{LogWriter, Stream};
+use super::lines::{Line, Splitter};
+use super::log_format::Stream;
+use super::log_writer::LogWriter;
 use super::record::Spec;
 use super::report;
-use crate::model::{Report, Timestamp};
+use crate::model::{Now, Report, Timestamp};
 
 /// Reports that cannot be understood are remarked upon in the log, but not without end.
 const REMARKS_MAX: u32 = 20;
+
+/// How long the end of a line is waited for before what is there of it is shown: a prompt, a progress
+/// bar. Programs that write a line in several calls make them within a few milliseconds.
+const UNFINISHED_FOR: Duration = Duration::from_millis(250);
 
 /// What the app reported.
 #[derive(Default)]
@@ -26,19 +32,86 @@ impl Reports {
         self.all.merge(report);
         self.is_new |= self.all != before;
     }
+
+    /// Whether the beginning of a line is, or may become, a report, and is not for the log. One that is
+    /// complete counts already; its line feed may never come.
+    fn holds(&mut self, stream: Stream, line: Line<'_>) -> bool {
+        if stream != Stream::Out
+            || !line.is_start
+            || line.text.len() > report::PREFIX.len() + report::LENGTH_MAX
+        {
+            return false;
+        }
+        if let Some(text) = line.text.strip_prefix(report::PREFIX) {
+            if let Ok(read) = report::parse(text) {
+                self.merge(read.report);
+            }
+            return true;
+        }
+        // A colon alone is a prompt rather than the beginning of a report.
+        line.text.len() >= 2 && report::PREFIX.starts_with(line.text)
+    }
+}
+
+/// One of the two outputs of the app.
+pub(super) struct Inlet {
+    stream: Stream,
+    splitter: Splitter,
+    /// When what is there of a line is handed on though its end has not come.
+    flush_at: Option<Duration>,
+}
+
+impl Inlet {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, splitter: Splitter::default(), flush_at: None }
+    }
+
+    /// Takes bytes as they come.
+    pub(super) fn push(&mut self, bytes: &[u8], intake: &mut Intake, reports: &mut Reports, now: Now) {
+        self.splitter.push(bytes, |line| intake.take(self.stream, line, reports, now.wall));
+        self.flush_at = self
+            .splitter
+            .unfinished()
+            .map(|_| self.flush_at.unwrap_or_else(|| now.mono.saturating_add(UNFINISHED_FOR)));
+    }
+
+    /// When [`Self::flush`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.flush_at
+    }
+
+    /// Hands on what is there of a line whose end does not come.
+    pub(super) fn flush(&mut self, intake: &mut Intake, reports: &mut Reports, now: Now) {
+        if self.flush_at.is_none_or(|at| at > now.mono) {
+            return;
+        }
+        self.flush_at = None;
+        let is_held = self.splitter.unfinished().is_some_and(|line| reports.holds(self.stream, line));
+        if !is_held {
+            self.splitter.flush(|line| intake.take(self.stream, line, reports, now.wall));
+        }
+    }
+
+    /// Hands on all that is left: the output is over.
+    pub(super) fn finish(&mut self, intake: &mut Intake, reports: &mut Reports, now: Timestamp) {
+        self.splitter.flush(|line| intake.take_last(self.stream, line, reports, now));
+    }
 }
 
 /// Where lines go.
 pub(super) struct Intake {
     log: LogWriter,
     remarks: u32,
+    /// The unknown keys of reports that were remarked upon.
+    unknown: BTreeSet<String>,
     /// Whether what the app writes also goes to the standard streams of this process.
     passes_through: bool,
 }
 
 impl Intake {
     pub(super) fn new(spec: &Spec, passes_through: bool) -> Self {
-        Self { log: LogWriter::new(spec.log.clone(), spec.log_limit), remarks: 0, passes_through }
+        let log = LogWriter::new(spec.log.clone(), spec.log_limit);
+        Self { log, remarks: 0, unknown: BTreeSet::new(), passes_through }
     }
 
     /// Writes to the log what was taken.
@@ -51,28 +124,68 @@ impl Intake {
         self.log.line(Stream::Dcm, Line { text: text.as_bytes(), is_complete: true, is_start: true }, now);
     }
 
-    pub(super) fn take(&mut self, stream: Stream, line: Line<'_>, reports: &mut Reports, now: Timestamp) {
-        if stream == Stream::Out
-            && line.is_complete
-            && line.is_start
-            && let Some(text) = line.text.strip_prefix(report::PREFIX)
-        {
-            match report::parse(text.strip_suffix(b"\r").unwrap_or(text)) {
-                Ok(report) => {
-                    reports.merge(report);
-                    return;
-                }
-                Err(error) if self.remarks < REMARKS_MAX => {
-                    self.remarks += 1;
-                    self.remark(&format!("the next line is not understood as a report: {error}"), now);
-                }
-                Err(_) => {}
-            }
+    /// Takes a line, or a piece of one.
+    fn take(&mut self, stream: Stream, line: Line<'_>, reports: &mut Reports, now: Timestamp) {
+        let is_whole = line.is_complete && line.is_start;
+        if stream == Stream::Out && is_whole && self.take_report(line.text, reports, now) {
+            return;
         }
+        self.keep(stream, line, now);
+    }
+
+    /// Takes the end of the output, to which a line feed may be missing.
+    fn take_last(&mut self, stream: Stream, line: Line<'_>, reports: &mut Reports, now: Timestamp) {
+        if stream == Stream::Out && line.is_start && self.take_report(line.text, reports, now) {
+            return;
+        }
+        self.keep(stream, line, now);
+    }
+
+    fn keep(&mut self, stream: Stream, line: Line<'_>, now: Timestamp) {
         if self.passes_through {
             pass_through(stream, line);
         }
         self.log.line(stream, line, now);
+    }
+
+    /// Whether this is a report and was understood. What looks like one and is none is remarked upon.
+    fn take_report(&mut self, line: &[u8], reports: &mut Reports, now: Timestamp) -> bool {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let Some(text) = line.strip_prefix(report::PREFIX) else {
+            if line.starts_with(report::ALMOST_PREFIX) {
+                self.remark_on_report(
+                    "the next line is no report: it begins with \"::dcm \", with a blank",
+                    now,
+                );
+            }
+            return false;
+        };
+        match report::parse(text) {
+            Ok(read) => {
+                for key in read.unknown {
+                    if self.unknown.len() < REMARKS_MAX as usize && !self.unknown.contains(&key) {
+                        self.remark(
+                            &format!("a report has the unknown key {key:?}; known are {}", report::KEYS),
+                            now,
+                        );
+                        self.unknown.insert(key);
+                    }
+                }
+                reports.merge(read.report);
+                true
+            }
+            Err(error) => {
+                self.remark_on_report(&format!("the next line is not understood as a report: {error}"), now);
+                false
+            }
+        }
+    }
+
+    fn remark_on_report(&mut self, text: &str, now: Timestamp) {
+        if self.remarks < REMARKS_MAX {
+            self.remarks += 1;
+            self.remark(text, now);
+        }
     }
 }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use super::journal::{self, Lock};
 use super::layout::{RunDir, StateDir};
+use super::log_format::LogFiles;
 use super::supervisor::{Order, Sink, make_state_dir};
 use super::watch::Watcher;
-use super::{LaunchSettings, clock, log_reader, log_writer, sys};
+use super::{LaunchSettings, clock, log_reader, sys};
 use crate::manager::{Event, Launch};
 use crate::model::{AppId, Closing, Ending, Obstacle, RunId, StartFailure};
 
@@ -176,8 +177,9 @@ pub(super) fn prepare(
 }
 
 fn remove_log(path: &std::path::Path) {
-    let _ = fs::remove_file(log_writer::older(path));
-    let _ = fs::remove_file(path);
+    for file in LogFiles::of(path).in_order() {
+        let _ = fs::remove_file(file);
+    }
 }
 
 /// Deletes the oldest logs until the rest fits.

@@ -11,7 +11,8 @@
 //!     journal                   what is run, by whom, and how it ended; the lock of the run
 //!     control                   by which the shim is told to stop, and told of progress
 //!     out, err                  the output of the app on its way to the shim
-//!   logs/APP/TIME-RUN.log       the output of runs
+//!   logs/APP/TIME-RUN.log       the output of runs; `.log.head` is the beginning of a long one, `.log.1`
+//!                               what was written last before it
 //!   log/                        the log of the manager itself
 //! ```
 

@@ -55,11 +55,18 @@ impl Splitter {
         }
     }
 
-    /// Hands out what is left when the stream is over.
-    pub(super) fn finish(&mut self, take: impl FnOnce(Line<'_>)) {
-        if !self.carry.is_empty() {
-            take(Line { text: &self.carry, is_complete: false, is_start: !self.is_inside });
+    /// What came after the last line feed and was not handed out.
+    pub(super) fn unfinished(&self) -> Option<Line<'_>> {
+        let line = Line { text: &self.carry, is_complete: false, is_start: !self.is_inside };
+        (!self.carry.is_empty()).then_some(line)
+    }
+
+    /// Hands out what is there of a line whose end has not come.
+    pub(super) fn flush(&mut self, take: impl FnOnce(Line<'_>)) {
+        if let Some(line) = self.unfinished() {
+            take(line);
             self.carry.clear();
+            self.is_inside = true;
         }
     }
 }
@@ -74,8 +81,28 @@ mod tests {
         for chunk in chunks {
             splitter.push(chunk, |line| lines.push((line.text.to_vec(), line.is_complete, line.is_start)));
         }
-        splitter.finish(|line| lines.push((line.text.to_vec(), line.is_complete, line.is_start)));
+        splitter.flush(|line| lines.push((line.text.to_vec(), line.is_complete, line.is_start)));
         lines
+    }
+
+    #[test]
+    fn a_line_that_was_handed_out_early_goes_on() {
+        let mut splitter = Splitter::default();
+        let mut lines = Vec::new();
+        let mut take = |line: Line<'_>| lines.push((line.text.to_vec(), line.is_complete, line.is_start));
+        splitter.push(b"prompt> ", &mut take);
+        splitter.flush(&mut take);
+        splitter.flush(&mut take);
+        splitter.push(b"yes\nnext\n", &mut take);
+        assert!(splitter.unfinished().is_none());
+        assert_eq!(
+            lines,
+            [
+                (b"prompt> ".to_vec(), false, true),
+                (b"yes".to_vec(), true, false),
+                (b"next".to_vec(), true, true)
+            ]
+        );
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use super::log_format::LogFiles;
 use super::log_reader::{LogRecord, split};
-use super::log_writer::older;
+use super::log_window::without_rests;
 
 /// The last whole records of a log, at most so many bytes of them; empty where there is no log.
 ///
@@ -14,9 +15,9 @@ use super::log_writer::older;
 pub fn log_end(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     // One byte more shows whether the first record is whole.
     let wanted = bytes_max + 1;
-    let mut bytes = last_bytes(path, wanted)?;
-    if bytes.len() < wanted {
-        let mut before = last_bytes(&older(path), wanted - bytes.len())?;
+    let mut bytes = Vec::new();
+    for file in LogFiles::of(path).in_order().into_iter().rev() {
+        let mut before = last_bytes(file, wanted - bytes.len())?;
         before.append(&mut bytes);
         bytes = before;
     }
@@ -59,6 +60,14 @@ pub struct News {
     pub records: Vec<LogRecord>,
 }
 
+impl News {
+    /// The last lines of it. Where the end of a log begins, a line may have begun before.
+    #[must_use]
+    pub fn last_lines(self, count: usize) -> Vec<LogRecord> {
+        without_rests(self.records, count, true)
+    }
+}
+
 impl LogEnds {
     /// Takes the next end of the same log.
     pub fn take(&mut self, bytes: Vec<u8>) -> News {
@@ -92,7 +101,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.log");
         assert_eq!(log_end(&path, 100).unwrap(), b"");
-        std::fs::write(older(&path), text(0..5)).unwrap();
+        std::fs::write(LogFiles::of(&path).older, text(0..5)).unwrap();
         std::fs::write(&path, format!("{}2026-11-23T14:02:11.000Z o F half a rec", text(5..8))).unwrap();
         let one = record(0).len();
         assert_eq!(log_end(&path, 100 * one).unwrap(), text(0..8).into_bytes());

@@ -1,12 +1,15 @@
 //! Reads the output of runs back from disk.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::layout::StateDir;
-use super::log_writer::{Stream, older};
-use crate::model::{AppId, RunId, Timestamp, parse_timestamp};
+use super::log_format::{Amount, Entry, LogFiles, Stream, entries, time_of};
+use super::log_window::{self, Window};
+use super::sys;
+use crate::model::{AppId, RunId, Timestamp};
 
 /// One record of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,46 +18,39 @@ pub struct LogRecord {
     pub time: Option<Timestamp>,
     /// Where it comes from.
     pub stream: Stream,
-    /// Whether a line feed followed.
+    /// Whether a line feed followed. If not, the line goes on with the next record of the same stream.
     pub is_complete: bool,
     /// The bytes of the app, without the line feed.
     pub text: Vec<u8>,
 }
 
 impl LogRecord {
-    /// Takes a line of the file apart.
-    fn parse(line: &[u8]) -> Self {
-        const TIME: usize = 24;
-        const TEXT: usize = TIME + 5;
-        let strange = || Self { time: None, stream: Stream::Dcm, is_complete: true, text: line.to_vec() };
-        let [b' ', letter, b' ', flag, b' '] = *line.get(TIME..TEXT).unwrap_or_default() else {
-            return strange();
-        };
-        let stream =
-            [Stream::Out, Stream::Err, Stream::Dcm].into_iter().find(|stream| stream.letter() == letter);
-        let time = std::str::from_utf8(&line[..TIME]).ok().and_then(|text| parse_timestamp(text).ok());
-        match (stream, time) {
-            (Some(stream), Some(time)) => {
-                Self { time: Some(time), stream, is_complete: flag == b'F', text: line[TEXT..].to_vec() }
-            }
-            (None, _) | (_, None) => strange(),
+    /// `None` for what only readers of the file need.
+    pub(super) fn of(entry: Entry<'_>) -> Option<Self> {
+        let foreign =
+            |text: &[u8]| Self { time: None, stream: Stream::Dcm, is_complete: true, text: text.to_vec() };
+        match entry {
+            Entry::Text { time, stream, is_complete, text } => match time_of(time) {
+                Some(time) => Some(Self { time: Some(time), stream, is_complete, text: text.to_vec() }),
+                None => Some(foreign(text)),
+            },
+            Entry::Mark { .. } => None,
+            Entry::Foreign(text) => Some(foreign(text)),
         }
+    }
+
+    /// What a terminal shows of it: a carriage return begins the line anew, and what is drawn over it is
+    /// seen. At the end of a line it belongs to the line feed.
+    #[must_use]
+    pub fn visible(&self) -> &[u8] {
+        let text = self.text.strip_suffix(b"\r").unwrap_or(&self.text);
+        let begin = text.iter().rposition(|byte| *byte == b'\r').map_or(0, |at| at + 1);
+        &text[begin..]
     }
 }
 
-/// Reads a log file whole, the older part first. For tests and small logs.
-#[cfg(test)]
-pub(super) fn read_all(path: &Path) -> io::Result<Vec<LogRecord>> {
-    let mut bytes = fs::read(older(path)).unwrap_or_default();
-    bytes.extend(fs::read(path)?);
-    Ok(split(&bytes))
-}
-
 pub(super) fn split(bytes: &[u8]) -> Vec<LogRecord> {
-    bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .map(|line| LogRecord::parse(line.strip_suffix(b"\n").unwrap_or(line)))
-        .collect()
+    entries(bytes).filter_map(LogRecord::of).collect()
 }
 
 /// The logs of an app that are on this host, newest run first.
@@ -96,66 +92,125 @@ pub fn move_logs(state: &StateDir, from: AppId, to: AppId) -> io::Result<()> {
 /// A place in a log from which reading goes on as it grows and rotates.
 #[derive(Debug)]
 pub struct LogTail {
-    path: PathBuf,
+    files: LogFiles,
     /// Kept open: after a rotation the rest of the file is still read through it.
     file: Option<File>,
+    /// What is read after it.
+    next: VecDeque<File>,
     carry: Vec<u8>,
+    gaps: Gaps,
 }
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
 
 impl LogTail {
-    /// The last `count` records of a log, and the place after them.
+    /// The last `count` lines of a log, and the place after them. A line may be several records.
     ///
     /// # Errors
     /// When the log cannot be read; a log that does not exist yet is empty.
     pub fn open(path: &Path, count: usize) -> io::Result<(Self, Vec<LogRecord>)> {
         let mut tail = Self::from_start(path);
-        let mut bytes = Vec::new();
-        if let Some(mut file) = open(path)? {
-            bytes = last_lines(&mut file, count)?;
-            tail.file = Some(file);
-        }
-        let found = bytes.iter().filter(|byte| **byte == b'\n').count();
-        if found < count
-            && let Some(mut file) = open(&older(path))?
-        {
-            let mut before = last_lines(&mut file, count - found)?;
-            before.extend(bytes);
-            bytes = before;
-        }
-        let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        tail.carry = bytes.split_off(end);
-        Ok((tail, split(&bytes)))
+        let Window { bytes, position, is_whole, last } = log_window::last_lines(&tail.files, count)?;
+        tail.gaps.position = position;
+        tail.file = last;
+        let records = tail.take(&bytes);
+        Ok((tail, log_window::without_rests(records, count, is_whole)))
     }
 
     /// The place before the first record of a log, which may not exist yet.
     #[must_use]
     pub fn from_start(path: &Path) -> Self {
-        Self { path: path.to_owned(), file: None, carry: Vec::new() }
+        Self {
+            files: LogFiles::of(path),
+            file: None,
+            next: VecDeque::new(),
+            carry: Vec::new(),
+            gaps: Gaps { position: Some(Amount::default()) },
+        }
     }
 
     /// What was written since, at most some 64 KiB of it; empty when there is nothing new.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
     pub fn more(&mut self) -> io::Result<Vec<LogRecord>> {
-        if self.file.is_none() {
-            self.file = open(&self.path)?;
-        }
-        let Some(file) = &mut self.file else { return Ok(Vec::new()) };
         let mut chunk = vec![0; CHUNK];
-        let mut length = file.read(&mut chunk)?;
-        if length == 0 && was_replaced(file, &self.path) {
-            self.file = open(&self.path)?;
-            length = self.file.as_mut().map_or(Ok(0), |file| file.read(&mut chunk))?;
+        loop {
+            let length = self.file.as_mut().map_or(Ok(0), |file| file.read(&mut chunk))?;
+            if length > 0 {
+                return Ok(self.take(&chunk[..length]));
+            }
+            if !self.go_on()? {
+                return Ok(Vec::new());
+            }
         }
-        self.carry.extend_from_slice(&chunk[..length]);
+    }
+
+    /// Goes on in the next file, when this one has become an older one.
+    fn go_on(&mut self) -> io::Result<bool> {
+        if self.next.is_empty() {
+            let Some(file) = &mut self.file else {
+                self.next = open_all(&self.files.in_order())?;
+                self.file = self.next.pop_front();
+                return Ok(self.file.is_some());
+            };
+            let Some(found) = open(&self.files.newest)? else { return Ok(false) };
+            if is_same(file, &found) {
+                // Cut off by `copytruncate`.
+                let is_cut_off = file.stream_position()? > found.metadata()?.len();
+                if is_cut_off {
+                    file.seek(SeekFrom::Start(0))?;
+                    self.carry.clear();
+                }
+                return Ok(is_cut_off);
+            }
+            // If this one is not even the older one by now, more than one was begun after it.
+            let is_older = |path| Ok::<_, io::Error>(open(path)?.is_some_and(|found| is_same(file, &found)));
+            let has_one_between = !is_older(&self.files.older)? && !is_older(&self.files.head)?;
+            let between = if has_one_between { open(&self.files.older)? } else { None };
+            self.next = between.into_iter().chain([found]).collect();
+        }
+        // Half a record of a writer that was killed.
+        self.carry.clear();
+        self.file = self.next.pop_front();
+        Ok(true)
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Vec<LogRecord> {
+        self.carry.extend_from_slice(bytes);
         let end = self.carry.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let rest = self.carry.split_off(end);
-        Ok(split(&std::mem::replace(&mut self.carry, rest)))
+        let whole = std::mem::replace(&mut self.carry, rest);
+        entries(&whole).flat_map(|entry| [self.gaps.before(&entry), LogRecord::of(entry)]).flatten().collect()
     }
 }
 
-fn open(path: &Path) -> io::Result<Option<File>> {
+/// Notices what is missing: a mark that lies behind what was read so far.
+#[derive(Debug)]
+struct Gaps {
+    /// All output up to here; `None` where nothing tells.
+    position: Option<Amount>,
+}
+
+impl Gaps {
+    /// The remark about what is missing before an entry.
+    fn before(&mut self, entry: &Entry<'_>) -> Option<LogRecord> {
+        if let Entry::Mark { time, amount } = entry {
+            let missing = self.position.replace(*amount).map(|position| amount.since(position));
+            let missing = missing.filter(|missing| !missing.is_nothing())?;
+            let text = missing.missing("log_limit was reached, or files of the log were removed");
+            let time = time_of(time);
+            return Some(LogRecord { time, stream: Stream::Dcm, is_complete: true, text: text.into_bytes() });
+        }
+        if let Some(position) = &mut self.position {
+            position.add(entry.amount());
+        }
+        None
+    }
+}
+
+pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -163,98 +218,14 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Whether the file at the path is another one by now; told by its time of creation, and where the
-/// file system keeps none, by its size.
-fn was_replaced(file: &mut File, path: &Path) -> bool {
-    let (Ok(ours), Ok(theirs)) = (file.metadata(), fs::metadata(path)) else { return true };
-    let is_shorter = file.stream_position().is_ok_and(|position| position > theirs.len());
-    is_shorter || ours.created().ok() != theirs.created().ok()
+pub(super) fn open_all(paths: &[&Path]) -> io::Result<VecDeque<File>> {
+    paths.iter().filter_map(|path| open(path).transpose()).collect()
 }
 
-/// The last `count` lines of a file, read backwards in pieces; leaves the file at its end.
-fn last_lines(file: &mut File, count: usize) -> io::Result<Vec<u8>> {
-    let end = file.seek(SeekFrom::End(0))?;
-    let mut begin = end;
-    let mut bytes = Vec::new();
-    let mut lines = 0;
-    while begin > 0 && lines <= count {
-        let size = begin.min(CHUNK as u64);
-        begin -= size;
-        file.seek(SeekFrom::Start(begin))?;
-        let mut piece = vec![0; usize::try_from(size).unwrap_or(CHUNK)];
-        file.read_exact(&mut piece)?;
-        lines += piece.iter().filter(|byte| **byte == b'\n').count();
-        piece.extend(bytes);
-        bytes = piece;
-    }
-    file.seek(SeekFrom::Start(end))?;
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    // The line feed at the very end closes the last line and separates nothing.
-    let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes).len();
-    let mut seen = 0;
-    let cut = bytes[..body].iter().rposition(|byte| {
-        seen += usize::from(*byte == b'\n');
-        seen == count
-    });
-    Ok(bytes.split_off(cut.map_or(0, |at| at + 1)))
+fn is_same(ours: &File, theirs: &File) -> bool {
+    let id = |file: &File| file.metadata().ok().map(|metadata| sys::file_id(&metadata));
+    id(ours) == id(theirs)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    fn record(number: usize) -> String {
-        format!("2026-11-23T14:02:11.{:03}Z o F line {number}\n", number % 1000)
-    }
-
-    fn texts(records: &[LogRecord]) -> Vec<String> {
-        records.iter().map(|record| String::from_utf8_lossy(&record.text).into_owned()).collect()
-    }
-
-    #[test]
-    fn the_tail_of_small_large_and_rotated_logs() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run.log");
-        assert!(LogTail::open(&path, 10).unwrap().1.is_empty());
-        fs::write(older(&path), (0..5000).map(record).collect::<String>()).unwrap();
-        fs::write(&path, (5000..10_000).map(record).collect::<String>()).unwrap();
-        for count in [0, 1, 2, 100, 4999, 5000, 5001, 9999, 10_000, 20_000] {
-            let (_, records) = LogTail::open(&path, count).unwrap();
-            assert_eq!(records.len(), count.min(10_000), "{count}");
-            if count > 0 {
-                assert_eq!(texts(&records).last().unwrap(), "line 9999");
-            }
-        }
-    }
-
-    #[test]
-    fn following_goes_on_through_a_rotation() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run.log");
-        fs::write(&path, record(0)).unwrap();
-        let (mut tail, records) = LogTail::open(&path, 10).unwrap();
-        assert_eq!(texts(&records), ["line 0"]);
-        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
-        let second = record(1);
-        file.write_all(&second.as_bytes()[..20]).unwrap();
-        assert_eq!(texts(&tail.more().unwrap()), Vec::<String>::new());
-        file.write_all(&second.as_bytes()[20..]).unwrap();
-        assert_eq!(texts(&tail.more().unwrap()), ["line 1"]);
-        file.write_all(record(2).as_bytes()).unwrap();
-        fs::rename(&path, older(&path)).unwrap();
-        fs::write(&path, record(3)).unwrap();
-        assert_eq!(texts(&tail.more().unwrap()), ["line 2"]);
-        assert_eq!(texts(&tail.more().unwrap()), ["line 3"]);
-        assert!(tail.more().unwrap().is_empty());
-    }
-
-    #[test]
-    fn what_is_no_record_is_shown_as_it_is() {
-        let record = LogRecord::parse(b"half a rec");
-        assert_eq!((record.time, record.text.as_slice()), (None, &b"half a rec"[..]));
-    }
-}
+mod tests;

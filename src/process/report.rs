@@ -10,17 +10,34 @@ pub(super) const PREFIX: &[u8] = b"::dcm ";
 /// The longest report, in bytes.
 pub(super) const LENGTH_MAX: usize = 4000;
 
-/// Reads the JSON object of a report. Fields that dcm does not know are left alone: they are for
-/// other readers, or for a newer version.
+/// What a line begins with that was meant as a report.
+pub(super) const ALMOST_PREFIX: &[u8] = b"::dcm{";
+
+/// The keys of a report, for messages.
+pub(super) const KEYS: &str = "task_size, progress, solved, failed, eta, next_run, except_cnt, message";
+
+/// A report that was read.
+#[derive(Debug, PartialEq)]
+pub(super) struct Read {
+    pub(super) report: Report,
+    /// Keys that mean nothing to dcm: for other readers, for a newer version, or mistyped.
+    pub(super) unknown: Vec<String>,
+}
+
+/// Reads the JSON object of a report. Unknown keys do not spoil it.
 ///
 /// # Errors
 /// [`ReportError`]; nothing of the report is used then.
-pub(super) fn parse(text: &[u8]) -> Result<Report, ReportError> {
+pub(super) fn parse(text: &[u8]) -> Result<Read, ReportError> {
     if text.len() > LENGTH_MAX {
         return Err(ReportError::TooLong(LENGTH_MAX));
     }
     match serde_json::from_slice(text) {
-        Ok(Value::Object(fields)) => from_fields(&fields),
+        Ok(Value::Object(fields)) => {
+            let is_known = |key: &String| KEYS.split(", ").any(|known| known == key);
+            let unknown = fields.keys().filter(|key| !is_known(key)).cloned().collect();
+            Ok(Read { report: from_fields(&fields)?, unknown })
+        }
         Ok(_) => Err(ReportError::Syntax("expected {\"solved\": 1, ...}".to_owned())),
         Err(error) => Err(ReportError::Syntax(error.to_string())),
     }
@@ -117,10 +134,11 @@ mod tests {
 
     #[test]
     fn good_reports() {
-        let report = parse(
-            br#"{"task_size": 10, "solved": 3.0, "failed": 1, "progress": 40.7, "message": "x", "mine": []}"#,
-        )
-        .unwrap();
+        let parse = |text: &[u8]| super::parse(text).map(|read| read.report);
+        let text =
+            br#"{"task_size": 10, "solved": 3.0, "failed": 1, "progress": 40.7, "message": "x", "mine": []}"#;
+        assert_eq!(super::parse(text).unwrap().unknown, ["mine"]);
+        let report = parse(text).unwrap();
         assert_eq!(report.task_size, Some(10));
         assert_eq!(report.solved, Some(3));
         assert_eq!(report.percent, Some(40));

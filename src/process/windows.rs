@@ -179,6 +179,12 @@ pub(super) fn open_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
+/// Tells a file from those that had its name before it, where the file system keeps times.
+pub(super) fn file_id(metadata: &std::fs::Metadata) -> (u64, u64) {
+    let created = metadata.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    created.map_or((0, 0), |time| (time.as_secs(), time.subsec_nanos().into()))
+}
+
 /// Windows keeps the entries of a folder itself.
 #[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
 pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {

@@ -33,6 +33,7 @@ mod hostile_text;
 mod issuers;
 mod made_up;
 mod managers;
+mod output;
 mod picture;
 mod postgres;
 mod postgres_away;

@@ -147,6 +147,29 @@ impl LogBuffer {
         self.drop_surplus();
     }
 
+    /// The number of the line that is added next.
+    pub(in crate::console) fn next(&self) -> Number {
+        self.first + self.lines.len() as u64
+    }
+
+    /// Changes a line; one that is not kept any more is left alone.
+    pub(in crate::console) fn replace(&mut self, number: Number, line: LogLine) {
+        let is_hit = self.search.as_ref().is_some_and(|search| search.finds(&line.text));
+        let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        let Some(kept) = at.and_then(|at| self.lines.get_mut(at)) else { return };
+        self.bytes = self.bytes - kept.line.text.len() + line.text.len();
+        kept.line = line;
+        match (self.hits.binary_search(&number), is_hit) {
+            (Ok(at), false) => drop(self.hits.remove(at)),
+            (Err(at), true) => self.hits.insert(at, number),
+            (Ok(_), true) | (Err(_), false) => {}
+        }
+        if self.level.is_some() || self.only_hits {
+            self.choose();
+        }
+        self.drop_surplus();
+    }
+
     fn drop_surplus(&mut self) {
         let mut dropped = 0;
         while self.lines.len() > LINES_MAX || (self.bytes > BYTES_MAX && self.lines.len() > 1) {

@@ -75,8 +75,9 @@ pub(in crate::console) struct LogLine {
 impl LogLine {
     /// Takes a record apart.
     pub(in crate::console) fn parse(record: &LogRecord, origin: u16) -> Self {
-        let end = record.text.len().min(LINE_MAX);
-        let whole = String::from_utf8_lossy(&record.text[..end]);
+        let visible = record.visible();
+        let end = visible.len().min(LINE_MAX);
+        let whole = String::from_utf8_lossy(&visible[..end]);
         let source = match record.stream {
             Stream::Out => Source::Out,
             Stream::Err => Source::Err,
@@ -87,7 +88,7 @@ impl LogLine {
             Source::Out | Source::Err => read(&whole, record.time),
             Source::Dcm | Source::Gap | Source::Run => (None, whole.into_owned()),
         };
-        let cut = record.text.len() - end;
+        let cut = visible.len() - end;
         Self { time: record.time, level, source, origin, cut, text: text.into() }
     }
 
@@ -119,8 +120,7 @@ impl LogLine {
 /// The level and the text of a line of an app.
 fn read(line: &str, arrived: Option<Timestamp>) -> (Option<Level>, String) {
     let line = without_colours(line);
-    // What a terminal would show of a progress bar.
-    let line = line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default();
+    let line = line.as_str();
     if line.starts_with('{')
         && line.ends_with('}')
         && let Ok(fields) = serde_json::from_str::<Map<String, Value>>(line)

@@ -3,7 +3,9 @@
 
 mod buffer;
 mod fold;
+mod join;
 mod line;
 
 pub(super) use buffer::{LogBuffer, Search};
+pub(super) use join::{Coming, Joiner};
 pub(super) use line::{LINE_MAX, Level, LogLine, Source};

@@ -15,7 +15,7 @@ use crate::console::world::{Identity, Link, World};
 use crate::model::{
     AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision, Selector,
 };
-use crate::process::{LogTail, clock, logs_of};
+use crate::process::{LogTail, clock, join_lines, logs_of};
 use crate::store::{AlertQuery, StoreError, submit};
 
 /// So long is waited for the verdicts of commands.
@@ -213,8 +213,8 @@ impl<W: Write> Session<W> {
         };
         let (_, records) = LogTail::open(&file, LOG_LINES)
             .map_err(|error| Fault::Said(format!("{}: {error}", file.display())))?;
-        for record in records {
-            let text = String::from_utf8_lossy(&record.text).into_owned();
+        for line in join_lines(records) {
+            let text = String::from_utf8_lossy(line.visible()).into_owned();
             self.say(&text)?;
         }
         Ok(())

@@ -1,15 +1,12 @@
 //! The log of an app, or of several merged: what is kept of it, and how it is looked at.
 
-use std::collections::BTreeMap;
-
 use super::afar::{self, Afar};
 use super::{Page, Screen, Turn, history};
 use crate::console::keymap::{Intent, Move};
-use crate::console::logs::{LogBuffer, LogLine, Search, Source};
+use crate::console::logs::{Coming, Joiner, LogBuffer, LogLine, Search, Source};
 use crate::console::request::{Answer, LogNews, LogQuery, Request, Ticket};
 use crate::console::world::World;
 use crate::model::{AppId, AppPath, RunId};
-use crate::process::{LogRecord, Stream};
 
 /// More logs than this are not merged: nobody reads that.
 pub(in crate::console) const MERGED_MAX: usize = 32;
@@ -56,6 +53,7 @@ pub(in crate::console) struct Logs {
     /// Runs with a log on this host, newest first.
     runs: Vec<RunId>,
     ticket: Ticket,
+    joiner: Joiner,
     pub(in crate::console) buffer: LogBuffer,
     pub(in crate::console) time: TimeForm,
     pub(in crate::console) wraps: bool,
@@ -103,23 +101,26 @@ impl Logs {
             }
             self.runs = news.runs;
         }
-        let records = joined(news.records).into_iter();
-        let mut lines: Vec<_> = records.map(|(origin, record)| LogLine::parse(&record, origin)).collect();
-        let mut insert = |at: usize, line| lines.insert(at.min(lines.len()), line);
+        let mut lines = {
+            let begun: Vec<_> = news.begun.iter().map(|(origin, _, time)| (*origin, *time)).collect();
+            self.joiner.take(news.records, &begun, &mut self.buffer)
+        };
         for (origin, time) in news.jumped {
             let text = "it grows faster than it can be read; this is its end again";
-            insert(0, LogLine::remark(Source::Gap, time, origin, text));
+            lines.insert(0, Coming::whole(LogLine::remark(Source::Gap, time, origin, text)));
         }
         for (origin, run, time) in news.begun {
             self.current = Some(run);
             if news.is_start || self.apps.len() > 1 {
                 continue;
             }
-            let place = lines.iter().position(|line| line.time >= time && line.origin == origin);
+            let place =
+                lines.iter().position(|Coming { line, .. }| line.time >= time && line.origin == origin);
             let text = format!("run {} begins", short(run));
-            lines.insert(place.unwrap_or(lines.len()), LogLine::remark(Source::Run, time, origin, &text));
+            let remark = Coming::whole(LogLine::remark(Source::Run, time, origin, &text));
+            lines.insert(place.unwrap_or(lines.len()), remark);
         }
-        self.buffer.add(lines);
+        self.joiner.add(lines, &mut self.buffer);
     }
 
     /// What the database has of a log that is on another host.
@@ -135,8 +136,10 @@ impl Logs {
             let text = "more was written than the database keeps; some lines are missing here";
             self.buffer.add([LogLine::remark(Source::Gap, None, 0, text)]);
         }
-        let records = joined(news.records.into_iter().map(|record| (0, record)).collect());
-        self.buffer.add(records.iter().map(|(origin, record)| LogLine::parse(record, *origin)));
+        let records = news.records.into_iter().map(|record| (0, record)).collect();
+        let begun: Vec<_> = news.begun.iter().map(|_| (0, None)).collect();
+        let lines = self.joiner.take(records, &begun, &mut self.buffer);
+        self.joiner.add(lines, &mut self.buffer);
     }
 
     /// Whether all of the log is elsewhere, as far as this host can tell.
@@ -147,6 +150,7 @@ impl Logs {
     /// What is looked for stays, and so does the choice of levels.
     fn restart(&mut self) {
         self.buffer.clear();
+        self.joiner = Joiner::default();
         self.left = 0;
         self.current = None;
         self.afar = Afar::default();
@@ -250,32 +254,6 @@ pub(in crate::console) fn short(run: RunId) -> String {
     run.to_string().chars().take(8).collect()
 }
 
-/// Long lines come in pieces, which are put together again. Beyond the limit only their length is
-/// of interest.
-fn joined(records: Vec<(u16, LogRecord)>) -> Vec<(u16, LogRecord)> {
-    let mut found: Vec<(u16, LogRecord)> = Vec::with_capacity(records.len());
-    let mut open: BTreeMap<(u16, bool), usize> = BTreeMap::new();
-    for (origin, record) in records {
-        if record.stream == Stream::Dcm {
-            found.push((origin, record));
-            continue;
-        }
-        let key = (origin, record.stream == Stream::Err);
-        let is_complete = record.is_complete;
-        match open.get(&key).and_then(|at| found.get_mut(*at)) {
-            Some((_, begun)) => begun.text.extend_from_slice(&record.text),
-            None => {
-                open.insert(key, found.len());
-                found.push((origin, record));
-            }
-        }
-        if is_complete {
-            open.remove(&key);
-        }
-    }
-    found
-}
-
 impl Page for Logs {
     #[expect(clippy::wildcard_enum_match_arm, reason = "wishes of other screens are of no concern")]
     fn act(&mut self, world: &mut World, intent: Intent) -> Option<Turn> {
@@ -333,30 +311,5 @@ impl Page for Logs {
             self.buffer.look_for(None, height(world));
         }
         is_seeking
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(stream: Stream, is_complete: bool, text: &str) -> (u16, LogRecord) {
-        (0, LogRecord { time: None, stream, is_complete, text: text.as_bytes().to_vec() })
-    }
-
-    #[test]
-    fn pieces_of_a_line_are_put_together() {
-        let records = vec![
-            record(Stream::Out, false, "a"),
-            record(Stream::Err, true, "error"),
-            record(Stream::Dcm, true, "remark"),
-            record(Stream::Out, false, "b"),
-            record(Stream::Out, true, "c"),
-            record(Stream::Out, true, "d"),
-            record(Stream::Out, false, "e"),
-        ];
-        let texts: Vec<_> =
-            joined(records).into_iter().map(|(_, record)| String::from_utf8(record.text).unwrap()).collect();
-        assert_eq!(texts, ["abc", "error", "remark", "d", "e"]);
     }
 }

@@ -149,7 +149,7 @@ impl Shim {
             self.read_signals();
             self.read_control();
             let now = boot_time();
-            self.output.pump(&mut self.reports, clock::wall());
+            self.output.pump(&mut self.reports, clock::now());
             self.tell_reports(now);
             self.look_at_fence(now);
             self.enforce(now);
@@ -193,7 +193,7 @@ impl Shim {
             (Main::Adopted(_, None), None) => Some(boot_time() + KILL_AGAIN),
             _ => None,
         };
-        [report, kill, look, fence, poll].into_iter().flatten().min()
+        [report, kill, look, fence, poll, self.output.deadline()].into_iter().flatten().min()
     }
 
     fn read_signals(&mut self) {

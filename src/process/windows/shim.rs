@@ -25,10 +25,9 @@ use super::job::Job;
 use super::{boot_time, console, ring};
 use crate::process::fence::Fence;
 use crate::process::foreground::Notice;
-use crate::process::intake::{Intake, Reports};
+use crate::process::intake::{Inlet, Intake, Reports};
 use crate::process::layout::RunDir;
-use crate::process::lines::Splitter;
-use crate::process::log_writer::Stream;
+use crate::process::log_format::Stream;
 use crate::process::record::{Cause, Fact, Identity, Message, ReportRecord, Spec, StopRequest};
 use crate::process::{clock, journal, report};
 
@@ -125,10 +124,15 @@ struct Stop {
 }
 
 /// One of the two outputs of the app.
-#[derive(Default)]
 struct Source {
-    splitter: Splitter,
+    inlet: Inlet,
     is_closed: bool,
+}
+
+impl Source {
+    fn new(stream: Stream) -> Self {
+        Self { inlet: Inlet::new(stream), is_closed: false }
+    }
 }
 
 struct Shim {
@@ -155,6 +159,10 @@ impl Shim {
     fn supervise(mut self) {
         loop {
             self.wait();
+            let Self { out, err, intake, reports, .. } = &mut self;
+            for source in [out, err] {
+                source.inlet.flush(intake, reports, clock::now());
+            }
             self.intake.flush(clock::wall());
             let now = boot_time();
             self.tell_reports(now);
@@ -204,8 +212,7 @@ impl Shim {
     fn take_output(&mut self, stream: Stream, bytes: &[u8]) {
         let Self { out, err, intake, reports, .. } = self;
         let source = if stream == Stream::Err { err } else { out };
-        let now = clock::wall();
-        source.splitter.push(bytes, |line| intake.take(stream, line, reports, now));
+        source.inlet.push(bytes, intake, reports, clock::now());
     }
 
     fn take_message(&mut self, message: Message) {
@@ -226,7 +233,10 @@ impl Shim {
         let kill = self.stop.as_ref().filter(|_| self.ended.is_none()).and_then(|stop| stop.kill_at);
         let look = self.ended.as_ref().map(|ended| ended.look_at);
         let fence = self.fence.as_ref().filter(|_| self.ended.is_none()).map(Fence::deadline);
-        [report, kill, look, fence].into_iter().flatten().min()
+        [report, kill, look, fence, self.out.inlet.deadline(), self.err.inlet.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// A request to a shim means that the host goes down: the app is given its time to end. One to

@@ -75,7 +75,7 @@ impl Shim {
     /// Whether no process is left and all output is taken.
     pub(super) fn is_over(&mut self, now: Duration) -> bool {
         let Some(emptied) = self.look_at_what_is_left(now) else { return false };
-        let is_quiet = !self.output.pump(&mut self.reports, clock::wall());
+        let is_quiet = !self.output.pump(&mut self.reports, clock::now());
         let Some(ended) = &mut self.ended else { return false };
         ended.look_at = now;
         is_quiet || now > emptied + DRAIN

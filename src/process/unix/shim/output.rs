@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::Duration;
 
 use super::open_pipe;
-use crate::model::Timestamp;
-use crate::process::intake::{Intake, Reports};
+use crate::model::{Now, Timestamp};
+use crate::process::intake::{Inlet, Intake, Reports};
 use crate::process::layout::RunDir;
-use crate::process::lines::{Line, Splitter};
-use crate::process::log_writer::Stream;
+use crate::process::log_format::Stream;
 use crate::process::record::Spec;
 
 /// How much is read from a pipe before the other one and the commands have their turn.
@@ -24,18 +24,13 @@ pub(super) struct Output {
 
 struct Source {
     pipe: File,
-    splitter: Splitter,
-    stream: Stream,
+    inlet: Inlet,
 }
 
 impl Output {
     pub(super) fn open(dir: &RunDir, spec: &Spec, passes_through: bool) -> io::Result<Self> {
         let source = |name: &str, stream| {
-            Ok::<_, io::Error>(Source {
-                pipe: open_pipe(&dir.path().join(name))?,
-                splitter: Splitter::default(),
-                stream,
-            })
+            Ok::<_, io::Error>(Source { pipe: open_pipe(&dir.path().join(name))?, inlet: Inlet::new(stream) })
         };
         Ok(Self {
             out: source("out", Stream::Out)?,
@@ -49,21 +44,28 @@ impl Output {
         [self.out.pipe.as_fd(), self.err.pipe.as_fd()].into_iter()
     }
 
+    /// When [`Self::pump`] has something to do though nothing comes.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        [&self.out, &self.err].into_iter().filter_map(|source| source.inlet.deadline()).min()
+    }
+
     /// Takes what is there, up to a limit, and writes it to the log. Gives back whether there was
     /// anything.
-    pub(super) fn pump(&mut self, reports: &mut Reports, now: Timestamp) -> bool {
+    pub(super) fn pump(&mut self, reports: &mut Reports, now: Now) -> bool {
         let Self { out, err, intake, chunk } = self;
         // Only while there is output is there memory for it.
         chunk.resize(64 * 1024, 0);
-        let mut take = |stream, line: Line<'_>| intake.take(stream, line, reports, now);
-        let from_out = out.read(chunk, &mut take);
-        let from_err = err.read(chunk, &mut take);
-        if from_out + from_err == 0 {
+        let mut total = 0;
+        for source in [out, err] {
+            total += source.read(chunk, intake, reports, now);
+            source.inlet.flush(intake, reports, now);
+        }
+        if total == 0 {
             chunk.clear();
             chunk.shrink_to_fit();
         }
-        intake.flush(now);
-        from_out + from_err > 0
+        intake.flush(now.wall);
+        total > 0
     }
 
     /// Adds a remark of dcm to the log.
@@ -76,23 +78,21 @@ impl Output {
     pub(super) fn finish(&mut self, reports: &mut Reports, now: Timestamp) {
         let Self { out, err, intake, .. } = self;
         for source in [out, err] {
-            let stream = source.stream;
-            source.splitter.finish(|line| intake.take(stream, line, reports, now));
+            source.inlet.finish(intake, reports, now);
         }
         intake.flush(now);
     }
 }
 
 impl Source {
-    fn read(&mut self, chunk: &mut [u8], take: &mut impl FnMut(Stream, Line<'_>)) -> usize {
+    fn read(&mut self, chunk: &mut [u8], intake: &mut Intake, reports: &mut Reports, now: Now) -> usize {
         let mut total = 0;
         while total < TURN {
             match self.pipe.read(chunk) {
                 Ok(0) | Err(_) => break,
                 Ok(length) => {
                     total += length;
-                    let stream = self.stream;
-                    self.splitter.push(&chunk[..length], |line| take(stream, line));
+                    self.inlet.push(&chunk[..length], intake, reports, now);
                 }
             }
         }

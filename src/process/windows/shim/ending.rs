@@ -7,7 +7,6 @@ use super::{
     KILL_AGAIN, LEFTOVER_GRACE, LOOK_EVERY, Notice, RunDir, Shim, boot_time, clock, console, journal, ring,
 };
 use crate::model::{Closing, Exit, Leftovers, Timestamp};
-use crate::process::log_writer::Stream;
 use crate::process::record::{EndingRecord, ExitRecord, Fact, Spec};
 
 /// How long the last output is waited for when the app has ended: it is in the pipe already.
@@ -89,8 +88,8 @@ impl Shim {
     pub(super) fn conclude(mut self) {
         let now = clock::wall();
         let Self { out, err, intake, reports, .. } = &mut self;
-        for (source, stream) in [(out, Stream::Out), (err, Stream::Err)] {
-            source.splitter.finish(|line| intake.take(stream, line, reports, now));
+        for source in [out, err] {
+            source.inlet.finish(intake, reports, now);
         }
         let (exit, ended, leftovers) = self
             .ended

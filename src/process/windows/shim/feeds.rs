@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::model::Exit;
-use crate::process::log_writer::Stream;
+use crate::process::log_format::Stream;
 use crate::process::record::Message;
 use crate::process::windows::console;
 use crate::process::windows::mailbox::Mailbox;

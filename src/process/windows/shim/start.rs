@@ -19,7 +19,7 @@ use super::{
 use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::journal::Journal;
-use crate::process::log_writer::Stream;
+use crate::process::log_format::Stream;
 use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
 
 /// A process that does not run yet, and its output.
@@ -141,8 +141,8 @@ impl Shim {
             main,
             inbox,
             started,
-            out: Source::default(),
-            err: Source::default(),
+            out: Source::new(Stream::Out),
+            err: Source::new(Stream::Err),
             reports: Reports::default(),
             stop: None,
             ended: None,
