@@ -53,9 +53,15 @@ pub(super) fn raw() -> io::StdoutLock<'static> {
     io::stdout().lock()
 }
 
+/// In one write, since standard error has no buffer: what others write there meanwhile stands before or after it.
+fn to_stderr(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
 /// Prints a message: one line.
 pub(super) fn message(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "dcm: {}", Printable(&text.to_string()));
+    to_stderr(&format!("dcm: {}\n", Printable(&text.to_string())));
 }
 
 /// Prints what the parser of the command line has to say, and gives back the exit code.
@@ -67,10 +73,7 @@ pub(super) fn usage(error: &clap::Error) -> u8 {
         let _ = error.print();
     } else {
         // It repeats an argument.
-        let mut err = io::stderr().lock();
-        for line in plain.lines() {
-            let _ = writeln!(err, "{}", Printable(line));
-        }
+        plain.lines().for_each(|line| to_stderr(&format!("{}\n", Printable(line))));
     }
     u8::try_from(error.exit_code()).unwrap_or(2)
 }
@@ -83,8 +86,7 @@ pub(super) fn confirm(question: impl Display) -> bool {
 
 /// Asks a person; `None` when the input has ended.
 pub(super) fn ask(question: impl Display) -> Option<String> {
-    let mut err = io::stderr().lock();
-    let _ = write!(err, "{}", Printable(&question.to_string())).and_then(|()| err.flush());
+    to_stderr(&Printable(&question.to_string()).text());
     let mut answer = String::new();
     matches!(io::stdin().read_line(&mut answer), Ok(1..)).then_some(answer)
 }

@@ -184,7 +184,7 @@ impl Terminal {
             if is_done(&parser.screen().contents()) {
                 return;
             }
-            assert!(Instant::now() < deadline, "{question} is not answered");
+            assert!(Instant::now() < deadline, "{question} is not answered:\n{}", parser.screen().contents());
         }
     }
 
