@@ -24,7 +24,8 @@ fn a_schema_without_tables_is_missing_and_one_of_another_version_is_refused() {
     drop(PostgresStore::connect(schema.url(), OpenMode::Existing).unwrap());
     schema.sql("UPDATE dcm_schema SET version = 99");
     for mode in [OpenMode::Create, OpenMode::Existing] {
-        assert_eq!(refused(schema.url(), mode), StoreError::Schema { found: 99, expected: 4 });
+        let error = refused(schema.url(), mode);
+        assert!(matches!(error, StoreError::Schema { found: 99, .. }), "{error}");
     }
 }
 
@@ -33,7 +34,8 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
     let schema = Schema::new();
     schema.sql(include_str!("../../migrations/postgres/0001_fleet.sql"));
     schema.sql("INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c')");
-    assert_eq!(refused(schema.url(), OpenMode::Existing), StoreError::Schema { found: 1, expected: 4 });
+    let error = refused(schema.url(), OpenMode::Existing);
+    assert!(matches!(error, StoreError::Schema { found: 1, .. }), "{error}");
     drop(PostgresStore::connect(schema.url(), OpenMode::Create).unwrap());
     drop(PostgresStore::connect(schema.url(), OpenMode::Existing).unwrap());
     // Whoever changes the owner, the epoch grows.
