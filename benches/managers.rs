@@ -116,6 +116,7 @@ fn openings_of(store: &PostgresStore) -> Vec<Change> {
             attempt: 1,
             command: None,
             manager: String::new(),
+            is_forced: false,
         })
     };
     apps.iter().map(|row| open(id(row))).collect()

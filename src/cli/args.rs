@@ -468,6 +468,10 @@ pub(super) struct RunAppArgs {
     /// Arguments for the app, as JSON.
     #[arg(long, value_name = "JSON", value_parser = parse_json)]
     pub(super) args: Option<String>,
+
+    /// Run it also when it is disabled or was given up.
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,55 +7,102 @@ use super::args::LogsArgs;
 use super::error::Error;
 use super::log_printer::Printer;
 use super::session::{Fleet, Session, block_on};
-use super::{logs_afar, output};
+use super::{format, logs_afar, output};
 use crate::config::Database;
-use crate::model::{AppId, RunId};
-use crate::process::{LogTail, join_lines, logs_of};
-use crate::store::OpenMode;
+use crate::model::{AppId, Run, RunId};
+use crate::process::{LogTail, clock, join_lines, logs_of};
+use crate::store::{HistoryQuery, OpenMode};
 
 /// How long a follower sleeps before it looks for more.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) fn logs(session: &Session, args: &LogsArgs) -> Result<(), Error> {
     let app = AppId::of(&args.path);
-    if is_afar(session, args, app)? {
+    let here = logs_of(&session.settings.state, app);
+    let known = match block_on(Known::ask(session, args)) {
+        Ok(known) => known,
+        // The files of this host tell something also while the database is away.
+        Err(error) if here.is_empty() => return Err(error),
+        Err(error) => {
+            output::message(format_args!("{error}; what is on this host:"));
+            Known::default()
+        }
+    };
+    let is_here = |run: RunId| here.iter().any(|(found, _)| *found == run);
+    let is_shared = matches!(session.settings.database, Database::Postgres(_));
+    if is_shared && known.wanted.is_some_and(|run| !is_here(run)) {
         let store = session.store(OpenMode::Existing)?;
         return block_on(logs_afar::logs(session, args, app, store.as_ref()));
     }
-    loop {
-        match newest(session, args, app)? {
-            Some((run, path)) => return show(session, args, app, run, &path),
-            None if args.follow => pause(),
-            None => {
-                output::message("no run of it has left any output on this host");
-                return Ok(());
+    match found(session, args, app, known.wanted)? {
+        Some((run, path)) => {
+            known.announce(session, args, run);
+            show(session, args, app, run, &path)
+        }
+        None => {
+            known.say_nothing_is_written(args, here.first().map(|(run, _)| *run));
+            if args.follow { wait(session, args, app, known.wanted) } else { Ok(()) }
+        }
+    }
+}
+
+/// What the database knows of the run whose output is asked for.
+#[derive(Default)]
+struct Known {
+    /// The run that is asked for, or the latest; `None` when the app never ran or nothing is known.
+    wanted: Option<RunId>,
+    row: Option<Run>,
+}
+
+impl Known {
+    async fn ask(session: &Session, args: &LogsArgs) -> Result<Self, Error> {
+        let store = session.store(OpenMode::Existing)?;
+        let row = Fleet::find(store.as_ref(), &args.path).await?;
+        let wanted = args.run.or(row.state.run);
+        let query = HistoryQuery { apps: vec![row.app.id], run: wanted, limit: 1, ..HistoryQuery::default() };
+        let row = store.history(query).await?.into_iter().find(|run| Some(run.run) == wanted);
+        Ok(Self { wanted, row })
+    }
+
+    /// Says which run is shown.
+    fn announce(&self, session: &Session, args: &LogsArgs, run: RunId) {
+        if !session.json {
+            let state = self.row.as_ref().filter(|row| row.run == run).map(state_of);
+            output::message(format_args!("run {run} of {}{}", args.path, state.unwrap_or_default()));
+        }
+    }
+
+    /// Says that there is nothing to be shown. The output of another run is named, never shown instead.
+    fn say_nothing_is_written(&self, args: &LogsArgs, newest: Option<RunId>) {
+        let path = &args.path;
+        match (self.wanted, newest) {
+            (None, _) => output::message(format_args!("no run of {path} has left any output on this host")),
+            (Some(run), newest) => {
+                let state = self.row.as_ref().map(state_of).unwrap_or_default();
+                let verb = match &self.row {
+                    Some(Run { end: Some(_), .. }) => "wrote nothing",
+                    Some(Run { end: None, .. }) | None => "has written nothing yet",
+                };
+                let before = newest
+                    .map(|run| format!("; the last run with output here: --run {run}"))
+                    .unwrap_or_default();
+                output::message(format_args!("run {run} of {path} {verb}{state}{before}"));
             }
         }
     }
 }
 
-/// Whether what is asked for was written on another host.
-fn is_afar(session: &Session, args: &LogsArgs, app: AppId) -> Result<bool, Error> {
-    let here = logs_of(&session.settings.state, app);
-    let is_here = |run: RunId| here.iter().any(|(found, _)| *found == run);
-    let is_shared = matches!(session.settings.database, Database::Postgres(_));
-    if !here.is_empty() && (!is_shared || args.run.is_some_and(is_here)) {
-        return Ok(false);
-    }
-    let found = session
-        .store(OpenMode::Existing)
-        .and_then(|store| block_on(async { Fleet::find(store.as_ref(), &args.path).await }));
-    match found {
-        Ok(row) => {
-            let wanted = args.run.or(row.state.run);
-            Ok(is_shared && wanted.is_some_and(|run| !is_here(run)))
+/// What became of a run so far.
+fn state_of(run: &Run) -> String {
+    let now = clock::wall();
+    let began = format::time(Some(run.start), now);
+    match (&run.outcome, run.end) {
+        (Some(outcome), Some(end)) => {
+            let exit = run.exit_code.map(|code| format!(", exit {code}")).unwrap_or_default();
+            let took = format::duration(end - run.start);
+            format!(", began {began}, took {took}: {}{exit}", outcome.replace('_', " "))
         }
-        // The files of this host tell something also while the database is away.
-        Err(error) if here.is_empty() => Err(error),
-        Err(error) => {
-            output::message(format_args!("{error}; what is on this host:"));
-            Ok(false)
-        }
+        (_, _) => format!(", began {began}: running"),
     }
 }
 
@@ -64,13 +111,40 @@ fn pause() {
     std::thread::park_timeout(LOOK_EVERY);
 }
 
-fn newest(session: &Session, args: &LogsArgs, app: AppId) -> Result<Option<(RunId, PathBuf)>, Error> {
-    let logs = logs_of(&session.settings.state, app);
-    match args.run {
-        None => Ok(logs.into_iter().next()),
-        Some(run) => logs.into_iter().find(|(other, _)| *other == run).map(Some).ok_or_else(|| {
-            Error::failed(format!("there is no output of run {run} of {} on this host", args.path))
-        }),
+/// The log of a run, or of the newest.
+fn found(
+    session: &Session,
+    args: &LogsArgs,
+    app: AppId,
+    run: Option<RunId>,
+) -> Result<Option<(RunId, PathBuf)>, Error> {
+    let mut logs = logs_of(&session.settings.state, app).into_iter();
+    let found = match run {
+        None => logs.next(),
+        Some(run) => logs.find(|(other, _)| *other == run),
+    };
+    match (found, args.run) {
+        (None, Some(run)) => {
+            Err(Error::failed(format!("there is no output of run {run} of {} on this host", args.path)))
+        }
+        (found, _) => Ok(found),
+    }
+}
+
+/// Waits for the first output of a run that has written nothing, or of one after it.
+fn wait(session: &Session, args: &LogsArgs, app: AppId, run: Option<RunId>) -> Result<(), Error> {
+    let before = found(session, args, app, None)?.map(|(run, _)| run);
+    loop {
+        let awaited = match run {
+            Some(_) => found(session, args, app, run)?,
+            None => None,
+        };
+        let newer = found(session, args, app, None)?.filter(|(newest, _)| Some(*newest) != before);
+        if let Some((run, path)) = awaited.or(newer) {
+            Known::default().announce(session, args, run);
+            return show(session, args, app, run, &path);
+        }
+        pause();
     }
 }
 
@@ -93,11 +167,11 @@ fn show(session: &Session, args: &LogsArgs, app: AppId, run: RunId, path: &Path)
             continue;
         }
         // A new run goes on in a file of its own.
-        let newest = if args.run.is_none() { newest(session, args, app)? } else { None };
+        let newest = if args.run.is_none() { found(session, args, app, None)? } else { None };
         match newest.filter(|(newer, _)| *newer != printer.run) {
             Some((newer, path)) => {
                 printer.finish();
-                output::message(format_args!("run {newer}"));
+                Known::default().announce(session, args, newer);
                 printer.run = newer;
                 tail = LogTail::from_start(&path);
             }

@@ -11,13 +11,18 @@ use super::error::{Error, Kind};
 use super::output;
 use super::session::{Fleet, Session, block_on};
 use crate::manager::{Event, Launch};
-use crate::model::{AppRow, Change, Closing, Ending, Obstacle, Refusal, RunId, RunOpening, Trigger};
+use crate::model::{
+    AppRow, Change, Closing, Ending, Exit, Obstacle, Refusal, RunId, RunOpening, StopCause, Trigger,
+};
 use crate::process::{LaunchSettings, clock, foreground, host_name};
 use crate::store::{OpenMode, Store};
 
 /// How long the end of the run is tried to be entered. After that it waits in the run directory for
 /// the next manager.
 const ENTER_MAX: Duration = Duration::from_secs(10);
+
+/// The exit code of a run that was ended by `max_runtime` and has none of its own but 0.
+const TIMED_OUT: u8 = 124;
 
 /// Gives back the exit code of the app.
 pub(super) fn run_app(session: &Session, args: RunAppArgs) -> Result<u8, Error> {
@@ -28,7 +33,7 @@ pub(super) fn run_app(session: &Session, args: RunAppArgs) -> Result<u8, Error> 
         let run = RunId::from_random_bits(uuid::Uuid::new_v4().as_u128());
         let launch = launch(&row, args.args);
         let store = store.as_ref();
-        open(store, &row, run).await?;
+        open(store, &row, run, args.force).await?;
         let closing = supervise(store, &settings, run, launch).await?;
         let entered = timeout(
             ENTER_MAX,
@@ -60,20 +65,23 @@ fn launch(row: &AppRow, args: Option<String>) -> Launch {
         epoch: row.epoch,
         // Whoever looks at it decides: it does not belong to a manager.
         is_fenced: false,
+        // There may be no manager to do it.
+        ends_after: row.app.policy.max_runtime,
     }
 }
 
 /// Puts the run on record; from then on no manager starts the app.
-async fn open(store: &dyn Store, row: &AppRow, run: RunId) -> Result<(), Error> {
+async fn open(store: &dyn Store, row: &AppRow, run: RunId, is_forced: bool) -> Result<(), Error> {
     let path = &row.app.path;
     let refused = |why: String| Error::new(Kind::RefusedForNow, format!("{path} is {why}"));
     if let Some(fault) = &row.fault {
         return Err(refused(format!("set aside: {}", fault.message))
             .hint(format!("set its definition right: dcm app set {path}")));
     }
-    if let Some(fatal) = &row.state.fatal {
-        return Err(refused(format!("fatal: {}", fatal.message))
-            .hint(format!("mend the cause, then dcm enable {path}")));
+    if let Some(fatal) = row.state.fatal.as_ref().filter(|_| !is_forced) {
+        return Err(refused(format!("fatal: {}", fatal.message)).hint(format!(
+            "fix the cause, then dcm enable {path}; dcm run-app --force {path} tries it once"
+        )));
     }
     let opening = Change::RunOpened(RunOpening {
         run,
@@ -84,13 +92,13 @@ async fn open(store: &dyn Store, row: &AppRow, run: RunId) -> Result<(), Error> 
         attempt: 1,
         command: None,
         manager: format!("run-app@{}", host_name()),
+        is_forced,
     });
     match store.commit(vec![opening]).await?.refused.first() {
         None => Ok(()),
         Some((_, Refusal::AlreadyOpen(other))) => Err(refused(format!("already running (run {other})"))),
-        Some((_, Refusal::Disabled)) => {
-            Err(refused("disabled".to_owned()).hint(format!("dcm enable {path} lets it run")))
-        }
+        Some((_, Refusal::Disabled)) => Err(refused("disabled".to_owned())
+            .hint(format!("dcm enable {path} lets it run; dcm run-app --force {path} tries it once"))),
         // Who runs it in the foreground is no manager, and may.
         Some((_, Refusal::OwnedByOther)) => Err(refused("another manager's".to_owned())),
         Some((_, Refusal::NoSuchApp)) => Err(Error::new(Kind::NoSuchApp, format!("no such app: {path}"))),
@@ -160,7 +168,13 @@ async fn enter(store: &dyn Store, change: Change) {
 
 /// The app's own code, 128 + signal, or 126 or 127 when it could not be started.
 fn exit_code(closing: &Closing) -> Result<u8, Error> {
+    let is_timeout = matches!(closing.ending, Ending::Stopped { cause: StopCause::Timeout, .. });
+    if is_timeout {
+        output::message("it ran longer than max_runtime and was ended");
+    }
     match (closing.ending.exit(), &closing.ending) {
+        // One that takes TERM well has not succeeded for that.
+        (Some(Exit::Code(0)), _) if is_timeout => Ok(TIMED_OUT),
         (Some(exit), _) => Ok(u8::try_from(exit.code() & 0xff).unwrap_or(1)),
         (None, Ending::StartFailed(failure)) => {
             output::message(format_args!("failed to start: {}", failure.message));

@@ -335,6 +335,8 @@ impl Entry {
             log_limit: self.app.policy.log_limit,
             epoch: self.epoch,
             is_fenced: self.app.policy.failover == Failover::Exclusive,
+            // The manager does that, by the setting of the moment.
+            ends_after: None,
         })
     }
 }

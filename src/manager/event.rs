@@ -133,6 +133,8 @@ pub struct Launch {
     pub epoch: u64,
     /// Whether the run must end when the manager cannot renew its lease.
     pub is_fenced: bool,
+    /// After which time its shim ends it by itself.
+    pub ends_after: Option<Duration>,
 }
 
 /// What follows from an event. The changes are one transaction.

@@ -233,6 +233,7 @@ fn survivor_without_row(manager: &mut Manager, survivor: Survivor, step: &mut St
                     attempt: 1,
                     command: None,
                     manager: name,
+                    is_forced: false,
                 }));
                 let open = OpenRun {
                     run,

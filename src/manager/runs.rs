@@ -63,6 +63,7 @@ impl Entry {
             attempt,
             command: cause.command.as_ref().map(|command| command.id),
             manager: desk.manager.clone(),
+            is_forced: false,
         }));
         step.effects.push(Effect::Start { run, launch: self.launch(&cause, attempt) });
         let previous = self.last_run.replace((run, now));

@@ -109,6 +109,8 @@ pub struct RunOpening {
     pub command: Option<CommandId>,
     /// Who runs it.
     pub manager: String,
+    /// Whether it is opened though the app is disabled: a person tries it by hand.
+    pub is_forced: bool,
 }
 
 /// Why the store did not open a run.

@@ -53,6 +53,9 @@ impl LaunchSettings {
             doorbell: self.state.doorbell(),
             open_files: self.open_files,
             lease: launch.is_fenced.then(|| self.state.lease()),
+            ends_after_ms: launch
+                .ends_after
+                .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
             place: None,
         }
     }
@@ -133,6 +136,7 @@ mod tests {
             log_limit: 4096,
             epoch: 4,
             is_fenced: true,
+            ends_after: None,
         }
     }
 

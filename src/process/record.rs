@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AppId, Closing, CommandId, Ending, Exit, Leftovers, Obstacle, Report, StartFailure, StopCause, Timestamp,
-    format_timestamp, parse_timestamp,
+    AppId, Closing, CommandId, Ending, Exit, Leftovers, Now, Obstacle, Report, StartFailure, StopCause,
+    Timestamp, format_timestamp, parse_timestamp,
 };
 
 /// What a shim is to run.
@@ -33,6 +34,9 @@ pub(super) struct Spec {
     /// The run directory that the run was started in, which tells it from a copy.
     #[serde(default)]
     pub(super) place: Option<Place>,
+    /// After which time the shim ends the run by itself; otherwise the manager does.
+    #[serde(default)]
+    pub(super) ends_after_ms: Option<u64>,
 }
 
 /// A directory as the file system numbers it. A copy has another number, a renamed directory the same.
@@ -43,6 +47,18 @@ pub(super) struct Place {
 }
 
 impl Spec {
+    /// When the shim has to end the run by itself, in time since boot.
+    pub(super) fn ends_at(&self, started: Timestamp, now: Now) -> Option<Duration> {
+        let gone = (now.wall - started).to_std().unwrap_or(Duration::ZERO);
+        let left = Duration::from_millis(self.ends_after_ms?).saturating_sub(gone);
+        Some(now.mono.saturating_add(left))
+    }
+
+    /// Asks for the end of a run that took too long.
+    pub(super) fn timeout(&self) -> StopRequest {
+        StopRequest { cause: Cause::Timeout, grace_ms: self.grace_ms }
+    }
+
     pub(super) fn app_id(&self) -> Option<AppId> {
         self.app.parse().ok()
     }
@@ -361,6 +377,7 @@ pub(super) mod tests {
             doorbell: PathBuf::from("/nowhere/doorbell"),
             open_files: None,
             lease: None,
+            ends_after_ms: None,
             place: None,
         }
     }

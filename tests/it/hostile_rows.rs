@@ -53,6 +53,7 @@ fn opening(app: AppId, run: u128) -> Change {
         attempt: 1,
         command: None,
         manager: "zg".to_owned(),
+        is_forced: false,
     })
 }
 

@@ -44,9 +44,10 @@ fn a_line_without_end_is_seen_while_the_app_waits_and_goes_on_after_it() {
     let shim = parent_of(fleet.app("a/b/c").state.pid.unwrap());
     crate::fleet::send_signal(shim, libc::SIGKILL);
     until_gone(shim);
+    let run = fleet.runs("a/b/c")[0].run.to_string();
     go(&fleet, "go");
-    until_over(&fleet, "a/b/c");
-    assert_eq!(fleet.log("a/b/c"), "Password: secret\nno end");
+    fleet.until_runs("a/b/c", "is over", |runs| runs.last().is_some_and(|run| run.end.is_some()));
+    assert_eq!(fleet.dcm(&["logs", "a/b/c", "--run", &run]).ok().out, "Password: secret\nno end");
 }
 
 #[test]
@@ -190,4 +191,29 @@ fn run_app_shows_a_line_without_end() {
 fn parent_of(pid: u32) -> u32 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_run_that_wrote_nothing_is_not_given_the_output_of_another() {
+    let fleet = Fleet::with_manager();
+    let flag = fleet.dir.path().join("quiet");
+    let script = format!("[ -e {0} ] && exec sleep 600; echo loud", flag.display());
+    fleet.add("a/b/c", &[], &["sh", "-c", &script]);
+    let called = fleet.dcm(&["logs", "a/b/c"]).ok();
+    assert!(called.err.contains("no run of a/b/c has left any output"), "{called:?}");
+    fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
+    until_over(&fleet, "a/b/c");
+    let first = fleet.runs("a/b/c")[0].run;
+    let called = fleet.dcm(&["logs", "a/b/c"]).ok();
+    assert_eq!(called.out, "loud\n");
+    assert!(called.err.contains(&format!("run {first} of a/b/c, began ")), "{called:?}");
+    assert!(called.err.contains(": ok, exit 0"), "{called:?}");
+    std::fs::write(&flag, "").unwrap();
+    fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
+    let second = fleet.runs("a/b/c")[0].run;
+    let called = fleet.dcm(&["logs", "a/b/c"]).ok();
+    assert_eq!(called.out, "");
+    assert!(called.err.contains(&format!("run {second} of a/b/c has written nothing yet")), "{called:?}");
+    assert!(called.err.contains(&format!("--run {first}")), "{called:?}");
+    assert_eq!(fleet.dcm(&["logs", "a/b/c", "--run", &first.to_string()]).ok().out, "loud\n");
 }

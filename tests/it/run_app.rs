@@ -113,3 +113,27 @@ fn what_a_killed_run_app_leaves_is_entered_by_the_next_manager() {
     let runs = fleet.until_runs("a/b/c", "is closed", |runs| runs[0].end.is_some());
     assert_eq!(runs.len(), 1);
 }
+
+#[test]
+fn max_runtime_holds_without_a_manager() {
+    let fleet = Fleet::new();
+    fleet.add("a/b/c", &["--max-runtime", "0.02"], &["sleep", "600"]);
+    fleet.dcm(&["run-app", "a/b/c"]).refused(143, &["max_runtime"]);
+    assert_eq!(fleet.runs("a/b/c")[0].outcome.as_deref(), Some("timed_out"));
+    // To take TERM well is not to succeed.
+    let script = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+    fleet.add("a/b/polite", &["--max-runtime", "0.02"], &["sh", "-c", script]);
+    fleet.dcm(&["run-app", "a/b/polite"]).refused(124, &["max_runtime"]);
+}
+
+#[test]
+fn a_disabled_or_given_up_app_runs_by_force() {
+    let fleet = Fleet::with_manager();
+    fleet.dcm(&["app", "add", "a/b/new", "--", "echo", "tried"]).ok();
+    fleet.dcm(&["run-app", "a/b/new"]).refused(75, &["disabled", "--force"]);
+    assert_eq!(fleet.dcm(&["run-app", "a/b/new", "--force"]).ok().out, "tried\n");
+    fleet.add("a/b/fatal", &[], &["/no/such/program"]);
+    fleet.dcm(&["start", "a/b/fatal", "--wait"]).refused(1, &["failed to start"]);
+    fleet.dcm(&["run-app", "a/b/fatal", "--force"]).refused(127, &["no such file"]);
+    assert!(fleet.app("a/b/new").app.disabled);
+}

@@ -51,6 +51,7 @@ fn opening(path: &str, run: u128, manager: &str) -> Change {
         attempt: 1,
         command: None,
         manager: manager.to_owned(),
+        is_forced: false,
     })
 }
 

@@ -130,6 +130,7 @@ fn opening(app: AppId, run: RunId) -> Change {
         attempt: 2,
         command: Some(CommandId(7)),
         manager: "zg".to_owned(),
+        is_forced: false,
     })
 }
 

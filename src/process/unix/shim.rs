@@ -135,6 +135,8 @@ struct Shim {
     output: Output,
     reports: Reports,
     fence: Option<Fence>,
+    /// When the run is ended because it took too long, if that is for the shim to do.
+    ends_at: Option<Duration>,
     main: Main,
     stop: Option<Stop>,
     ended: Option<Ended>,
@@ -151,7 +153,7 @@ impl Shim {
             let now = boot_time();
             self.output.pump(&mut self.reports, clock::now());
             self.tell_reports(now);
-            self.look_at_fence(now);
+            self.look_at_limits(now);
             self.enforce(now);
             if self.ended.is_some() && self.is_over(now) {
                 return Ok(self.conclude());
@@ -188,12 +190,13 @@ impl Shim {
         let kill = self.kill_at().filter(|_| !is_empty);
         let look = self.ended.as_ref().map(|ended| ended.look_at);
         let fence = self.fence.as_ref().filter(|_| self.ended.is_none()).map(Fence::deadline);
+        let ends_at = self.ends_at.filter(|_| self.ended.is_none());
         // A handle could not be had: the process must be looked at.
         let poll = match (&self.main, &self.ended) {
             (Main::Adopted(_, None), None) => Some(boot_time() + KILL_AGAIN),
             _ => None,
         };
-        [report, kill, look, fence, poll, self.output.deadline()].into_iter().flatten().min()
+        [report, kill, look, fence, ends_at, poll, self.output.deadline()].into_iter().flatten().min()
     }
 
     fn read_signals(&mut self) {
@@ -294,8 +297,13 @@ impl Shim {
         Ok(matches!(self.main, Main::Adopted(..)) && journal::lock(&self.dir)? == Lock::Held)
     }
 
-    /// Ends the run when the manager could not renew its lease: then it may be another's to run it.
-    fn look_at_fence(&mut self, now: Duration) {
+    /// Ends the run when it took too long, or when the manager could not renew its lease: then it may be
+    /// another's to run it.
+    fn look_at_limits(&mut self, now: Duration) {
+        if self.ended.is_none() && self.ends_at.is_some_and(|at| at <= now) {
+            self.ends_at = None;
+            self.begin_stop(self.spec.timeout());
+        }
         let request = self.fence.as_mut().filter(|_| self.ended.is_none()).and_then(|fence| fence.look(now));
         if let Some(request) = request {
             self.fence = None;

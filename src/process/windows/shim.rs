@@ -149,6 +149,8 @@ struct Shim {
     intake: Intake,
     reports: Reports,
     fence: Option<Fence>,
+    /// When the run is ended because it took too long, if that is for the shim to do.
+    ends_at: Option<Duration>,
     stop: Option<Stop>,
     ended: Option<Ended>,
     foreground: Option<Foreground>,
@@ -166,7 +168,7 @@ impl Shim {
             self.intake.flush(clock::wall());
             let now = boot_time();
             self.tell_reports(now);
-            self.look_at_fence(now);
+            self.look_at_limits(now);
             self.enforce(now);
             if self.ended.is_some() && self.is_over(now) {
                 self.conclude();
@@ -233,7 +235,8 @@ impl Shim {
         let kill = self.stop.as_ref().filter(|_| self.ended.is_none()).and_then(|stop| stop.kill_at);
         let look = self.ended.as_ref().map(|ended| ended.look_at);
         let fence = self.fence.as_ref().filter(|_| self.ended.is_none()).map(Fence::deadline);
-        [report, kill, look, fence, self.out.inlet.deadline(), self.err.inlet.deadline()]
+        let ends_at = self.ends_at.filter(|_| self.ended.is_none());
+        [report, kill, look, fence, ends_at, self.out.inlet.deadline(), self.err.inlet.deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -282,8 +285,13 @@ impl Shim {
         }
     }
 
-    /// Ends the run when the manager could not renew its lease: then it may be another's to run it.
-    fn look_at_fence(&mut self, now: Duration) {
+    /// Ends the run when it took too long, or when the manager could not renew its lease: then it may be
+    /// another's to run it.
+    fn look_at_limits(&mut self, now: Duration) {
+        if self.ended.is_none() && self.ends_at.is_some_and(|at| at <= now) {
+            self.ends_at = None;
+            self.begin_stop(self.spec.timeout());
+        }
         let request = self.fence.as_mut().filter(|_| self.ended.is_none()).and_then(|fence| fence.look(now));
         if let Some(request) = request {
             self.fence = None;

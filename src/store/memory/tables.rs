@@ -139,7 +139,7 @@ impl Tables {
             .filter(|run| *run != opening.run && !self.runs.contains_key(run));
         let open = self.open_of(opening.app).or(unlisted);
         let Some(row) = self.apps.get_mut(&opening.app) else { return Some(Refusal::NoSuchApp) };
-        if row.app.disabled {
+        if row.app.disabled && !opening.is_forced {
             return Some(Refusal::Disabled);
         }
         if let Some(other) = open {

@@ -98,9 +98,9 @@ async fn open_run(
     }
     match found.try_get("disabled")? {
         None => return Ok(Some(Refusal::NoSuchApp)),
-        Some(true) => return Ok(Some(Refusal::Disabled)),
-        Some(false) if found.try_get("is_foreign")? => return Ok(Some(Refusal::OwnedByOther)),
-        Some(false) => {}
+        Some(true) if !opening.is_forced => return Ok(Some(Refusal::Disabled)),
+        Some(_) if found.try_get("is_foreign")? => return Ok(Some(Refusal::OwnedByOther)),
+        Some(_) => {}
     }
     let open: Option<String> = found.try_get("open")?;
     match open.map(|other| other.parse()) {

@@ -78,8 +78,8 @@ fn open_run(transaction: &Transaction<'_>, opening: &RunOpening) -> rusqlite::Re
         .optional()?;
     let open = match found {
         None => return Ok(Some(Refusal::NoSuchApp)),
-        Some((true, _)) => return Ok(Some(Refusal::Disabled)),
-        Some((false, open)) => open,
+        Some((true, _)) if !opening.is_forced => return Ok(Some(Refusal::Disabled)),
+        Some((_, open)) => open,
     };
     match open.map(|other| other.parse()) {
         Some(Ok(other)) => return Ok(Some(Refusal::AlreadyOpen(other))),

@@ -51,6 +51,7 @@ impl Shim {
             }
         };
         journal::append(&mut journal, &Fact::App { process: app, started })?;
+        let ends_at = spec.ends_at(started, clock::now());
         let mut shim = Self {
             dir,
             spec,
@@ -62,6 +63,7 @@ impl Shim {
             output,
             reports: Reports::default(),
             fence,
+            ends_at,
             main: Main::Child(app),
             stop: None,
             ended: None,
@@ -97,6 +99,7 @@ impl Shim {
         };
         let mut shim = Self {
             fence: Fence::of(&spec),
+            ends_at: spec.ends_at(started, clock::now()),
             dir,
             spec,
             journal: file,

@@ -133,6 +133,7 @@ impl Shim {
         let Parts { dir, spec, journal, job, main, inbox, started, foreground } = parts;
         Self {
             fence: Fence::of(&spec),
+            ends_at: spec.ends_at(started, clock::now()),
             intake: Intake::new(&spec, foreground.is_some()),
             dir,
             spec,
