@@ -55,8 +55,8 @@ mutant fatal_is_forgotten manager/judgement.rs \
     'self.fatal = Some(Box::new(Fatal { flag, message, time }));' 'drop(Fatal { flag, message, time });'
 mutant raises_no_alert manager/judgement.rs \
     'step.changes.push(Change::AlertRaised(Alert {' 'step.changes.truncate(step.changes.len()); drop(Change::AlertRaised(Alert {'
-mutant calendar_stalls_behind_the_clock manager/plan.rs \
-    'const ANEW_AFTER: TimeDelta = TimeDelta::hours(3);' 'const ANEW_AFTER: TimeDelta = TimeDelta::weeks(5000);'
+mutant calendar_stalls_behind_the_clock manager/schedule.rs \
+    'const REPEATED_MAX: TimeDelta = TimeDelta::seconds(60);' 'const REPEATED_MAX: TimeDelta = TimeDelta::weeks(5000);'
 mutant no_back_off manager/judgement.rs \
     '(Rest::Crashed, Went::Crashed(back_off(self.failures)))' '(Rest::Crashed, Went::Crashed(Duration::ZERO))'
 mutant crash_counts_as_good manager/judgement.rs \
@@ -75,21 +75,25 @@ mutant refused_start_has_no_verdict manager/runs.rs \
     'if let Some(command) = command {
             let _ = (command, reason);'
 mutant overlap_is_not_recorded manager/plan.rs \
-    'self.pass_over(app, now, SkipReason::Overlap, skips);' ''
+    'self.pass_over(account, until.min(account.now), reason);' 'let _ = (until, reason);'
 mutant slot_stands_still manager/plan.rs \
-    'self.slot = schedule::next_slot(cron, app.schedule.time_zone, slot);' 'self.slot = Some(slot);'
+    'self.slot = slots.following;
+            self.expect_slot(account.app);' \
+    'self.expect_slot(account.app);'
 mutant skips_are_counted_again manager/plan.rs \
-    'reason,
-            at: now,
-        });
-        self.slot = following;' \
-    'reason,
-            at: now,
-        });
-        let _ = following;'
-mutant pauses_follow_the_wall_clock manager/plan.rs 'if self.is_pause {' 'if false {'
+    'account.skip(first + jitter, slots.last + jitter, slots.count, reason);
+        self.slot = slots.following;' \
+    'account.skip(first + jitter, slots.last + jitter, slots.count, reason);'
+mutant pauses_follow_the_wall_clock manager/plan.rs '*at = shifted(*at);' 'let _ = at;'
+mutant pause_is_longer_after_a_restart manager/plan.rs 'at: at.min(after(now, length)), what' 'at, what'
+mutant backlog_is_dropped_in_silence manager/plan.rs 'self.drop_backlog(account, reason);' 'self.backlog.clear();'
+mutant start_counts_no_times manager/plan.rs \
+    'self.count_from(account.app, account.now);
+        self.collect_missed(account);' \
+    'self.collect_missed(account);'
+mutant missed_is_called_overlap manager/runs.rs 'ended: closing.ended.min(desk.now.wall), asked' 'ended: desk.now.wall, asked'
 mutant calendar_begins_anew manager/plan.rs \
-    'plan.slot = slot.filter(is_slot);' 'let _ = slot;'
+    'slot: row.slot.filter(|slot| is_slot(app, *slot)),' 'slot: None,'
 mutant limit_is_one_too_many manager/desk.rs 'host_count >= *limit' 'host_count > *limit'
 mutant line_is_never_served manager/desk.rs \
     'if !std::mem::take(&mut self.room_was_made) {' 'if std::mem::take(&mut self.room_was_made) || true {'

@@ -51,6 +51,7 @@ pub(in crate::console) fn row(path: &str) -> AppRow {
         progress: Progress::default(),
         command: None,
         asked_next_run: None,
+        planned: None,
         slot: None,
         epoch: 0,
         sequence: 0,

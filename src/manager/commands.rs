@@ -4,6 +4,7 @@ use super::core::Manager;
 use super::desk::Desk;
 use super::entry::{Cause, Entry, Phase, Purpose, QUEUE_MAX, Rest, Starting, Stopping, Waiting};
 use super::event::Step;
+use super::plan::Plan;
 use super::runs::settle;
 use crate::model::{AlertKind, Change, CmdName, Command, SkipReason, StopCause, Trigger, Verdict};
 
@@ -130,25 +131,23 @@ impl Entry {
             CmdName::Start | CmdName::Restart if self.is_barred() => refused(self.barred_reason()),
             CmdName::Start | CmdName::Restart => {
                 let command = Some(Box::new(command.clone()));
+                self.plan(desk, step, Plan::begin_by_command);
                 self.begin(Cause { due: None, trigger: Trigger::Command, command }, desk, step);
                 Progress::UnderWay
             }
             CmdName::Stop => {
-                self.pass_over(SkipReason::Superseded, desk, step);
-                self.rest_stopped(&command.by, desk, step);
+                self.rest_stopped(command, desk, step);
                 refused("not running")
             }
             CmdName::Enable => {
                 self.enable(desk, step);
-                self.pass_over(SkipReason::Superseded, desk, step);
                 self.phase = Phase::Resting(Rest::Ready);
-                self.plan.begin(&self.app, desk.now.wall);
+                self.plan(desk, step, |plan, account| plan.begin(account, SkipReason::Rescheduled));
                 Progress::Settled(Verdict::Executed)
             }
             CmdName::Disable => {
                 self.set_disabled(true);
-                self.pass_over(SkipReason::Superseded, desk, step);
-                self.plan.clear();
+                self.plan(desk, step, |plan, account| plan.end(account, SkipReason::Disabled));
                 self.publish_alone(desk, step);
                 Progress::Settled(Verdict::Executed)
             }
@@ -178,7 +177,7 @@ impl Entry {
                     waiting.rest = Rest::Ready;
                 }
                 if self.plan.wake().is_none() {
-                    self.plan.begin(&self.app, desk.now.wall);
+                    self.plan(desk, step, |plan, account| plan.begin(account, SkipReason::Rescheduled));
                 }
                 Progress::Settled(Verdict::Executed)
             }
@@ -192,7 +191,7 @@ impl Entry {
                 settle(&waiting, superseded_by(command), desk, step);
             }
             self.phase = Phase::Resting(rest);
-            self.leave_out(due, SkipReason::Superseded, desk, step);
+            self.leave_out(due, reason_of(command), desk, step);
         }
     }
 
@@ -243,6 +242,14 @@ impl Entry {
 /// Why a command for an app is refused whose row is set aside.
 pub(super) fn reason_set_aside(fault: &str) -> String {
     format!("its row is set aside: {fault}")
+}
+
+/// Why times are left out that a STOP or DISABLE came before.
+pub(super) fn reason_of(command: &Command) -> SkipReason {
+    match command.name {
+        CmdName::Disable => SkipReason::Disabled,
+        CmdName::Start | CmdName::Stop | CmdName::Restart | CmdName::Enable => SkipReason::Stopped,
+    }
 }
 
 fn refused(reason: &str) -> Progress {

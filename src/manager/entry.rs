@@ -12,10 +12,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::event::Launch;
-use super::plan::{self, Plan};
+use super::desk::Desk;
+use super::event::{Launch, Step};
+use super::plan::{Account, Plan, Times};
 use crate::model::{
-    App, AppRow, AppState, AppUpdate, Command, Failover, Fatal, Report, RunId, RunStatus, Timestamp, Trigger,
+    App, AppRow, AppState, AppUpdate, Change, Command, Failover, Fatal, Report, RunId, RunStatus, Timestamp,
+    Trigger,
 };
 
 /// At most so many commands of one app wait behind the one that is being carried out; a person
@@ -57,8 +59,7 @@ pub(super) enum BadReports {
 #[derive(Debug)]
 struct Written {
     state: AppState,
-    next_run: Option<Timestamp>,
-    slot: Option<Timestamp>,
+    times: Times,
     asked: Option<Timestamp>,
     disabled: bool,
     sequence: u64,
@@ -146,14 +147,15 @@ pub(super) struct Cause {
 impl Entry {
     /// Takes up a row. What the row says of runs is settled by `restore`.
     pub(super) fn new(row: AppRow, now: Timestamp) -> Self {
-        let AppRow { app, next_run, slot, state, asked_next_run, sequence, epoch, fault, .. } = row;
+        let AppRow { app, next_run, planned, slot, state, asked_next_run, sequence, epoch, fault, .. } = row;
+        let times = Times { next_run, planned, slot };
         let rest = match (state.status, &state.stopped_by) {
             (_, Some(by)) => Rest::Stopped { by: by.clone() },
             (RunStatus::Stopped, None) => Rest::Crashed,
             (RunStatus::NotRunning | RunStatus::Running, None) => Rest::Ready,
         };
         Self {
-            plan: Plan::restored(&app, plan::Row { next_run, slot, last_run: state.last_run }, now),
+            plan: Plan::restored(&app, times, state.last_run, now),
             phase: Phase::Resting(rest),
             failures: state.failures,
             fatal: state.fatal.clone(),
@@ -163,14 +165,7 @@ impl Entry {
             set_aside: fault.is_some(),
             bad_report: BadReports::None,
             epoch,
-            written: Written {
-                next_run,
-                slot,
-                asked: asked_next_run,
-                disabled: app.disabled,
-                sequence,
-                state,
-            },
+            written: Written { times, asked: asked_next_run, disabled: app.disabled, sequence, state },
             app,
         }
     }
@@ -193,6 +188,11 @@ impl Entry {
     /// The reason that the ledger gives for that.
     pub(super) fn barred_reason(&self) -> &'static str {
         if self.set_aside { "its row is set aside" } else { "disabled" }
+    }
+
+    /// Whether the schedule does not apply until a person says so. An invalid row keeps its times.
+    pub(super) fn is_unscheduled(&self) -> bool {
+        self.app.disabled || self.fatal.is_some()
     }
 
     /// When the schedule wants the app to be looked at; `None` while it must not or cannot start.
@@ -223,13 +223,12 @@ impl Entry {
 
     /// A row that was read shows this time in `next_run`; nothing of ours is on the way.
     pub(super) fn shown_next_run(&self) -> Option<Timestamp> {
-        self.written.next_run
+        self.written.times.next_run
     }
 
     /// Takes note of what somebody else wrote into the row.
     pub(super) fn note_foreign(&mut self, row: &AppRow) {
-        self.written.next_run = row.next_run;
-        self.written.slot = row.slot;
+        self.written.times = Times { next_run: row.next_run, planned: row.planned, slot: row.slot };
         self.written.asked = row.asked_next_run;
         self.written.disabled = row.app.disabled;
         if row.sequence > self.written.sequence {
@@ -251,6 +250,19 @@ impl Entry {
     pub(super) fn wish(&mut self, time: Timestamp) {
         self.asked = Some(time);
         self.written.asked = Some(time);
+    }
+
+    /// Decides about the times of the app, and notes those that it leaves out.
+    pub(super) fn plan<T>(
+        &mut self,
+        desk: &Desk,
+        step: &mut Step,
+        decide: impl FnOnce(&mut Plan, &mut Account<'_>) -> T,
+    ) -> T {
+        let mut account = Account::new(&self.app, desk.now.wall);
+        let decided = decide(&mut self.plan, &mut account);
+        step.changes.extend(account.skips.into_iter().map(Change::Skipped));
+        decided
     }
 
     /// A run that waits for room.
@@ -288,7 +300,7 @@ impl Entry {
     /// The update that brings the row up to date; `None` when it is.
     pub(super) fn publish(&mut self, manager: &str) -> Option<AppUpdate> {
         let mut state = self.state(manager);
-        let (next_run, slot) = self.plan.shown(&self.app, self.waits_since());
+        let times = self.plan.shown(&self.app, self.waits_since());
         let asked_taken = self.written.asked.filter(|_| self.asked.is_none());
         let disabled = (self.app.disabled != self.written.disabled).then_some(self.app.disabled);
         let is_new_to_all = self.written.state.manager.is_none();
@@ -297,8 +309,7 @@ impl Entry {
             state.manager = None;
         }
         if state == self.written.state
-            && next_run == self.written.next_run
-            && slot == self.written.slot
+            && times == self.written.times
             && disabled.is_none()
             && asked_taken.is_none()
         {
@@ -306,16 +317,16 @@ impl Entry {
         }
         self.written.sequence += 1;
         self.written.state = state.clone();
-        self.written.next_run = next_run;
-        self.written.slot = slot;
+        self.written.times = times;
         self.written.asked = self.asked;
         self.written.disabled = self.app.disabled;
         Some(AppUpdate {
             app: self.app.id,
             sequence: self.written.sequence,
             state,
-            next_run,
-            slot,
+            next_run: times.next_run,
+            planned: times.planned,
+            slot: times.slot,
             asked_taken,
             disabled,
         })

@@ -7,9 +7,9 @@ use chrono::TimeDelta;
 use super::desk::Desk;
 use super::entry::{Entry, Phase, Rest};
 use super::event::Step;
-use super::plan::Went;
+use super::plan::{Over, Went};
 use crate::model::{
-    Alert, AlertKind, Change, Ending, Exit, Fatal, FatalFlag, Obstacle, RunId, StopCause, Timestamp,
+    Alert, AlertKind, Change, Ending, Exit, Fatal, FatalFlag, Obstacle, RunId, SkipReason, StopCause,
 };
 
 /// The first pause after a crash; it doubles with each further failure.
@@ -45,7 +45,7 @@ impl Entry {
         run: RunId,
         ending: &Ending,
         lifetime: Option<TimeDelta>,
-        asked: Option<Timestamp>,
+        over: Over,
         desk: &mut Desk,
         step: &mut Step,
     ) {
@@ -60,10 +60,9 @@ impl Entry {
             Judgement::HostExhausted(_) => (Rest::Ready, Went::Crashed(back_off(self.failures))),
         };
         // A crashed app is started again after its back-off, whatever time it asked for.
-        let asked = asked.filter(|_| !matches!(went, Went::Crashed(_)));
-        let mut skips = Vec::new();
-        self.plan.follow_run(&self.app, desk.now.wall, went, asked, &mut skips);
-        step.changes.extend(skips.into_iter().map(Change::Skipped));
+        let asked = over.asked.filter(|_| !matches!(went, Went::Crashed(_)));
+        let over = Over { asked, ..over };
+        self.plan(desk, step, |plan, account| plan.follow_run(over, went, account));
         self.phase = Phase::Resting(rest);
         self.consider_fatal(run, ending, &judgement, lifetime, desk, step);
     }
@@ -137,7 +136,7 @@ impl Entry {
             self.app.disabled = true;
         }
         self.fatal = Some(Box::new(Fatal { flag, message, time }));
-        self.plan.clear();
+        self.plan(desk, step, |plan, account| plan.end(account, SkipReason::GivenUp));
     }
 }
 

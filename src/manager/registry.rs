@@ -126,12 +126,21 @@ impl Entry {
             return;
         }
         if let Some(time) = self.asked.take() {
-            self.plan.give(Some(time));
+            self.plan(desk, step, |plan, account| plan.give(account, Some(time)));
         }
-        let may_run = !self.is_barred() && matches!(self.phase, Phase::Resting(Rest::Ready | Rest::Crashed));
-        if may_run && self.plan.wake().is_none() {
-            self.pass_over(SkipReason::Superseded, desk, step);
-            self.plan.begin(&self.app, desk.now.wall);
+        self.suspend_if_unscheduled(desk, step);
+        if !self.is_barred()
+            && matches!(self.phase, Phase::Resting(Rest::Ready | Rest::Crashed))
+            && self.plan.wake().is_none()
+        {
+            self.plan(desk, step, |plan, account| plan.begin(account, SkipReason::Rescheduled));
+        }
+    }
+
+    /// Another program may have disabled the app: its times are not counted from now on.
+    pub(super) fn suspend_if_unscheduled(&mut self, desk: &Desk, step: &mut Step) {
+        if self.is_unscheduled() {
+            self.plan(desk, step, |plan, account| plan.suspend(account, SkipReason::Disabled));
         }
     }
 
@@ -146,26 +155,27 @@ impl Entry {
         self.note_foreign(&row);
         self.epoch = row.epoch;
         let schedule_changed = self.app.schedule != row.app.schedule;
+        let had_plan = self.plan.wake().is_some();
         if schedule_changed {
-            self.pass_over(SkipReason::Superseded, desk, step);
+            self.plan(desk, step, |plan, account| plan.end(account, SkipReason::Rescheduled));
         }
         self.app = row.app;
         self.asked = row.asked_next_run.or(self.asked);
         self.notice_foreign_end(&row.state);
         match &self.phase {
             Phase::Resting(_) => {
-                if schedule_changed && self.plan.wake().is_some() {
-                    self.plan.begin(&self.app, desk.now.wall);
+                if schedule_changed && had_plan {
+                    self.plan(desk, step, |plan, account| plan.begin(account, SkipReason::Rescheduled));
                 }
                 if self.asked.is_none() && row.next_run != shown_before {
-                    self.plan.give(row.next_run);
+                    self.plan(desk, step, |plan, account| plan.give(account, row.next_run));
                 }
                 self.notice_foreign_run(&row.state, step);
                 self.settle_plan(desk, step);
             }
             Phase::Waiting(_) | Phase::Starting(_) | Phase::Running(_) | Phase::Stopping(_) => {
                 if schedule_changed {
-                    self.plan.begin(&self.app, desk.now.wall);
+                    self.plan(desk, step, |plan, account| plan.begin(account, SkipReason::Rescheduled));
                 }
             }
         }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::commands::reason_of;
 use super::desk::Desk;
 use super::entry::{Cause, Entry, Phase, Purpose, Rest, Running, Starting, Stopping, Waiting};
 use super::event::{Effect, Step};
-use super::plan::Due;
+use super::plan::{Due, Over, Plan};
 use crate::model::{
     Change, Closing, CmdName, Command, Ending, Refusal, RunId, RunOpening, Skip, SkipReason, StopCause,
     Timestamp, Trigger, Verdict,
@@ -20,9 +21,7 @@ const KILL_EVERY: Duration = Duration::from_secs(10);
 impl Entry {
     /// The time of the schedule has come.
     pub(super) fn fall_due(&mut self, desk: &mut Desk, step: &mut Step) {
-        let mut skips = Vec::new();
-        let due = self.plan.take(&self.app, desk.now.wall, &mut skips);
-        step.changes.extend(skips.into_iter().map(Change::Skipped));
+        let due = self.plan(desk, step, Plan::take);
         if let Due::Run { due, trigger } = due {
             self.begin(Cause { due: Some(due), trigger, command: None }, desk, step);
         }
@@ -51,6 +50,9 @@ impl Entry {
     }
 
     fn open(&mut self, cause: Cause, desk: &mut Desk, step: &mut Step) {
+        if matches!(self.phase, Phase::Waiting(_)) {
+            self.plan(desk, step, Plan::begin_after_wait);
+        }
         let run = desk.ids.next();
         let now = desk.now.wall;
         let attempt = self.failures.saturating_add(1);
@@ -124,9 +126,8 @@ impl Entry {
             }
             Refusal::Disabled => {
                 self.app.disabled = true;
-                self.leave_out(due, SkipReason::Superseded, desk, step);
-                self.pass_over(SkipReason::Superseded, desk, step);
-                self.plan.clear();
+                self.leave_out(due, SkipReason::Disabled, desk, step);
+                self.plan(desk, step, |plan, account| plan.end(account, SkipReason::Disabled));
                 "disabled"
             }
             Refusal::NoSuchApp => {
@@ -135,7 +136,7 @@ impl Entry {
             }
             Refusal::OwnedByOther => {
                 // That it is lost comes by the feed; the command waits for its new manager.
-                self.plan.clear();
+                self.plan.hand_over();
                 return;
             }
         };
@@ -149,13 +150,6 @@ impl Entry {
         let at = desk.now.wall;
         let skip = |due| Skip { app: self.app.id, first: due, last: due, slots: Some(1), reason, at };
         step.changes.extend(due.map(skip).map(Change::Skipped));
-    }
-
-    /// Records the times of the calendar up to now that will not become runs.
-    pub(super) fn pass_over(&mut self, reason: SkipReason, desk: &Desk, step: &mut Step) {
-        let mut skips = Vec::new();
-        self.plan.pass_over(&self.app, desk.now.wall, reason, &mut skips);
-        step.changes.extend(skips.into_iter().map(Change::Skipped));
     }
 
     /// Asks a run to end. What follows when it has ended is the purpose.
@@ -192,7 +186,7 @@ impl Entry {
             self.wish(time);
         }
         self.reported_well(run, desk, step);
-        let asked = self.asked.take();
+        let over = Over { ended: closing.ended.min(desk.now.wall), asked: self.asked.take() };
         let lifetime = closing.started.map(|started| closing.ended - started);
         step.changes.push(Change::RunClosed { run, app: self.app.id, closing });
         step.effects.push(Effect::Forget { run, app: self.app.id, log_keep: self.app.policy.log_keep });
@@ -211,23 +205,25 @@ impl Entry {
             }
         };
         match purpose {
-            Purpose::Command(command) => self.ended_by(command, desk, step),
+            Purpose::Command(command) => self.ended_by(command, over, desk, step),
             Purpose::Other if trigger == Trigger::RunApp => {
-                self.plan.follow_foreign_run(desk.now.wall, asked);
+                self.plan(desk, step, |plan, account| plan.follow_foreign_run(over, account));
             }
-            Purpose::Other => self.judge(run, &ending, lifetime, asked, desk, step),
+            Purpose::Other => self.judge(run, &ending, lifetime, over, desk, step),
         }
+        self.suspend_if_unscheduled(desk, step);
     }
 
     /// The run ended because of this command.
-    fn ended_by(&mut self, command: Box<Command>, desk: &mut Desk, step: &mut Step) {
-        self.pass_over(SkipReason::Overlap, desk, step);
+    fn ended_by(&mut self, command: Box<Command>, over: Over, desk: &mut Desk, step: &mut Step) {
+        self.plan(desk, step, |plan, account| plan.follow_stopped_run(over, account));
         match command.name {
             CmdName::Restart if self.is_barred() => {
-                self.rest_stopped(&command.by, desk, step);
+                self.rest_stopped(&command, desk, step);
                 settle(&command, Verdict::NotExecuted(self.barred_reason().to_owned()), desk, step);
             }
             CmdName::Restart => {
+                self.plan(desk, step, Plan::begin_by_command);
                 self.begin(
                     Cause { due: None, trigger: Trigger::Command, command: Some(command) },
                     desk,
@@ -236,20 +232,20 @@ impl Entry {
             }
             CmdName::Disable => {
                 self.set_disabled(true);
-                self.rest_stopped(&command.by, desk, step);
+                self.rest_stopped(&command, desk, step);
                 settle(&command, Verdict::Executed, desk, step);
             }
             CmdName::Stop | CmdName::Start | CmdName::Enable => {
-                self.rest_stopped(&command.by, desk, step);
+                self.rest_stopped(&command, desk, step);
                 settle(&command, Verdict::Executed, desk, step);
             }
         }
     }
 
     /// A person stopped the app: nothing is planned until START, RESTART or ENABLE.
-    pub(super) fn rest_stopped(&mut self, by: &str, desk: &Desk, step: &mut Step) {
-        self.plan.clear();
-        self.phase = Phase::Resting(Rest::Stopped { by: by.to_owned() });
+    pub(super) fn rest_stopped(&mut self, command: &Command, desk: &Desk, step: &mut Step) {
+        self.plan(desk, step, |plan, account| plan.end(account, reason_of(command)));
+        self.phase = Phase::Resting(Rest::Stopped { by: command.by.clone() });
         self.publish_alone(desk, step);
     }
 

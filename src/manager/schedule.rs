@@ -18,12 +18,39 @@ const TRANSITION_MAX: TimeDelta = TimeDelta::hours(25);
 pub const SLOTS_COUNTED_MAX: u32 = 1000;
 
 /// The shortest pause between two runs of an app that its interval asks for.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
+pub const PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// A clock that was set back by more than this was wrong: every calendar begins anew, as cron does it
+/// (`man 8 cron`), instead of waiting until the times come that it has seen.
+pub const ANEW_AFTER: TimeDelta = TimeDelta::hours(3);
+
+/// A calendar that goes by the new time still waits for so long, so that small corrections of a clock do
+/// not repeat times of a second. Cron does not see what is shorter than a minute.
+const REPEATED_MAX: TimeDelta = TimeDelta::seconds(60);
 
 /// The first time after `after` at which the expression fires.
 #[must_use]
 pub fn next_slot(cron: &Cron, zone: Tz, after: Timestamp) -> Option<Timestamp> {
     Calendar { pattern: cron.pattern(), zone }.next(after)
+}
+
+/// The time with which a calendar begins anew, given that `slot` is the first that is not accounted for. Where
+/// it lies behind times that are still to come, the clock was ahead when those were seen: a job with `*` as its
+/// hour or minute goes by the new time at once; fixed times are not repeated, unless the clock was wrong by
+/// [`ANEW_AFTER`]. `None`: it goes on with `slot`.
+#[must_use]
+pub fn first_by_new_time(cron: &Cron, zone: Tz, slot: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    if slot <= now {
+        return None;
+    }
+    let calendar = Calendar { pattern: cron.pattern(), zone };
+    let first = calendar.next(now).filter(|first| *first < slot)?;
+    let begins_anew = if calendar.pattern.goes_by_new_time() {
+        slot - first > REPEATED_MAX
+    } else {
+        calendar.last(slot - TimeDelta::milliseconds(1)).is_some_and(|seen| seen - now > ANEW_AFTER)
+    };
+    begins_anew.then_some(first)
 }
 
 /// All that fires from `first` to `until`, both included, given that `first` is such a time.
@@ -88,13 +115,6 @@ pub fn jitter(schedule: &Schedule, app: AppId) -> TimeDelta {
     }
     let share = i64::try_from(app.spread() >> 1).unwrap_or(0) % range;
     TimeDelta::milliseconds(share)
-}
-
-/// `now` plus a pause; a pause that leaves the calendar ends at its last day.
-#[must_use]
-pub fn after_pause(now: Timestamp, pause: Duration) -> Timestamp {
-    let pause = TimeDelta::from_std(pause.max(INTERVAL_MIN)).unwrap_or(TimeDelta::MAX);
-    now.checked_add_signed(pause).unwrap_or(Timestamp::MAX_UTC)
 }
 
 struct Calendar {

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    AppId, AppPath, CmdFlag, CmdName, CommandId, FatalFlag, Part, Progress, Revision, RunId, RunStatus,
-    Schedule, Timestamp, UnknownCode,
+    AppId, AppPath, CmdFlag, CmdName, CommandId, FatalFlag, Part, Planned, Progress, Revision, RunId,
+    RunStatus, Schedule, Timestamp, UnknownCode,
 };
 
 /// What the row of an app defines: people and programs write it, the manager obeys.
@@ -245,6 +245,8 @@ pub struct AppRow {
     pub app: App,
     /// When it is due next; written by the manager, by the app itself and by others.
     pub next_run: Option<Timestamp>,
+    /// What that time is; `None` where the manager has not written it.
+    pub planned: Option<Planned>,
     /// What the manager wrote.
     pub state: AppState,
     /// What the app reported.

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Alert, AlertKind, AppId, AppState, Closing, CommandId, Report, Revision, RunId, Timestamp, Trigger,
-    Verdict,
+    Alert, AlertKind, AppId, AppState, Closing, CommandId, Planned, Report, Revision, RunId, Timestamp,
+    Trigger, Verdict,
 };
 
 /// One thing to be written.
@@ -175,6 +175,8 @@ pub struct AppUpdate {
     pub state: AppState,
     /// When it is due next.
     pub next_run: Option<Timestamp>,
+    /// What that time is.
+    pub planned: Option<Planned>,
     /// The first time of its calendar that is not accounted for.
     pub slot: Option<Timestamp>,
     /// The time asked for by the app or a person that is herewith dealt with.
@@ -205,23 +207,55 @@ pub struct Skip {
 pub enum SkipReason {
     /// The run before was still under way.
     Overlap,
-    /// The app set itself another time, or was waiting for a retry.
+    /// The app itself, a person or another program had set another time.
     Superseded,
+    /// The app was waiting for its `retry_interval`, or for the back-off after a crash.
+    Retry,
+    /// A limit on running apps left no room until later times had come.
+    NoRoom,
     /// No manager could start it at the time, and the app's `catch_up` leaves it out.
     Missed,
     /// More was missed than `catch_up_limit` allows.
     CatchUpLimit,
+    /// A STOP came before it was run.
+    Stopped,
+    /// A DISABLE came before it was run.
+    Disabled,
+    /// The app failed too often, or cannot be started.
+    GivenUp,
+    /// The schedule was changed, or began anew by ENABLE, before it was run.
+    Rescheduled,
 }
 
 impl SkipReason {
+    /// All values.
+    pub const ALL: [Self; 10] = [
+        Self::Overlap,
+        Self::Superseded,
+        Self::Retry,
+        Self::NoRoom,
+        Self::Missed,
+        Self::CatchUpLimit,
+        Self::Stopped,
+        Self::Disabled,
+        Self::GivenUp,
+        Self::Rescheduled,
+    ];
+
     /// The word that the database stores.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Overlap => "overlap",
             Self::Superseded => "superseded",
+            Self::Retry => "retry",
+            Self::NoRoom => "no_room",
             Self::Missed => "missed",
             Self::CatchUpLimit => "catch_up_limit",
+            Self::Stopped => "stopped",
+            Self::Disabled => "disabled",
+            Self::GivenUp => "given_up",
+            Self::Rescheduled => "rescheduled",
         }
     }
 }

@@ -37,7 +37,7 @@ pub use pattern::Pattern;
 pub use printable::Printable;
 pub use progress::{Progress, Report, ReportError};
 pub use run::{Closing, Ending, Exit, Leftovers, Obstacle, Run, StartFailure, StopCause, Trigger};
-pub use schedule::{Minutes, MinutesError, Schedule};
+pub use schedule::{Minutes, MinutesError, Planned, Schedule};
 pub use selector::{Selector, SelectorError};
 pub use snapshot::{Delta, Foreign, Limits, News, OpenRun, Snapshot, Survivor, SurvivorState};
 pub use status::{CmdFlag, CmdName, FatalFlag, RunStatus, UnknownCode};

@@ -30,6 +30,49 @@ impl Default for Schedule {
     }
 }
 
+/// What the time of a next run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planned {
+    /// A time of the calendar.
+    Calendar,
+    /// The end of a pause of this length: an interval, a retry, a back-off. It moves with the wall clock.
+    Pause(Duration),
+    /// The app itself, a person or another program asked for it.
+    Asked,
+}
+
+impl Planned {
+    /// The word that the database stores.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Calendar => "calendar",
+            Self::Pause(_) => "pause",
+            Self::Asked => "asked",
+        }
+    }
+
+    /// The length of a pause in seconds, as the database stores it.
+    #[must_use]
+    pub fn seconds(self) -> Option<f64> {
+        match self {
+            Self::Pause(length) => Some(length.as_secs_f64()),
+            Self::Calendar | Self::Asked => None,
+        }
+    }
+
+    /// What the database stored; `None` for anything else.
+    #[must_use]
+    pub fn from_stored(word: &str, seconds: Option<f64>) -> Option<Self> {
+        match word {
+            "calendar" => Some(Self::Calendar),
+            "asked" => Some(Self::Asked),
+            "pause" => seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(Self::Pause),
+            _ => None,
+        }
+    }
+}
+
 /// A pause in minutes, fractions allowed: from 0 to ten years.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minutes(Duration);

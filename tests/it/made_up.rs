@@ -93,6 +93,7 @@ fn row(number: usize, count: usize, random: &mut Random) -> AppRow {
             disabled: random.below(40) == 0,
             origin: None,
         },
+        planned: None,
         next_run: Some(time + minutes(random, 120) + TimeDelta::minutes(1)),
         state: AppState { last_run, ..AppState::default() },
         progress: Progress { task_size: Some(size), solved: size, percent: Some(100), ..Progress::default() },

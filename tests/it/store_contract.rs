@@ -156,7 +156,16 @@ async fn only_run(store: &dyn Store, app: AppId) -> dcm::model::Run {
 }
 
 fn update(app: AppId, sequence: u64, state: AppState) -> AppUpdate {
-    AppUpdate { app, sequence, state, next_run: None, slot: None, asked_taken: None, disabled: None }
+    AppUpdate {
+        app,
+        sequence,
+        state,
+        next_run: None,
+        planned: None,
+        slot: None,
+        asked_taken: None,
+        disabled: None,
+    }
 }
 
 async fn apps_are_registered_and_read_back(store: &dyn Store) {

@@ -59,7 +59,7 @@ impl World {
         if (self.wall_shift + by).abs() < SHIFT_MAX {
             self.wall_shift += by;
             self.note(|| format!("the wall clock is set by {by} ms"));
-            self.oracle.clock_was_set(self.time, by);
+            self.oracle.clock_was_set(self.time, self.wall(), by);
         }
     }
 

@@ -244,6 +244,7 @@ impl Tables {
         row.state = update.state.clone();
         row.next_run = update.next_run;
         row.slot = update.slot;
+        row.planned = update.planned;
         row.app.disabled = update.disabled.unwrap_or(row.app.disabled);
         if row.asked_next_run == update.asked_taken {
             row.asked_next_run = None;
@@ -305,6 +306,7 @@ impl Tables {
     pub fn ask_next_run(&mut self, app: AppId, time: Timestamp) {
         if let Some(row) = self.apps.get_mut(&app) {
             row.next_run = Some(time);
+            row.planned = Some(crate::model::Planned::Asked);
             row.asked_next_run = Some(time);
             self.touch(app);
         }
@@ -452,6 +454,7 @@ fn new_row(app: App, row: i64) -> AppRow {
     AppRow {
         app,
         next_run: None,
+        planned: None,
         state: AppState::default(),
         progress: Progress::default(),
         command: None,

@@ -7,8 +7,8 @@ use sqlx::{PgConnection, Row as _};
 use super::connection::{Fault, composed, statement};
 use super::managers::{self, Seat};
 use crate::model::{
-    Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId,
-    RunOpening, Skip, Timestamp, Unopened, Verdict,
+    Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Planned, Refusal, Report,
+    RunId, RunOpening, Skip, Timestamp, Unopened, Verdict,
 };
 use crate::store::definition::SEQUENCE_MAX;
 use crate::store::{Committed, StoreError};
@@ -274,11 +274,11 @@ async fn note_counters(connection: &mut PgConnection, app: &str, run: &str, repo
 }
 
 async fn update_app(connection: &mut PgConnection, update: &AppUpdate, manager: Option<&str>) -> Written<()> {
-    let AppUpdate { app, sequence, state, next_run, slot, asked_taken, disabled } = update;
+    let AppUpdate { app, sequence, state, next_run, planned, slot, asked_taken, disabled } = update;
     statement(
         "UPDATE apps SET sequence = $2, next_run = $3, run_status = $4, app_pids = $5, runtime = $6, last_run = $7, \
          stopped_by = $8, failures = $9, fatal_flag = $10, fatal_msg = $11, fatal_time = $12, waiting_for = $13, \
-         disable = coalesce($15, disable), slot = $17, \
+         disable = coalesce($15, disable), slot = $17, next_run_kind = $19, pause = $20, \
          asked_next_run = CASE WHEN date_trunc('milliseconds', asked_next_run) = $16 THEN NULL ELSE asked_next_run END \
          WHERE app = $1 AND (sequence < $2 OR sequence >= $18) AND ($14 IS NULL OR manager = $14)",
     )
@@ -300,6 +300,8 @@ async fn update_app(connection: &mut PgConnection, update: &AppUpdate, manager: 
     .bind(asked_taken.map(milliseconds))
     .bind(slot.map(milliseconds))
     .bind(SEQUENCE_MAX)
+    .bind(planned.map(Planned::word))
+    .bind(planned.and_then(Planned::seconds))
     .execute(connection)
     .await?;
     Ok(())

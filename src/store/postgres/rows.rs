@@ -8,7 +8,7 @@ use sqlx::{Postgres, Row as _};
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Progress,
+    CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
     Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
 };
 use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
@@ -62,7 +62,7 @@ columns! {
         cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, stop_grace, max_runtime, log_limit,
         log_keep, pool, failover, protected, next_run, disable, origin, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
         last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
-        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, sequence, epoch, revision,
+        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, next_run_kind, pause, sequence, epoch, revision,
     }
 }
 
@@ -151,6 +151,7 @@ fn app_row(row: &PgRow, id: AppId, parsed: Parsed, names: [String; 3]) -> sqlx::
             origin: AppColumn::origin.get(row)?,
         },
         next_run: times.next_run,
+        planned: planned(row)?,
         state,
         progress,
         command: last_command(row, times)?,
@@ -233,6 +234,13 @@ impl Times {
             cmd_exec: informing(AppColumn::cmd_exec)?,
         })
     }
+}
+
+/// What `next_run` is.
+fn planned(row: &PgRow) -> sqlx::Result<Option<Planned>> {
+    let kind: Option<String> = AppColumn::next_run_kind.get(row)?;
+    let pause: Option<f64> = AppColumn::pause.get(row)?;
+    Ok(kind.and_then(|kind| Planned::from_stored(&kind, pause)))
 }
 
 fn fatal(row: &PgRow, times: &Times) -> sqlx::Result<Option<Box<Fatal>>> {
@@ -428,15 +436,16 @@ pub(super) fn alert(row: &PgRow) -> Read<AlertRow> {
 
 /// A row of the skips table.
 pub(super) fn skip(row: &PgRow) -> Read<Skip> {
-    const REASONS: [SkipReason; 4] =
-        [SkipReason::Overlap, SkipReason::Superseded, SkipReason::Missed, SkipReason::CatchUpLimit];
     let reason: &str = row.try_get("reason")?;
     Ok(Skip {
         app: parsed(row, "app_id")?,
         first: sure_time(row, "first_due")?,
         last: sure_time(row, "last_due")?,
         slots: small(row, "slots")?,
-        reason: REASONS.into_iter().find(|known| known.word() == reason).unwrap_or(SkipReason::Missed),
+        reason: SkipReason::ALL
+            .into_iter()
+            .find(|known| known.word() == reason)
+            .unwrap_or(SkipReason::Missed),
         at: sure_time(row, "recorded")?,
     })
 }

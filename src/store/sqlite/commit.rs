@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use super::values;
 use crate::model::{
-    Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Refusal, Report, RunId,
-    RunOpening, Skip, Timestamp, Unopened, Verdict, format_timestamp,
+    Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Planned, Refusal, Report,
+    RunId, RunOpening, Skip, Timestamp, Unopened, Verdict, format_timestamp,
 };
 use crate::store::Committed;
 use crate::store::definition::SEQUENCE_MAX;
@@ -267,11 +267,11 @@ fn note_counters(
 }
 
 fn update_app(transaction: &Transaction<'_>, update: &AppUpdate) -> rusqlite::Result<()> {
-    let AppUpdate { app, sequence, state, next_run, slot, asked_taken, disabled } = update;
+    let AppUpdate { app, sequence, state, next_run, planned, slot, asked_taken, disabled } = update;
     let run = state.run.map(|run| run.to_string());
     transaction
         .prepare_cached(
-            "UPDATE apps SET sequence = :sequence, next_run = :next_run, run_status = :status, app_pids = :pid, \
+            "UPDATE apps SET sequence = :sequence, next_run = :next_run, next_run_kind = :kind, pause = :pause, run_status = :status, app_pids = :pid, \
              runtime = :run, last_run = :last_run, stopped_by = :stopped_by, failures = :failures, \
              fatal_flag = :fatal_flag, fatal_msg = :fatal_msg, fatal_time = :fatal_time, waiting_for = :waiting_for, \
              manager = :manager, disable = coalesce(:disabled, disable), slot = :slot, \
@@ -282,6 +282,8 @@ fn update_app(transaction: &Transaction<'_>, update: &AppUpdate) -> rusqlite::Re
             ":app": app.to_string(),
             ":sequence": i64::try_from(*sequence).unwrap_or(i64::MAX),
             ":next_run": next_run.map(format_timestamp),
+            ":kind": planned.map(Planned::word),
+            ":pause": planned.and_then(Planned::seconds),
             ":status": state.status.code(),
             ":pid": state.pid.map(|pid| pid.to_string()),
             ":sequence_max": SEQUENCE_MAX,

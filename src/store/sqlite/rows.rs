@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Progress,
+    CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
     Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, parse_timestamp,
 };
 use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
@@ -51,7 +51,7 @@ columns! {
         cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, stop_grace, max_runtime, log_limit,
         log_keep, pool, failover, protected, next_run, disable, origin, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
         last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
-        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, sequence, epoch, revision,
+        cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, next_run_kind, pause, sequence, epoch, revision,
     }
 }
 
@@ -128,6 +128,7 @@ fn app_row(row: &Row<'_>, id: AppId, parsed: Parsed, names: [String; 3]) -> rusq
             origin: AppColumn::origin.text(row)?,
         },
         next_run,
+        planned: planned(row)?,
         state,
         progress,
         command: last_command(row)?,
@@ -196,6 +197,13 @@ fn asked_time(
         remarks.not_a_time(AppColumn::NAMES[column as usize], &text);
     }
     Ok(time)
+}
+
+/// What `next_run` is.
+fn planned(row: &Row<'_>) -> rusqlite::Result<Option<Planned>> {
+    let kind = AppColumn::next_run_kind.text(row)?;
+    let pause = f64::of(row.get_ref(AppColumn::pause as usize)?);
+    Ok(kind.and_then(|kind| Planned::from_stored(&kind, pause)))
 }
 
 fn fatal(row: &Row<'_>) -> rusqlite::Result<Option<Box<Fatal>>> {
@@ -360,15 +368,16 @@ pub(super) fn alert(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
 
 /// A row of the skips table.
 pub(super) fn skip(row: &Row<'_>) -> rusqlite::Result<Skip> {
-    const REASONS: [SkipReason; 4] =
-        [SkipReason::Overlap, SkipReason::Superseded, SkipReason::Missed, SkipReason::CatchUpLimit];
     let reason = sure_text(row, "reason")?;
     Ok(Skip {
         app: parsed(row, "app_id")?,
         first: sure_time(row, "first_due")?,
         last: sure_time(row, "last_due")?,
         slots: small(row, "slots")?,
-        reason: REASONS.into_iter().find(|known| known.word() == reason).unwrap_or(SkipReason::Missed),
+        reason: SkipReason::ALL
+            .into_iter()
+            .find(|known| known.word() == reason)
+            .unwrap_or(SkipReason::Missed),
         at: sure_time(row, "recorded")?,
     })
 }

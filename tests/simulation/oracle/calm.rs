@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use dcm::model::{AppRow, Registered, RunStatus};
 
-use super::{ANEW_AFTER, Oracle};
+use super::Oracle;
 use crate::world::World;
 
 /// So long after the last fault everything must have come right, in milliseconds: the longest grace
@@ -118,10 +118,8 @@ impl World {
         if let Some(subject) = oracle.apps.get(&app).filter(|subject| subject.is_quiet)
             && let Some(period) = subject.period
         {
-            let longest = TimeDelta::milliseconds(period + ANEW_AFTER + CLOCK_SLACK);
-            // An app that has never run leaves no sign of what the clock was before.
-            let is_near =
-                row.state.last_run.is_none() || row.next_run.is_none_or(|next| next - wall <= longest);
+            let longest = TimeDelta::milliseconds(period + CLOCK_SLACK);
+            let is_near = row.next_run.is_none_or(|next| next - wall <= longest);
             oracle.must(
                 is_near || !has_seen_clock,
                 "M15 a clock that is set back stalls no calendar",
@@ -145,7 +143,8 @@ impl World {
     pub(crate) fn check_the_end(&mut self) {
         self.check_calm();
         let wall = self.wall();
-        let quiet = self.oracle.apps.iter().filter(|(_, subject)| self.oracle.is_accounted_for(subject));
+        let quiet =
+            self.oracle.apps.iter().filter(|(_, subject)| subject.is_quiet && subject.period.is_some());
         let mut found = None;
         for (app, subject) in quiet {
             let ranges = subject.covered.ranges();

@@ -110,8 +110,8 @@ impl Oracle {
 
     /// Each time of a calendar becomes a run or a part of a skip, once.
     fn account_for(&mut self, app: AppId, first: Timestamp, last: Timestamp, by: &str) {
-        let is_known = self.apps.get(&app).is_some_and(|subject| self.is_accounted_for(subject));
-        let Some(subject) = self.apps.get_mut(&app).filter(|_| is_known) else { return };
+        let may_repeat = self.may_repeat(first, last);
+        let Some(subject) = self.apps.get_mut(&app).filter(|subject| subject.is_quiet) else { return };
         let Some(period) = subject.period else { return };
         let is_slot = |time: Timestamp| time.timestamp_millis() % period == 0;
         if !is_slot(first) || !is_slot(last) {
@@ -119,7 +119,9 @@ impl Oracle {
         }
         let number = |time: Timestamp| time.timestamp_millis() / period;
         let is_new = subject.covered.add(number(first), number(last));
-        self.must(is_new, "11 each time once", || format!("{app:?}: {first} to {last} by {by} again"));
+        self.must(is_new || may_repeat, "11 each time once", || {
+            format!("{app:?}: {first} to {last} by {by} again")
+        });
     }
 
     fn command_settled(&mut self, time: u64, id: CommandId, tables: &Tables) {

@@ -12,6 +12,8 @@ mod slots;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use dcm::model::{
     AlertKind, AppId, CatchUp, CmdName, Command, CommandId, Exit, NewCommand, Obstacle, Run, RunId, Schedule,
     Timestamp, Trigger, Verdict,
@@ -23,10 +25,6 @@ use crate::host::Serial;
 
 /// Steps of the wall clock that may pass for its natural drift, in milliseconds.
 const NUDGE: i64 = 3000;
-
-/// A calendar waits for the times that it has seen for so long when the clock is set back, in
-/// milliseconds; if they are further ahead, it begins anew.
-const ANEW_AFTER: i64 = 3 * 3_600_000;
 
 /// A manager of five apps has no reason to wake more often in a second.
 const WAKES_MAX: u32 = 100;
@@ -56,8 +54,8 @@ pub(crate) struct Oracle {
     /// When the wall clock was set last, and when by so little that nobody can notice.
     clock_set_at: Option<u64>,
     clock_nudged_at: Option<u64>,
-    /// By how many milliseconds it was set back in all.
-    set_back: i64,
+    /// Times that came twice, since the clock was set back over them.
+    repeated: Vec<(Timestamp, Timestamp)>,
     /// At most so many apps may run at once.
     host_limit: Option<u32>,
     /// Wakes of the manager in the second that begins then.
@@ -265,23 +263,19 @@ impl Oracle {
         self.batch_since = time;
     }
 
-    pub(crate) fn clock_was_set(&mut self, time: u64, by: i64) {
+    pub(crate) fn clock_was_set(&mut self, time: u64, wall: Timestamp, by: i64) {
         self.clock_set_at = Some(time);
-        self.set_back += by.min(0);
+        if by < 0 {
+            self.repeated.push((wall, wall - TimeDelta::milliseconds(by)));
+        }
         if by.abs() < NUDGE {
             self.clock_nudged_at = Some(time);
         }
     }
 
-    /// Whether each time of its calendar must become a run or part of a skip, once. Of a backlog the
-    /// row shows the first time only, so that a second manager may count some of it again.
-    fn is_accounted_for(&self, subject: &Subject) -> bool {
-        // A calendar begins anew when the clock was set back by hours.
-        let is_one_calendar = self.set_back > -ANEW_AFTER;
-        is_one_calendar
-            && subject.is_quiet
-            && subject.period.is_some()
-            && (!subject.has_backlog || self.managers <= 1)
+    /// Whether the times may be accounted for a second time, since some of them came twice.
+    fn may_repeat(&self, first: Timestamp, last: Timestamp) -> bool {
+        self.repeated.iter().any(|(from, to)| first <= *to && last > *from)
     }
 
     /// Whether a pause may have been measured wrongly: a small step looks like a slow clock, and a

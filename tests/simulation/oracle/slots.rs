@@ -9,20 +9,17 @@ pub(crate) struct Slots(BTreeMap<i64, i64>);
 impl Slots {
     /// Adds a range; `false` when a part of it was there already.
     pub(crate) fn add(&mut self, first: i64, last: i64) -> bool {
-        let before = self.0.range(..=last).next_back().map(|(start, end)| (*start, *end));
-        if before.is_some_and(|(_, end)| end >= first) {
-            return false;
-        }
-        let (mut start, mut end) = (first, last);
-        if let Some((other, _)) = before.filter(|(_, end)| end + 1 == first) {
+        let (mut start, mut end, mut is_new) = (first, last, true);
+        // Those that overlap it or touch it become one with it.
+        while let Some((other, until)) = self.0.range(..=last + 1).next_back().map(|(a, b)| (*a, *b))
+            && until + 1 >= first
+        {
             self.0.remove(&other);
-            start = other;
-        }
-        if let Some(other) = self.0.remove(&(last + 1)) {
-            end = other;
+            is_new &= until < first || other > last;
+            (start, end) = (start.min(other), end.max(until));
         }
         self.0.insert(start, end);
-        true
+        is_new
     }
 
     pub(crate) fn ranges(&self) -> Vec<(i64, i64)> {
