@@ -12,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::error::Error;
 use super::output::{self, Form, LogWriter};
 use crate::config::{Settings, env};
+use crate::process::{OpenError, make_state_dir};
 
 /// Lines that wait for a slow disk; more are dropped, since the manager must not wait for its log.
 const LINES_MAX: usize = 4096;
@@ -31,9 +32,9 @@ pub(super) enum Stderr {
 pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, Error> {
     let filter = Targets::from_str(&settings.log_level)
         .map_err(|error| Error::usage(format!("{} or log.level: {error}", env::LOG)))?;
+    let io_error = |source| OpenError::Io { path: settings.state.path().to_owned(), source };
+    let done_to_state_dir = make_state_dir(&settings.state).map_err(io_error)?;
     let folder = settings.state.own_log();
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| Error::failed(format!("{}: {error}", folder.display())))?;
     let appender = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("dcm")
@@ -67,5 +68,8 @@ pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, 
         .with(json)
         .try_init()
         .map_err(|error| Error::failed(error.to_string()))?;
+    for line in done_to_state_dir {
+        tracing::warn!("{line}");
+    }
     Ok(guard)
 }

@@ -9,7 +9,7 @@ use super::error::{Error, Kind};
 use super::output;
 use crate::config::{Database, Flags, Settings, env};
 use crate::model::{AppId, AppPath, AppRow, ManagerRow, Registered, Selector, Timestamp};
-use crate::process::{LaunchSettings, make_state_dir, raise_open_files};
+use crate::process::{LaunchSettings, OpenError, make_state_dir, raise_open_files};
 use crate::store::{HistoryQuery, OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, read_fleet};
 
 /// One call of the program.
@@ -58,15 +58,22 @@ impl Session {
     /// Opens a database file.
     pub(super) fn file(&self, path: &Path, mode: OpenMode) -> Result<SqliteStore, Error> {
         let state = &self.settings.state;
-        if mode == OpenMode::Create && path.starts_with(state.path()) {
-            make_state_dir(state).map_err(|error| {
-                Error::failed(format!(
-                    "the state directory {} cannot be used: {error}",
-                    state.path().display()
-                ))
-            })?;
+        if mode != OpenMode::Create || !path.starts_with(state.path()) {
+            return Ok(SqliteStore::open(path, mode)?);
         }
-        Ok(SqliteStore::open(path, mode)?)
+        for line in self.make_state_dir()? {
+            output::message(&line);
+        }
+        let store = SqliteStore::open(path, mode)?;
+        // What was made just now has the rights that the user's mask leaves.
+        self.make_state_dir()?;
+        Ok(store)
+    }
+
+    /// Makes the state directory; gives back what was done to one that was there.
+    pub(super) fn make_state_dir(&self) -> Result<Vec<String>, Error> {
+        let state = &self.settings.state;
+        make_state_dir(state).map_err(|source| OpenError::Io { path: state.path().to_owned(), source }.into())
     }
 
     /// How apps are started on this host.

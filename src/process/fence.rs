@@ -28,13 +28,15 @@ pub struct Deadlines {
 }
 
 /// The file, as its manager writes it.
-pub(super) struct LeaseFile(Mutex<File>);
+pub(super) struct LeaseFile {
+    path: PathBuf,
+    file: Mutex<File>,
+}
 
 impl LeaseFile {
     /// Opens the file; what is in it stays in force.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
-        Ok(Self(Mutex::new(file)))
+        Ok(Self { path: path.to_owned(), file: Mutex::new(sys::open_private(path)?) })
     }
 
     /// One line of a fixed length, in one write and in place: a reader sees the old one or the new
@@ -42,7 +44,10 @@ impl LeaseFile {
     pub(super) fn write(&self, deadlines: Deadlines) -> io::Result<()> {
         let Deadlines { soft, hard } = deadlines;
         let line = format!("{} {:020} {:020}\n", sys::boot_id()?, soft.as_millis(), hard.as_millis());
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if sys::is_removed(&file) {
+            *file = sys::open_private(&self.path)?;
+        }
         file.rewind()?;
         file.write_all(line.as_bytes())
     }

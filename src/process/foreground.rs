@@ -3,7 +3,7 @@
 use std::io;
 
 use super::launch::LaunchSettings;
-use super::{launcher, supervisor, sys};
+use super::{launcher, state_dir, sys};
 use crate::manager::{Event, Launch};
 use crate::model::{Closing, Report, RunId, Timestamp};
 
@@ -26,7 +26,7 @@ pub fn run(
     launch: &Launch,
     mut tell: impl FnMut(Event) + 'static,
 ) -> io::Result<()> {
-    supervisor::make_state_dir(&settings.state)?;
+    state_dir::make_state_dir(&settings.state)?;
     let lock = launcher::prepare(settings, run, launch, 0)?;
     let dir = settings.state.run(run);
     sys::foreground(

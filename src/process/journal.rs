@@ -8,6 +8,9 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
+#[cfg(unix)]
+use std::path::Path;
+
 use super::layout::RunDir;
 use super::record::{ExitRecord, Fact, Identity, Spec, StopRequest};
 use super::sys;
@@ -78,6 +81,27 @@ pub(super) fn append_forever(file: &mut File, dir: &RunDir, fact: &Fact) -> io::
     file.sync_all()?;
     sys::sync_folder(dir.path())?;
     dir.path().parent().map_or(Ok(()), sys::sync_folder)
+}
+
+/// Writes the journal of a run whose directory somebody removed, in a directory of that name. The state directory
+/// must be there: with that, the manager and all that it would enter are gone.
+#[cfg(unix)]
+pub(super) fn write_again(spec: &Spec, facts: &[Fact]) -> io::Result<()> {
+    let gone = || io::Error::from(io::ErrorKind::NotFound);
+    let path = Path::new(spec.env.get("DC_RUN_DIR").ok_or_else(gone)?);
+    let runs = path.parent().ok_or_else(gone)?;
+    for folder in [runs.to_owned(), path.with_extension("again")] {
+        match sys::create_private_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => result?,
+        }
+    }
+    let fresh = RunDir::new(path.with_extension("again"));
+    let mut file = create(&fresh, spec.clone())?;
+    facts.iter().try_for_each(|fact| append(&mut file, fact))?;
+    file.sync_all()?;
+    std::fs::rename(fresh.path(), path)?;
+    sys::sync_folder(runs)
 }
 
 /// Adds a fact to the journal of another process.

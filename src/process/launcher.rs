@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::journal::{self, Lock};
 use super::layout::{RunDir, StateDir};
 use super::log_format::LogFiles;
-use super::supervisor::{Order, Sink, make_state_dir};
+use super::state_dir::{StateLock, make_state_dir};
+use super::supervisor::{Order, Sink};
 use super::watch::Watcher;
 use super::{LaunchSettings, clock, log_reader, sys};
 use crate::manager::{Event, Launch};
@@ -19,6 +20,9 @@ use crate::model::{AppId, Closing, Ending, Obstacle, RunId, StartFailure};
 
 /// How often run directories are tried to be removed whose runs seem to live.
 const REMOVE_EVERY: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether the state directory is whole.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 /// The thread that starts and removes runs.
 pub(super) struct Launcher {
@@ -29,6 +33,10 @@ pub(super) struct Launcher {
     pub(super) sink: Sink,
     /// Runs whose end is on record in the database and whose directories cannot be removed yet.
     pub(super) left: BTreeSet<RunId>,
+    /// When that is tried again, and the state directory looked at.
+    pub(super) tidy_at: Duration,
+    /// The state directory, as long as it is this manager's.
+    pub(super) lock: Weak<StateLock>,
 }
 
 impl Launcher {
@@ -44,19 +52,30 @@ impl Launcher {
         }
     }
 
+    /// Waits for the next order; meanwhile the state directory is kept whole.
     fn next_order(&mut self, inbox: &Receiver<Order>) -> Option<Order> {
-        while !self.left.is_empty() {
-            match inbox.recv_timeout(REMOVE_EVERY) {
+        loop {
+            let now = clock::boot_time();
+            if now >= self.tidy_at {
+                self.tidy_at = now + if self.left.is_empty() { TIDY_EVERY } else { REMOVE_EVERY };
+                self.tidy();
+            }
+            match inbox.recv_timeout(self.tidy_at.saturating_sub(now)) {
                 Ok(order) => return Some(order),
-                Err(RecvTimeoutError::Timeout) => {
-                    for run in std::mem::take(&mut self.left) {
-                        self.remove(run);
-                    }
-                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
         }
-        inbox.recv().ok()
+    }
+
+    fn tidy(&mut self) {
+        for run in std::mem::take(&mut self.left) {
+            self.remove(run);
+        }
+        if let Some(lock) = self.lock.upgrade() {
+            lock.keep_whole(&self.settings.state);
+            self.watcher.keep_doorbell();
+        }
     }
 
     fn start(&self, run: RunId, launch: &Launch) {
@@ -127,6 +146,7 @@ impl Launcher {
     fn remove(&mut self, run: RunId) {
         if remove_ended(&self.settings.state.run(run)).is_err() {
             self.left.insert(run);
+            self.tidy_at = self.tidy_at.min(clock::boot_time() + REMOVE_EVERY);
         }
     }
 }
@@ -166,8 +186,8 @@ pub(super) fn prepare(
             remove_ended(&dir)?;
             make()?;
         }
-        // Somebody removed the folder of all runs.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %settings.state.runs().display(), "it was removed; it is made again");
             make_state_dir(&settings.state)?;
             make()?;
         }

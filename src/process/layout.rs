@@ -77,6 +77,17 @@ impl StateDir {
         RunDir(self.runs().join(run.to_string()))
     }
 
+    /// The folders in it.
+    pub(super) fn folders(&self) -> [PathBuf; 3] {
+        [self.runs(), self.all_logs(), self.own_log()]
+    }
+
+    /// The files in it, where they are there.
+    pub(super) fn files(&self) -> [PathBuf; 8] {
+        ["dcm.db", "dcm.db-wal", "dcm.db-shm", "dcm.db-journal", "manager.lock", "home", "lease", "doorbell"]
+            .map(|name| self.0.join(name))
+    }
+
     /// The logs of an app.
     #[must_use]
     pub fn logs(&self, app: AppId) -> PathBuf {

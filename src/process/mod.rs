@@ -23,6 +23,7 @@ mod looker;
 mod record;
 mod report;
 pub mod reporting;
+mod state_dir;
 mod stop_all;
 mod supervisor;
 mod survey;
@@ -51,8 +52,9 @@ pub use log_end::{LogEnds, News, log_end};
 pub use log_format::Stream;
 pub use log_lines::join_lines;
 pub use log_reader::{LogRecord, LogTail, logs_of, move_logs};
+pub use state_dir::{home_of, make_state_dir, manager_of};
 pub use stop_all::{Stopped, stop_all};
-pub use supervisor::{Left, OpenError, Sink, Supervisor, home_of, make_state_dir};
+pub use supervisor::{Left, OpenError, Sink, Supervisor};
 
 /// Finds a program for a working directory and a PATH, as it is found when a run of an app begins.
 ///

@@ -2,8 +2,7 @@
 //! happens to them.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,6 +14,7 @@ use super::launcher::Launcher;
 use super::layout::{RunDir, StateDir};
 use super::looker::Host;
 use super::record::{Cause, Fact, Message, StopRequest};
+use super::state_dir::{StateLock, lock_state_dir, make_home};
 use super::survey::Found;
 use super::watch::Watcher;
 use super::{LaunchSettings, clock, journal, survey, sys};
@@ -35,7 +35,7 @@ pub struct Supervisor {
     lease: LeaseFile,
     timeline: Arc<AtomicU32>,
     /// One manager a state directory.
-    _lock: File,
+    _lock: Arc<StateLock>,
 }
 
 /// The runs that were found in a state directory.
@@ -84,7 +84,7 @@ impl Supervisor {
     pub fn open(settings: LaunchSettings, sink: Sink) -> Result<Self, OpenError> {
         let state = settings.state.clone();
         let io_error = |source| OpenError::Io { path: state.path().to_owned(), source };
-        let lock = lock_state_dir(&state)?;
+        let lock = Arc::new(lock_state_dir(&state)?);
         sys::reap_children().map_err(io_error)?;
         let (orders, inbox) = channel();
         let lost = orders.clone();
@@ -102,6 +102,8 @@ impl Supervisor {
             sink,
             timeline: Arc::clone(&timeline),
             left: BTreeSet::new(),
+            tidy_at: clock::boot_time(),
+            lock: Arc::downgrade(&lock),
         };
         std::thread::Builder::new()
             .name("dcm-launch".to_owned())
@@ -146,21 +148,12 @@ impl Supervisor {
         self.lease.write(deadlines)
     }
 
-    /// The name of this state directory among those of all managers. It is made up with its first
-    /// use and stays.
+    /// The name of this state directory among those of all managers.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be read or written.
     pub fn home(&self) -> io::Result<String> {
-        if let Some(home) = home_of(&self.state) {
-            return Ok(home);
-        }
-        let home = uuid::Uuid::new_v4().simple().to_string();
-        let (path, fresh) = (self.state.home(), self.state.home().with_extension("new"));
-        let mut file = File::create(&fresh)?;
-        file.write_all(home.as_bytes()).and_then(|()| file.sync_all())?;
-        fs::rename(fresh, path)?;
-        Ok(home)
+        make_home(&self.state)
     }
 
     /// Does what the manager wants done. Never waits: what takes time is done by other threads, and
@@ -211,52 +204,4 @@ pub(super) fn request_stop(dir: &RunDir, cause: &StopCause, grace: Duration) -> 
     journal::append_to(dir, &Fact::Stop(request.clone()))?;
     // A successor may have read the journal just before; hearing it twice is harmless.
     sys::send(dir, &Message::Stop(request)).map(drop)
-}
-
-/// Makes the state directory with what belongs in it, for its owner alone: logs and environments may
-/// hold secrets. One that is there is left as it is.
-///
-/// # Errors
-/// When the system does not allow it.
-pub fn make_state_dir(state: &StateDir) -> io::Result<()> {
-    [state.path().to_owned(), state.runs(), state.all_logs()]
-        .iter()
-        .try_for_each(|folder| make_folder(folder))
-}
-
-fn lock_state_dir(state: &StateDir) -> Result<File, OpenError> {
-    let io_error = |source| OpenError::Io { path: state.path().to_owned(), source };
-    make_state_dir(state).map_err(io_error)?;
-    let path = state.manager_lock();
-    let lock = match sys::open_locked(&path) {
-        Ok(lock) => lock,
-        Err(fs::TryLockError::WouldBlock) => {
-            let pid = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
-            return Err(OpenError::Locked { path: state.path().to_owned(), pid });
-        }
-        Err(fs::TryLockError::Error(error)) => return Err(io_error(error)),
-    };
-    // By this handle: elsewhere than on Linux no other may write while the lock is held.
-    lock.set_len(0)
-        .and_then(|()| (&lock).write_all(std::process::id().to_string().as_bytes()))
-        .map_err(io_error)?;
-    Ok(lock)
-}
-
-fn make_folder(path: &std::path::Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    sys::create_private_dir(path).or_else(|error| if path.is_dir() { Ok(()) } else { Err(error) })
-}
-
-/// The name of a state directory; `None` while no manager has worked in it.
-#[must_use]
-pub fn home_of(state: &StateDir) -> Option<String> {
-    let text = fs::read_to_string(state.home()).ok()?;
-    let home = text.trim();
-    (home.len() == 32 && home.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| home.to_owned())
 }

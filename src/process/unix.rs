@@ -6,6 +6,7 @@ pub(super) mod nursery;
 mod process;
 mod program;
 mod reaper;
+mod rights;
 pub(super) mod shim;
 mod signals;
 mod terminal;
@@ -18,7 +19,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -41,6 +42,7 @@ pub(super) use limits::{check_room, raise_open_files};
 pub(super) use process::is_alive;
 pub(super) use program::find as find_program;
 pub(super) use reaper::reap_children;
+pub(super) use rights::{check_parents, create_private, create_private_dir, make_private, open_private};
 pub(super) use shim::foreground;
 pub(super) use signals::{reset_inherited as reset_signals, stand_still};
 pub(super) use terminal::{read_terminal, run_in_front, terminal_output, wake_reader};
@@ -101,11 +103,6 @@ pub(super) fn return_memory() {
     }
 }
 
-/// Makes a directory that only its owner can enter.
-pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).create(path)
-}
-
 /// Removes a directory with all that is in it.
 pub(super) fn remove_dir(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(path)
@@ -150,15 +147,24 @@ pub(super) fn place_of(path: &Path) -> io::Result<Option<Place>> {
 
 /// Opens a file, or makes it, and locks it.
 pub(super) fn open_locked(path: &Path) -> Result<File, TryLockError> {
-    let options = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
-    let file = options.map_err(TryLockError::Error)?;
+    let file = open_private(path).map_err(TryLockError::Error)?;
     file.try_lock()?;
     Ok(file)
 }
 
+/// Whether a file that is held open has no name any more.
+pub(super) fn is_removed(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+}
+
+/// Whether somebody holds the lock of a file.
+pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
+    lock_of(path).map(|lock| lock == Lock::Held)
+}
+
 /// Opens a log, or makes it. A link planted in its directory must not lead the output elsewhere.
 pub(super) fn open_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(path)
+    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
 /// Tells a file from all others for as long as it is open.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::journal::Lock;
 use super::layout::RunDir;
 use super::looker::Looker;
-use super::record::{Identity, ReportRecord};
+use super::record::{Identity, Message, ReportRecord};
 use super::supervisor::Sink;
 use super::{clock, sys};
 use crate::manager::Event;
@@ -35,14 +35,34 @@ pub(super) struct Watcher(sys::Line);
 
 /// What the thread is asked to do, or has to know.
 pub(super) enum Request {
-    Watch { run: RunId, dir: RunDir, shim: Option<Identity>, is_announced: bool },
-    TakeOver { run: RunId, dir: RunDir },
-    Look { run: RunId },
-    NoSuccessor { run: RunId },
-    AskToEnd { run: RunId },
-    Forget { run: RunId },
+    Watch {
+        run: RunId,
+        dir: RunDir,
+        shim: Option<Identity>,
+        is_announced: bool,
+    },
+    TakeOver {
+        run: RunId,
+        dir: RunDir,
+    },
+    Look {
+        run: RunId,
+    },
+    NoSuccessor {
+        run: RunId,
+    },
+    AskToEnd {
+        run: RunId,
+    },
+    Forget {
+        run: RunId,
+    },
     Rung(Ring),
-    ShimEnded { run: RunId },
+    ShimEnded {
+        run: RunId,
+    },
+    /// The doorbell may have been removed. What that means is the platform's.
+    KeepDoorbell,
 }
 
 impl Watcher {
@@ -80,6 +100,11 @@ impl Watcher {
     /// Watches a run no longer.
     pub(super) fn forget(&self, run: RunId) {
         self.0.request(Request::Forget { run });
+    }
+
+    /// Makes the doorbell again if somebody removed it.
+    pub(super) fn keep_doorbell(&self) {
+        self.0.keep_doorbell();
     }
 
     /// Waits until somebody rings, or for this long.
@@ -184,6 +209,7 @@ impl<L: Looker, W: Waits> Watch<L, W> {
                 }
             }
             Request::Forget { run } => self.forget(run),
+            Request::KeepDoorbell => {}
             Request::Rung(ring) => self.rung(ring),
             Request::ShimEnded { run } => {
                 if let Some(watched) = self.runs.get_mut(&run) {
@@ -191,6 +217,16 @@ impl<L: Looker, W: Waits> Watch<L, W> {
                 }
                 self.look(run);
             }
+        }
+    }
+
+    /// Looks at all runs, and lets their shims tell what was reported: they may have rung in vain.
+    #[cfg_attr(windows, expect(dead_code, reason = "the doorbell is no file there"))]
+    pub(super) fn ask_all(&mut self) {
+        let runs: Vec<_> = self.runs.iter().map(|(run, watched)| (*run, watched.dir.clone())).collect();
+        for (run, dir) in runs {
+            let _ = sys::send(&dir, &Message::Tell);
+            self.look(run);
         }
     }
 

@@ -170,6 +170,38 @@ pub(super) fn open_locked(path: &Path) -> Result<File, TryLockError> {
     })
 }
 
+/// Makes a file; what was in one of this name is gone. Its rights are those of its folder.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    File::create(path)
+}
+
+/// Opens a file, or makes it; what is in it stays.
+pub(super) fn open_private(path: &Path) -> io::Result<File> {
+    File::options().create(true).truncate(false).read(true).write(true).open(path)
+}
+
+/// What is in a folder has its rights, and the folder was made with those that it needs.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(super) fn make_private(_path: &Path) -> io::Result<Option<String>> {
+    Ok(None)
+}
+
+/// Rights on a folder are not those on what is in the folder above it.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(super) fn check_parents(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// A file that is held open cannot be removed.
+pub(super) fn is_removed(_file: &File) -> bool {
+    false
+}
+
+/// Whether somebody holds the lock of a file.
+pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
+    lock_of(path).map(|lock| lock == Lock::Held)
+}
+
 fn is_shared_violation(error: &io::Error) -> bool {
     error.raw_os_error().map(i32::cast_unsigned) == Some(ERROR_SHARING_VIOLATION)
 }

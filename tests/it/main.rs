@@ -53,6 +53,7 @@ mod seats;
 mod set_aside;
 mod soak;
 mod sql;
+mod state_dir;
 mod stops;
 mod store_contract;
 mod terminal;

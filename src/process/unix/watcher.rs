@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::{ProcessHandle, limits, make_pipe, open_pipe};
+use super::{ProcessHandle, is_removed, limits, make_pipe, open_pipe};
 use crate::model::RunId;
 use crate::process::clock;
 use crate::process::lines::Splitter;
@@ -34,7 +34,38 @@ const FIRST_RUN: u64 = 2;
 pub(in crate::process) struct Line {
     requests: Arc<Mutex<Sender<Request>>>,
     wake: Arc<EventFd>,
-    doorbell: Arc<File>,
+    doorbell: Arc<Doorbell>,
+}
+
+/// The pipe by which shims say that there is something to look at.
+struct Doorbell {
+    path: PathBuf,
+    pipe: Mutex<Arc<File>>,
+}
+
+impl Doorbell {
+    fn open(path: &Path) -> io::Result<Self> {
+        make_pipe(path)?;
+        Ok(Self { path: path.to_owned(), pipe: Mutex::new(Arc::new(open_pipe(path)?)) })
+    }
+
+    fn pipe(&self) -> Arc<File> {
+        Arc::clone(&self.pipe.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes the pipe again if it was removed, and listens to the new one; gives back whether it did.
+    fn keep(&self, epoll: &Epoll) -> io::Result<bool> {
+        let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_removed(&pipe) {
+            return Ok(false);
+        }
+        make_pipe(&self.path)?;
+        let fresh = Arc::new(open_pipe(&self.path)?);
+        epoll.add(fresh.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, DOORBELL))?;
+        epoll.delete(pipe.as_fd())?;
+        *pipe = fresh;
+        Ok(true)
+    }
 }
 
 impl Line {
@@ -44,8 +75,13 @@ impl Line {
         let _ = self.wake.write(1);
     }
 
+    pub(in crate::process) fn keep_doorbell(&self) {
+        self.request(Request::KeepDoorbell);
+    }
+
     pub(in crate::process) fn rest(&self, most: Duration) {
-        let mut fds = [PollFd::new(self.doorbell.as_fd(), PollFlags::POLLIN)];
+        let doorbell = self.doorbell.pipe();
+        let mut fds = [PollFd::new(doorbell.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::try_from(most).unwrap_or(PollTimeout::ZERO));
     }
 }
@@ -55,12 +91,11 @@ pub(in crate::process) fn begin_to_watch(
     sink: Sink,
     on_lost: Box<dyn Fn(RunId) + Send>,
 ) -> io::Result<Line> {
-    make_pipe(doorbell)?;
-    let doorbell = Arc::new(open_pipe(doorbell)?);
+    let doorbell = Arc::new(Doorbell::open(doorbell)?);
     let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
     let (requests, inbox) = channel();
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    epoll.add(doorbell.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, DOORBELL))?;
+    epoll.add(doorbell.pipe().as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, DOORBELL))?;
     epoll.add(wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, REQUESTS))?;
     let line = Line {
         requests: Arc::new(Mutex::new(requests)),
@@ -121,7 +156,7 @@ struct Sleeper {
     shims: Rc<Shims>,
     inbox: Receiver<Request>,
     wake: Arc<EventFd>,
-    doorbell: Arc<File>,
+    doorbell: Arc<Doorbell>,
     names: Splitter,
     watch: Watch<Host, Pidfds>,
 }
@@ -168,6 +203,7 @@ impl Sleeper {
         let _ = self.wake.read();
         loop {
             match self.inbox.try_recv() {
+                Ok(Request::KeepDoorbell) => self.keep_doorbell(),
                 Ok(request) => self.watch.take(request),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
@@ -175,9 +211,23 @@ impl Sleeper {
         }
     }
 
+    fn keep_doorbell(&mut self) {
+        match self.doorbell.keep(&self.shims.epoll) {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::warn!("the doorbell of the state directory was removed; it is made again");
+                self.watch.ask_all();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the doorbell of the state directory was removed and cannot be made again yet");
+            }
+        }
+    }
+
     fn answer_doorbell(&mut self) {
         let mut bytes = [0; 16 * 1024];
-        while let Ok(length @ 1..) = (&*self.doorbell).read(&mut bytes) {
+        let doorbell = self.doorbell.pipe();
+        while let Ok(length @ 1..) = (&*doorbell).read(&mut bytes) {
             let mut rings = Vec::new();
             self.names.push(&bytes[..length], |line| rings.extend(Ring::parse(line.text)));
             for ring in rings {

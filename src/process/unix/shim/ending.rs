@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nix::poll::{PollTimeout, poll};
 
-use super::{LEFTOVER_GRACE, Notice, RunDir, Shim, Spec, boot_time, clock, journal, ring, tree};
+use super::start::begun;
+use super::{LEFTOVER_GRACE, Main, Notice, RunDir, Shim, Spec, boot_time, clock, journal, ring, tree};
 use crate::model::{Closing, Exit, Leftovers, Timestamp};
 use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
 
@@ -137,7 +138,9 @@ impl Shim {
         let report = self.reports.all.clone().into();
         let record = ExitRecord::new(ending, self.started, ended, report, leftovers);
         let gives_up = self.foreground.is_some();
-        put_on_record(&self.dir, &self.spec, &mut self.journal, &record, gives_up);
+        let (Main::Child(process) | Main::Adopted(process, _)) = self.main;
+        let app = Fact::App { process, started: self.started };
+        put_on_record(&self.dir, &self.spec, &mut self.journal, Some(app), &record, gives_up);
         let closing = Closing::from(record);
         self.notify(Notice::Ended(closing.clone()));
         closing
@@ -150,12 +153,23 @@ pub(super) fn put_on_record(
     dir: &RunDir,
     spec: &Spec,
     journal: &mut File,
+    app: Option<Fact>,
     record: &ExitRecord,
     gives_up: bool,
 ) {
     let fact = Fact::Exit(record.clone());
-    while journal::append_forever(journal, dir, &fact).is_err() && !gives_up && dir.path().exists() {
-        let _ = poll(&mut [], PollTimeout::from(1000_u16));
+    let is_removed = super::super::is_removed(journal);
+    if !is_removed || write_again(spec, app, record).is_err() {
+        while journal::append_forever(journal, dir, &fact).is_err() && !gives_up && dir.path().exists() {
+            let _ = poll(&mut [], PollTimeout::from(1000_u16));
+        }
     }
     ring(&spec.doorbell, &spec.run);
+}
+
+/// Makes the run directory again that somebody removed, for what is on record in it.
+fn write_again(spec: &Spec, app: Option<Fact>, record: &ExitRecord) -> std::io::Result<()> {
+    let begun = begun(record.started.unwrap_or(record.ended))?;
+    let facts: Vec<_> = [Some(begun), app, Some(Fact::Exit(record.clone()))].into_iter().flatten().collect();
+    journal::write_again(spec, &facts)
 }

@@ -123,7 +123,7 @@ impl Shim {
     }
 }
 
-fn begun(at: Timestamp) -> io::Result<Fact> {
+pub(super) fn begun(at: Timestamp) -> io::Result<Fact> {
     Ok(Fact::Begun { boot: boot_id()?, shim: own_identity()?, at })
 }
 
@@ -148,7 +148,7 @@ fn record_failure(
     gives_up: bool,
 ) -> Closing {
     let record = ExitRecord::of_failed_start(ending, clock::wall());
-    put_on_record(dir, spec, journal, &record, gives_up);
+    put_on_record(dir, spec, journal, None, &record, gives_up);
     record.into()
 }
 
