@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod console;
+mod files;
 pub mod manager;
 pub mod model;
 pub mod process;

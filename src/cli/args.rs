@@ -548,7 +548,11 @@ pub(super) enum ManagersCommand {
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
     /// Create the database, or bring it to the version of this program.
-    Migrate,
+    Migrate {
+        /// Begin with an empty fleet though there was one in this state directory, whose database is lost.
+        #[arg(long)]
+        empty: bool,
+    },
     /// Look for damage.
     Check,
     /// Print what makes the roles of a fleet on PostgreSQL, for a superuser's psql.

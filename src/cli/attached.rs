@@ -281,7 +281,8 @@ fn headless_arguments(session: &Session) -> Vec<OsString> {
     if let Some(config) = &session.config {
         arguments.extend(["--config".into(), config.into()]);
     }
-    if let Database::Sqlite { .. } = session.settings.database {
+    // The one in the state directory is named by that, whatever bytes are in its path.
+    if let Database::Sqlite { is_default: false, .. } = session.settings.database {
         arguments.extend(["--database".into(), session.settings.database.url().into()]);
     }
     arguments

@@ -1,5 +1,7 @@
 //! `dcm db`: create, check and copy the database.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::args::DbCommand;
@@ -7,12 +9,19 @@ use super::error::{Error, Kind};
 use super::output;
 use super::session::{Session, block_on, live_managers};
 use crate::config::Database;
-use crate::store::{CopyEnd, OpenMode, ROLES, SqliteStore, copy};
+use crate::store::{CopyEnd, OpenMode, ROLES, SqliteStore, Store, copy};
 
 pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
     match command {
-        DbCommand::Migrate => {
-            session.store(OpenMode::Create)?;
+        DbCommand::Migrate { empty } => {
+            match &session.settings.database {
+                Database::Sqlite { path, .. } if empty => {
+                    session.file_or_empty(path, OpenMode::Create)?;
+                }
+                Database::Sqlite { .. } | Database::Postgres(_) => {
+                    session.store(OpenMode::Create)?;
+                }
+            }
             let place = match &session.settings.database {
                 Database::Sqlite { path, .. } => path.display().to_string(),
                 server @ Database::Postgres(_) => server.to_string(),
@@ -51,7 +60,10 @@ fn copy_fleet(session: &Session, source: &str, destination: &str) -> Result<(), 
         return Err(Error::usage("source and destination are the same database"));
     }
     for (end, mode) in [(&source, OpenMode::Existing), (&destination, OpenMode::Create)] {
-        let store = session.store_of(end, mode)?;
+        let store: Arc<dyn Store> = match end {
+            Database::Sqlite { path, .. } => Arc::new(session.file_or_empty(path, mode)?),
+            Database::Postgres(_) => session.store_of(end, mode)?,
+        };
         let (live, _) = block_on(live_managers(store.as_ref()))?;
         if let Some(manager) = live.first() {
             return Err(Error::new(Kind::RefusedForNow, format!("manager {} serves {end}", manager.name))

@@ -98,7 +98,10 @@ impl From<ConfigError> for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let kind = match &error {
-            StoreError::Unavailable(_) | StoreError::Served(_) | StoreError::Deposed => Kind::RefusedForNow,
+            StoreError::Unavailable(_)
+            | StoreError::Served(_)
+            | StoreError::Deposed
+            | StoreError::Replaced => Kind::RefusedForNow,
             StoreError::Schema { .. }
             | StoreError::Corrupt(_)
             | StoreError::Denied(_)

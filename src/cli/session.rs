@@ -1,6 +1,7 @@
 //! What commands have in common: the settings, the database, and the apps that selectors mean.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use super::output;
 use crate::config::{Database, Flags, Settings, env};
 use crate::model::{AppId, AppPath, AppRow, ManagerRow, Registered, Selector, Timestamp};
 use crate::process::{LaunchSettings, OpenError, make_state_dir, raise_open_files};
-use crate::store::{HistoryQuery, OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, read_fleet};
+use crate::store::{
+    HistoryQuery, OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, StoreError, read_fleet,
+};
 
 /// One call of the program.
 pub(super) struct Session {
@@ -26,6 +29,9 @@ impl Session {
     pub(super) fn new(global: Global) -> Result<Self, Error> {
         let open_files = raise_open_files();
         let Global { database, state_dir, config, json } = global;
+        if let Some(name) = env::unreadable() {
+            return Err(Error::usage(format!("{name}: the value is not UTF-8")).hint("name a path that is"));
+        }
         let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
         let flags = Flags { database, state_dir, config: config.clone() };
         let settings = Settings::load(flags, env::get, &mut |warning| output::message(warning))?;
@@ -56,7 +62,32 @@ impl Session {
     }
 
     /// Opens a database file.
+    ///
+    /// # Errors
+    /// With exit code 2 also when one would have to be made though a fleet has lived here: its database is lost, and
+    /// an empty one in its place would look as if there had never been any app.
     pub(super) fn file(&self, path: &Path, mode: OpenMode) -> Result<SqliteStore, Error> {
+        let is_missing = match std::fs::metadata(path) {
+            Ok(metadata) => metadata.is_file() && metadata.len() == 0,
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        };
+        if mode == OpenMode::Create && is_missing {
+            let traces = self.settings.state.traces();
+            if !traces.is_empty() {
+                let traces: Vec<_> = traces.iter().map(|path| path.display().to_string()).collect();
+                return Err(Error::usage(format!(
+                    "the database {} is missing or empty, but there was a fleet in this state directory ({})",
+                    path.display(),
+                    traces.join(", ")
+                ))
+                .hint("put the database or a backup of it there, or begin with an empty fleet: dcm db migrate --empty"));
+            }
+        }
+        self.file_or_empty(path, mode)
+    }
+
+    /// Opens a database file; one that is made begins with an empty fleet, whatever was here before.
+    pub(super) fn file_or_empty(&self, path: &Path, mode: OpenMode) -> Result<SqliteStore, Error> {
         let state = &self.settings.state;
         if mode != OpenMode::Create || !path.starts_with(state.path()) {
             return Ok(SqliteStore::open(path, mode)?);
@@ -73,7 +104,12 @@ impl Session {
     /// Makes the state directory; gives back what was done to one that was there.
     pub(super) fn make_state_dir(&self) -> Result<Vec<String>, Error> {
         let state = &self.settings.state;
-        make_state_dir(state).map_err(|source| OpenError::Io { path: state.path().to_owned(), source }.into())
+        make_state_dir(state).map_err(|source| {
+            if source.kind() == ErrorKind::PermissionDenied {
+                return StoreError::no_permission(state.path()).into();
+            }
+            OpenError::Io { path: state.path().to_owned(), source }.into()
+        })
     }
 
     /// How apps are started on this host.

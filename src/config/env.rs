@@ -80,6 +80,15 @@ pub fn get(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// A variable that says where things are, and whose value is no text: it must not be taken for one that is not set.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads variables")]
+pub fn unreadable() -> Option<&'static str> {
+    [DATABASE_URL, STATE_DIR, CONFIG]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_some_and(|value| value.to_str().is_none()))
+}
+
 /// The user's home directory.
 #[must_use]
 pub fn home() -> Option<std::path::PathBuf> {

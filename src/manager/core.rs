@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::desk::Desk;
 use super::entry::{Entry, Phase};
 use super::event::{Event, Step};
-use super::restore::close_without_app;
+use super::restore::{Orphan, close_without_app};
 use crate::model::{AppId, AppPath, Change, Load, Now, RunId};
 
 /// The wall clock runs apart from the other by less than this for natural reasons; more is a step
@@ -24,6 +24,8 @@ pub struct Manager {
     pub(super) strays: BTreeMap<RunId, AppId>,
     /// The faults of rows that are set aside, by their keys.
     pub(super) set_aside: BTreeMap<AppId, String>,
+    /// Runs that live, and whose apps are not there. They go on, and are entered once their app is.
+    pub(super) orphans: BTreeMap<RunId, Orphan>,
     pub(super) desk: Desk,
 }
 
@@ -46,6 +48,11 @@ impl Manager {
             Event::Ended { run, closing } if self.strays.contains_key(&run) => {
                 if let Some(app) = self.strays.remove(&run) {
                     close_without_app(run, app, closing, &mut step);
+                }
+            }
+            Event::Ended { run, closing } if self.orphans.contains_key(&run) => {
+                if let Some(orphan) = self.orphans.remove(&run) {
+                    close_without_app(run, orphan.app, closing, &mut step);
                 }
             }
             Event::Ended { run, closing } => {

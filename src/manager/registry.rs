@@ -101,6 +101,7 @@ impl Manager {
             self.work(app, step, |entry, desk, step| entry.row_changed(row, desk, step));
         } else {
             let app = self.add(row);
+            self.adopt_orphan(app, step);
             self.work(app, step, Entry::settle_plan);
         }
         if let Some(bad) = bad_report {

@@ -42,13 +42,23 @@ impl Manager {
             ids: RunIds::new(identity.seed),
             index: Index::new(snapshot.limits),
         };
-        let mut manager =
-            Self { apps: BTreeMap::new(), strays: BTreeMap::new(), set_aside: BTreeMap::new(), desk };
+        let mut manager = Self {
+            apps: BTreeMap::new(),
+            strays: BTreeMap::new(),
+            set_aside: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            desk,
+        };
         let mut step = Step::default();
         let mut restore = Restore {
             elsewhere: snapshot.elsewhere,
             here: [manager.desk.manager.clone(), format!("run-app@{}", identity.host)],
             commands: snapshot.commands.into_iter().map(|command| (command.id, command)).collect(),
+            running: survivors
+                .iter()
+                .filter(|survivor| matches!(survivor.state, SurvivorState::Running { .. }))
+                .map(|survivor| (survivor.app, survivor.run))
+                .collect(),
             survivors: survivors.into_iter().map(|survivor| (survivor.run, survivor)).collect(),
         };
         for row in snapshot.apps {
@@ -102,6 +112,8 @@ struct Restore {
     here: [String; 2],
     /// Commands without a verdict that no run accounts for yet, oldest first.
     commands: BTreeMap<CommandId, Command>,
+    /// The runs that live on this host, by their apps.
+    running: BTreeMap<AppId, RunId>,
     /// What was found on the host and is not matched with a row yet.
     survivors: BTreeMap<RunId, Survivor>,
 }
@@ -122,11 +134,22 @@ impl Restore {
             // Its app is gone or invalid. A run that lives is left alone until it ends.
             if self.is_stray(open.app, survivor.as_ref()) {
                 manager.stray(open.run, open.app, step);
+            } else if let Some(orphan) = survivor.as_ref().and_then(Orphan::of) {
+                manager.orphans.insert(open.run, orphan);
             } else if let Some(closing) = over(survivor, at).filter(|_| !is_elsewhere) {
                 close_without_app(open.run, open.app, closing, step);
             }
             return;
         };
+        let is_superseded = self.running.get(&open.app).is_some_and(|run| *run != open.run);
+        if is_superseded
+            && !is_elsewhere
+            && let Some(closing) = over(survivor.clone(), at)
+        {
+            // The row is of an older backup: another run of the app lives now.
+            close_without_app(open.run, open.app, closing, step);
+            return;
+        }
         debug_assert!(entry.run().is_none(), "the table allows one open run an app");
         let command = open.command.and_then(|id| self.commands.remove(&id)).map(Box::new);
         let cause = Cause { due: open.due, trigger: open.trigger, command };
@@ -147,9 +170,9 @@ impl Restore {
                 });
             }
             Some(SurvivorState::Over(Closing { ending: Ending::NeverStarted, .. })) | None
-                if open.trigger != Trigger::RunApp && !entry.is_barred() =>
+                if open.trigger != Trigger::RunApp && open.pid.is_none() && !entry.is_barred() =>
             {
-                // On record, and proven to have no process: this is still the same run.
+                // On record, and proven to have had no process: this is still the same run.
                 let launch = entry.launch(&cause, open.attempt);
                 take_up(manager, &open, cause, step);
                 step.effects.push(Effect::Start { run: open.run, launch });
@@ -167,8 +190,9 @@ impl Restore {
             }
             None => {
                 take_up(manager, &open, cause, step);
-                let ending =
-                    if open.trigger == Trigger::RunApp { Ending::Unknown } else { Ending::NeverStarted };
+                // One that has begun was ended and forgotten, but in another database: this one is an older backup.
+                let has_begun = open.trigger == Trigger::RunApp || open.pid.is_some();
+                let ending = if has_begun { Ending::Unknown } else { Ending::NeverStarted };
                 let closing = Closing::unseen(ending, at);
                 manager.work(open.app, step, |entry, desk, step| entry.ended(open.run, closing, desk, step));
             }
@@ -221,36 +245,62 @@ fn survivor_without_row(manager: &mut Manager, survivor: Survivor, step: &mut St
         // Closed before, and only its directory is left; or the database lost the row.
         SurvivorState::Over(closing) => close_without_app(run, app, closing, step),
         SurvivorState::Running { pid, started, .. } => {
-            let is_free = manager.apps.get(&app).is_some_and(|entry| entry.run().is_none());
-            if is_free {
-                let name = manager.desk.manager.clone();
-                step.changes.push(Change::RunOpened(RunOpening {
-                    run,
-                    app,
-                    at: started,
-                    due: None,
-                    trigger: Trigger::Schedule,
-                    attempt: 1,
-                    command: None,
-                    manager: name,
-                    is_forced: false,
-                }));
-                let open = OpenRun {
-                    run,
-                    app,
-                    start: started,
-                    due: None,
-                    trigger: Trigger::Schedule,
-                    attempt: 1,
-                    command: None,
-                    pid: Some(pid),
-                    manager: None,
-                };
-                let cause = Cause { due: None, trigger: Trigger::Schedule, command: None };
-                take_up(manager, &open, cause, step);
-                manager.work(app, step, |entry, desk, step| entry.started(run, pid, started, desk, step));
-            }
+            manager.orphans.insert(run, Orphan { app, pid, started });
+            manager.adopt_orphan(app, step);
         }
+    }
+}
+
+/// A run that lives, and whose app the database does not know or believes to be doing something else.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Orphan {
+    pub(super) app: AppId,
+    pid: u32,
+    started: Timestamp,
+}
+
+impl Orphan {
+    fn of(survivor: &Survivor) -> Option<Self> {
+        match survivor.state {
+            SurvivorState::Running { pid, started, .. } => Some(Self { app: survivor.app, pid, started }),
+            SurvivorState::Over(_) => None,
+        }
+    }
+}
+
+impl Manager {
+    /// Enters the run that lives of an app that is there now, and at rest.
+    pub(super) fn adopt_orphan(&mut self, app: AppId, step: &mut Step) {
+        let is_free = self.apps.get(&app).is_some_and(|entry| entry.run().is_none());
+        let found =
+            self.orphans.iter().find(|(_, orphan)| orphan.app == app).map(|(run, orphan)| (*run, *orphan));
+        let Some((run, Orphan { pid, started, .. })) = found.filter(|_| is_free) else { return };
+        self.orphans.remove(&run);
+        step.changes.push(Change::RunOpened(RunOpening {
+            run,
+            app,
+            at: started,
+            due: None,
+            trigger: Trigger::Schedule,
+            attempt: 1,
+            command: None,
+            manager: self.desk.manager.clone(),
+            is_forced: true,
+        }));
+        let open = OpenRun {
+            run,
+            app,
+            start: started,
+            due: None,
+            trigger: Trigger::Schedule,
+            attempt: 1,
+            command: None,
+            pid: Some(pid),
+            manager: None,
+        };
+        let cause = Cause { due: None, trigger: Trigger::Schedule, command: None };
+        take_up(self, &open, cause, step);
+        self.work(app, step, |entry, desk, step| entry.started(run, pid, started, desk, step));
     }
 }
 

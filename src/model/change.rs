@@ -109,7 +109,8 @@ pub struct RunOpening {
     pub command: Option<CommandId>,
     /// Who runs it.
     pub manager: String,
-    /// Whether it is opened though the app is disabled: a person tries it by hand.
+    /// Whether it is opened though the app is disabled: a person tries it by hand, or its process is there already and
+    /// only the row is missing.
     pub is_forced: bool,
 }
 

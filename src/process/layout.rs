@@ -43,6 +43,15 @@ impl StateDir {
         self.0.join("dcm.db")
     }
 
+    /// What shows that a fleet has lived here: its name among managers, runs, logs.
+    #[must_use]
+    pub fn traces(&self) -> Vec<PathBuf> {
+        let is_used =
+            |folder: &PathBuf| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        let folders = [self.runs(), self.all_logs()].into_iter().filter(is_used);
+        Some(self.home()).filter(|home| home.exists()).into_iter().chain(folders).collect()
+    }
+
     /// Held by the manager that works in this directory.
     #[must_use]
     pub fn manager_lock(&self) -> PathBuf {

@@ -116,7 +116,8 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
             Served::Stopped => return Ok(()),
             Served::Deposed => {
                 tracing::warn!(
-                    "another manager took this one for lost; it begins anew with the apps that it still has"
+                    "another manager took this one for lost, or the database was replaced; it begins anew with the \
+                     apps that it has there, and with the runs that are on this host"
                 );
             }
         }
@@ -163,7 +164,7 @@ impl Host {
         match self.sit(&keeper).await {
             Ok(Some(())) => {}
             Ok(None) => return Ok(Served::Stopped),
-            Err(StoreError::Deposed) => return Ok(Served::Deposed),
+            Err(StoreError::Deposed | StoreError::Replaced) => return Ok(Served::Deposed),
             Err(error) => return Err(error.into()),
         }
         let Some(Left { mut survivors, unknown }) = self.survey().await else { return Ok(Served::Stopped) };

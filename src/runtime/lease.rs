@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError};
 /// How often the manager of an embedded database says that it lives: nobody waits for its lease.
 const EMBEDDED_EVERY: Duration = Duration::from_secs(5);
 
-/// The seat of a manager was taken away.
+/// The seat of a manager was taken away, or the database with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Deposed;
 
@@ -44,12 +44,12 @@ impl Keeper {
                         shared_at = begun;
                         looked = self.share().await;
                     }
-                    if looked == Err(StoreError::Deposed) {
+                    if matches!(looked, Err(StoreError::Deposed | StoreError::Replaced)) {
                         return Deposed;
                     }
                     if sight.managers.is_empty() { EMBEDDED_EVERY } else { self.lease.renew_every() }
                 }
-                Err(StoreError::Deposed) => return Deposed,
+                Err(StoreError::Deposed | StoreError::Replaced) => return Deposed,
                 Err(error) => {
                     if !std::mem::replace(&mut is_away, true) {
                         tracing::warn!(%error, "cannot renew the lease; it is tried again");

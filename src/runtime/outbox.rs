@@ -140,7 +140,7 @@ impl Outbox {
                     }
                     return Some(refused);
                 }
-                Err(StoreError::Deposed) => return None,
+                Err(StoreError::Deposed | StoreError::Replaced) => return None,
                 Err(error) => {
                     if since.is_none() {
                         since = Some(Instant::now());

@@ -1,6 +1,8 @@
 //! What can go wrong with a database, by what the caller does about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::files;
 
 /// A database did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,9 +33,23 @@ pub enum StoreError {
     /// Begin anew: this manager was taken for lost, and others may have its apps by now.
     #[error("another manager has taken this one for lost")]
     Deposed,
+    /// Begin anew: the database is not the one that this manager took its seat in, but a backup, say.
+    #[error("the database was replaced by another one")]
+    Replaced,
     /// The request goes against what is stored: the app exists, is missing or is running.
     #[error("{0}")]
     Refused(String),
+}
+
+impl StoreError {
+    /// The file or folder, or a folder on the way to it, is not for this user.
+    #[must_use]
+    pub fn no_permission(path: &Path) -> Self {
+        let whose = files::owner_of(path).map_or_else(String::new, |owner| {
+            format!(" belongs to {owner}; run dcm as that user (sudo -u {owner} dcm ...)")
+        });
+        Self::Denied(format!("permission denied: {}{whose}", path.display()))
+    }
 }
 
 fn schema_message(found: i64, expected: i64) -> String {

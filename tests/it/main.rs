@@ -23,6 +23,7 @@ mod console_story;
 mod console_tmux;
 mod copy;
 mod database_faults;
+mod database_files;
 mod decisions;
 mod demo;
 mod fleet;

@@ -3,17 +3,37 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, named_params, params};
 
+use super::connection::translate;
+use super::link::Shared;
 use super::values;
 use crate::model::{
     Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Planned, Refusal, Report,
     RunId, RunOpening, Skip, Timestamp, Unopened, Verdict, format_timestamp,
 };
-use crate::store::Committed;
 use crate::store::definition::SEQUENCE_MAX;
+use crate::store::{Committed, StoreError};
 
 /// Writes all changes, or none.
-pub(super) fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<Committed> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+///
+/// # Errors
+/// [`StoreError::Replaced`] when the database is not the one that this process serves.
+pub(super) fn commit(
+    connection: &mut Connection,
+    changes: &[Change],
+    shared: &Shared,
+) -> Result<Committed, StoreError> {
+    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let transaction = begun.map_err(|error| translate(&error))?;
+    shared.check_seat(&transaction)?;
+    let committed =
+        write(&transaction, changes).and_then(|committed| transaction.commit().map(|()| committed));
+    let committed = committed.map_err(|error| translate(&error))?;
+    // What is written must not be written again: the next commit looks whether it is still there.
+    let _ = shared.moved(connection);
+    Ok(committed)
+}
+
+fn write(transaction: &Transaction<'_>, changes: &[Change]) -> rusqlite::Result<Committed> {
     let mut committed = Committed::default();
     let mut unopened = Unopened::default();
     for change in changes {
@@ -22,31 +42,30 @@ pub(super) fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlit
         }
         match change {
             Change::RunOpened(opening) => {
-                if let Some(refusal) = open_run(&transaction, opening)? {
+                if let Some(refusal) = open_run(transaction, opening)? {
                     unopened.note(opening.app, opening.run);
                     committed.refused.push((opening.run, refusal));
                 }
             }
-            Change::RunStarted { run, pid, at } => start_run(&transaction, *run, *pid, *at)?,
-            Change::RunClosed { run, app, closing } => close_run(&transaction, *run, *app, closing)?,
-            Change::App(update) => update_app(&transaction, update)?,
-            Change::Progress { app, run, report } => note_progress(&transaction, *app, *run, report)?,
-            Change::CommandSettled { id, verdict, at } => settle_command(&transaction, *id, verdict, *at)?,
-            Change::AlertRaised(alert) => raise_alert(&transaction, alert)?,
-            Change::AlertsCleared { app, kinds, at } => clear_alerts(&transaction, *app, kinds, *at)?,
-            Change::Skipped(skip) => note_skip(&transaction, skip)?,
-            Change::AppNamed { row, id } => name_app(&transaction, *row, *id)?,
+            Change::RunStarted { run, pid, at } => start_run(transaction, *run, *pid, *at)?,
+            Change::RunClosed { run, app, closing } => close_run(transaction, *run, *app, closing)?,
+            Change::App(update) => update_app(transaction, update)?,
+            Change::Progress { app, run, report } => note_progress(transaction, *app, *run, report)?,
+            Change::CommandSettled { id, verdict, at } => settle_command(transaction, *id, verdict, *at)?,
+            Change::AlertRaised(alert) => raise_alert(transaction, alert)?,
+            Change::AlertsCleared { app, kinds, at } => clear_alerts(transaction, *app, kinds, *at)?,
+            Change::Skipped(skip) => note_skip(transaction, skip)?,
+            Change::AppNamed { row, id } => name_app(transaction, *row, *id)?,
             Change::AppFault { row, fault } => {
-                run_cached(&transaction, "UPDATE apps SET fault = ?2 WHERE id = ?1", params![row, fault])?;
+                run_cached(transaction, "UPDATE apps SET fault = ?2 WHERE id = ?1", params![row, fault])?;
             }
             Change::TimesIgnored { row, revision, columns } => {
                 let nothing = columns.join(" = NULL, ");
                 let sql = format!("UPDATE apps SET {nothing} = NULL WHERE id = ?1 AND revision = ?2");
-                run_cached(&transaction, &sql, params![row, revision.0])?;
+                run_cached(transaction, &sql, params![row, revision.0])?;
             }
         }
     }
-    transaction.commit()?;
     Ok(committed)
 }
 

@@ -1,13 +1,15 @@
 //! A thread that owns a connection to the embedded database and does one job after another.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, SystemTime};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use super::schema;
+use super::link::{self, Link};
 use crate::store::StoreError;
 
 /// Jobs that wait for a connection. Each caller waits for its answer, so that more than this means
@@ -28,35 +30,52 @@ const POLL: Duration = Duration::from_secs(1);
 /// write-ahead log is. It is looked at again after 1, 2, 4 ... ms, up to this.
 const LOOK_AGAIN_MAX: Duration = Duration::from_millis(64);
 
+/// What the log holds is written into the file once nothing was written for so long, so that a plain copy of the file
+/// of a quiet database is complete.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// On a busy database it is written at the latest after so long.
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(15);
+
 type Job = Box<dyn FnOnce(&mut Link) + Send>;
 
 /// What is sent to the thread.
 enum Message {
-    Job(Job),
-    /// Somebody seems to have written to the file.
+    Job {
+        job: Job,
+        is_heartbeat: bool,
+    },
+    /// The files seem to have changed.
     Hint,
+    /// Others have written to the database.
+    Stirred,
+    /// Close the connection and end.
+    End,
 }
 
-/// A handle to the thread; the thread ends when the last handle is gone.
+/// What a thread does between jobs.
+pub(super) enum Duty {
+    /// Calls this when the database was changed through any other connection.
+    Announce(Box<dyn Fn() + Send>),
+    /// Writes what the log holds into the file when the database is quiet.
+    Checkpoint,
+}
+
+/// A handle to the thread.
 #[derive(Clone)]
 pub(super) struct Worker {
     messages: SyncSender<Message>,
 }
 
 impl Worker {
-    /// Takes over an open connection. `on_change` is called when the database was changed through
-    /// any other connection.
-    pub(super) fn new(
-        name: &str,
-        link: Link,
-        on_change: Option<Box<dyn Fn() + Send>>,
-    ) -> Result<Self, StoreError> {
+    /// Takes over an open connection.
+    pub(super) fn new(name: &str, link: Link, duty: Duty) -> Result<(Self, JoinHandle<()>), StoreError> {
         let (messages, inbox) = sync_channel(JOBS_MAX);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || serve(link, &inbox, on_change))
-            .map_err(|error| StoreError::Unavailable(format!("no thread for it: {error}")))?;
-        Ok(Self { messages })
+            .spawn(move || serve(link, &inbox, &duty))
+            .map_err(|error| StoreError::Unavailable(format!("cannot start the database thread: {error}")))?;
+        Ok((Self { messages }, thread))
     }
 
     /// Does a job on the thread and waits for its result.
@@ -64,12 +83,28 @@ impl Worker {
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.send(job, false).await
+    }
+
+    /// The same for what a copy of the file may lack.
+    pub(super) async fn call_as_heartbeat<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.send(job, true).await
+    }
+
+    async fn send<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+        is_heartbeat: bool,
+    ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
         let job: Job = Box::new(move |link| {
             // The caller may have gone; nobody then misses the answer.
             let _ = answer.send(link.with(job));
         });
-        match self.messages.try_send(Message::Job(job)) {
+        match self.messages.try_send(Message::Job { job, is_heartbeat }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 return Err(StoreError::Unavailable("too many requests are waiting".into()));
@@ -81,115 +116,89 @@ impl Worker {
         result.await.unwrap_or_else(|_| Err(StoreError::Unavailable("its thread has ended".into())))
     }
 
-    /// Says that the file may have changed. Never blocks; one hint in the queue is enough.
+    /// Says that the files may have changed. Never blocks; one hint in the queue is enough.
     pub(super) fn hint(&self) {
         let _ = self.messages.try_send(Message::Hint);
     }
+
+    /// Says that others have written to the database.
+    pub(super) fn stir(&self) {
+        let _ = self.messages.try_send(Message::Stirred);
+    }
+
+    /// Asks the thread to close its connection once it has done what is waiting.
+    pub(super) fn end(&self) {
+        let _ = self.messages.send(Message::End);
+    }
 }
 
-fn serve(mut link: Link, inbox: &Receiver<Message>, on_change: Option<Box<dyn Fn() + Send>>) {
+fn serve(mut link: Link, inbox: &Receiver<Message>, duty: &Duty) {
     let mut look_again: Option<Duration> = None;
+    let mut unwritten = Unwritten::default();
     loop {
-        let message = inbox.recv_timeout(look_again.unwrap_or(POLL));
-        match message {
-            Ok(Message::Job(job)) => {
+        let pause = look_again.unwrap_or(POLL).min(unwritten.due_in(Instant::now()).unwrap_or(POLL));
+        match inbox.recv_timeout(pause) {
+            Ok(Message::Job { job, is_heartbeat }) => {
+                let before = link.changes();
                 job(&mut link);
+                if link.changes() != before && !is_heartbeat {
+                    unwritten.add(Instant::now());
+                }
                 continue;
             }
             Ok(Message::Hint) => look_again = Some(Duration::from_millis(1)),
+            Ok(Message::Stirred) => {
+                unwritten.add(Instant::now());
+                continue;
+            }
             Err(RecvTimeoutError::Timeout) => {
                 look_again = look_again.map(|pause| pause * 2).filter(|pause| *pause <= LOOK_AGAIN_MAX);
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => return,
         }
-        if let Some(on_change) = &on_change
-            && link.was_changed_by_others()
-        {
-            look_again = None;
-            on_change();
+        match duty {
+            Duty::Announce(announce) => {
+                if link.was_changed_by_others() {
+                    look_again = None;
+                    announce();
+                }
+            }
+            Duty::Checkpoint => {
+                look_again = None;
+                link.look_after();
+                if unwritten.due_in(Instant::now()) == Some(Duration::ZERO) {
+                    unwritten = Unwritten::default();
+                    if !link.checkpoint() {
+                        unwritten.add(Instant::now());
+                    }
+                }
+            }
         }
+    }
+}
+
+/// What was written to the log and not yet to the file: since when, and when last.
+#[derive(Debug, Default)]
+struct Unwritten(Option<(Instant, Instant)>);
+
+impl Unwritten {
+    fn add(&mut self, now: Instant) {
+        let (first, _) = self.0.unwrap_or((now, now));
+        self.0 = Some((first, now));
+    }
+
+    /// How long until it is to be written; `None` when there is nothing.
+    fn due_in(&self, now: Instant) -> Option<Duration> {
+        let (first, last) = self.0?;
+        let due = (last + QUIET).min(first + CHECKPOINT_AFTER);
+        Some(due.saturating_duration_since(now))
     }
 }
 
 /// A connection for one long transaction.
 pub(in crate::store) fn open_for_copy(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| translate(&error))?;
-    prepare(&connection).map_err(|error| translate(&error))?;
-    schema::check(&connection)?;
-    Ok(connection)
-}
-
-/// A connection that is opened again when the file was replaced or came back.
-pub(super) struct Link {
-    path: PathBuf,
-    open: Option<Open>,
-}
-
-struct Open {
-    connection: Connection,
-    identity: Option<SystemTime>,
-    data_version: i64,
-}
-
-impl Link {
-    /// Opens an existing database file.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut link = Self { path: path.to_owned(), open: None };
-        link.connect()?;
-        Ok(link)
-    }
-
-    fn with<T>(
-        &mut self,
-        job: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        job(self.connect()?)
-    }
-
-    /// The connection, made anew if the file at the path is not the one that is open. Writing to
-    /// a file that was moved away would lose what is written.
-    fn connect(&mut self) -> Result<&mut Connection, StoreError> {
-        let identity = identity(&self.path)?;
-        if self.open.as_ref().is_some_and(|open| open.identity != identity) {
-            self.open = None;
-        }
-        let open = match self.open.take() {
-            Some(open) => open,
-            None => Open { connection: connect(&self.path)?, identity, data_version: 0 },
-        };
-        Ok(&mut self.open.insert(open).connection)
-    }
-
-    fn was_changed_by_others(&mut self) -> bool {
-        let Ok(connection) = self.connect() else { return false };
-        let version = connection.query_row("PRAGMA data_version", [], |row| row.get(0));
-        match (&mut self.open, version) {
-            (Some(open), Ok(version)) => std::mem::replace(&mut open.data_version, version) != version,
-            (_, Err(_)) | (None, Ok(_)) => false,
-        }
-    }
-}
-
-/// When the file at the path was created; `None` where the file system does not tell. The file
-/// itself is not opened: closing it again would drop the locks of SQLite.
-fn identity(path: &Path) -> Result<Option<SystemTime>, StoreError> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.created().ok()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Unavailable(format!(
-            "the file {} is gone; put it back, or restore a backup",
-            path.display()
-        ))),
-        Err(error) => Err(StoreError::Unavailable(format!("{}: {error}", path.display()))),
-    }
-}
-
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| translate(&error))?;
-    prepare(&connection).map_err(|error| translate(&error))?;
-    schema::check(&connection)?;
-    Ok(connection)
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    link::connect(&path)
 }
 
 /// Settings that hold for a connection and not for the file.
@@ -212,6 +221,10 @@ pub(in crate::store) fn translate(error: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             StoreError::Unavailable("another program holds its lock".to_owned())
         }
+        Some(ErrorCode::ReadOnly) => StoreError::Unavailable(
+            "it cannot be written: the file, its folder or its file system is read-only for this user"
+                .to_owned(),
+        ),
         Some(ErrorCode::DiskFull) => StoreError::Unavailable("the disk is full; make room on it".to_owned()),
         Some(ErrorCode::ConstraintViolation) => StoreError::Refused(message),
         _ => StoreError::Unavailable(message),

@@ -3,31 +3,39 @@
 
 mod commit;
 mod connection;
+mod link;
 mod logs;
 mod look;
 mod operator;
 mod rename;
 mod rows;
 mod schema;
+mod seat;
 mod values;
 
 use std::collections::BTreeSet;
-use std::fs::{File, TryLockError};
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use notify::Watcher as _;
+use notify::event::ModifyKind;
+use notify::{EventKind, Watcher as _};
 use rusqlite::Connection;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use tokio::sync::watch;
 
-use connection::{Link, Worker};
+use connection::{Duty, Worker};
 pub(super) use connection::{open_for_copy, translate};
+use link::{Link, Role, Shared};
 
 use super::{Committed, OperatorStore as _, Store, StoreError};
+use crate::files;
 use crate::model::{
-    AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, LEASE, Load, ManagerRow, Released,
-    Revision, Sight, Snapshot, Timestamp, format_timestamp,
+    AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, Released, Revision,
+    Sight, Snapshot,
 };
 
 /// Whether a database file is created where there is none.
@@ -47,10 +55,12 @@ pub struct SqliteStore {
     changed: watch::Receiver<u64>,
     /// Foreign writes that the writer's connection has seen so far.
     seen: Arc<Mutex<i64>>,
-    /// The manager of this process that serves the database, and the lock that it holds meanwhile.
-    serving: Mutex<Option<(String, File)>>,
+    shared: Arc<Shared>,
+    /// Held while the manager of this process serves the database.
+    lock: Mutex<Option<File>>,
     /// Kept for its drop: it ends the watch.
-    _watcher: Option<notify::RecommendedWatcher>,
+    watcher: Option<notify::RecommendedWatcher>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl SqliteStore {
@@ -59,62 +69,37 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`] says whether to create it, to migrate it, or to keep off.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, StoreError> {
-        match mode {
-            OpenMode::Create => {
-                if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                    std::fs::create_dir_all(folder).map_err(|error| {
-                        StoreError::Unavailable(format!(
-                            "cannot create the directory {}: {error}",
-                            folder.display()
-                        ))
-                    })?;
-                }
-                schema::migrate(path)?;
-            }
-            OpenMode::Existing if !path.exists() => return Err(StoreError::Missing(path.to_owned())),
-            OpenMode::Existing => {}
+        find(path, mode)?;
+        if mode == OpenMode::Create {
+            schema::migrate(path)?;
         }
+        let shared = Arc::<Shared>::default();
+        let link = |role| Link::open(path, role, Arc::clone(&shared));
+        let (reading, writing) = (link(Role::Reader)?, link(Role::Writer)?);
+        let (writer, write_thread) = Worker::new("dcm-db-write", writing, Duty::Checkpoint)?;
         let (sender, changed) = watch::channel(0_u64);
-        let announce = Box::new(move || sender.send_modify(|count| *count += 1));
-        let reader = Worker::new("dcm-db-read", Link::open(path)?, Some(announce))?;
-        let writer = Worker::new("dcm-db-write", Link::open(path)?, None)?;
-        let watcher = watch_files(path, reader.clone());
+        let stirred = writer.clone();
+        let announce = Box::new(move || {
+            stirred.stir();
+            sender.send_modify(|count| *count += 1);
+        });
+        let (reader, read_thread) = Worker::new("dcm-db-read", reading, Duty::Announce(announce))?;
+        let watcher = watch_files(path, reader.clone(), writer.clone());
         Ok(Self {
             path: path.to_owned(),
             writer,
             reader,
             changed,
             seen: Arc::default(),
-            serving: Mutex::default(),
-            _watcher: watcher,
+            shared,
+            lock: Mutex::default(),
+            watcher,
+            threads: vec![read_thread, write_thread],
         })
     }
 
     fn seat(&self) -> Option<String> {
-        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
-        serving.as_ref().map(|(name, _)| name.clone())
-    }
-
-    /// Changes the row of the manager that serves the database.
-    async fn update_seat(&self, load: Load, stopped: Option<Timestamp>) -> Result<(), StoreError> {
-        let seat = self.seat();
-        self.writer
-            .call(move |connection| {
-                connection
-                    .prepare_cached(
-                        "UPDATE managers SET heartbeat = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), running = ?2, \
-                         running_max = ?3, waiting = ?4, stopped = ?5, renewals = min(renewals, 9223372036854775806) + 1 WHERE name = ?1",
-                    )
-                    .and_then(|mut statement| {
-                        let stopped = stopped.map(format_timestamp);
-                        statement.execute(rusqlite::params![
-                            seat, load.running, load.running_max, load.waiting, stopped
-                        ])
-                    })
-                    .map_err(|error| translate(&error))?;
-                Ok(())
-            })
-            .await
+        self.shared.seat().map(|seat| seat.mark.manager)
     }
 
     /// Where the database is.
@@ -138,64 +123,113 @@ impl SqliteStore {
             .await
     }
 
-    /// Writes a copy that is consistent, while others go on writing.
+    /// Writes a copy that is consistent, while others go on writing. It is for its owner alone.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the target exists.
     pub async fn backup(&self, target: &Path) -> Result<(), StoreError> {
-        if target.exists() {
-            return Err(StoreError::Refused(format!("{} exists already", target.display())));
+        let target = std::path::absolute(target).unwrap_or_else(|_| target.to_owned());
+        match files::create_private(&target) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(StoreError::Refused(format!("{} exists already", target.display())));
+            }
+            Err(error) => {
+                return Err(StoreError::Refused(format!("cannot create {}: {error}", target.display())));
+            }
         }
-        let target = target.to_owned();
         self.reader
             .call(move |connection| {
-                let path = target.to_string_lossy();
-                connection.execute("VACUUM INTO ?1", [path]).map_err(|error| translate(&error))?;
-                Ok(())
+                let path = target.as_os_str().as_encoded_bytes();
+                let written =
+                    connection.execute("VACUUM INTO ?1", [ValueRef::Text(path)].map(ToSqlOutput::Borrowed));
+                if written.is_err() {
+                    // Half a copy is none.
+                    let _ = std::fs::remove_file(&target);
+                }
+                written.map(drop).map_err(|error| translate(&error))
             })
             .await
     }
 }
 
-/// One manager a database, whatever state directories there are. The lock is beside the file:
-/// SQLite's own locks on it must not be touched.
-fn lock_for_manager(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-manager");
-    let failed =
-        |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", Path::new(&name).display()));
-    let file =
-        File::options().create(true).truncate(false).read(true).write(true).open(&name).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let who = std::fs::read_to_string(&name).unwrap_or_default();
-            return Err(StoreError::Served(format!("pid {}", who.trim())));
+impl Drop for SqliteStore {
+    /// Waits until the connections are closed: the last one writes what the log holds into the file.
+    fn drop(&mut self) {
+        self.watcher = None;
+        self.reader.end();
+        self.writer.end();
+        for thread in self.threads.drain(..) {
+            // A thread that has panicked has closed its connection as well.
+            let _ = thread.join();
         }
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
-    std::fs::write(&name, std::process::id().to_string()).map_err(failed)?;
-    Ok(file)
 }
 
-/// Wakes the reader when the file or its write-ahead log is written to. Without a watch (the limit
-/// of watches is reached, say) its polling is enough.
-fn watch_files(path: &Path, reader: Worker) -> Option<notify::RecommendedWatcher> {
+/// Looks whether there is a file that can be opened, and makes the folder of one that is to be made.
+fn find(path: &Path, mode: OpenMode) -> Result<(), StoreError> {
+    if mode == OpenMode::Create
+        && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            if error.kind() == ErrorKind::PermissionDenied {
+                return StoreError::no_permission(folder);
+            }
+            StoreError::Denied(format!("cannot create the directory {}: {error}", folder.display()))
+        })?;
+    }
+    let not_a_file = |what: &str| {
+        StoreError::Denied(format!(
+            "{} is {what}, not a database file; name another one with --database",
+            path.display()
+        ))
+    };
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(not_a_file("a directory")),
+        Ok(metadata) if !metadata.is_file() => Err(not_a_file("a device or a pipe")),
+        Ok(metadata) if metadata.len() == 0 && mode == OpenMode::Existing => {
+            Err(StoreError::Denied(format!(
+                "the database file {} is empty; put a backup in its place, or make it a new one with dcm db migrate",
+                path.display()
+            )))
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound && mode == OpenMode::Create => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::Missing(path.to_owned())),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(StoreError::no_permission(path)),
+        Err(error) => {
+            Err(StoreError::Denied(format!("cannot use the database file {}: {error}", path.display())))
+        }
+    }
+}
+
+/// Wakes the reader when the file or its write-ahead log is written to, and the writer when one of the files comes or
+/// goes. Without a watch (the limit of watches is reached, say) their polling is enough.
+fn watch_files(path: &Path, reader: Worker, writer: Worker) -> Option<notify::RecommendedWatcher> {
     let path = path.canonicalize().ok()?;
     let (folder, name) = (path.parent()?.to_owned(), path.file_name()?.to_owned());
-    let mut log = name.clone();
-    log.push("-wal");
+    let beside = |suffix: &str| {
+        let mut name = name.clone();
+        name.push(suffix);
+        name
+    };
+    let names = [name.clone(), beside("-wal"), beside("-shm")];
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let concerns_us = event.is_ok_and(|event| {
-            !event.kind.is_access()
-                && event
-                    .paths
-                    .iter()
-                    .filter_map(|path| path.file_name())
-                    .any(|file| file == name || file == log)
-        });
-        if concerns_us {
-            reader.hint();
+        let Ok(event) = event else { return };
+        let is_ours = event
+            .paths
+            .iter()
+            .filter_map(|path| path.file_name())
+            .any(|file| names.iter().any(|name| name == file));
+        if !is_ours || event.kind.is_access() {
+            return;
+        }
+        reader.hint();
+        if event.kind.is_create()
+            || event.kind.is_remove()
+            || matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)))
+        {
+            writer.hint();
         }
     })
     .ok()?;
@@ -260,9 +294,8 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Committed, StoreError> {
-        self.writer
-            .call(move |connection| commit::commit(connection, &changes).map_err(|error| translate(&error)))
-            .await
+        let shared = Arc::clone(&self.shared);
+        self.writer.call(move |connection| commit::commit(connection, &changes, &shared)).await
     }
 
     async fn foreign_changes(&self, revision: Revision, thorough: bool) -> Result<Foreign, StoreError> {
@@ -288,41 +321,14 @@ impl Store for SqliteStore {
     }
 
     async fn take_seat(&self, manager: ManagerRow) -> Result<(), StoreError> {
-        let lock = lock_for_manager(&self.path)?;
-        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some((manager.name.clone(), lock));
-        self.writer
-            .call(move |connection| {
-                connection
-                    .execute(
-                        "INSERT INTO managers (name, host, pid, version, started, heartbeat, lease, home, boot, pools, python) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (name) DO UPDATE SET \
-                         host = excluded.host, pid = excluded.pid, version = excluded.version, \
-                         started = excluded.started, heartbeat = excluded.heartbeat, stopped = NULL, \
-                         incarnation = min(incarnation, 9223372036854775806) + 1, lease = excluded.lease, home = excluded.home, \
-                         boot = excluded.boot, pools = excluded.pools, python = excluded.python",
-                        rusqlite::params![
-                            manager.name,
-                            manager.host,
-                            manager.pid,
-                            manager.version,
-                            format_timestamp(manager.started),
-                            format_timestamp(manager.heartbeat),
-                            // Nobody waits for it: another manager is kept out by the lock.
-                            LEASE.as_secs_f64(),
-                            manager.home,
-                            manager.boot,
-                            serde_json::json!(manager.pools).to_string(),
-                            manager.python,
-                        ],
-                    )
-                    .map_err(|error| translate(&error))?;
-                Ok(())
-            })
-            .await
+        seat::lock(&self.path, &self.lock)?;
+        let shared = Arc::clone(&self.shared);
+        self.writer.call(move |connection| seat::take(connection, &manager, &shared)).await
     }
 
     async fn renew(&self, load: Load) -> Result<Sight, StoreError> {
-        self.update_seat(load, None).await?;
+        let shared = Arc::clone(&self.shared);
+        self.writer.call_as_heartbeat(move |connection| seat::renew(connection, load, &shared)).await?;
         Ok(Sight { now: self.time().await?, ..Sight::default() })
     }
 
@@ -335,8 +341,8 @@ impl Store for SqliteStore {
     }
 
     async fn leave(&self) -> Result<(), StoreError> {
-        let now = self.time().await?;
-        self.update_seat(Load::default(), Some(now)).await
+        let shared = Arc::clone(&self.shared);
+        self.writer.call(move |connection| seat::leave(connection, &shared)).await
     }
 
     async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError> {

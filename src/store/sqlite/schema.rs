@@ -1,11 +1,14 @@
 //! Migrations of the embedded database, and the check that a file is one of ours.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
 use super::connection::{prepare, translate};
+use super::link::unopened;
+use crate::files;
 use crate::store::StoreError;
 
 /// Released migrations are never edited; a change of the schema is a new file.
@@ -32,15 +35,25 @@ const APPLICATION: i64 = 1_684_237_569;
 /// (<https://sqlite.org/wal.html>, "The WAL-reset bug").
 const SQLITE_MIN: i32 = 3_051_003;
 
-/// Creates the file if need be and brings it to the version of this program.
+/// Creates the file if need be, for its owner alone, and brings it to the version of this program.
 ///
 /// # Errors
 /// [`StoreError::Schema`] if it is newer, [`StoreError::Corrupt`] if it is something else.
 pub(super) fn migrate(path: &Path) -> Result<(), StoreError> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| translate(&error))?;
-    prepare(&connection).map_err(|error| translate(&error))?;
+    // An absolute path is never taken for a URI.
+    let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match files::create_private(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Err(StoreError::no_permission(path));
+        }
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(StoreError::Unavailable(format!("cannot create {}: {error}", path.display())));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| unopened(path, &error))?;
+    prepare(&connection).map_err(|error| unopened(path, &error))?;
     match read(&connection)? {
         State::Ours { version } if version > VERSION => {
             return Err(StoreError::Schema { found: version, expected: VERSION });
