@@ -1,8 +1,13 @@
 //! The grammar of the command line.
 
+mod values;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(super) use values::Setting;
+use values::{parse_json, parse_note, parse_schema, parse_seconds, parse_variable, parse_zone};
 
 use crate::model::{AppPath, Minutes, Selector};
 
@@ -59,11 +64,11 @@ pub(super) enum Command {
     #[command(subcommand)]
     App(AppCommand),
     /// Start apps.
-    Start(IssueArgs),
+    Start(StartArgs),
     /// Stop apps; they stay stopped until start, restart or enable.
     Stop(IssueArgs),
     /// Stop apps if they run, and start them.
-    Restart(IssueArgs),
+    Restart(StartArgs),
     /// Let the schedule start apps; clears a fatal flag.
     Enable(IssueArgs),
     /// Stop apps and keep them from being started.
@@ -160,13 +165,17 @@ pub(super) enum AppCommand {
     Import(ImportArgs),
     /// Print apps in the form that import reads.
     Export(SelectorsArgs),
-    /// Limit how many apps of a group, or of a parent in it, run at once.
-    Limit {
-        /// GROUP or GROUP/PARENT.
-        place: String,
-        /// At most so many; none lifts the limit.
-        limit: String,
-    },
+    /// Limit how many apps of a group, or of a parent in it, run at once, or show the limits.
+    Limit(LimitArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LimitArgs {
+    /// GROUP or GROUP/PARENT.
+    pub(super) place: Option<super::app::Place>,
+
+    /// At most so many; none lifts the limit. Without it, the limits are shown.
+    pub(super) limit: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -237,6 +246,10 @@ pub(super) struct AddArgs {
     /// Let the schedule start it from now on.
     #[arg(long)]
     pub(super) enable: bool,
+
+    /// Let it be due at once (with --enable).
+    #[arg(long, requires = "enable")]
+    pub(super) now: bool,
 
     /// What is run; without it, PYTHON -m apps.GROUP.PARENT.APP.main.
     #[arg(last = true, value_name = "ARGV")]
@@ -349,32 +362,15 @@ fn parse_app(text: &str) -> Result<AppPath, String> {
     }
 }
 
-/// A value, or the word `none`, which takes it away.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Setting<T> {
-    Value(T),
-    None,
-}
+/// A command that begins runs.
+#[derive(Debug, Args)]
+pub(super) struct StartArgs {
+    #[command(flatten)]
+    pub(super) issue: IssueArgs,
 
-impl<T: std::str::FromStr> Setting<T>
-where
-    T::Err: std::fmt::Display,
-{
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "none" | "" => Ok(Self::None),
-            text => text.parse().map(Self::Value).map_err(|error: T::Err| error.to_string()),
-        }
-    }
-}
-
-impl<T> Setting<T> {
-    pub(super) fn into_option(self) -> Option<T> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::None => None,
-        }
-    }
+    /// Arguments for the app, as JSON.
+    #[arg(long, value_name = "JSON", value_parser = parse_json)]
+    pub(super) args: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -383,11 +379,7 @@ pub(super) struct IssueArgs {
     #[arg(value_name = "SELECTOR", required = true)]
     pub(super) selectors: Vec<Selector>,
 
-    /// Arguments for the app, as JSON; start and restart only.
-    #[arg(long, value_name = "JSON", value_parser = parse_json)]
-    pub(super) args: Option<String>,
-
-    /// Wait for the verdicts, at most so long.
+    /// Wait for the verdicts, at most so long (60 without a number).
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "60", value_parser = parse_seconds)]
     pub(super) wait: Option<std::time::Duration>,
 
@@ -595,50 +587,8 @@ pub(super) struct DemoArgs {
     pub(super) seconds: std::time::Duration,
 }
 
-/// A note is a sentence, not a document.
-const NOTE_MAX: usize = 1000;
-
-fn parse_note(text: &str) -> Result<String, String> {
-    if text.chars().count() > NOTE_MAX {
-        return Err(format!("a note has at most {NOTE_MAX} characters"));
-    }
-    Ok(text.to_owned())
-}
-
-/// A name that needs no quotes anywhere.
-fn parse_schema(text: &str) -> Result<String, String> {
-    let is_plain = !text.is_empty()
-        && text.len() <= 63
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if is_plain { Ok(text.to_owned()) } else { Err("expected a-z, 0-9 and _, at most 63 of them".to_owned()) }
-}
-
-fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {
-    text.parse().map_err(|_| format!("unknown time zone {text:?}; expected for example Europe/Zagreb"))
-}
-
 fn parse_time(text: &str) -> Result<crate::model::Timestamp, String> {
     crate::model::parse_timestamp(text).map_err(|error| error.to_string())
-}
-
-fn parse_seconds(text: &str) -> Result<std::time::Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(std::time::Duration::from_secs_f64(seconds)),
-        _ => Err("expected 0 to 86400 seconds".to_owned()),
-    }
-}
-
-fn parse_variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE".to_owned()),
-    }
-}
-
-fn parse_json(text: &str) -> Result<String, String> {
-    serde_json::from_str::<serde::de::IgnoredAny>(text)
-        .map_err(|error| format!("not valid JSON: {error}"))?;
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn prepare(session: &Session, dir: &Path) -> Result<(), Error> {
         fs::create_dir_all(file.parent().unwrap_or(dir))?;
         fs::write(&file, text)?;
     }
-    let entries = definitions::parse(FILES[0].1, dir)
+    let fleet = definitions::parse(FILES[0].1, dir)
         .unwrap_or_else(|faults| unreachable!("a test reads the definitions: {faults:?}"));
     let now = clock::now().wall;
     let due = |entry: definitions::Entry| Registration {
@@ -132,7 +132,7 @@ fn prepare(session: &Session, dir: &Path) -> Result<(), Error> {
         note: Some((*note).to_owned()),
     });
     block_on(async {
-        store.register(entries.into_iter().map(due).collect()).await?;
+        store.register(fleet.apps.into_iter().map(due).collect()).await?;
         for command in commands {
             submit(store.as_ref(), vec![command]).await?;
         }
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_definitions_are_sound() {
-        let entries = definitions::parse(FILES[0].1, Path::new("/demo")).unwrap();
+        let entries = definitions::parse(FILES[0].1, Path::new("/demo")).unwrap().apps;
         assert!(entries.len() >= 10);
         for (_, path, _) in COMMANDS {
             assert!(entries.iter().any(|entry| entry.app.path.to_string() == *path), "{path}");

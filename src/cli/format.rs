@@ -32,6 +32,15 @@ pub(super) fn relative(time: Timestamp, now: Timestamp) -> String {
     if time >= now { format!("in {}", duration(time - now)) } else { format!("{} ago", duration(now - time)) }
 }
 
+/// A message in a table: its beginning. All of it is in JSON, and in `dcm why`.
+pub(super) fn brief(text: &str) -> String {
+    const SHOWN_MAX: usize = 100;
+    if text.chars().count() <= SHOWN_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(SHOWN_MAX - 1).chain(['…']).collect()
+}
+
 /// The flags of an app in one short word.
 pub(super) fn flags(row: &AppRow) -> String {
     let mut flags = Vec::new();

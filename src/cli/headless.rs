@@ -33,16 +33,23 @@ pub(super) fn headless(session: &Session, hangup: Hangup) -> Result<(), Error> {
         tracing::info!(signal, "asked to stop; apps run on");
         asked.ask();
     })?;
-    if hangup == Hangup::Ends {
-        let asked = stop.clone();
-        on_hangup(move || asked.ask())?;
-    }
+    let asked = stop.clone();
+    on_hangup(move || match hangup {
+        Hangup::Ends => asked.ask(),
+        Hangup::Ignored => {
+            tracing::info!(
+                "SIGHUP changes nothing: settings are read at the start, apps go on, TERM ends the manager"
+            );
+        }
+    })?;
     let _guard = logging::begin(&session.settings, Stderr::Used)?;
     block_on(async {
         let Some(options) = options_once_there(session, &stop).await? else { return Ok(()) };
         let database = session.settings.database.to_string();
-        let ready =
-            || tracing::info!(version = env!("CARGO_PKG_VERSION"), database, "the manager is running");
+        let python = options.python.clone();
+        let ready = || {
+            tracing::info!(version = env!("CARGO_PKG_VERSION"), database, python, "the manager is running");
+        };
         runtime::run(options, stop, ready).await?;
         tracing::info!("the manager has stopped; apps run on (dcm stop-apps stops them)");
         Ok(())
@@ -87,12 +94,25 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
         Database::Postgres(_) => session.store(OpenMode::Create)?,
     };
     let settings = &session.settings;
+    let python = session.python();
+    let before = store.managers().await?.into_iter().find(|row| row.name == settings.name);
+    if let Some(before) = before.and_then(|row| row.python).filter(|before| *before != python) {
+        tracing::warn!(
+            before,
+            python,
+            "apps without a command get another Python than from the manager before"
+        );
+    }
+    if matches!(settings.database, Database::Sqlite { .. }) && !settings.pools.is_empty() {
+        tracing::warn!("pools have no effect on an embedded database: its one manager runs all apps");
+    }
     Ok(Options {
         name: settings.name.clone(),
         store,
         launch: session.launch(),
         running_max: settings.running_max,
         logs_max: settings.logs_max,
+        python,
         pools: settings.pools.clone(),
         lease: settings.lease,
         keeps_logs: matches!(settings.database, Database::Postgres(_)),

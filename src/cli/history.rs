@@ -58,7 +58,7 @@ pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error
                     run.progress.solved.to_string(),
                     run.progress.failed.to_string(),
                     run.run.to_string(),
-                    message(run),
+                    format::brief(&message(run)),
                 ]
             })
             .collect();

@@ -20,13 +20,17 @@ const UNASKED_MAX: usize = 10;
 /// Verdicts are looked for at least so often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-pub(super) fn issue(session: &Session, name: CmdName, args: IssueArgs) -> Result<(), Error> {
-    if args.args.is_some() && !matches!(name, CmdName::Start | CmdName::Restart) {
-        return Err(Error::usage("--args goes with start and restart only"));
-    }
+/// `arguments` are for the apps.
+pub(super) fn issue(
+    session: &Session,
+    name: CmdName,
+    args: IssueArgs,
+    arguments: Option<String>,
+) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
-        let apps = Fleet::meant(store.as_ref(), &args.selectors).await?;
+        let apps = Fleet::meant(store.as_ref(), &args.selectors).await;
+        let apps = apps.map_err(|error| hint_at_wait(error, &args))?;
         let ends_runs = matches!(name, CmdName::Stop | CmdName::Restart | CmdName::Disable);
         if ends_runs && apps.len() > UNASKED_MAX && !args.yes && output::is_interactive() {
             let question = format!("{name} {} apps?", apps.len());
@@ -39,7 +43,7 @@ pub(super) fn issue(session: &Session, name: CmdName, args: IssueArgs) -> Result
         let commands = apps.iter().map(|row| NewCommand {
             app: row.app.id,
             name,
-            args: args.args.clone(),
+            args: arguments.clone(),
             by: by.clone(),
             source: CommandSource::Cli,
             time,
@@ -69,6 +73,16 @@ pub(super) fn issue(session: &Session, name: CmdName, args: IssueArgs) -> Result
             }
         }
     })
+}
+
+/// `--wait 5` takes 5 for an app.
+fn hint_at_wait(error: Error, args: &IssueArgs) -> Error {
+    let mut selectors = args.selectors.iter().map(ToString::to_string);
+    let number = selectors.rfind(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    match number.filter(|_| args.wait.is_some() && error.is_no_such_app()) {
+        Some(number) => error.hint(format!("to wait {number} seconds, write --wait={number}")),
+        None => error,
+    }
 }
 
 /// The rows of the ledger once each has its verdict, or the time is over.

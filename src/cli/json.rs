@@ -198,6 +198,8 @@ pub(super) fn run(run: &Run, path: Option<&str>) -> Value {
         "start_time": format_timestamp(run.start),
         "end_time": time(run.end),
         "totals": run.end.map(|end| (end - run.start).num_seconds()),
+        "totalm": run.end.map(|end| (end - run.start).num_minutes()),
+        "totalh": run.end.map(|end| (end - run.start).num_hours()),
         "outcome": run.outcome,
         "exit_code": run.exit_code,
         "signal": run.signal,
@@ -212,6 +214,7 @@ pub(super) fn run(run: &Run, path: Option<&str>) -> Value {
         "pid": run.pid,
         "message": run.message,
         "leftovers": run.leftovers,
+        "command_id": run.command.map(|command| command.0),
     })
 }
 

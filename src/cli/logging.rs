@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::error::Error;
 use super::output::{self, Form, LogWriter};
-use crate::config::{Settings, env};
+use crate::config::{LogFormat, Settings, env};
 use crate::process::{OpenError, make_state_dir};
 
 /// Lines that wait for a slow disk; more are dropped, since the manager must not wait for its log.
@@ -48,15 +48,20 @@ pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, 
         .with_writer(move || LogWriter::new(Form::Json, file.clone()))
         .with_filter(filter.clone());
     let is_terminal = output::is_stderr_terminal();
-    let text = (stderr == Stderr::Used && is_terminal).then(|| {
-        let ansi = env::get(env::NO_COLOR).is_none();
+    let is_text = match settings.log_format {
+        LogFormat::Auto => is_terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let text = (stderr == Stderr::Used && is_text).then(|| {
+        let ansi = is_terminal && env::get(env::NO_COLOR).is_none();
         tracing_subscriber::fmt::layer()
             .with_ansi(ansi)
             .with_target(false)
             .with_writer(|| LogWriter::stderr(Form::Text))
             .with_filter(filter.clone())
     });
-    let json = (stderr == Stderr::Used && !is_terminal).then(|| {
+    let json = (stderr == Stderr::Used && !is_text).then(|| {
         tracing_subscriber::fmt::layer()
             .json()
             .with_writer(|| LogWriter::stderr(Form::Json))

@@ -73,10 +73,12 @@ async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error>
                 load.map_or_else(unknown, |load| load.waiting.to_string()),
                 row.pools.join(","),
                 row.version.clone(),
+                row.python.clone().unwrap_or_else(|| "-".to_owned()),
             ]
         })
         .collect();
-    let head = ["NAME", "STATE", "HEARD", "HOST", "PID", "APPS", "RUNNING", "WAITING", "POOLS", "VERSION"];
+    let head =
+        ["NAME", "STATE", "HEARD", "HOST", "PID", "APPS", "RUNNING", "WAITING", "POOLS", "VERSION", "PYTHON"];
     output::table(&head, &rows);
     let unowned = apps.get(&None).copied().unwrap_or(0);
     if unowned > 0 && managers.iter().any(|row| row.lease_until.is_some()) {
@@ -112,6 +114,7 @@ fn as_json(row: &ManagerRow, apps: &BTreeMap<Option<String>, usize>, now: Timest
         "lease_until": row.lease_until.map(format_timestamp),
         "incarnation": row.incarnation,
         "pools": row.pools,
+        "python": row.python,
         "draining": row.draining,
         "apps": apps.get(&Some(row.name.clone())).copied().unwrap_or(0),
         "running": load.map(|load| load.running),

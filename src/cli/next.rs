@@ -7,7 +7,7 @@ use super::error::Error;
 use super::session::{Fleet, Session, block_on};
 use super::{format, json, output};
 use crate::manager::schedule;
-use crate::model::{AppRow, Timestamp};
+use crate::model::{AppRow, RunStatus, Timestamp};
 use crate::store::OpenMode;
 
 pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
@@ -17,7 +17,7 @@ pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
         let apps = Fleet::meant(store.as_ref(), &selectors).await?;
         let now = store.time().await?;
         let mut times: Vec<_> =
-            apps.iter().flat_map(|row| due(row, args.count).map(move |time| (time, row))).collect();
+            apps.iter().flat_map(|row| due(row, args.count, now).map(move |time| (time, row))).collect();
         times.sort_by(|(a, row_a), (b, row_b)| a.cmp(b).then_with(|| row_a.app.path.cmp(&row_b.app.path)));
         if session.json {
             let rows: Vec<_> = times
@@ -37,18 +37,34 @@ pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
             })
             .collect();
         output::table(&["TIME", "IN", "APP", "SCHEDULE"], &rows);
+        let waiting = apps.iter().filter(|row| is_unplanned(row)).count();
+        if waiting > 0 {
+            output::message(format_args!(
+                "{waiting} more apps have an interval and no next time yet: a manager sets it when it looks at them"
+            ));
+        }
         Ok(())
     })
 }
 
+/// Whether the app has a schedule of its own.
+pub(super) fn is_scheduled(row: &AppRow) -> bool {
+    row.app.schedule.cron.is_some() || row.app.schedule.interval.is_some()
+}
+
 /// The next time, and for calendar schedules those after it.
-fn due(row: &AppRow, count: u32) -> impl Iterator<Item = Timestamp> {
+fn due(row: &AppRow, count: u32, now: Timestamp) -> impl Iterator<Item = Timestamp> {
     let mut times = Vec::new();
     let barred = row.fault.is_some()
         || row.app.disabled
         || row.state.fatal.is_some()
         || row.state.stopped_by.is_some();
-    if let Some(first) = row.next_run.filter(|_| !barred) {
+    // Until a manager has looked at the app, its calendar says when it will be due.
+    let planned = row.next_run.or_else(|| {
+        let slot = schedule::next_slot(row.app.schedule.cron.as_ref()?, row.app.schedule.time_zone, now)?;
+        Some(slot + schedule::jitter(&row.app.schedule, row.app.id))
+    });
+    if let Some(first) = planned.filter(|_| !barred) {
         times.push(first);
         if let Some(cron) = &row.app.schedule.cron {
             let jitter = schedule::jitter(&row.app.schedule, row.app.id);
@@ -63,6 +79,20 @@ fn due(row: &AppRow, count: u32) -> impl Iterator<Item = Timestamp> {
         }
     }
     times.into_iter()
+}
+
+/// Whether a manager has yet to say when the app is due.
+fn is_unplanned(row: &AppRow) -> bool {
+    let is_barred = row.fault.is_some()
+        || row.app.disabled
+        || row.state.fatal.is_some()
+        || row.state.stopped_by.is_some();
+    let is_running = row.state.status == RunStatus::Running;
+    is_scheduled(row)
+        && row.app.schedule.cron.is_none()
+        && row.next_run.is_none()
+        && !is_barred
+        && !is_running
 }
 
 /// The schedule of an app in words.

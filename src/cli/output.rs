@@ -106,20 +106,56 @@ pub(super) fn is_stderr_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Prints lines of cells, each column as wide as its widest cell; the last one is not filled up.
+/// Prints lines of cells, each column as wide as its widest cell; the last one is not filled up, and cut where the
+/// terminal ends.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
-    let head = head.iter().map(|cell| (*cell).to_owned()).collect();
-    let rows: Vec<Vec<_>> = std::iter::once(&head)
+    table_of(head, rows, &[]);
+}
+
+/// The same; on a terminal that is too narrow these columns are left out, the first one first.
+pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str]) {
+    let head: Vec<_> = head.iter().map(|cell| (*cell).to_owned()).collect();
+    let mut rows: Vec<Vec<_>> = std::iter::once(&head)
         .chain(rows)
         .map(|row| row.iter().map(|cell| Printable(cell).text()).collect())
         .collect();
-    let mut widths = vec![0; head.len()];
-    for row in &rows {
+    let terminal = is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
+    let room = terminal.map_or(usize::MAX, |(columns, _)| usize::from(columns)).max(ROOM_MIN);
+    for column in expendable {
+        let (_, total) = widths(&rows);
+        if let Some(at) = rows[0].iter().position(|cell| cell == column).filter(|_| total > room) {
+            for row in &mut rows {
+                row.remove(at);
+            }
+        }
+    }
+    let (widths, total) = widths(&rows);
+    let last = widths.last().copied().unwrap_or(0);
+    let last_room = room.saturating_sub(total - last).max(LAST_MIN);
+    for cell in rows.iter_mut().filter_map(|row| row.last_mut()) {
+        if cell.chars().count() > last_room {
+            *cell = cell.chars().take(last_room - 1).chain(['…']).collect::<String>().into();
+        }
+    }
+    lines(rows.iter().map(|row| Cells { row, widths: &widths }));
+}
+
+/// The narrowest terminal that a table is cut for.
+const ROOM_MIN: usize = 40;
+
+/// So much of the last column is shown on any terminal.
+const LAST_MIN: usize = 16;
+
+/// The widths of the columns, and of all of them with the blanks between.
+fn widths(rows: &[Vec<std::borrow::Cow<'_, str>>]) -> (Vec<usize>, usize) {
+    let mut widths = vec![0; rows.first().map_or(0, Vec::len)];
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    lines(rows.iter().map(|row| Cells { row, widths: &widths }));
+    let total = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
+    (widths, total)
 }
 
 /// A line of a table.

@@ -10,7 +10,7 @@ use super::error::{Error, Kind};
 use super::output;
 use crate::config::{Database, Flags, Settings, env};
 use crate::model::{AppId, AppPath, AppRow, ManagerRow, Registered, Selector, Timestamp};
-use crate::process::{LaunchSettings, OpenError, make_state_dir, raise_open_files};
+use crate::process::{LaunchSettings, OpenError, find_program, make_state_dir, raise_open_files};
 use crate::store::{
     HistoryQuery, OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, StoreError, read_fleet,
 };
@@ -110,6 +110,13 @@ impl Session {
             }
             OpenError::Io { path: state.path().to_owned(), source }.into()
         })
+    }
+
+    /// The interpreter that apps without a command get on this host, with its folder where it is found.
+    pub(super) fn python(&self) -> String {
+        let name = &self.settings.python;
+        let found = find_program(name, "/", env::get(env::PATH).as_deref());
+        found.map_or_else(|_| name.clone(), |path| path.to_string_lossy().into_owned())
     }
 
     /// How apps are started on this host.

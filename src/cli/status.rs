@@ -53,10 +53,9 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
                 ]
             })
             .collect();
-        output::table(
-            &["APP", "STATUS", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID", "MANAGER"],
-            &rows,
-        );
+        let head =
+            ["APP", "STATUS", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID", "MANAGER"];
+        output::table_of(&head, &rows, &["MANAGER", "PID", "LAST", "ETA", "FAILED"]);
         tell_faults(&apps);
         if apps.is_empty() {
             output::message("no apps are registered; dcm app add GROUP/PARENT/APP registers one");

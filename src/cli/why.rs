@@ -5,9 +5,10 @@ use serde_json::json;
 use super::args::WhyArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on, live_managers};
-use super::{format, output};
+use super::{format, next, output};
 use crate::config::Database;
 use crate::model::{AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, Timestamp};
+use crate::process::{log_end, logs_of};
 use crate::store::{HistoryQuery, OpenMode, SkipQuery};
 
 pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
@@ -23,7 +24,7 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
             .into_iter()
             .next();
         let all = store.managers().await?;
-        let reasons = explain(&Facts {
+        let mut reasons = explain(&Facts {
             row: &row,
             managers: &managers,
             last: last.as_ref(),
@@ -32,6 +33,8 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
             lost: all.iter().find(|own| row.state.manager.as_ref() == Some(&own.name) && !own.is_live(now)),
             now,
         });
+        let python = all.iter().find(|own| row.state.manager.as_ref() == Some(&own.name));
+        reasons.extend(missing_module(session, &row, last.as_ref(), python));
         if session.json {
             output::json(
                 &json!({ "path": row.app.path.to_string(), "status": row.state.status.word(), "reasons": reasons }),
@@ -41,6 +44,33 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
         }
         Ok(())
     })
+}
+
+/// So much of the end of a log is looked at.
+const LOG_END: usize = 4096;
+
+/// Python that does not find a module says so in the log of this host; which Python it is decides the manager.
+fn missing_module(
+    session: &Session,
+    row: &AppRow,
+    last: Option<&Run>,
+    manager: Option<&ManagerRow>,
+) -> Option<String> {
+    let run = last.filter(|run| run.exit_code.is_some_and(|code| code != 0))?;
+    if row.app.program.command.is_some() {
+        return None;
+    }
+    let (_, path) =
+        logs_of(&session.settings.state, row.app.id).into_iter().find(|(id, _)| *id == run.run)?;
+    let end = log_end(&path, LOG_END).ok()?;
+    let text = String::from_utf8_lossy(&end).into_owned();
+    let line = text.lines().rev().find(|line| line.contains("No module named"))?;
+    let error = line.find("No module named").map_or(line, |at| &line[at..]);
+    let python = manager.and_then(|row| row.python.clone()).unwrap_or_else(|| session.python());
+    Some(format!(
+        "Python says: {error}; apps without a command run with {python} (setting python, else VIRTUAL_ENV, else \
+         python3 of PATH, when the manager starts)"
+    ))
 }
 
 /// What is known when the question is asked.
@@ -149,12 +179,16 @@ fn not_running(row: &AppRow, now: Timestamp) -> Vec<String> {
     if let Some(limit) = &row.state.waiting_for {
         reasons.push(format!("it is due and waits for room ({limit})"));
     }
-    if reasons.is_empty() || row.state.status == RunStatus::Stopped && row.state.stopped_by.is_none() {
-        reasons.push(match row.next_run {
-            Some(time) => {
+    let is_barred = row.state.fatal.is_some() || row.app.disabled || row.state.stopped_by.is_some();
+    if !is_barred && row.state.waiting_for.is_none() {
+        reasons.push(match (row.next_run, next::is_scheduled(row)) {
+            (Some(time), _) => {
                 format!("it is due {} ({})", format::relative(time, now), format::time(Some(time), now))
             }
-            None => format!("it has no schedule and runs on command only: dcm start {path}"),
+            (None, true) => {
+                format!("its schedule ({}) has no next time yet: a manager sets it", next::describe(row))
+            }
+            (None, false) => format!("it has no schedule and runs on command only: dcm start {path}"),
         });
     }
     reasons

@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{ConfigError, ConsoleSettings, OnHangup};
+use super::{ConfigError, ConsoleSettings, LogFormat, OnHangup};
 use crate::console::Consent;
 use crate::manager::peers::Lease;
 use crate::model::Part;
@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) running_max: Option<u32>,
     pub(super) logs_max: Option<u64>,
     pub(super) log_level: Option<String>,
+    pub(super) log_format: LogFormat,
     pub(super) log_keep_days: Option<u32>,
     pub(super) console: ConsoleSettings,
 }
@@ -98,6 +99,10 @@ impl Reader<'_> {
                 ("console.on_hangup", _) => {
                     let choices = OnHangup::ALL.map(|what| (what.word(), what));
                     self.file.console.on_hangup = self.one_of(&name, value, &choices)?;
+                }
+                ("log.format", _) => {
+                    let choices = LogFormat::ALL.map(|form| (form.word(), form));
+                    self.file.log_format = self.one_of(&name, value, &choices)?;
                 }
                 ("log.keep_days", _) => self.file.log_keep_days = Some(self.number(&name, value)?),
                 (_, _) if prefix == "console.confirm." => {

@@ -60,6 +60,8 @@ pub struct Settings {
     pub logs_max: u64,
     /// What is logged.
     pub log_level: String,
+    /// In which form it goes to standard error.
+    pub log_format: LogFormat,
     /// So many days of the manager's log are kept.
     pub log_keep_days: u32,
     /// For the consoles of this host.
@@ -75,6 +77,30 @@ pub struct ConsoleSettings {
     pub caution: Caution,
     /// What becomes of the manager in one whose terminal goes away.
     pub on_hangup: OnHangup,
+}
+
+/// In which form the log of a manager goes to standard error. Its files hold JSON.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// Lines for people, also in a journal.
+    Text,
+    /// Lines for programs.
+    Json,
+}
+
+impl LogFormat {
+    const ALL: [Self; 3] = [Self::Auto, Self::Text, Self::Json];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
 }
 
 /// What becomes of the manager in a console whose terminal goes away.
@@ -252,6 +278,7 @@ impl Settings {
             lease: Lease::new(file.lease.unwrap_or(LEASE)),
             logs_max: file.logs_max.unwrap_or(20 << 30),
             log_level,
+            log_format: file.log_format,
             log_keep_days: file.log_keep_days.unwrap_or(14),
             console: file.console,
         })

@@ -46,7 +46,7 @@ pub(super) struct Held {
 }
 
 /// Views that are there before anybody saved one.
-fn saved_views() -> Vec<(String, String)> {
+pub(super) fn saved_views() -> Vec<(String, String)> {
     [
         ("problems", "is:problem flat"),
         ("running", "is:running sort:eta flat"),

@@ -287,4 +287,6 @@ pub struct Run {
     pub message: Option<String>,
     /// How many of its processes outlived the main one and were ended.
     pub leftovers: u32,
+    /// The command of the ledger that began it.
+    pub command: Option<CommandId>,
 }

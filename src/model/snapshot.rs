@@ -1,6 +1,7 @@
 //! What is known when a manager or a console begins.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::{
     AppId, Closing, Command, CommandId, Part, Registered, Revision, RunId, StopCause, Timestamp, Trigger,
@@ -86,6 +87,22 @@ pub struct Limits {
     pub groups: BTreeMap<Part, u32>,
     /// In a parent of a group.
     pub parents: BTreeMap<(Part, Part), u32>,
+}
+
+/// For people: `at most 200 on this host, 5 of croatia, 2 of croatia/fina`.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.host.map(|limit| format!("{limit} on this host"));
+        let groups = self.groups.iter().map(|(group, limit)| format!("{limit} of {group}"));
+        let parents =
+            self.parents.iter().map(|((group, parent), limit)| format!("{limit} of {group}/{parent}"));
+        let all: Vec<_> = host.into_iter().chain(groups).chain(parents).collect();
+        match (self.draining, all.as_slice()) {
+            (true, _) => f.write_str("draining, nothing is started"),
+            (false, []) => f.write_str("none"),
+            (false, all) => write!(f, "at most {}", all.join(", ")),
+        }
+    }
 }
 
 /// What changed in the apps table since some revision.

@@ -41,6 +41,8 @@ pub struct Options {
     pub running_max: Option<u32>,
     /// All logs of apps together take at most so many bytes.
     pub logs_max: u64,
+    /// The interpreter of apps without a command, as it is found now.
+    pub python: String,
     /// The pools that it serves.
     pub pools: Vec<String>,
     /// How long its lease lasts.
@@ -374,7 +376,7 @@ fn manager_row(options: &Options, home: String) -> std::io::Result<ManagerRow> {
         home: Some(home),
         boot: Some(crate::process::boot_id()?),
         pools: options.pools.clone(),
-        python: Some(options.launch.python.clone()),
+        python: Some(options.python.clone()),
         ..ManagerRow::default()
     })
 }
@@ -415,7 +417,7 @@ fn log(manager: &Manager, event: &Event) {
         Event::RunRefused { run, refusal } => {
             tracing::info!(app = app_of(run), %run, ?refusal, "not opened");
         }
-        Event::LimitsChanged(limits) => tracing::info!(?limits, "limits changed"),
+        Event::LimitsChanged(limits) => tracing::info!(limits = %limits, "limits changed"),
         Event::AppsLost(apps) => tracing::debug!(apps = apps.len(), "apps of other managers"),
         Event::Tick | Event::Reported { .. } | Event::AppsChanged(_) | Event::AppsRemoved(_) => {}
     }

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "a failed test tells what the manager said")]
 
 mod adoption;
+mod answers;
 mod apps;
 mod architecture;
 mod bad_apps;

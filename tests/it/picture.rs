@@ -79,6 +79,7 @@ fn runs(time: Timestamp) -> Vec<Run> {
             pid: None,
             message: None,
             leftovers: 0,
+            command: None,
         }
     };
     vec![

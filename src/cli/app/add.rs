@@ -5,10 +5,11 @@ use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::{Session, block_on};
 use crate::model::{App, AppId, Policy, Program, Schedule};
+use crate::process::clock;
 use crate::store::{Existing, OpenMode, Registration};
 
 pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
-    let AddArgs { path, definition, enable, command } = args;
+    let AddArgs { path, definition, enable, now, command } = args;
     let mut app = App {
         id: AppId::of(&path),
         path,
@@ -26,7 +27,7 @@ pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
     let (path, id) = (app.path.to_string(), app.id.to_string());
     let store = session.store(OpenMode::Create)?;
     block_on(async {
-        let registration = Registration { app, next_run: None, existing: Existing::Refuse };
+        let registration = Registration { app, next_run: now.then(clock::wall), existing: Existing::Refuse };
         Ok(store.register(vec![registration]).await?)
     })?;
     if let Some(cwd) = cwd {

@@ -1,4 +1,4 @@
-//! The file of `dcm app import`: `[[app]]` tables, read with the line of every fault.
+//! The file of `dcm app import`: `[[app]]` and `[[limit]]` tables, read with the line of every fault.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,8 +6,17 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::limit::Place;
 use crate::config::line_of;
 use crate::model::{App, AppId, AppPath, CatchUp, Cron, Failover, Minutes, Part, Policy, Program, Schedule};
+
+/// What a file says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(in crate::cli) struct Document {
+    pub(in crate::cli) apps: Vec<Entry>,
+    /// How many apps of a place may run at once.
+    pub(in crate::cli) limits: Vec<(Place, u32)>,
+}
 
 /// One `[[app]]` table.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,18 +37,22 @@ pub(in crate::cli) struct Fault {
 ///
 /// # Errors
 /// Every fault, in the order of lines.
-pub(in crate::cli) fn parse(text: &str, base: &Path) -> Result<Vec<Entry>, Vec<Fault>> {
+pub(in crate::cli) fn parse(text: &str, base: &Path) -> Result<Document, Vec<Fault>> {
     let document = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         vec![Fault { line, what: error.message().to_owned() }]
     })?;
     let mut parser = Parser { text, base, faults: Vec::new(), first: BTreeMap::new() };
-    let mut entries = Vec::new();
+    let mut found = Document::default();
     for (key, value) in document.get_ref() {
         match (key.get_ref().as_ref(), value.get_ref()) {
             ("app", DeValue::Array(tables)) => {
-                entries.extend(tables.iter().filter_map(|table| parser.entry(table)));
+                found.apps.extend(tables.iter().filter_map(|table| parser.entry(table)));
             }
+            ("limit", DeValue::Array(tables)) => {
+                found.limits.extend(tables.iter().filter_map(|table| parser.limit(table)));
+            }
+            ("limit", _) => parser.fault(value.span().start, "limit must be tables: [[limit]]"),
             ("app", _) => parser.fault(value.span().start, "app must be tables: [[app]]"),
             (other, _) => {
                 parser.fault(key.span().start, &format!("unknown key {other:?}; apps are [[app]] tables"));
@@ -47,7 +60,7 @@ pub(in crate::cli) fn parse(text: &str, base: &Path) -> Result<Vec<Entry>, Vec<F
         }
     }
     parser.faults.sort_by_key(|fault| fault.line);
-    if parser.faults.is_empty() { Ok(entries) } else { Err(parser.faults) }
+    if parser.faults.is_empty() { Ok(found) } else { Err(parser.faults) }
 }
 
 struct Parser<'a> {
@@ -106,6 +119,25 @@ impl Parser<'_> {
             origin: None,
         };
         Some(Entry { app, enabled })
+    }
+
+    fn limit(&mut self, value: &Value<'_>) -> Option<(Place, u32)> {
+        let DeValue::Table(table) = value.get_ref() else {
+            self.fault(value.span().start, "limit must be a table: [[limit]]");
+            return None;
+        };
+        let (mut place, mut limit) = (None, None);
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "place" => place = self.parsed::<Place>("place", value),
+                "max_running" => limit = Some(self.whole("max_running", value, 0, u32::MAX.into())),
+                name => self.fault(key.span().start, &format!("unknown key {name:?}")),
+            }
+        }
+        if place.is_none() || limit.is_none() {
+            self.fault(value.span().start, "a limit has a place (GROUP or GROUP/PARENT) and max_running");
+        }
+        place.zip(limit)
     }
 
     fn schedule(&mut self, name: &str, value: &Value<'_>, schedule: &mut Schedule) -> bool {
@@ -341,7 +373,7 @@ max_runtime = 90
 LANG = 'C'
 ";
         let entries = parse(text, Path::new("/srv")).unwrap();
-        let app = &entries[0].app;
+        let app = &entries.apps[0].app;
         assert_eq!(app.path.to_string(), "croatia/fina/companies");
         assert_eq!(app.program.command.as_ref().unwrap()[2], "x y");
         assert_eq!(app.schedule.retry_interval.unwrap().to_string(), "0.5");

@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+use super::limit;
 use crate::cli::args::SelectorsArgs;
 use crate::cli::error::Error;
 use crate::cli::output;
@@ -11,15 +12,21 @@ use crate::store::OpenMode;
 
 pub(super) fn export(session: &Session, args: &SelectorsArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
-    let apps = block_on(async {
+    let (apps, limits) = block_on(async {
         needs_env(store.as_ref()).await?;
-        Fleet::meant(store.as_ref(), &args.selectors).await
+        let apps = Fleet::meant(store.as_ref(), &args.selectors).await?;
+        Ok((apps, limit::all(&store.limits().await?)))
     })?;
     tell_faults(&apps);
     // A file with defaults in the place of what is faulty would hide that.
     let apps: Vec<_> = apps.into_iter().filter(|row| row.fault.is_none()).collect();
     let tables: Vec<_> = apps.iter().map(|row| Value::Table(table(&row.app))).collect();
-    let document = Table::from_iter([("app".to_owned(), Value::Array(tables))]);
+    let mut document = Table::from_iter([("app".to_owned(), Value::Array(tables))]);
+    let limits = limits.iter().filter(|(place, _)| apps.iter().any(|row| place.holds(&row.app.path)));
+    let limits: Vec<_> = limits.map(|(place, limit)| Value::Table(limit_table(place, *limit))).collect();
+    if !limits.is_empty() {
+        document.insert("limit".to_owned(), Value::Array(limits));
+    }
     if session.json {
         output::json(&document);
     } else {
@@ -27,6 +34,13 @@ pub(super) fn export(session: &Session, args: &SelectorsArgs) -> Result<(), Erro
         output::document(&text);
     }
     Ok(())
+}
+
+fn limit_table(place: &limit::Place, limit: u32) -> Table {
+    Table::from_iter([
+        ("place".to_owned(), place.to_string().into()),
+        ("max_running".to_owned(), i64::from(limit).into()),
+    ])
 }
 
 /// The table of an app; what has its default is left out.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::definitions::{Entry, parse};
+use super::definitions::{Document, Entry, parse};
 use super::export;
 use crate::cli::args::ImportArgs;
 use crate::cli::error::{Error, Kind};
@@ -21,7 +21,7 @@ const SIZE_MAX: u64 = 64 * 1024 * 1024;
 
 pub(super) fn import(session: &Session, args: &ImportArgs) -> Result<(), Error> {
     let name = args.file.display().to_string();
-    let entries = read_entries(&args.file, &name)?;
+    let Document { apps: entries, limits } = read_entries(&args.file, &name)?;
     let origin = origin(&args.file)?;
     if args.prune && origin.is_none() {
         return Err(Error::usage("--prune needs a file: what came from standard input has no origin"));
@@ -40,6 +40,13 @@ pub(super) fn import(session: &Session, args: &ImportArgs) -> Result<(), Error> 
         plan.warn(store.as_ref(), args).await?;
         if !args.dry_run {
             carry_out(store.as_ref(), &plan, args).await?;
+        }
+        for (place, limit) in &limits {
+            if args.dry_run {
+                output::message(format_args!("at most {limit} apps of {place} would run at once"));
+            } else if place.set(store.as_ref(), Some(*limit)).await? {
+                output::message(format_args!("at most {limit} apps of {place} run at once now"));
+            }
         }
         plan.show(session, args);
         let running = plan.surplus.iter().find(|row| is_running(row));
@@ -290,7 +297,7 @@ fn origin(path: &Path) -> Result<Option<String>, Error> {
     Ok(Some(std::fs::canonicalize(path)?.to_string_lossy().into_owned()))
 }
 
-fn read_entries(path: &Path, name: &str) -> Result<Vec<Entry>, Error> {
+fn read_entries(path: &Path, name: &str) -> Result<Document, Error> {
     let text = read(path).map_err(|error| Error::usage(format!("{name}: {error}")))?;
     parse(&text, &folder(path)?).map_err(|faults| {
         for fault in &faults {

@@ -12,6 +12,8 @@ mod rename;
 mod set;
 mod show;
 
+pub(in crate::cli) use limit::Place;
+
 use super::args::{AppCommand, DefinitionArgs};
 use super::error::Error;
 use super::output;
@@ -28,7 +30,7 @@ pub(super) fn app(session: &Session, command: AppCommand) -> Result<(), Error> {
         AppCommand::Rename(args) => rename::rename(session, args),
         AppCommand::Import(args) => import::import(session, &args),
         AppCommand::Export(args) => export::export(session, &args),
-        AppCommand::Limit { place, limit } => limit::limit(session, &place, &limit),
+        AppCommand::Limit(args) => limit::limit(session, &args),
     }
 }
 

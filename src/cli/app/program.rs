@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::config::{ConfigError, env, expand_home};
+use crate::config::{ConfigError, Database, env, expand_home};
 use crate::model::{App, Program};
 use crate::process::find_program;
 
@@ -47,6 +47,22 @@ pub(in crate::cli) fn directory(text: &str, base: &Path) -> Result<String, Error
 
 /// Says what would keep an app from being started on this host: its directory, or its program.
 pub(in crate::cli) fn warn(session: &Session, app: &App) {
+    if app.policy.pool.is_some() && matches!(session.settings.database, Database::Sqlite { .. }) {
+        output::message(format_args!(
+            "{}: pool has no effect on an embedded database: its one manager runs all apps",
+            app.path
+        ));
+    }
+    let parts = [&app.path.group, &app.path.parent, &app.path.name];
+    if let Some(part) =
+        parts.iter().find(|part| part.as_str().contains('.')).filter(|_| app.program.command.is_none())
+    {
+        output::message(format_args!(
+            "{}: without a command it runs the Python module apps.{}.{}.{}.main, and {part} cannot be part of a module's \
+             name",
+            app.path, app.path.group, app.path.parent, app.path.name
+        ));
+    }
     let program = &app.program;
     let name = program.command.as_ref().and_then(|command| command.first());
     let name = name.unwrap_or(&session.settings.python);

@@ -355,6 +355,7 @@ mod tests {
             pid: None,
             message: None,
             leftovers: 0,
+            command: None,
         }
     }
 

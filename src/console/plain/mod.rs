@@ -12,7 +12,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::dialog::confirm::Caution;
-use super::world::ReadOnly;
+use super::filter::Filter;
+use super::screen::fleet::View;
+use super::world::{ReadOnly, saved_views};
 use crate::process::StateDir;
 use crate::store::OperatorStore;
 use session::Session;
@@ -33,6 +35,27 @@ pub struct PlainOptions {
     pub caution: Caution,
     /// Which apps `list` and `watch` show when they are not told.
     pub filter: String,
+}
+
+/// What is wrong with a filter, or with the form of a saved view.
+#[must_use]
+pub fn fault_of_view(view: &str) -> Option<String> {
+    match View::parse(view) {
+        Err(fault) => Some(fault),
+        Ok(view) => Filter::parse(&view.filter).fault().map(str::to_owned),
+    }
+}
+
+/// The views that are always there: names and what they show.
+#[must_use]
+pub fn views() -> Vec<(String, String)> {
+    saved_views()
+}
+
+/// Its filter: order and columns are for the screen.
+#[must_use]
+pub fn filter_of_view(view: &str) -> String {
+    View::parse(view).map(|view| view.filter).unwrap_or_default()
 }
 
 /// Reads commands and answers them until it is left, or there are no more.

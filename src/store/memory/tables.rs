@@ -168,6 +168,7 @@ impl Tables {
             pid: None,
             message: None,
             leftovers: 0,
+            command: None,
         };
         self.opened += 1;
         let row = RunRow { run, order: self.opened, command: opening.command, trigger: opening.trigger };
@@ -490,6 +491,7 @@ fn unknown_run(run: RunId, app: AppId, closing: &Closing, order: i64) -> RunRow 
         pid: None,
         message: None,
         leftovers: 0,
+        command: None,
     };
     RunRow { run, order, command: None, trigger }
 }

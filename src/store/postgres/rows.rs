@@ -345,7 +345,7 @@ pub(super) fn command_row(row: &PgRow) -> Read<CommandRow> {
 
 /// The columns that [`run`] reads.
 pub(super) const RUN_COLUMNS: &str = "runtime, app_id, start_time, end_time, outcome, exit_code, signal, except_cnt, \
-    task_size, solved, failed, message, trigger, due_time, attempt, manager, pid, leftovers";
+    task_size, solved, failed, message, trigger, due_time, attempt, manager, pid, leftovers, command_id";
 
 /// A row of the runtime table.
 pub(super) fn run(row: &PgRow) -> Read<Run> {
@@ -371,6 +371,7 @@ pub(super) fn run(row: &PgRow) -> Read<Run> {
         pid: small(row, "pid")?,
         message: row.try_get("message")?,
         leftovers: small(row, "leftovers")?.unwrap_or(0),
+        command: row.try_get::<Option<i64>, _>("command_id")?.map(CommandId),
     })
 }
 

@@ -275,7 +275,7 @@ pub(super) fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
 
 /// The columns that [`run`] reads.
 pub(super) const RUN_COLUMNS: &str = "runtime, app_id, start_time, end_time, outcome, exit_code, signal, except_cnt, \
-    task_size, solved, failed, message, trigger, due_time, attempt, manager, pid, leftovers";
+    task_size, solved, failed, message, trigger, due_time, attempt, manager, pid, leftovers, command_id";
 
 /// A row of the runtime table.
 pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
@@ -301,6 +301,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         pid: small(row, "pid")?,
         message: text(row, "message")?,
         leftovers: small(row, "leftovers")?.unwrap_or(0),
+        command: whole(row, "command_id")?.map(CommandId),
     })
 }
 

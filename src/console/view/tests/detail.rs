@@ -24,6 +24,7 @@ pub(super) fn run(number: u128, begin: i64, seconds: Option<i64>, outcome: &str)
         pid: None,
         message: (outcome != "ok").then(|| "python3.13: no such program in PATH".to_owned()),
         leftovers: 0,
+        command: None,
     }
 }
 

@@ -21,6 +21,7 @@ fn run(number: u128, path: &str, begin: i64, minutes: Option<i64>, outcome: &str
         pid: Some(4122),
         message: (outcome == "failed").then(|| "ProxyBanned".to_owned()),
         leftovers: 0,
+        command: None,
     }
 }
 

@@ -1,0 +1,166 @@
+//! What commands answer: true, complete, and with the way on.
+
+use crate::fleet::{Fleet, PATIENCE, is_alive, send_signal};
+use crate::terminal::Terminal;
+
+#[test]
+fn a_schedule_that_no_manager_has_looked_at_is_not_denied() {
+    let fleet = Fleet::new();
+    fleet.add("a/b/interval", &["--interval", "30"], &["true"]);
+    fleet.add("a/b/calendar", &["--cron", "0 6 * * *"], &["true"]);
+    fleet.add("a/b/none", &[], &["true"]);
+    fleet.sql("UPDATE apps SET run_status = 2, fatal_flag = 3, fatal_msg = 'x', interval = 5 WHERE app_name = 'none'");
+    for (path, words) in [
+        ("a/b/interval", "its schedule (30 min after each run) has no next time yet"),
+        ("a/b/calendar", "its schedule (0 6 * * * UTC) has no next time yet"),
+        ("a/b/none", "it is fatal"),
+    ] {
+        let why = fleet.dcm(&["why", path]).ok().out;
+        assert!(why.contains(words) && !why.contains("no schedule"), "{path}: {why}");
+    }
+    let next = fleet.dcm(&["next"]).ok();
+    assert!(
+        next.out.contains("a/b/calendar") && next.err.contains("1 more apps have an interval"),
+        "{next:?}"
+    );
+    let next = fleet.dcm(&["next", "a/b/calendar", "-n", "3", "--json"]).ok().json();
+    assert_eq!(next.as_array().unwrap().len(), 3);
+    assert!(next[0]["next_run"].as_str().unwrap().ends_with("T06:00:00.000Z"), "{next}");
+}
+
+#[test]
+fn limits_are_set_shown_exported_and_imported() {
+    let fleet = Fleet::new();
+    fleet.add("t/t/one", &[], &["true"]);
+    let called = fleet.dcm(&["app", "limit", "t/t", "2"]).ok();
+    assert_eq!(called.out, "at most 2 apps of t/t run at once\n");
+    fleet.dcm(&["app", "limit", "t", "5"]).ok();
+    fleet.dcm(&["app", "limit", "t/t/one", "1"]).refused(2, &["neither GROUP nor GROUP/PARENT"]);
+    fleet.dcm(&["app", "limit", "nosuch", "3"]).refused(4, &["no such app: nosuch"]);
+    fleet.dcm(&["app", "limit", "t", "many"]).refused(2, &["whole number, or none"]);
+    let shown = fleet.dcm(&["app", "limit"]).ok().out;
+    assert!(shown.contains("t/t    2      0"), "{shown}");
+    let shown = fleet.dcm(&["app", "limit", "t", "--json"]).ok().json();
+    assert_eq!(shown, serde_json::json!([{ "place": "t", "max_running": 5, "running": 0 }]));
+    let exported = fleet.dcm(&["app", "export"]).ok().out;
+    let copy = Fleet::new();
+    let file = copy.dir.path().join("fleet.toml");
+    std::fs::write(&file, &exported).unwrap();
+    copy.dcm(&["app", "import", file.to_str().unwrap()]).ok();
+    assert_eq!(copy.dcm(&["app", "export"]).ok().out, exported);
+    assert_eq!(copy.dcm(&["app", "limit"]).ok().out, fleet.dcm(&["app", "limit"]).ok().out);
+    std::fs::write(&file, "[[limit]]\nplace = 'a/b/c'\nmax_running = 1\n").unwrap();
+    copy.dcm(&["app", "import", file.to_str().unwrap()]).refused(2, &["fleet.toml:2: ", "neither GROUP"]);
+}
+
+#[test]
+fn history_in_json_has_the_columns_of_the_contract() {
+    let fleet = Fleet::with_manager();
+    fleet.add("a/b/c", &[], &["true"]);
+    let verdict = fleet.dcm(&["start", "a/b/c", "--wait", "--json"]).ok().json();
+    fleet.until_runs("a/b/c", "is over", |runs| runs[0].end.is_some());
+    let history = fleet.dcm(&["history", "a/b/c", "--json"]).ok().json();
+    assert_eq!(history[0]["command_id"], verdict[0]["id"]);
+    for name in ["totals", "totalm", "totalh", "leftovers"] {
+        assert_eq!(history[0][name], 0, "{history}");
+    }
+}
+
+#[test]
+fn options_stand_only_where_they_mean_something() {
+    let fleet = Fleet::new();
+    fleet.add("a/b/c", &[], &["true"]);
+    for command in ["stop", "enable", "disable"] {
+        fleet.dcm(&[command, "a/b/c", "--args", "{}"]).refused(2, &["unexpected argument"]);
+    }
+    fleet.dcm(&["start", "a/b/c", "--wait", "5"]).refused(4, &["no such app: 5", "write --wait=5"]);
+    fleet.dcm(&["console", "--plain", "--filter", "is:bogus"]).refused(2, &["--filter: ", "bogus"]);
+    fleet.dcm(&["console", "--plain", "--view", "nosuch"]).refused(2, &["no such view: nosuch"]);
+    let called = fleet.dcm(&["app", "add", "a/b/pool", "--pool", "eu", "--", "true"]).ok();
+    assert!(called.err.contains("pool has no effect on an embedded database"), "{called:?}");
+    let called = fleet.dcm(&["app", "add", "hr/fina.v2/x"]).ok();
+    assert!(called.err.contains("fina.v2 cannot be part of a module's name"), "{called:?}");
+}
+
+#[test]
+fn an_app_can_be_registered_to_run_at_once() {
+    let fleet = Fleet::with_manager();
+    fleet.add("a/b/c", &["--interval", "600", "--now"], &["true"]);
+    let runs = fleet.until_runs("a/b/c", "has run", |runs| runs.first().is_some_and(|run| run.end.is_some()));
+    assert_eq!(runs.len(), 1);
+    let next = fleet.until("a/b/c", "is planned", |row| row.next_run.is_some()).next_run.unwrap();
+    assert!((next - runs[0].start).num_minutes() > 590);
+}
+
+#[test]
+fn which_python_apps_get_is_told() {
+    let mut fleet = Fleet::new();
+    let python = fleet.dir.path().join("venv/bin/python");
+    std::fs::create_dir_all(python.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/usr/bin/env", &python).unwrap();
+    fleet.start_manager();
+    fleet.dcm(&["app", "add", "no/such/module", "--enable"]).ok();
+    fleet.dcm(&["start", "no/such/module", "--wait"]).ok();
+    fleet.until_runs("no/such/module", "is over", |runs| runs[0].end.is_some());
+    let managers = fleet.dcm(&["managers", "--json"]).ok().json();
+    let own = managers[0]["python"].as_str().unwrap().to_owned();
+    assert!(own.ends_with("/python3"), "{own}");
+    let why = fleet.dcm(&["why", "no/such/module"]).ok().out;
+    assert!(why.contains("Python says: No module named") && why.contains(&own), "{why}");
+    fleet.stop_manager();
+    fleet.set("VIRTUAL_ENV", fleet.dir.path().join("venv").to_str().unwrap().to_owned().leak());
+    fleet.start_manager();
+    let log = fleet.manager_log();
+    assert!(
+        log.contains("another Python than from the manager before") && log.contains("venv/bin/python"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_table_fits_the_terminal() {
+    let fleet = Fleet::with_manager();
+    fleet.add("a/b/c", &[], &["sh", "-c", "exit 1"]);
+    fleet.add("a/b/gone", &[], &["no-such-program"]);
+    fleet.dcm(&["start", "a/b", "--wait"]).refused(1, &["failed to start"]);
+    fleet.until_runs("a/b/c", "is over", |runs| runs[0].end.is_some());
+    for columns in [60_u16, 80, 200] {
+        for command in [&["status"][..], &["app", "list"]] {
+            let written = Terminal::open(&fleet, command, (columns, 30)).until_end();
+            let widest = written.lines().map(|line| line.trim_end().chars().count()).max().unwrap();
+            assert!(widest <= usize::from(columns), "{command:?} {columns}: {written}");
+        }
+    }
+    let history = fleet.dcm(&["history", "a/b/gone"]).ok().out;
+    let message = &history.lines().nth(1).unwrap()[history.find("MESSAGE").unwrap()..];
+    assert!(message.chars().count() <= 100, "{message}");
+}
+
+#[test]
+fn the_log_of_a_manager_has_the_form_that_is_asked_for_and_a_hangup_is_told() {
+    let mut fleet = Fleet::new();
+    let file = fleet.dir.path().join("dcm.toml");
+    std::fs::write(&file, "[log]\nformat = 'text'\n").unwrap();
+    fleet.set("DC_CONFIG", file.to_str().unwrap());
+    fleet.start_manager();
+    let log = until_log(&fleet, "the manager is running");
+    assert!(log.contains(" INFO ") && !log.contains("{\"") && !log.contains('\x1b'), "{log}");
+    let pid = fleet.manager_pid();
+    send_signal(pid, libc::SIGHUP);
+    until_log(&fleet, "SIGHUP changes nothing");
+    assert!(is_alive(pid));
+}
+
+/// Waits until the manager has logged this.
+fn until_log(fleet: &Fleet, words: &str) -> String {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let log = fleet.manager_log();
+        if log.contains(words) {
+            return log;
+        }
+        assert!(std::time::Instant::now() < deadline, "{words:?} is not in {log}");
+        // There is no event for a line of a file.
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+}
