@@ -8,7 +8,7 @@ use super::session::{Fleet, Session, block_on, live_managers};
 use super::{format, next, output};
 use crate::config::Database;
 use crate::model::{AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, Timestamp};
-use crate::process::{log_end, logs_of};
+use crate::process::{containment, log_end, logs_of};
 use crate::store::{HistoryQuery, OpenMode, SkipQuery};
 
 pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
@@ -35,6 +35,10 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
         });
         let python = all.iter().find(|own| row.state.manager.as_ref() == Some(&own.name));
         reasons.extend(missing_module(session, &row, last.as_ref(), python));
+        let is_running = row.state.status == RunStatus::Running;
+        let run = row.state.run.filter(|_| is_running);
+        let held_by = run.and_then(|run| containment(&session.settings.state, run));
+        reasons.extend(held_by.map(|held_by| held_by.to_string()));
         if session.json {
             output::json(
                 &json!({ "path": row.app.path.to_string(), "status": row.state.status.word(), "reasons": reasons }),

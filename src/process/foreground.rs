@@ -45,5 +45,5 @@ pub fn run(
 /// Removes what a run left behind, once its end is on record.
 pub fn forget(settings: &LaunchSettings, run: RunId) {
     // What cannot be removed now is found and removed by the next manager.
-    let _ = sys::remove_dir(settings.state.run(run).path());
+    let _ = launcher::remove_ended(&settings.state.run(run));
 }

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
 
 #[cfg(unix)]
 use std::path::Path;
@@ -39,6 +40,8 @@ pub(super) struct Journal {
     pub(super) spec: Spec,
     /// The shim was told to go: from here on there may be a process.
     pub(super) begun: Option<Begun>,
+    /// The cgroup that holds the run and nothing else, where there is one.
+    pub(super) cgroup: Option<PathBuf>,
     /// The app's process.
     pub(super) app: Option<(Identity, Timestamp)>,
     /// Who is ending the run.
@@ -132,11 +135,14 @@ fn parse(bytes: &[u8]) -> Option<Journal> {
     let mut facts =
         bytes[..end].split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let Some(Fact::Spec(spec)) = facts.next() else { return None };
-    let mut journal = Journal { spec, begun: None, app: None, stop: None, exit: None };
+    let mut journal = Journal { spec, begun: None, cgroup: None, app: None, stop: None, exit: None };
     for fact in facts {
         match fact {
             Fact::Spec(_) => {}
-            Fact::Begun { boot, shim, at } => journal.begun = Some(Begun { boot, shim, at }),
+            Fact::Begun { boot, shim, at, cgroup } => {
+                journal.begun = Some(Begun { boot, shim, at });
+                journal.cgroup = cgroup.or(journal.cgroup);
+            }
             Fact::App { process, started } => journal.app = Some((process, started)),
             Fact::Stop(request) => journal.stop = Some(request),
             Fact::Exit(record) => journal.exit = Some(record),
@@ -174,7 +180,7 @@ mod tests {
         assert!(create(&dir, spec()).is_err());
         let at = parse_timestamp("2026-11-23T14:02:11.123Z").unwrap();
         let process = Identity { pid: 42, start: 7 };
-        append(&mut file, &Fact::Begun { boot: "b".into(), shim: process, at }).unwrap();
+        append(&mut file, &Fact::Begun { boot: "b".into(), shim: process, at, cgroup: None }).unwrap();
         append_to(&dir, &Fact::Stop(StopRequest { cause: Cause::Timeout, grace_ms: 5 })).unwrap();
         // A full disk, and a second try.
         file.write_all(b"{\"exit\":{\"endi\n").unwrap();

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::journal::{self, Lock};
+use super::journal::{self, Journal, Lock};
 use super::layout::{RunDir, StateDir};
 use super::log_format::LogFiles;
 use super::state_dir::{StateLock, make_state_dir};
@@ -122,9 +122,11 @@ impl Launcher {
             tracing::warn!(%run, %error, "its processes cannot be looked for; it is tried again");
         }
         let dir = self.settings.state.run(run);
-        if let Ok(Some(journal)) = journal::read(&dir)
-            && let Some(begun) = journal.begun
-        {
+        if let Ok(Some(Journal { begun: Some(begun), cgroup, .. })) = journal::read(&dir) {
+            if let Some(cgroup) = cgroup {
+                // The watcher looks again whether it was enough.
+                let _ = sys::cgroup::kill(&cgroup, begun.shim);
+            }
             sys::wake(begun.shim);
         }
         self.watcher.look(run);
@@ -152,9 +154,13 @@ impl Launcher {
 }
 
 /// Removes the directory of a run that is over: its end is on record in it, or no process holds its lock.
-fn remove_ended(dir: &RunDir) -> io::Result<()> {
+pub(super) fn remove_ended(dir: &RunDir) -> io::Result<()> {
     if journal::lock(dir)? == Lock::Held && journal::read(dir)?.is_none_or(|journal| journal.exit.is_none()) {
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, "a process of the run is running"));
+    }
+    if let Ok(Some(Journal { cgroup: Some(cgroup), .. })) = journal::read(dir) {
+        // The shim may need a moment to leave it; then it is tried again.
+        sys::cgroup::end(&cgroup)?;
     }
     match sys::remove_dir(dir.path()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

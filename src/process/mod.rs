@@ -4,6 +4,7 @@
 //! No async runtime: a shim has one thread and next to no memory.
 
 pub mod clock;
+mod containment;
 mod fence;
 pub mod foreground;
 mod intake;
@@ -45,6 +46,7 @@ use std::process::ExitCode;
 
 use crate::model::StartFailure;
 
+pub use containment::{Containment, containment};
 pub use fence::Deadlines;
 pub use launch::LaunchSettings;
 pub use layout::StateDir;

@@ -76,6 +76,9 @@ pub(super) enum Fact {
         shim: Identity,
         #[serde(with = "timestamp")]
         at: Timestamp,
+        /// The cgroup that holds the run and nothing else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cgroup: Option<PathBuf>,
     },
     /// The app's process exists.
     App {

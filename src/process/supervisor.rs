@@ -86,6 +86,7 @@ impl Supervisor {
         let io_error = |source| OpenError::Io { path: state.path().to_owned(), source };
         let lock = Arc::new(lock_state_dir(&state)?);
         sys::reap_children().map_err(io_error)?;
+        sys::cgroup::sweep(&state);
         let (orders, inbox) = channel();
         let lost = orders.clone();
         let on_lost = Box::new(move |run| {

@@ -1,6 +1,7 @@
 //! Linux: processes, signals and files as the kernel offers them. All `unsafe` of this platform is
 //! in this file.
 
+pub(super) mod cgroup;
 mod limits;
 pub(super) mod nursery;
 mod process;
@@ -54,7 +55,7 @@ pub(super) use watcher::{Line, begin_to_watch};
 pub(super) fn become_shim(mode: &str, dir: Option<PathBuf>) -> Option<ExitCode> {
     match (mode, dir) {
         ("--nursery", _) => Some(nursery::main()),
-        ("--adopt", Some(dir)) => Some(shim::main(&dir, None)),
+        ("--adopt", Some(dir)) => Some(shim::main(&dir, None, None)),
         (_, _) => None,
     }
 }

@@ -10,6 +10,7 @@
 //! doorbell, control mailslots; the file of that name says which
 //! ```
 
+pub(super) mod cgroup;
 mod console;
 mod job;
 mod mailbox;

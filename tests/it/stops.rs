@@ -238,6 +238,76 @@ fn an_app_that_changed_its_user_can_open_its_output_by_name() {
     assert_eq!(fleet.log("a/b/c"), "out\nerr\n");
 }
 
+/// Starts an app whose child has no environment and no descriptor, kills its shim, and gives back the pid of
+/// the child.
+fn start_vanishing(fleet: &Fleet, path: &str, mode: &str) -> u32 {
+    let folder = fleet.dir.path().display().to_string();
+    fleet.add(path, &["--stop-grace", "0.5"], &["python3", &Fleet::script("vanish.py"), mode, &folder]);
+    fleet.dcm(&["start", path, "--wait"]).ok();
+    wait_for("the pid of the child", || fleet.log(path).ends_with('\n'));
+    let child = fleet.log(path).trim().parse().unwrap();
+    let shim = parent_of(fleet.app(path).state.pid.unwrap());
+    send_signal(shim, libc::SIGKILL);
+    until_gone(shim);
+    child
+}
+
+#[test]
+fn a_child_that_cleared_its_environment_ends_with_its_group_after_the_shim_was_killed() {
+    let fleet = Fleet::with_manager();
+    let child = start_vanishing(&fleet, "a/b/c", "group");
+    fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
+    until_gone(child);
+}
+
+/// The directory of a process's cgroup, if it holds one run and nothing else.
+fn cgroup_of(pid: u32) -> Option<String> {
+    let groups = read(Path::new(&format!("/proc/{pid}/cgroup")));
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?.to_owned();
+    group.split('/').nth_back(1).is_some_and(|folder| folder.starts_with("dcm-")).then_some(group)
+}
+
+#[test]
+fn with_a_cgroup_nothing_of_a_run_escapes() {
+    let mut fleet = Fleet::with_manager();
+    fleet.add("a/b/probe", &[], &["sleep", "600"]);
+    fleet.dcm(&["start", "a/b/probe", "--wait"]).ok();
+    let Some(group) = cgroup_of(fleet.app("a/b/probe").state.pid.unwrap()) else {
+        // No cgroup2 here, or no right to it.
+        return;
+    };
+    let folder = cgroup_folder(&group);
+    let told = fleet.dcm(&["why", "a/b/probe"]).ok().out;
+    assert!(told.contains(&format!("all its processes are in the cgroup {}", folder.display())), "{told}");
+    fleet.dcm(&["stop", "a/b/probe", "--wait"]).ok();
+    wait_for("the cgroup to be removed", || !folder.exists());
+    // Stopped with its run.
+    let child = start_vanishing(&fleet, "a/b/stopped", "session");
+    fleet.dcm(&["stop", "a/b/stopped", "--wait"]).ok();
+    until_gone(child);
+    // Left by a main process that ends by itself, after the shim was killed.
+    let child = start_vanishing(&fleet, "a/b/left", "session");
+    std::fs::write(fleet.dir.path().join("leave"), "").unwrap();
+    until_gone(child);
+    std::fs::remove_file(fleet.dir.path().join("leave")).unwrap();
+    // And without a manager.
+    let child = start_vanishing(&fleet, "a/b/alone", "session");
+    fleet.kill_manager();
+    fleet.dcm(&["stop-apps", "--grace", "1"]).ok();
+    until_gone(child);
+}
+
+/// Where a cgroup is mounted.
+fn cgroup_folder(group: &str) -> PathBuf {
+    let mounts = read(Path::new("/proc/self/mounts"));
+    let point = mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ');
+        let point = fields.nth(1)?;
+        (fields.next()? == "cgroup2").then_some(point)
+    });
+    PathBuf::from(point.unwrap()).join(group.trim_start_matches('/'))
+}
+
 fn parent_of(pid: u32) -> u32 {
     let stat = read(Path::new(&format!("/proc/{pid}/stat")));
     stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()

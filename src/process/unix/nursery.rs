@@ -11,7 +11,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -20,9 +20,9 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
     socketpair,
 };
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::ForkResult;
 
-use super::{reaper, ring, shim, title};
+use super::{cgroup, reaper, ring, shim, title};
 use crate::model::{Obstacle, StartFailure};
 use crate::process::launch::withheld_variables;
 use crate::process::layout::RunDir;
@@ -93,13 +93,17 @@ pub(in crate::process) fn main() -> ExitCode {
     // SAFETY: no handler is set.
     let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };
     let mut path = [0; PATH_MAX];
+    // Where cgroups are made, once that is known.
+    let mut folder: Option<Option<PathBuf>> = None;
     loop {
         match receive(&mut path) {
             Ok(Some((length, journal))) => {
                 let path = Path::new(OsStr::from_bytes(&path[..length]));
+                let folder = folder.get_or_insert_with(|| cgroup::folder(path.ancestors().nth(2)?));
+                let group = folder.as_deref().and_then(|folder| cgroup::make(folder, path.file_name()?));
                 // SAFETY: this process has one thread, so the child has all that it needs.
-                match unsafe { fork() } {
-                    Ok(ForkResult::Child) => return shim_of(path, journal),
+                match unsafe { cgroup::fork(group.as_deref()) } {
+                    Ok(ForkResult::Child) => return shim_of(path, journal, group),
                     Ok(ForkResult::Parent { .. }) => {}
                     Err(errno) => refuse(path, journal, errno.into()),
                 }
@@ -126,13 +130,13 @@ fn refuse(path: &Path, mut journal: File, error: io::Error) {
     }
 }
 
-fn shim_of(path: &Path, journal: File) -> ExitCode {
+fn shim_of(path: &Path, journal: File, cgroup: Option<PathBuf>) -> ExitCode {
     // The socket is the nursery's.
     let null = File::open("/dev/null").and_then(|null| Ok(nix::unistd::dup2_stdin(null.as_fd())?));
     if null.is_err() {
         return ExitCode::FAILURE;
     }
-    shim::main(path, Some(journal))
+    shim::main(path, Some(journal), cgroup)
 }
 
 /// `None` when there is nobody to receive from any more.

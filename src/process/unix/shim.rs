@@ -24,7 +24,7 @@ use nix::unistd::Pid;
 use self::ending::Ended;
 use self::output::Output;
 use self::stopping::Stop;
-use super::{ProcessHandle, Rung, boot_time, make_pipe, open_pipe, own_identity, reap, ring, tree};
+use super::{ProcessHandle, Rung, boot_time, cgroup, make_pipe, open_pipe, own_identity, reap, ring, tree};
 use crate::model::{Closing, Exit, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::foreground::Notice;
@@ -55,20 +55,20 @@ struct Foreground {
 
 /// Runs the shim of a run directory. With its journal, which the nursery was given, it starts the
 /// app; without, it takes the place of a shim that was killed.
-pub(in crate::process) fn main(dir: &Path, journal: Option<File>) -> ExitCode {
+pub(in crate::process) fn main(dir: &Path, journal: Option<File>, cgroup: Option<PathBuf>) -> ExitCode {
     // Its own session: a signal for the terminal or the group of the manager is not for it.
     let _ = nix::unistd::setsid();
     if journal.is_none() {
         super::close_inherited();
     }
-    match run_at(dir, journal) {
+    match run_at(dir, journal, cgroup) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads what a shim prints; the manager sees that it ended without a record.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn run_at(path: &Path, file: Option<File>) -> io::Result<()> {
+fn run_at(path: &Path, file: Option<File>, cgroup: Option<PathBuf>) -> io::Result<()> {
     // From here on by short names: the directory may be moved or its parents removed.
     std::env::set_current_dir(path)?;
     let dir = RunDir::new(PathBuf::from("."));
@@ -79,7 +79,7 @@ fn run_at(path: &Path, file: Option<File>) -> io::Result<()> {
     let shim = match file {
         Some(file) => {
             super::restore_open_files(journal.spec.open_files);
-            Shim::start(dir, journal.spec, signals, file, None)?
+            Shim::start(dir, journal.spec, signals, file, cgroup, None)?
         }
         None => Some(Shim::adopt(dir, journal.spec, signals)?),
     };
@@ -97,7 +97,12 @@ pub(in crate::process) fn foreground(
     super::restore_open_files(spec.open_files);
     let ignores_hangup = super::signals::is_ignored(libc::SIGHUP);
     let signals = catch_signals()?;
-    match Shim::start(dir, spec, signals, journal, Some(Foreground { notice, ignores_hangup }))? {
+    // This process has threads, so it cannot fork into the cgroup; the app is moved there.
+    let run = dir.path().file_name().unwrap_or_default();
+    let folder = dir.path().ancestors().nth(2).and_then(cgroup::folder);
+    let cgroup = folder.and_then(|folder| cgroup::make(&folder, run));
+    let foreground = Foreground { notice, ignores_hangup };
+    match Shim::start(dir.clone(), spec, signals, journal, cgroup, Some(foreground))? {
         Some(shim) => shim.supervise().map(drop),
         None => Ok(()),
     }
@@ -138,6 +143,8 @@ struct Shim {
     /// When the run is ended because it took too long, if that is for the shim to do.
     ends_at: Option<Duration>,
     main: Main,
+    /// The cgroup that holds the run and nothing else, where there is one.
+    cgroup: Option<PathBuf>,
     stop: Option<Stop>,
     ended: Option<Ended>,
     foreground: Option<Foreground>,
@@ -280,10 +287,14 @@ impl Shim {
         if self.ended.is_none() {
             found.insert(*main);
         }
+        // Some may have cleared their environment.
+        if let Some(cgroup) = &self.cgroup {
+            found.extend(cgroup::members(cgroup)?);
+        }
         if self.is_held()? {
-            // Some may have cleared their environment.
             found.extend(tree::holders(&self.dir.journal())?);
         }
+        found.extend(tree::group_mates(&found, main.pid)?);
         Ok(found.into_iter().collect())
     }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::process::{signal_process, start_of, unless_gone};
 use crate::process::record::Identity;
@@ -101,6 +102,23 @@ fn holds_lock(pid: u32, meant: &Metadata) -> io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// All processes of the group that the app began with, as long as one that is known to be the app's is in
+/// it: without that the number of the group may be another's by now.
+pub(super) fn group_mates(known: &BTreeSet<Identity>, group: u32) -> io::Result<Vec<Identity>> {
+    let group = i32::try_from(group).unwrap_or(i32::MAX);
+    let is_in_group = |pid: u32| {
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX));
+        nix::unistd::getpgid(Some(pid)).is_ok_and(|found| found.as_raw() == group)
+    };
+    let mut found = Vec::new();
+    if known.iter().any(|process| is_in_group(process.pid)) {
+        for pid in all_processes()?.into_iter().filter(|pid| is_in_group(*pid)) {
+            found.extend(start_of(pid)?.map(|start| Identity { pid, start }));
+        }
+    }
+    Ok(found)
 }
 
 /// The processes whose environment is as asked for.

@@ -110,7 +110,7 @@ fn lives(process: Identity, done: &[Step]) -> bool {
 
 fn journal_after(done: &[Step]) -> Journal {
     let at = parse_timestamp("2026-11-23T14:02:11Z").unwrap();
-    let mut journal = Journal { spec: spec(), begun: None, app: None, stop: None, exit: None };
+    let mut journal = Journal { spec: spec(), begun: None, cgroup: None, app: None, stop: None, exit: None };
     for step in done {
         match *step {
             Step::Begins(shim) => journal.begun = Some(Begun { boot: "b".into(), shim, at }),

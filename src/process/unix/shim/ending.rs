@@ -169,7 +169,7 @@ pub(super) fn put_on_record(
 
 /// Makes the run directory again that somebody removed, for what is on record in it.
 fn write_again(spec: &Spec, app: Option<Fact>, record: &ExitRecord) -> std::io::Result<()> {
-    let begun = begun(record.started.unwrap_or(record.ended))?;
+    let begun = begun(record.started.unwrap_or(record.ended), None)?;
     let facts: Vec<_> = [Some(begun), app, Some(Fact::Exit(record.clone()))].into_iter().flatten().collect();
     journal::write_again(spec, &facts)
 }

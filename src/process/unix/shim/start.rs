@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nix::sys::stat::Mode;
@@ -18,7 +19,9 @@ use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::journal::Journal;
 use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
-use crate::process::unix::{boot_id, identity_of_child, keep_descriptors, let_pass, make_pipe_of_mode};
+use crate::process::unix::{
+    boot_id, cgroup, identity_of_child, keep_descriptors, let_pass, make_pipe_of_mode,
+};
 
 impl Shim {
     /// Starts the app. `None`: it could not be started, and that is on record.
@@ -27,13 +30,14 @@ impl Shim {
         spec: Spec,
         signals: File,
         mut journal: File,
+        cgroup: Option<PathBuf>,
         mut foreground: Option<Foreground>,
     ) -> io::Result<Option<Self>> {
         // Orphans of the run become ours, not the init process's.
         nix::sys::prctl::set_child_subreaper(true)?;
         keep_descriptors();
         let started = clock::wall();
-        journal::append(&mut journal, &begun(started)?)?;
+        journal::append(&mut journal, &begun(started, cgroup.clone())?)?;
         let (control, output) = open_pipes(&dir, &spec, foreground.is_some())?;
         let fence = Fence::of(&spec);
         let begun = match Fence::refusal(fence.as_ref()) {
@@ -50,6 +54,9 @@ impl Shim {
                 return Ok(None);
             }
         };
+        if let (Some(_), Some(cgroup)) = (&foreground, &cgroup) {
+            cgroup::take_in(cgroup, app.pid);
+        }
         journal::append(&mut journal, &Fact::App { process: app, started })?;
         let ends_at = spec.ends_at(started, clock::now());
         let mut shim = Self {
@@ -65,6 +72,7 @@ impl Shim {
             fence,
             ends_at,
             main: Main::Child(app),
+            cgroup,
             stop: None,
             ended: None,
             foreground,
@@ -80,11 +88,11 @@ impl Shim {
         // One shim a run: a second successor ends here.
         let (control, output) = open_pipes(&dir, &spec, false)?;
         // From here on requests arrive by the pipe; what came before is in the journal.
-        let Some(Journal { begun: Some(before), app, stop, .. }) = journal::read(&dir)? else {
+        let Some(Journal { begun: Some(before), cgroup, app, stop, .. }) = journal::read(&dir)? else {
             return Err(io::Error::other("nothing was started"));
         };
         let mut file = File::options().append(true).open(dir.journal())?;
-        journal::append(&mut file, &begun(before.at)?)?;
+        journal::append(&mut file, &begun(before.at, None)?)?;
         let started = app.map_or(before.at, |(_, started)| started);
         let app = match app {
             Some((process, _)) => process,
@@ -110,6 +118,7 @@ impl Shim {
             output,
             reports: Reports::default(),
             main: Main::Adopted(app, ProcessHandle::open(app).ok().flatten()),
+            cgroup,
             stop: None,
             ended: None,
             foreground: None,
@@ -123,8 +132,8 @@ impl Shim {
     }
 }
 
-pub(super) fn begun(at: Timestamp) -> io::Result<Fact> {
-    Ok(Fact::Begun { boot: boot_id()?, shim: own_identity()?, at })
+pub(super) fn begun(at: Timestamp, cgroup: Option<PathBuf>) -> io::Result<Fact> {
+    Ok(Fact::Begun { boot: boot_id()?, shim: own_identity()?, at, cgroup })
 }
 
 /// Opens what the shim reads. The lock of the control pipe is what makes it the shim of this run.

@@ -174,7 +174,7 @@ struct Parts {
 }
 
 fn begun(at: Timestamp) -> io::Result<Fact> {
-    Ok(Fact::Begun { boot: boot_id()?, shim: own_identity(), at })
+    Ok(Fact::Begun { boot: boot_id()?, shim: own_identity(), at, cgroup: None })
 }
 
 fn record_failure(dir: &RunDir, spec: &Spec, journal: File, ending: EndingRecord, gives_up: bool) -> Closing {
