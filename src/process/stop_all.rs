@@ -1,11 +1,13 @@
-//! `dcm stop-apps`: ends every run of this host, with or without a manager.
+//! `dcm stop-apps`: ends every process of a state directory, with or without a manager.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::journal::Lock;
-use super::layout::StateDir;
+use super::journal::{self, Lock};
+use super::layout::{RunDir, StateDir};
 use super::looker::Host;
-use super::{clock, journal, supervisor, survey, sys};
+use super::record::Identity;
+use super::{clock, supervisor, survey, sys};
 use crate::model::{RunId, StopCause, SurvivorState};
 
 /// What became of the runs.
@@ -13,59 +15,193 @@ use crate::model::{RunId, StopCause, SurvivorState};
 pub struct Stopped {
     /// Runs that were under way and are not any more.
     pub ended: Vec<RunId>,
+    /// Processes that no run directory accounts for, and that were ended.
+    pub strays: usize,
     /// Runs that are under way still.
     pub left: Vec<RunId>,
+    /// What could not be ended or looked at, and why.
+    pub unreached: Vec<String>,
 }
 
-/// How long after its grace time a run is waited for.
+/// A process of a run of a state directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) process: Identity,
+    /// Which run, where that can be told.
+    pub(super) run: Option<RunId>,
+    pub(super) is_shim: bool,
+    pub(super) name: String,
+}
+
+/// How long after its grace time a run is waited for, and a killed process after that.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// Asks every run to end, and kills what has not ended after the grace time. How the runs ended is
-/// kept in their directories until a manager enters it.
+/// Pauses between looks: at locks, and at all processes of the host.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const SEARCH_EVERY: Duration = Duration::from_millis(100);
+
+/// Asks every run to end, and kills what has not ended after the grace time, whether a run directory tells of it or
+/// not. How the runs ended is kept in their directories until a manager enters it.
 #[must_use]
 pub fn stop_all(state: &StateDir, by: &str, grace: Duration) -> Stopped {
-    let begin = clock::boot_time();
-    let surveyed = survey::survey(&Host, state, || pause() && clock::boot_time() < begin + SLACK);
-    let running: Vec<_> = surveyed
-        .unwrap_or_default()
-        .found
-        .into_iter()
-        .filter(|found| matches!(found.survivor.state, SurvivorState::Running { .. }))
-        .collect();
-    let cause = StopCause::StopApps(by.to_owned());
-    for found in &running {
-        let _ = supervisor::request_stop(&found.dir, &cause, grace);
-        // Its shim was killed and nobody is there to replace it.
-        if found.shim.is_none_or(|shim| !sys::is_alive(shim).unwrap_or(true)) {
-            let _ = sys::spawn_adopter(&found.dir);
-        }
-    }
     let mut stopped = Stopped::default();
-    let mut is_killed = false;
-    let mut left: Vec<_> = running.into_iter().map(|found| (found.survivor.run, found.dir)).collect();
-    let deadline = clock::boot_time() + grace + SLACK;
-    while !left.is_empty() && clock::boot_time() < deadline + SLACK {
-        left.retain(|(run, dir)| {
-            let is_over = journal::lock(dir).is_ok_and(|lock| lock != Lock::Held);
-            if is_over {
-                stopped.ended.push(*run);
-            }
-            !is_over
-        });
-        if !is_killed && clock::boot_time() >= deadline {
-            is_killed = true;
-            for (run, _) in &left {
-                let _ = sys::kill_tagged(&run.to_string());
-            }
-        }
-        pause();
+    let runs = living_runs(state, &mut stopped);
+    let cause = StopCause::StopApps(by.to_owned());
+    for run in &runs {
+        run.ask_to_end(&cause, grace);
     }
-    stopped.left = left.into_iter().map(|(run, _)| run).collect();
+    let strays = strays(state, &runs, &mut stopped);
+    let deadline = clock::boot_time() + grace + SLACK;
+    wait_until(deadline, LOOK_EVERY, || {
+        runs.iter().all(Living::is_over)
+            && strays.iter().all(|stray| stray.is_alive().is_ok_and(|lives| !lives))
+    });
+    let meant = Meant {
+        runs: runs.iter().map(|run| run.run).chain(strays.iter().filter_map(|stray| stray.run)).collect(),
+        processes: strays.iter().map(|stray| stray.process).collect(),
+    };
+    let left = meant.kill(state, &mut stopped);
+    for run in runs {
+        let is_left = !run.is_over() || left.iter().any(|member| member.run == Some(run.run));
+        if is_left {
+            stopped.left.push(run.run);
+        } else {
+            stopped.ended.push(run.run);
+        }
+        if is_left && !left.iter().any(|member| member.run == Some(run.run)) {
+            stopped.unreached.push(format!(
+                "run {}: a process that this user cannot see holds {}",
+                run.run,
+                run.dir.journal().display()
+            ));
+        }
+    }
+    stopped.strays = strays.iter().filter(|stray| !left.contains(stray)).count();
     stopped
 }
 
-/// A moment; there is no event for the end of another's child.
-fn pause() -> bool {
-    std::thread::park_timeout(Duration::from_millis(10));
-    true
+/// A run that is under way, or may be.
+struct Living {
+    run: RunId,
+    dir: RunDir,
+    shim: Option<Identity>,
+}
+
+impl Living {
+    fn ask_to_end(&self, cause: &StopCause, grace: Duration) {
+        if supervisor::request_stop(&self.dir, cause, grace).is_err()
+            && let Some(shim) = self.shim
+        {
+            sys::ask_to_end(shim);
+        }
+        // Its shim was killed and nobody is there to replace it.
+        if self.shim.is_none_or(|shim| matches!(sys::is_alive(shim), Ok(false))) {
+            let _ = sys::spawn_adopter(&self.dir);
+        }
+    }
+
+    /// Whether its end is on record, or nothing of it lives any more.
+    fn is_over(&self) -> bool {
+        match journal::lock(&self.dir) {
+            Ok(Lock::Missing) => true,
+            Ok(Lock::Free) => {
+                journal::read(&self.dir)
+                    .is_ok_and(|journal| journal.is_none_or(|journal| journal.exit.is_some()))
+                    || sys::has_processes(&self.run.to_string()).is_ok_and(|has_some| !has_some)
+            }
+            Ok(Lock::Held) | Err(_) => false,
+        }
+    }
+}
+
+fn living_runs(state: &StateDir, stopped: &mut Stopped) -> Vec<Living> {
+    let deadline = clock::boot_time() + SLACK;
+    let surveyed = survey::survey(&Host, state, || {
+        pause(LOOK_EVERY);
+        clock::boot_time() < deadline
+    });
+    let surveyed = surveyed.unwrap_or_else(|error| {
+        stopped.unreached.push(format!("the run directories cannot be listed: {error}"));
+        survey::Surveyed::default()
+    });
+    let mut living = Vec::new();
+    for found in surveyed.found {
+        if matches!(found.survivor.state, SurvivorState::Running { .. }) {
+            living.push(Living { run: found.survivor.run, dir: found.dir, shim: found.shim });
+        }
+    }
+    for (run, dir, why) in surveyed.unknown {
+        stopped.unreached.push(format!("run {run}: {why}"));
+        living.push(Living { run, dir, shim: None });
+    }
+    living
+}
+
+/// The processes that no living run accounts for. They are asked to end; a shim passes that on to its app.
+fn strays(state: &StateDir, runs: &[Living], stopped: &mut Stopped) -> Vec<Member> {
+    let members = sys::members_of(state).unwrap_or_else(|error| {
+        stopped.unreached.push(format!("the processes of this host cannot be listed: {error}"));
+        Vec::new()
+    });
+    let is_stray = |member: &Member| runs.iter().all(|run| Some(run.run) != member.run);
+    let strays: Vec<_> = members.into_iter().filter(is_stray).collect();
+    for stray in &strays {
+        let has_shim =
+            strays.iter().any(|other| other.is_shim && other.run.is_some() && other.run == stray.run);
+        if stray.is_shim || !has_shim {
+            // One that refuses is killed, or named, in the end.
+            let _ = stray.ask_to_end();
+        }
+    }
+    strays
+}
+
+/// What is to be ended: a manager may start others meanwhile.
+struct Meant {
+    runs: BTreeSet<RunId>,
+    processes: BTreeSet<Identity>,
+}
+
+impl Meant {
+    /// Kills what has outlived its time, shims last, since they write down how their runs ended. What is left then
+    /// is named and given back.
+    fn kill(&self, state: &StateDir, stopped: &mut Stopped) -> Vec<Member> {
+        let begin = clock::boot_time();
+        let mut left = Vec::new();
+        let mut refusals = Vec::new();
+        wait_until(begin + SLACK + SLACK, SEARCH_EVERY, || {
+            let Ok(members) = sys::members_of(state) else { return false };
+            left = members.into_iter().filter(|member| self.includes(member)).collect();
+            refusals.clear();
+            let is_time_for_shims = clock::boot_time() > begin + SLACK;
+            for member in left.iter().filter(|member| !member.is_shim || is_time_for_shims) {
+                if let Err(error) = member.kill() {
+                    refusals.push((member.process, error.to_string()));
+                }
+            }
+            left.is_empty()
+        });
+        for Member { process, run, name, .. } in &left {
+            let run = run.map_or_else(String::new, |run| format!(" of run {run}"));
+            let why = refusals.iter().find(|(refused, _)| refused == process);
+            let why = why.map_or("it does not end", |(_, why)| why.as_str());
+            stopped.unreached.push(format!("process {} ({name}){run}: {why}", process.pid));
+        }
+        left
+    }
+
+    fn includes(&self, member: &Member) -> bool {
+        self.processes.contains(&member.process) || member.run.is_some_and(|run| self.runs.contains(&run))
+    }
+}
+
+/// There is no event for the end of another's child.
+fn wait_until(deadline: Duration, every: Duration, mut is_so: impl FnMut() -> bool) {
+    while !is_so() && clock::boot_time() < deadline {
+        pause(every);
+    }
+}
+
+fn pause(length: Duration) {
+    std::thread::park_timeout(length);
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod cgroup;
 mod limits;
+mod members;
 pub(super) mod nursery;
 mod process;
 mod program;
@@ -40,6 +41,7 @@ use super::layout::RunDir;
 use super::record::{Identity, Message, Place};
 
 pub(super) use limits::{check_room, raise_open_files};
+pub(super) use members::members_of;
 pub(super) use process::is_alive;
 pub(super) use program::find as find_program;
 pub(super) use reaper::reap_children;

@@ -35,8 +35,9 @@ use windows_sys::Win32::Storage::FileSystem::{DELETE, FILE_SHARE_READ, FILE_SHAR
 
 use self::job::Job;
 use super::journal::Lock;
-use super::layout::RunDir;
+use super::layout::{RunDir, StateDir};
 use super::record::{Identity, Message, Place};
+use super::stop_all::Member;
 
 pub(super) use console::{
     on_hangup, on_job_control, on_termination, read_terminal, run_in_front, stand_still, terminal_output,
@@ -238,6 +239,28 @@ pub(super) fn kill_tagged(run: &str) -> io::Result<usize> {
     let count = job.count()?;
     job.terminate();
     Ok(count)
+}
+
+/// The job of a run has all its processes; there are no others.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(super) fn members_of(_state: &StateDir) -> io::Result<Vec<Member>> {
+    Ok(Vec::new())
+}
+
+impl Member {
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "there is none on this platform")]
+    pub(super) fn ask_to_end(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "there is none on this platform")]
+    pub(super) fn kill(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn is_alive(&self) -> io::Result<bool> {
+        is_alive(self.process)
+    }
 }
 
 /// There is no signal that asks a shim.

@@ -56,6 +56,7 @@ mod set_aside;
 mod soak;
 mod sql;
 mod state_dir;
+mod stop_apps;
 mod stops;
 mod store_contract;
 mod terminal;

@@ -1,6 +1,7 @@
 //! All processes of a run, wherever they have moved to.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -91,13 +92,7 @@ fn holds_lock(pid: u32, meant: &Metadata) -> io::Result<bool> {
         if (file.dev(), file.ino()) != (meant.dev(), meant.ino()) {
             continue;
         }
-        let info = format!("/proc/{pid}/fdinfo/{}", descriptor.file_name().display());
-        // Whoever only reads the journal has no lock of it (`man 5 proc_pid_fdinfo`).
-        let info = readable(fs::read_to_string(info))?.unwrap_or_default();
-        if info
-            .lines()
-            .any(|line| line.starts_with("lock:") && line.contains("FLOCK") && line.contains("WRITE"))
-        {
+        if is_flocked(pid, &descriptor.file_name())? {
             return Ok(true);
         }
     }
@@ -119,6 +114,14 @@ pub(super) fn group_mates(known: &BTreeSet<Identity>, group: u32) -> io::Result<
         }
     }
     Ok(found)
+}
+
+/// Whether a descriptor of a process holds an exclusive lock of its file. Whoever only reads the file has none
+/// (`man 5 proc_pid_fdinfo`).
+pub(super) fn is_flocked(pid: u32, descriptor: &OsStr) -> io::Result<bool> {
+    let info = format!("/proc/{pid}/fdinfo/{}", descriptor.display());
+    let info = readable(fs::read_to_string(info))?.unwrap_or_default();
+    Ok(info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK") && line.contains("WRITE")))
 }
 
 /// The processes whose environment is as asked for.
