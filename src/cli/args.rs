@@ -265,9 +265,9 @@ pub(super) struct SetArgs {
     #[command(flatten)]
     pub(super) definition: DefinitionArgs,
 
-    /// When it is to run next.
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    pub(super) next_run: Option<crate::model::Timestamp>,
+    /// When it is to run next: now, +10m, a local time or one with an offset; none: by its schedule.
+    #[arg(long, value_name = "TIME")]
+    pub(super) next_run: Option<super::when::NextRunArgument>,
 
     /// Run the default command again.
     #[arg(long, conflicts_with = "command")]
@@ -485,12 +485,13 @@ pub(super) struct ReportArgs {
     pub(super) progress: Option<u8>,
 
     /// When the run will be done.
-    #[arg(long, value_name = "T", value_parser = parse_time)]
-    pub(super) eta: Option<crate::model::Timestamp>,
+    #[arg(long, value_name = "T")]
+    pub(super) eta: Option<super::when::When>,
 
-    /// When the app wants to run next.
-    #[arg(long, value_name = "T", value_parser = parse_time)]
-    pub(super) next_run: Option<crate::model::Timestamp>,
+    /// When the app wants to run next: +10m, a local time or one with an offset; none: by its schedule. It counts if it
+    /// is still to come when the run ends.
+    #[arg(long, value_name = "T")]
+    pub(super) next_run: Option<super::when::NextRunArgument>,
 
     /// Exceptions so far.
     #[arg(long, value_name = "N")]
@@ -585,10 +586,6 @@ pub(super) struct DemoArgs {
     /// Where there is no terminal: run for so many seconds, and print what happens as lines.
     #[arg(long, value_name = "S", default_value = "30", value_parser = parse_seconds)]
     pub(super) seconds: std::time::Duration,
-}
-
-fn parse_time(text: &str) -> Result<crate::model::Timestamp, String> {
-    crate::model::parse_timestamp(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

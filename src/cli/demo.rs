@@ -15,7 +15,7 @@ use super::session::{Session, block_on, live_managers};
 use crate::config::OnHangup;
 use crate::model::{AppId, CmdName, CommandSource, NewCommand, Schedule};
 use crate::process::{clock, stop_all, user_name};
-use crate::store::{Existing, OpenMode, Registration, submit};
+use crate::store::{Existing, NextRun, OpenMode, Registration, submit};
 
 /// Names files of `examples/` and takes them into the program.
 macro_rules! examples {
@@ -113,7 +113,7 @@ fn prepare(session: &Session, dir: &Path) -> Result<(), Error> {
         .unwrap_or_else(|faults| unreachable!("a test reads the definitions: {faults:?}"));
     let now = clock::now().wall;
     let due = |entry: definitions::Entry| Registration {
-        next_run: (entry.app.schedule != Schedule::default()).then_some(now),
+        next_run: (entry.app.schedule != Schedule::default()).then_some(NextRun::At(now)),
         app: entry.app,
         existing: Existing::Refuse,
     };

@@ -26,6 +26,7 @@ mod session;
 mod status;
 mod stop_apps;
 mod test_terminal;
+mod when;
 mod why;
 
 use std::ffi::OsString;

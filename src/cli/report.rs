@@ -8,16 +8,19 @@ use super::args::ReportArgs;
 use super::error::{Error, Kind};
 use super::json;
 use crate::config::env;
+use crate::model::Timestamp;
 use crate::process::reporting::{self, SendError};
 
 pub(super) fn report(args: &ReportArgs) -> Result<(), Error> {
+    // What is over when the run ends is no wish any more.
+    let next_run = args.next_run.map(|asked| asked.0.time().unwrap_or(Timestamp::UNIX_EPOCH));
     let fields = json::compact(vec![
         ("task_size", json!(args.task_size)),
         ("solved", json!(args.solved)),
         ("failed", json!(args.failed)),
         ("progress", json!(args.progress)),
-        ("eta", json::time(args.eta)),
-        ("next_run", json::time(args.next_run)),
+        ("eta", json::time(args.eta.map(|eta| eta.0))),
+        ("next_run", json::time(next_run)),
         ("except_cnt", json!(args.except_cnt)),
         ("message", json!(args.message)),
     ]);

@@ -62,6 +62,7 @@ fn launch(row: &AppRow, args: Option<String>) -> Launch {
         attempt: 1,
         stop_grace: row.app.policy.stop_grace,
         log_limit: row.app.policy.log_limit,
+        time_zone: row.app.schedule.time_zone,
         epoch: row.epoch,
         // Whoever looks at it decides: it does not belong to a manager.
         is_fenced: false,

@@ -344,6 +344,7 @@ impl Entry {
             attempt,
             stop_grace: self.app.policy.stop_grace,
             log_limit: self.app.policy.log_limit,
+            time_zone: self.app.schedule.time_zone,
             epoch: self.epoch,
             is_fenced: self.app.policy.failover == Failover::Exclusive,
             // The manager does that, by the setting of the moment.

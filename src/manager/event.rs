@@ -129,6 +129,8 @@ pub struct Launch {
     pub stop_grace: Duration,
     /// The output takes at most so many bytes on disk.
     pub log_limit: u64,
+    /// The zone of times without an offset that it reports.
+    pub time_zone: chrono_tz::Tz,
     /// How often the app has changed its manager.
     pub epoch: u64,
     /// Whether the run must end when the manager cannot renew its lease.

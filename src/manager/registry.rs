@@ -161,7 +161,8 @@ impl Entry {
             self.plan(desk, step, |plan, account| plan.end(account, SkipReason::Rescheduled));
         }
         self.app = row.app;
-        self.asked = row.asked_next_run.or(self.asked);
+        let is_withdrawn = row.next_run.is_none() && shown_before.is_some();
+        self.asked = row.asked_next_run.or(self.asked.filter(|_| !is_withdrawn));
         self.notice_foreign_end(&row.state);
         match &self.phase {
             Phase::Resting(_) => {

@@ -41,4 +41,4 @@ pub use schedule::{Minutes, MinutesError, Planned, Schedule};
 pub use selector::{Selector, SelectorError};
 pub use snapshot::{Delta, Foreign, Limits, News, OpenRun, Snapshot, Survivor, SurvivorState};
 pub use status::{CmdFlag, CmdName, FatalFlag, RunStatus, UnknownCode};
-pub use time::{Now, Timestamp, TimestampError, format_timestamp, parse_timestamp};
+pub use time::{Now, Timestamp, TimestampError, format_timestamp, parse_timestamp, parse_timestamp_in};

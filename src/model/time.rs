@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chrono::{
-    DateTime, Datelike as _, NaiveDate, NaiveDateTime, SecondsFormat, SubsecRound, Timelike as _, Utc,
+    DateTime, Datelike as _, MappedLocalTime, NaiveDate, NaiveDateTime, Offset as _, SecondsFormat,
+    SubsecRound, TimeDelta, TimeZone, Timelike as _, Utc,
 };
 
 /// A moment in UTC, kept to the millisecond as the database stores it.
@@ -62,21 +63,44 @@ pub struct TimestampError {
     text: String,
 }
 
-/// Reads the forms of ISO 8601 that other programs write: with or without a zone (then UTC),
-/// `T` or a blank in the middle, any number of decimals, seconds or the whole time left out.
+/// Reads a time; one without a zone is read in UTC.
+///
+/// # Errors
+/// As [`parse_timestamp_in`].
+pub fn parse_timestamp(text: &str) -> Result<Timestamp, TimestampError> {
+    parse_timestamp_in(text, &Utc)
+}
+
+/// Reads the forms of ISO 8601 that other programs write: with an offset or without one (then it is a local time of
+/// `zone`), `T` or a blank in the middle, any number of decimals, seconds or the whole time left out.
 ///
 /// # Errors
 /// [`TimestampError`] for anything else, and for years outside 1970 to 9999.
-pub fn parse_timestamp(text: &str) -> Result<Timestamp, TimestampError> {
+pub fn parse_timestamp_in<Z: TimeZone>(text: &str, zone: &Z) -> Result<Timestamp, TimestampError> {
     let wrong = || TimestampError { text: text.chars().take(64).collect() };
     let trimmed = text.trim();
     let time = own_form(trimmed)
         .or_else(|| with_zone(trimmed))
-        .or_else(|| without_zone(trimmed).map(|naive| naive.and_utc()))
+        .or_else(|| without_zone(trimmed).and_then(|naive| local(naive, zone)))
         .ok_or_else(wrong)?
         .trunc_subsecs(3);
     let year = time.year();
     if (1970..=9999).contains(&year) { Ok(time) } else { Err(wrong()) }
+}
+
+/// The moment of a local time. One that the clocks skip is read by the offset before the gap, one that they repeat
+/// is the first of the two (RFC 5545, section 3.3.5).
+fn local<Z: TimeZone>(naive: NaiveDateTime, zone: &Z) -> Option<Timestamp> {
+    match zone.from_local_datetime(&naive) {
+        MappedLocalTime::Single(time) => Some(time.to_utc()),
+        MappedLocalTime::Ambiguous(a, b) => Some(a.to_utc().min(b.to_utc())),
+        MappedLocalTime::None => {
+            // Well before the gap, and before no other one.
+            let before = naive.checked_sub_signed(TimeDelta::hours(25))?;
+            let offset = zone.offset_from_utc_datetime(&before).fix();
+            naive.checked_sub_offset(offset).map(|naive| naive.and_utc())
+        }
+    }
 }
 
 /// The form of [`format_timestamp`], read without looking for any other.
@@ -97,28 +121,29 @@ fn own_form(text: &str) -> Option<Timestamp> {
 }
 
 fn with_zone(text: &str) -> Option<Timestamp> {
-    const FORMS: [&str; 5] = [
-        "%Y-%m-%dT%H:%M:%S%.f%#z",
-        "%Y-%m-%d %H:%M:%S%.f%#z",
-        "%Y-%m-%dT%H:%M%#z",
-        "%Y-%m-%d %H:%M%#z",
-        "%Y%m%dT%H%M%S%#z",
-    ];
+    const FORMS: [&str; 3] = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z", "%Y%m%dT%H%M%S%.f%#z"];
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.to_utc());
     }
-    let spelled = text.strip_suffix(['Z', 'z']).map(|rest| format!("{rest}+00:00"));
-    let text = spelled.as_deref().unwrap_or(text);
-    FORMS.iter().find_map(|form| DateTime::parse_from_str(text, form).ok()).map(|t| t.to_utc())
+    let text = in_one_form(text);
+    let spelled = text.strip_suffix('Z').map(|rest| format!("{rest}+00:00"));
+    let text = spelled.unwrap_or(text);
+    FORMS.iter().find_map(|form| DateTime::parse_from_str(&text, form).ok()).map(|t| t.to_utc())
+}
+
+/// `T` between date and time, a point before decimals, no blank before the offset.
+fn in_one_form(text: &str) -> String {
+    let mut text = text.replacen(' ', "T", 1).replace([' ', '\t'], "").replacen(',', ".", 1);
+    text.make_ascii_uppercase();
+    text
 }
 
 fn without_zone(text: &str) -> Option<NaiveDateTime> {
-    const FORMS: [&str; 5] =
-        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y%m%dT%H%M%S"];
-    FORMS
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-        .or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0)))
+    const FORMS: [&str; 3] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y%m%dT%H%M%S%.f"];
+    let text = in_one_form(text);
+    FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(&text, form).ok()).or_else(|| {
+        NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0))
+    })
 }
 
 #[cfg(test)]
@@ -135,6 +160,9 @@ mod tests {
             "2026-11-23 14:02:11.123",
             "2026-11-23 14:02:11.123+00",
             "2026-11-23 09:02:11.123-0500",
+            "2026-11-23 14:02:11,123 +00:00",
+            "2026-11-23t14:02:11.123z",
+            "20261123T140211.123Z",
             " 2026-11-23T14:02:11.123 ",
         ] {
             assert_eq!(format_timestamp(parse_timestamp(text).unwrap()), same, "{text}");
@@ -148,6 +176,26 @@ mod tests {
         ] {
             assert_eq!(format_timestamp(parse_timestamp(text).unwrap()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_one_of_the_zone() {
+        let zone = chrono_tz::Tz::Europe__Zagreb;
+        for (text, expected) in [
+            ("2026-11-27 05:47:03", "2026-11-27T04:47:03.000Z"),
+            ("2026-07-27T05:47:03.5", "2026-07-27T03:47:03.500Z"),
+            ("2026-11-27", "2026-11-26T23:00:00.000Z"),
+            ("2026-11-27T05:47:03Z", "2026-11-27T05:47:03.000Z"),
+            ("2026-11-27T05:47:03+02", "2026-11-27T03:47:03.000Z"),
+            // Skipped: by the offset before the gap. Repeated: the first one.
+            ("2026-03-29 02:30", "2026-03-29T01:30:00.000Z"),
+            ("2026-10-25 02:30", "2026-10-25T00:30:00.000Z"),
+        ] {
+            assert_eq!(format_timestamp(parse_timestamp_in(text, &zone).unwrap()), expected, "{text}");
+        }
+        // A whole day that was skipped.
+        let apia = parse_timestamp_in("2011-12-30 12:00", &chrono_tz::Tz::Pacific__Apia).unwrap();
+        assert_eq!(format_timestamp(apia), "2011-12-30T22:00:00.000Z");
     }
 
     #[test]

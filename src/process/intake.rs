@@ -9,6 +9,8 @@ use super::log_format::Stream;
 use super::log_writer::LogWriter;
 use super::record::Spec;
 use super::report;
+use chrono_tz::Tz;
+
 use crate::model::{Now, Report, Timestamp};
 
 /// Reports that cannot be understood are remarked upon in the log, but not without end.
@@ -19,14 +21,26 @@ const REMARKS_MAX: u32 = 20;
 const UNFINISHED_FOR: Duration = Duration::from_millis(250);
 
 /// What the app reported.
-#[derive(Default)]
 pub(super) struct Reports {
+    /// Of times without an offset.
+    zone: Tz,
     pub(super) all: Report,
     pub(super) is_new: bool,
     pub(super) told_at: Option<Duration>,
 }
 
 impl Reports {
+    pub(super) fn new(spec: &Spec) -> Self {
+        Self { zone: spec.zone(), all: Report::default(), is_new: false, told_at: None }
+    }
+
+    /// Takes a report that `dcm report` sent; one that is wrong was refused there.
+    pub(super) fn take(&mut self, value: &serde_json::Value) {
+        if let Ok(report) = report::from_value(value, self.zone) {
+            self.merge(report);
+        }
+    }
+
     pub(super) fn merge(&mut self, report: Report) {
         let before = self.all.clone();
         self.all.merge(report);
@@ -43,7 +57,7 @@ impl Reports {
             return false;
         }
         if let Some(text) = line.text.strip_prefix(report::PREFIX) {
-            if let Ok(read) = report::parse(text) {
+            if let Ok(read) = report::parse(text, self.zone) {
                 self.merge(read.report);
             }
             return true;
@@ -160,7 +174,7 @@ impl Intake {
             }
             return false;
         };
-        match report::parse(text) {
+        match report::parse(text, reports.zone) {
             Ok(read) => {
                 for key in read.unknown {
                     if self.unknown.len() < REMARKS_MAX as usize && !self.unknown.contains(&key) {

@@ -24,6 +24,9 @@ pub(super) struct Spec {
     pub(super) grace_ms: u64,
     pub(super) log: PathBuf,
     pub(super) log_limit: u64,
+    /// The zone of times without an offset that the app reports; UTC where it is missing.
+    #[serde(default)]
+    pub(super) time_zone: Option<String>,
     pub(super) doorbell: PathBuf,
     /// The limit of open files that the manager was started with; it raises its own.
     #[serde(default)]
@@ -47,6 +50,11 @@ pub(super) struct Place {
 }
 
 impl Spec {
+    /// The zone of times without an offset.
+    pub(super) fn zone(&self) -> chrono_tz::Tz {
+        self.time_zone.as_ref().and_then(|zone| zone.parse().ok()).unwrap_or(chrono_tz::Tz::UTC)
+    }
+
     /// When the shim has to end the run by itself, in time since boot.
     pub(super) fn ends_at(&self, started: Timestamp, now: Now) -> Option<Duration> {
         let gone = (now.wall - started).to_std().unwrap_or(Duration::ZERO);
@@ -377,6 +385,7 @@ pub(super) mod tests {
             grace_ms: 1000,
             log: PathBuf::from("/nowhere/log"),
             log_limit: 4096,
+            time_zone: None,
             doorbell: PathBuf::from("/nowhere/doorbell"),
             open_files: None,
             lease: None,

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::{Report, ReportError, Timestamp, parse_timestamp};
+use chrono_tz::Tz;
+
+use crate::model::{Report, ReportError, Timestamp, parse_timestamp_in};
 
 /// What a line of output begins with that is a report and not output.
 pub(super) const PREFIX: &[u8] = b"::dcm ";
@@ -24,11 +26,11 @@ pub(super) struct Read {
     pub(super) unknown: Vec<String>,
 }
 
-/// Reads the JSON object of a report. Unknown keys do not spoil it.
+/// Reads the JSON object of a report. Unknown keys do not spoil it; a time without an offset is one of `zone`.
 ///
 /// # Errors
 /// [`ReportError`]; nothing of the report is used then.
-pub(super) fn parse(text: &[u8]) -> Result<Read, ReportError> {
+pub(super) fn parse(text: &[u8], zone: Tz) -> Result<Read, ReportError> {
     if text.len() > LENGTH_MAX {
         return Err(ReportError::TooLong(LENGTH_MAX));
     }
@@ -36,7 +38,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Read, ReportError> {
         Ok(Value::Object(fields)) => {
             let is_known = |key: &String| KEYS.split(", ").any(|known| known == key);
             let unknown = fields.keys().filter(|key| !is_known(key)).cloned().collect();
-            Ok(Read { report: from_fields(&fields)?, unknown })
+            Ok(Read { report: from_fields(&fields, zone)?, unknown })
         }
         Ok(_) => Err(ReportError::Syntax("expected {\"solved\": 1, ...}".to_owned())),
         Err(error) => Err(ReportError::Syntax(error.to_string())),
@@ -44,16 +46,16 @@ pub(super) fn parse(text: &[u8]) -> Result<Read, ReportError> {
 }
 
 /// Reads a report from its fields.
-pub(super) fn from_value(value: &Value) -> Result<Report, ReportError> {
+pub(super) fn from_value(value: &Value, zone: Tz) -> Result<Report, ReportError> {
     match value {
-        Value::Object(fields) => from_fields(fields),
+        Value::Object(fields) => from_fields(fields, zone),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             Err(ReportError::Syntax("expected {\"solved\": 1, ...}".to_owned()))
         }
     }
 }
 
-fn from_fields(fields: &Map<String, Value>) -> Result<Report, ReportError> {
+fn from_fields(fields: &Map<String, Value>, zone: Tz) -> Result<Report, ReportError> {
     let percent = number(fields, "progress", "a number from 0 to 100")?;
     Ok(Report {
         task_size: count(fields, "task_size")?,
@@ -63,8 +65,8 @@ fn from_fields(fields: &Map<String, Value>) -> Result<Report, ReportError> {
             .map_err(|()| ReportError::Field { field: "progress", expected: "a number from 0 to 100" })?,
         solved: count(fields, "solved")?,
         failed: count(fields, "failed")?,
-        eta: time(fields, "eta")?,
-        next_run: time(fields, "next_run")?,
+        eta: time(fields, "eta", zone)?,
+        next_run: time(fields, "next_run", zone)?,
         except_cnt: count(fields, "except_cnt")?,
         message: message(fields)?,
     })
@@ -106,11 +108,15 @@ fn count(fields: &Map<String, Value>, field: &'static str) -> Result<Option<u64>
     }
 }
 
-fn time(fields: &Map<String, Value>, field: &'static str) -> Result<Option<Timestamp>, ReportError> {
+fn time(
+    fields: &Map<String, Value>,
+    field: &'static str,
+    zone: Tz,
+) -> Result<Option<Timestamp>, ReportError> {
     let wrong = || ReportError::Field { field, expected: "a time such as 2026-11-23T14:02:11Z" };
     let Some(value) = present(fields, field) else { return Ok(None) };
     let text = value.as_str().ok_or_else(wrong)?;
-    parse_timestamp(text).map(Some).map_err(|_| wrong())
+    parse_timestamp_in(text, &zone).map(Some).map_err(|_| wrong())
 }
 
 fn message(fields: &Map<String, Value>) -> Result<Option<String>, ReportError> {
@@ -131,19 +137,20 @@ fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::parse_timestamp;
 
     #[test]
     fn good_reports() {
-        let parse = |text: &[u8]| super::parse(text).map(|read| read.report);
+        let parse = |text: &[u8]| super::parse(text, Tz::Europe__Zagreb).map(|read| read.report);
         let text =
             br#"{"task_size": 10, "solved": 3.0, "failed": 1, "progress": 40.7, "message": "x", "mine": []}"#;
-        assert_eq!(super::parse(text).unwrap().unknown, ["mine"]);
+        assert_eq!(super::parse(text, Tz::Europe__Zagreb).unwrap().unknown, ["mine"]);
         let report = parse(text).unwrap();
         assert_eq!(report.task_size, Some(10));
         assert_eq!(report.solved, Some(3));
         assert_eq!(report.percent, Some(40));
         let report = parse(br#"{"next_run": "2026-11-23 14:02:11", "eta": null}"#).unwrap();
-        assert_eq!(report.next_run, parse_timestamp("2026-11-23T14:02:11Z").ok());
+        assert_eq!(report.next_run, parse_timestamp("2026-11-23T13:02:11Z").ok());
         assert_eq!(report.eta, None);
         assert_eq!(parse(b"{}").unwrap(), Report::default());
         let long = format!("{{\"message\": \"{}\"}}", "č".repeat(400));
@@ -152,6 +159,7 @@ mod tests {
 
     #[test]
     fn bad_reports_say_which_field() {
+        let parse = |text: &[u8]| super::parse(text, Tz::UTC);
         for (text, why) in [
             ("", "JSON"),
             ("[1]", "JSON"),

@@ -30,7 +30,7 @@ pub enum SendError {
 /// [`SendError`] when it is invalid or nobody takes it.
 pub fn send(run_dir: &Path, fields: Map<String, Value>) -> Result<(), SendError> {
     let value = Value::Object(fields);
-    report::from_value(&value)?;
+    report::from_value(&value, chrono_tz::Tz::UTC)?;
     if sys::send(&RunDir::new(run_dir.to_owned()), &Message::Report(value))? {
         Ok(())
     } else {

@@ -208,13 +208,33 @@ pub struct Committed {
     pub refused: Vec<(RunId, Refusal)>,
 }
 
+/// When an app is to run next, by the word of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextRun {
+    /// At this time.
+    At(Timestamp),
+    /// When its schedule says so: a time that was asked for is withdrawn.
+    BySchedule,
+}
+
+impl NextRun {
+    /// The time, if there is one.
+    #[must_use]
+    pub fn time(self) -> Option<Timestamp> {
+        match self {
+            Self::At(time) => Some(time),
+            Self::BySchedule => None,
+        }
+    }
+}
+
 /// An app that is to be registered, or a new definition of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registration {
     /// The definition.
     pub app: App,
     /// When it is to run next; `None`: as its schedule says.
-    pub next_run: Option<Timestamp>,
+    pub next_run: Option<NextRun>,
     /// Whether the app may exist already.
     pub existing: Existing,
 }

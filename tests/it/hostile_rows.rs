@@ -7,8 +7,8 @@ use dcm::model::{
     RunOpening, Schedule, Skip, SkipReason, Timestamp, Trigger, parse_timestamp,
 };
 use dcm::store::{
-    AlertQuery, Existing, HistoryQuery, LedgerQuery, OpenMode, PostgresStore, Registration, SkipQuery,
-    SqliteStore, Store, StoreError,
+    AlertQuery, Existing, HistoryQuery, LedgerQuery, NextRun, OpenMode, PostgresStore, Registration,
+    SkipQuery, SqliteStore, Store, StoreError,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -84,8 +84,11 @@ fn command(app: AppId) -> NewCommand {
 
 /// A row of the app that is to be hurt in every table, and an app that must not mind.
 async fn populate(store: &dyn Store) {
-    let registration =
-        |path: &str| Registration { app: app(path), next_run: Some(noon()), existing: Existing::Refuse };
+    let registration = |path: &str| Registration {
+        app: app(path),
+        next_run: Some(NextRun::At(noon())),
+        existing: Existing::Refuse,
+    };
     store.register(vec![registration("a/b/bad")]).await.unwrap();
     store.register(vec![registration("a/b/good")]).await.unwrap();
     store.set_limit("a".parse().unwrap(), Some("b".parse().unwrap()), Some(5)).await.unwrap();

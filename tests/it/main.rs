@@ -60,3 +60,4 @@ mod stop_apps;
 mod stops;
 mod store_contract;
 mod terminal;
+mod zones;

@@ -9,8 +9,8 @@ use dcm::model::{
     Timestamp, Trigger, Verdict, parse_timestamp,
 };
 use dcm::store::{
-    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, OpenMode, PostgresStore,
-    Registration, Rights, SkipQuery, SqliteStore, Store, StoreError,
+    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, NextRun, OpenMode,
+    PostgresStore, Registration, Rights, SkipQuery, SqliteStore, Store, StoreError,
 };
 
 use crate::postgres::{Schema, block_on};
@@ -178,8 +178,11 @@ async fn apps_are_registered_and_read_back(store: &dyn Store) {
     changed.schedule.cron = Some("*/5 * * * *".parse().unwrap());
     changed.program.env.insert("A".to_owned(), "b=c".to_owned());
     changed.disabled = true;
-    let registration =
-        Registration { app: changed.clone(), next_run: Some(noon()), existing: Existing::Replace };
+    let registration = Registration {
+        app: changed.clone(),
+        next_run: Some(NextRun::At(noon())),
+        existing: Existing::Replace,
+    };
     store.register(vec![registration]).await.unwrap();
     let row = self::row(store, id).await;
     assert_eq!(row.app, changed);
@@ -670,8 +673,11 @@ async fn the_open_time_of_a_calendar_is_kept_until_the_calendar_is_another(store
     let with_slot = AppUpdate { slot: Some(noon()), ..update(id, 1, AppState::default()) };
     commit(store, vec![Change::App(with_slot)]).await;
     let replace = async |app: &App| {
-        let registration =
-            Registration { app: app.clone(), next_run: Some(noon()), existing: Existing::Replace };
+        let registration = Registration {
+            app: app.clone(),
+            next_run: Some(NextRun::At(noon())),
+            existing: Existing::Replace,
+        };
         store.register(vec![registration]).await.unwrap();
         row(store, id).await.slot
     };

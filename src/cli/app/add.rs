@@ -6,7 +6,7 @@ use crate::cli::output;
 use crate::cli::session::{Session, block_on};
 use crate::model::{App, AppId, Policy, Program, Schedule};
 use crate::process::clock;
-use crate::store::{Existing, OpenMode, Registration};
+use crate::store::{Existing, NextRun, OpenMode, Registration};
 
 pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
     let AddArgs { path, definition, enable, now, command } = args;
@@ -27,7 +27,11 @@ pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
     let (path, id) = (app.path.to_string(), app.id.to_string());
     let store = session.store(OpenMode::Create)?;
     block_on(async {
-        let registration = Registration { app, next_run: now.then(clock::wall), existing: Existing::Refuse };
+        let registration = Registration {
+            app,
+            next_run: now.then(|| NextRun::At(clock::wall())),
+            existing: Existing::Refuse,
+        };
         Ok(store.register(vec![registration]).await?)
     })?;
     if let Some(cwd) = cwd {

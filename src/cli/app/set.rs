@@ -38,7 +38,13 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
             super::program::warn(session, &app);
         }
         if app != row.app || next_run.is_some() || row.fault.is_some() {
-            store.register(vec![Registration { app, next_run, existing: Existing::Replace }]).await?;
+            store
+                .register(vec![Registration {
+                    app,
+                    next_run: next_run.map(|asked| asked.0),
+                    existing: Existing::Replace,
+                }])
+                .await?;
         }
         if session.json {
             let row = Fleet::find(store.as_ref(), &path).await?;

@@ -32,7 +32,7 @@ use crate::process::intake::Reports;
 use crate::process::journal::Lock;
 use crate::process::layout::RunDir;
 use crate::process::record::{Cause, Fact, Identity, Message, ReportRecord, Spec, StopRequest};
-use crate::process::{clock, journal, lines, report};
+use crate::process::{clock, journal, lines};
 
 /// Reports are handed on at most this often; what comes in between is merged.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
@@ -267,11 +267,7 @@ impl Shim {
                 match message {
                     Message::Stop(request) => self.begin_stop(request),
                     Message::Tell => self.reports.is_new = !self.reports.all.is_empty(),
-                    Message::Report(value) => {
-                        if let Ok(report) = report::from_value(&value) {
-                            self.reports.merge(report);
-                        }
-                    }
+                    Message::Report(value) => self.reports.take(&value),
                 }
             }
         }

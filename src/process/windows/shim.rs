@@ -29,7 +29,7 @@ use crate::process::intake::{Inlet, Intake, Reports};
 use crate::process::layout::RunDir;
 use crate::process::log_format::Stream;
 use crate::process::record::{Cause, Fact, Identity, Message, ReportRecord, Spec, StopRequest};
-use crate::process::{clock, journal, report};
+use crate::process::{clock, journal};
 
 /// Reports are handed on at most this often; what comes in between is merged.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
@@ -221,11 +221,7 @@ impl Shim {
         match message {
             Message::Stop(request) => self.begin_stop(request),
             Message::Tell => self.reports.is_new = !self.reports.all.is_empty(),
-            Message::Report(value) => {
-                if let Ok(report) = report::from_value(&value) {
-                    self.reports.merge(report);
-                }
-            }
+            Message::Report(value) => self.reports.take(&value),
         }
     }
 

@@ -10,7 +10,9 @@ use crate::model::{
     CommandId, Delta, Ending, Exit, KeptLog, Limits, ManagerRow, OpenRun, Progress, Refusal, Registered,
     Report, Revision, Run, RunId, RunOpening, RunStatus, Skip, Snapshot, Timestamp, Unopened,
 };
-use crate::store::{Committed, Existing, PAGE, Registration, StoreError, exists, no_such_app, running};
+use crate::store::{
+    Committed, Existing, NextRun, PAGE, Registration, StoreError, exists, no_such_app, running,
+};
 
 /// The tables themselves, without a lock or a task.
 #[derive(Debug, Clone, Default)]
@@ -297,8 +299,14 @@ impl Tables {
             }
         }
         self.touch(app.id);
-        if let Some(time) = registration.next_run {
-            self.ask_next_run(app.id, time);
+        match registration.next_run {
+            Some(NextRun::At(time)) => self.ask_next_run(app.id, time),
+            Some(NextRun::BySchedule) => {
+                if let Some(row) = self.apps.get_mut(&app.id) {
+                    (row.next_run, row.asked_next_run) = (None, None);
+                }
+            }
+            None => {}
         }
         Ok(())
     }

@@ -462,7 +462,7 @@ async fn define(connection: &mut PgConnection, row: i64, registration: &Registra
     if let Some(next_run) = registration.next_run {
         statement("UPDATE apps SET next_run = $2 WHERE id = $1")
             .bind(row)
-            .bind(milliseconds(next_run))
+            .bind(next_run.time().map(milliseconds))
             .execute(connection)
             .await?;
     }

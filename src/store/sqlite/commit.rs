@@ -8,7 +8,7 @@ use super::link::Shared;
 use super::values;
 use crate::model::{
     Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Planned, Refusal, Report,
-    RunId, RunOpening, Skip, Timestamp, Unopened, Verdict, format_timestamp,
+    RunId, RunOpening, Skip, Timestamp, Unopened, Verdict, format_timestamp, parse_timestamp_in,
 };
 use crate::store::definition::SEQUENCE_MAX;
 use crate::store::{Committed, StoreError};
@@ -288,13 +288,17 @@ fn note_counters(
 fn update_app(transaction: &Transaction<'_>, update: &AppUpdate) -> rusqlite::Result<()> {
     let AppUpdate { app, sequence, state, next_run, planned, slot, asked_taken, disabled } = update;
     let run = state.run.map(|run| run.to_string());
+    let is_asked_taken = match asked_taken {
+        Some(time) => asks_for(transaction, &app.to_string(), *time)?,
+        None => false,
+    };
     transaction
         .prepare_cached(
             "UPDATE apps SET sequence = :sequence, next_run = :next_run, next_run_kind = :kind, pause = :pause, run_status = :status, app_pids = :pid, \
              runtime = :run, last_run = :last_run, stopped_by = :stopped_by, failures = :failures, \
              fatal_flag = :fatal_flag, fatal_msg = :fatal_msg, fatal_time = :fatal_time, waiting_for = :waiting_for, \
              manager = :manager, disable = coalesce(:disabled, disable), slot = :slot, \
-             asked_next_run = CASE WHEN asked_next_run = :asked_taken THEN NULL ELSE asked_next_run END \
+             asked_next_run = CASE WHEN :is_asked_taken THEN NULL ELSE asked_next_run END \
              WHERE app = :app AND (sequence < :sequence OR sequence >= :sequence_max)",
         )?
         .execute(named_params! {
@@ -316,10 +320,21 @@ fn update_app(transaction: &Transaction<'_>, update: &AppUpdate) -> rusqlite::Re
             ":waiting_for": state.waiting_for,
             ":manager": state.manager,
             ":disabled": disabled,
-            ":asked_taken": asked_taken.map(format_timestamp),
+            ":is_asked_taken": is_asked_taken,
             ":slot": slot.map(format_timestamp),
         })?;
     Ok(())
+}
+
+/// Whether the row still asks for this time, in whatever form that was written.
+fn asks_for(transaction: &Transaction<'_>, app: &str, time: Timestamp) -> rusqlite::Result<bool> {
+    let mut statement =
+        transaction.prepare_cached("SELECT asked_next_run, time_zone FROM apps WHERE app = ?1")?;
+    let asked =
+        statement.query_row([app], |row| Ok((values::text(row, 0)?, values::text(row, 1)?))).optional()?;
+    let Some((Some(asked), zone)) = asked else { return Ok(false) };
+    let zone = zone.and_then(|zone| zone.parse().ok()).unwrap_or(chrono_tz::Tz::UTC);
+    Ok(parse_timestamp_in(&asked, &zone) == Ok(time))
 }
 
 fn settle_command(

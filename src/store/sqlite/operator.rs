@@ -384,7 +384,10 @@ fn define(connection: &Connection, row: i64, registration: &Registration) -> Res
         .map_err(|error| translate(&error))?;
     if let Some(next_run) = registration.next_run {
         connection
-            .execute("UPDATE apps SET next_run = ?2 WHERE id = ?1", params![row, format_timestamp(next_run)])
+            .execute(
+                "UPDATE apps SET next_run = ?2 WHERE id = ?1",
+                params![row, next_run.time().map(format_timestamp)],
+            )
             .map_err(|error| translate(&error))?;
     }
     Ok(())

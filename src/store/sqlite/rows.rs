@@ -1,5 +1,6 @@
 //! Rows of the embedded database as plain data, and back.
 
+use chrono_tz::Tz;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
     CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
-    Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, parse_timestamp,
+    Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, parse_timestamp_in,
 };
 use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
 
@@ -90,7 +91,7 @@ pub(super) fn key_of_names(row: &Row<'_>) -> rusqlite::Result<AppId> {
 
 fn app_row(row: &Row<'_>, id: AppId, parsed: Parsed, names: [String; 3]) -> rusqlite::Result<AppRow> {
     let Parsed { path, program, schedule, policy, faults } = parsed;
-    let mut remarks = Remarks::default();
+    let (mut remarks, zone) = (Remarks::default(), schedule.time_zone);
     let time = |column: AppColumn| values::time(row, column as usize);
     let state = AppState {
         status: RunStatus::from_code(AppColumn::run_status.whole(row)?).unwrap_or(RunStatus::NotRunning),
@@ -112,11 +113,11 @@ fn app_row(row: &Row<'_>, id: AppId, parsed: Parsed, names: [String; 3]) -> rusq
         percent: counter(AppColumn::progress)?.and_then(|value| u8::try_from(value.min(100)).ok()),
         solved: counter(AppColumn::solved)?.unwrap_or(0),
         failed: counter(AppColumn::failed)?.unwrap_or(0),
-        eta: time(AppColumn::eta)?,
+        eta: AppColumn::eta.text(row)?.and_then(|text| parse_timestamp_in(&text, &zone).ok()),
         message: AppColumn::message.text(row)?,
     };
-    let next_run = asked_time(row, AppColumn::next_run, &mut remarks)?;
-    let asked_next_run = asked_time(row, AppColumn::asked_next_run, &mut remarks)?;
+    let next_run = asked_time(row, AppColumn::next_run, zone, &mut remarks)?;
+    let asked_next_run = asked_time(row, AppColumn::asked_next_run, zone, &mut remarks)?;
     Ok(AppRow {
         app: App {
             id,
@@ -185,14 +186,15 @@ fn definition(row: &Row<'_>, faults: &mut Faults) -> rusqlite::Result<Definition
     })
 }
 
-/// A time that an app or a person asked for.
+/// A time that an app or a person asked for; without an offset it is one of the app's zone.
 fn asked_time(
     row: &Row<'_>,
     column: AppColumn,
+    zone: Tz,
     remarks: &mut Remarks,
 ) -> rusqlite::Result<Option<Timestamp>> {
     let Some(text) = column.text(row)? else { return Ok(None) };
-    let time = parse_timestamp(&text).ok();
+    let time = parse_timestamp_in(&text, &zone).ok();
     if time.is_none() {
         remarks.not_a_time(AppColumn::NAMES[column as usize], &text);
     }

@@ -60,6 +60,7 @@ impl Shim {
         journal::append(&mut journal, &Fact::App { process: app, started })?;
         let ends_at = spec.ends_at(started, clock::now());
         let mut shim = Self {
+            reports: Reports::new(&spec),
             dir,
             spec,
             journal,
@@ -68,7 +69,6 @@ impl Shim {
             control,
             control_line: lines::Splitter::default(),
             output,
-            reports: Reports::default(),
             fence,
             ends_at,
             main: Main::Child(app),
@@ -106,6 +106,7 @@ impl Shim {
             }
         };
         let mut shim = Self {
+            reports: Reports::new(&spec),
             fence: Fence::of(&spec),
             ends_at: spec.ends_at(started, clock::now()),
             dir,
@@ -116,7 +117,6 @@ impl Shim {
             control,
             control_line: lines::Splitter::default(),
             output,
-            reports: Reports::default(),
             main: Main::Adopted(app, ProcessHandle::open(app).ok().flatten()),
             cgroup,
             stop: None,

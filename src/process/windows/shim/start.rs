@@ -132,6 +132,7 @@ impl Shim {
     fn new(parts: Parts) -> Self {
         let Parts { dir, spec, journal, job, main, inbox, started, foreground } = parts;
         Self {
+            reports: Reports::new(&spec),
             fence: Fence::of(&spec),
             ends_at: spec.ends_at(started, clock::now()),
             intake: Intake::new(&spec, foreground.is_some()),
@@ -144,7 +145,6 @@ impl Shim {
             started,
             out: Source::new(Stream::Out),
             err: Source::new(Stream::Err),
-            reports: Reports::default(),
             stop: None,
             ended: None,
             foreground,
