@@ -21,6 +21,10 @@ const OF_THE_SERVICE: [&str; 8] = [
     "INVOCATION_ID",
 ];
 
+/// Variables by which dcm itself may have got the password of its PostgreSQL server, as all programs of
+/// PostgreSQL do. An app that needs them has them in its own `env`.
+const OF_THE_SERVER: [&str; 3] = ["PGPASSWORD", "PGPASSFILE", "PGSSLPASSWORD"];
+
 /// What all runs of a host have in common.
 #[derive(Clone)]
 pub struct LaunchSettings {
@@ -54,11 +58,17 @@ impl LaunchSettings {
             doorbell: self.state.doorbell(),
             open_files: self.open_files,
             lease: launch.is_fenced.then(|| self.state.lease()),
+            withheld: self.withheld(),
             ends_after_ms: launch
                 .ends_after
                 .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
             place: None,
         }
+    }
+
+    fn withheld(&self) -> Vec<String> {
+        let is_server = self.database_url.starts_with("postgres");
+        OF_THE_SERVER.iter().filter(|_| is_server).map(|name| (*name).to_owned()).collect()
     }
 
     fn cwd(&self, launch: &Launch) -> PathBuf {
@@ -181,5 +191,8 @@ mod tests {
         assert!(!without.env.contains_key("DC_DATABASE_URL"));
         let with = spec(Program { command, pass_database: true, ..Program::default() }, None);
         assert_eq!(with.env["DC_DATABASE_URL"], "postgres://u:secret@h/d");
+        assert_eq!(with.withheld, OF_THE_SERVER);
+        let embedded = LaunchSettings { database_url: "sqlite:/state/dcm.db".to_owned(), ..settings() };
+        assert!(embedded.withheld().is_empty());
     }
 }

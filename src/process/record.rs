@@ -37,6 +37,9 @@ pub(super) struct Spec {
     /// The run directory that the run was started in, which tells it from a copy.
     #[serde(default)]
     pub(super) place: Option<Place>,
+    /// Variables that the app does not inherit, unless its own environment has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) withheld: Vec<String>,
     /// After which time the shim ends the run by itself; otherwise the manager does.
     #[serde(default)]
     pub(super) ends_after_ms: Option<u64>,
@@ -389,6 +392,7 @@ pub(super) mod tests {
             doorbell: PathBuf::from("/nowhere/doorbell"),
             open_files: None,
             lease: None,
+            withheld: Vec::new(),
             ends_after_ms: None,
             place: None,
         }

@@ -137,3 +137,18 @@ fn a_disabled_or_given_up_app_runs_by_force() {
     fleet.dcm(&["run-app", "a/b/fatal", "--force"]).refused(127, &["no such file"]);
     assert!(fleet.app("a/b/new").app.disabled);
 }
+
+#[test]
+fn settings_of_dcm_reach_an_app_no_more_than_below_a_manager() {
+    let mut fleet = Fleet::new();
+    fleet.set("DC_DB_MAIN_PASSWORD", "secret");
+    fleet.set("PGPASSWORD", "of another database");
+    let url = format!("sqlite:{}", fleet.database().display());
+    fleet.set("DC_DATABASE_URL", &url);
+    fleet.add(
+        "a/b/c",
+        &[],
+        &["sh", "-c", "echo \"$DC_DB_MAIN_PASSWORD,$DC_DATABASE_URL,$PGPASSWORD,$DC_APP_NAME\""],
+    );
+    assert_eq!(fleet.dcm(&["run-app", "a/b/c"]).ok().out, ",,of another database,c\n");
+}

@@ -18,6 +18,7 @@ use super::{
 use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::journal::Journal;
+use crate::process::launch::withheld_variables;
 use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
 use crate::process::unix::{
     boot_id, cgroup, identity_of_child, keep_descriptors, let_pass, make_pipe_of_mode,
@@ -178,6 +179,11 @@ fn spawn(dir: &RunDir, spec: &Spec, lock: &File) -> Result<Identity, StartFailur
     // Open in the app and in everything that it starts: as long as the lock is held, the run lives.
     let lock = let_pass(lock.as_fd()).map_err(internal)?;
     let mut command = Command::new(&program);
+    // A shim was started without them; `run-app` has them all.
+    let withheld = withheld_variables().into_iter().chain(spec.withheld.iter().map(Into::into));
+    for name in withheld {
+        command.env_remove(name);
+    }
     command.arg0(name).args(arguments).envs(&spec.env).process_group(0);
     command.stdin(Stdio::null()).stdout(out).stderr(err);
     command.current_dir(&spec.cwd);

@@ -19,6 +19,7 @@ use super::{
 use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::journal::Journal;
+use crate::process::launch::withheld_variables;
 use crate::process::log_format::Stream;
 use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
 
@@ -194,6 +195,11 @@ fn spawn(dir: &RunDir, spec: &Spec, job: &Job) -> Result<Spawned, StartFailure> 
     let program = std::path::absolute(&program).unwrap_or(program);
     let (out, err) = pipes::create(dir).map_err(|error| internal(&error))?;
     let mut command = Command::new(&program);
+    // A shim was started without them; `run-app` has them all.
+    let withheld = withheld_variables().into_iter().chain(spec.withheld.iter().map(Into::into));
+    for name in withheld {
+        command.env_remove(name);
+    }
     command.args(arguments).envs(&spec.env).current_dir(&spec.cwd);
     command.stdin(Stdio::null()).stdout(out.write).stderr(err.write);
     // Its own group: Ctrl+Break is for it and not for this process.
