@@ -99,6 +99,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let kind = match &error {
             StoreError::Unavailable(_)
+            | StoreError::Locked(_)
             | StoreError::Served(_)
             | StoreError::Deposed
             | StoreError::Replaced => Kind::RefusedForNow,

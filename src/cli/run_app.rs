@@ -15,7 +15,7 @@ use crate::model::{
     AppRow, Change, Closing, Ending, Exit, Obstacle, Refusal, RunId, RunOpening, StopCause, Trigger,
 };
 use crate::process::{LaunchSettings, clock, foreground, host_name};
-use crate::store::{OpenMode, Store};
+use crate::store::{Committed, OpenMode, Store};
 
 /// How long the end of the run is tried to be entered. After that it waits in the run directory for
 /// the next manager.
@@ -95,7 +95,11 @@ async fn open(store: &dyn Store, row: &AppRow, run: RunId, is_forced: bool) -> R
         manager: format!("run-app@{}", host_name()),
         is_forced,
     });
-    match store.commit(vec![opening]).await?.refused.first() {
+    let Committed { refused: refusals, held } = store.commit(vec![opening]).await?;
+    if let Some(held) = held.first() {
+        return Err(refused(format!("locked: {}", held.why)));
+    }
+    match refusals.first() {
         None => Ok(()),
         Some((_, Refusal::AlreadyOpen(other))) => Err(refused(format!("already running (run {other})"))),
         Some((_, Refusal::Disabled)) => Err(refused("disabled".to_owned())
@@ -128,7 +132,7 @@ async fn supervise(
     while let Some(event) = told.recv().await {
         match event {
             Event::Started { run, pid, at } => {
-                enter_if_possible(store, Change::RunStarted { run, pid, at }).await;
+                enter_if_possible(store, Change::RunStarted { run, app, pid, at }).await;
             }
             Event::Reported { run, report } => {
                 enter_if_possible(store, Change::Progress { app, run, report }).await;
@@ -162,7 +166,7 @@ async fn enter_if_possible(store: &dyn Store, change: Change) {
 }
 
 async fn enter(store: &dyn Store, change: Change) {
-    while store.commit(vec![change.clone()]).await.is_err() {
+    while !store.commit(vec![change.clone()]).await.is_ok_and(|committed| committed.held.is_empty()) {
         sleep(Duration::from_millis(200)).await;
     }
 }

@@ -130,7 +130,9 @@ impl Entry {
         let flag = match kind {
             AlertKind::FailedToStart => FatalFlag::FailedToStart,
             AlertKind::UnexpectedBehavior => FatalFlag::UnexpectedBehavior,
-            AlertKind::HostExhausted | AlertKind::SetAside | AlertKind::BadReport => return,
+            AlertKind::HostExhausted | AlertKind::SetAside | AlertKind::BadReport | AlertKind::RowLocked => {
+                return;
+            }
         };
         if flag == FatalFlag::FailedToStart {
             self.app.disabled = true;

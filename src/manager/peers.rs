@@ -145,10 +145,10 @@ impl Peers {
     }
 }
 
-/// Whether the lease is over by the database's clock, and the grace time too.
+/// Whether the lease is over by the database's clock, and the grace time too. One that was deposed has none.
 fn is_over(row: &ManagerRow, lease: Lease, now: Timestamp) -> bool {
     row.lease_until
-        .is_some_and(|until| now.signed_duration_since(until).to_std().is_ok_and(|over| over > lease.grace()))
+        .is_none_or(|until| now.signed_duration_since(until).to_std().is_ok_and(|over| over > lease.grace()))
 }
 
 #[cfg(test)]

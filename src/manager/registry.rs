@@ -71,7 +71,7 @@ impl Manager {
             if shown.is_some() {
                 step.changes.push(Change::AlertsCleared { app, kinds: &[AlertKind::SetAside], at });
             }
-            step.changes.push(Change::AppFault { row: row.row, fault: Some(fault.clone()) });
+            step.changes.push(Change::AppFault { row: row.row, app, fault: Some(fault.clone()) });
             let message = format!("its row is set aside: {fault}");
             let alert = Alert { app, kind: AlertKind::SetAside, run: None, message, raised: at };
             step.changes.push(Change::AlertRaised(alert));
@@ -87,11 +87,11 @@ impl Manager {
         let bad_report = row.bad_report.take();
         if let Some(bad) = bad_report.as_deref().filter(|bad| !bad.times.is_empty()) {
             let (row, revision) = (row.row, row.revision);
-            step.changes.push(Change::TimesIgnored { row, revision, columns: bad.times.clone() });
+            step.changes.push(Change::TimesIgnored { row, app, revision, columns: bad.times.clone() });
         }
         if self.set_aside.remove(&app).is_some() || row.shown_fault.is_some() {
             let at = self.desk.now.wall;
-            step.changes.push(Change::AppFault { row: row.row, fault: None });
+            step.changes.push(Change::AppFault { row: row.row, app, fault: None });
             step.changes.push(Change::AlertsCleared { app, kinds: &[AlertKind::SetAside], at });
         }
         if !row.is_named {

@@ -10,8 +10,8 @@ use super::event::{Effect, Step};
 use super::ids::RunIds;
 use super::runs::settle;
 use crate::model::{
-    AppId, Change, Closing, CmdName, Command, CommandId, Ending, Now, OpenRun, Registered, RunId, RunOpening,
-    Snapshot, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
+    AlertKind, AppId, Change, Closing, CmdName, Command, CommandId, Ending, Now, OpenRun, Registered, RunId,
+    RunOpening, Snapshot, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
 };
 
 /// What a manager is told about itself.
@@ -76,6 +76,11 @@ impl Manager {
                     manager.add(*row);
                 }
             }
+        }
+        for app in snapshot.locked_rows {
+            // If the row is still held, that is noticed anew.
+            let kinds = &[AlertKind::RowLocked];
+            step.changes.push(Change::AlertsCleared { app, kinds, at: manager.desk.now.wall });
         }
         for app in snapshot.bad_reports {
             if let Some(entry) = manager.apps.get_mut(&app) {

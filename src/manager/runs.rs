@@ -85,7 +85,7 @@ impl Entry {
         if let Some(command) = starting.cause.command.take() {
             settle(&command, Verdict::Executed, desk, step);
         }
-        step.changes.push(Change::RunStarted { run, pid, at });
+        step.changes.push(Change::RunStarted { run, app: self.app.id, pid, at });
         self.last_run = Some((run, at));
         self.phase = Phase::Running(self.running(run, pid, at, trigger, desk));
     }
@@ -270,5 +270,10 @@ fn verdict_of_start(ending: &Ending) -> Verdict {
 
 /// Notes the verdict on a command.
 pub(super) fn settle(command: &Command, verdict: Verdict, desk: &Desk, step: &mut Step) {
-    step.changes.push(Change::CommandSettled { id: command.id, verdict, at: desk.now.wall });
+    step.changes.push(Change::CommandSettled {
+        id: command.id,
+        app: command.app,
+        verdict,
+        at: desk.now.wall,
+    });
 }

@@ -17,6 +17,8 @@ pub enum AlertKind {
     SetAside,
     /// It reported something that cannot be read.
     BadReport,
+    /// Another program holds a row of it, and nothing can be written about it.
+    RowLocked,
 }
 
 impl AlertKind {
@@ -27,6 +29,7 @@ impl AlertKind {
         Self::HostExhausted,
         Self::SetAside,
         Self::BadReport,
+        Self::RowLocked,
     ];
 
     /// Alerts about how runs ended.
@@ -41,6 +44,7 @@ impl AlertKind {
             Self::HostExhausted => "host_exhausted",
             Self::SetAside => "set_aside",
             Self::BadReport => "bad_report",
+            Self::RowLocked => "row_locked",
         }
     }
 }

@@ -18,6 +18,8 @@ pub enum Change {
     RunStarted {
         /// Which run.
         run: RunId,
+        /// Whose.
+        app: AppId,
         /// Its main process.
         pid: u32,
         /// When it began.
@@ -47,6 +49,8 @@ pub enum Change {
     CommandSettled {
         /// Which.
         id: CommandId,
+        /// For which app, if its row names one.
+        app: Option<AppId>,
         /// The verdict; the first one stays.
         verdict: Verdict,
         /// When it fell.
@@ -76,6 +80,8 @@ pub enum Change {
     AppFault {
         /// The number of the row.
         row: i64,
+        /// Whose row it is.
+        app: AppId,
         /// What is wrong; `None` once it is mended.
         fault: Option<String>,
     },
@@ -83,11 +89,34 @@ pub enum Change {
     TimesIgnored {
         /// The number of the row.
         row: i64,
+        /// Whose row it is.
+        app: AppId,
         /// The state of the row that was read.
         revision: Revision,
         /// `next_run`, `asked_next_run`, or both.
         columns: Vec<&'static str>,
     },
+}
+
+impl Change {
+    /// The app that it is about. Changes of one app are written in their order.
+    #[must_use]
+    pub fn app(&self) -> Option<AppId> {
+        match self {
+            Self::RunOpened(opening) => Some(opening.app),
+            Self::App(update) => Some(update.app),
+            Self::AlertRaised(alert) => Some(alert.app),
+            Self::Skipped(skip) => Some(skip.app),
+            Self::CommandSettled { app, .. } => *app,
+            Self::RunStarted { app, .. }
+            | Self::RunClosed { app, .. }
+            | Self::Progress { app, .. }
+            | Self::AlertsCleared { app, .. }
+            | Self::AppNamed { id: app, .. }
+            | Self::AppFault { app, .. }
+            | Self::TimesIgnored { app, .. } => Some(*app),
+        }
+    }
 }
 
 /// A run that is to begin.

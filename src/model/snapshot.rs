@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub elsewhere: BTreeSet<AppId>,
     /// Apps about whose reports an alert is open.
     pub bad_reports: BTreeSet<AppId>,
+    /// Apps about whose locked rows one is.
+    pub locked_rows: BTreeSet<AppId>,
     /// The state of the apps table that this is.
     pub revision: Revision,
 }
@@ -142,14 +144,28 @@ pub struct Foreign {
 /// What others wrote for a manager, read in one look.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct News {
-    /// Commands without a verdict; all of them when apps were gained.
+    /// Commands without a verdict that were not handed out before.
     pub commands: Vec<Command>,
+    /// In a thorough look: of those that were handed out, the ones that still have no verdict.
+    pub pending: Option<BTreeSet<CommandId>>,
     /// Changes of the apps table.
     pub foreign: Foreign,
     /// The limits, in a thorough look.
     pub limits: Option<Limits>,
     /// In a thorough look: its apps at whose log somebody looks from another host.
     pub wanted_logs: Vec<AppId>,
+}
+
+impl News {
+    /// Of all commands without a verdict, those that were not handed out before, and which of the others remain.
+    #[must_use]
+    pub fn of_all_pending(commands: Vec<Command>, handed: &[CommandId]) -> Self {
+        let handed: BTreeSet<_> = handed.iter().copied().collect();
+        let (known, commands): (Vec<_>, Vec<_>) =
+            commands.into_iter().partition(|command| handed.contains(&command.id));
+        let pending = known.into_iter().map(|command| command.id).collect();
+        Self { commands, pending: Some(pending), ..Self::default() }
+    }
 }
 
 impl From<Delta> for Foreign {

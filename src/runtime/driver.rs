@@ -14,7 +14,7 @@ use super::tails::Tails;
 use crate::manager::peers::{Lease, Peers};
 use crate::manager::{Event, Identity, Manager, Step};
 use crate::model::{
-    AppId, CommandId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, Survivor, SurvivorState,
+    AppId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, Survivor, SurvivorState,
 };
 use crate::process::{LaunchSettings, Left, OpenError, Sink, Supervisor, clock, return_memory};
 use crate::store::{Store, StoreError};
@@ -327,7 +327,7 @@ fn feed_after(
         store: Arc::clone(store),
         events: events.clone(),
         revision: snapshot.revision,
-        last_command: snapshot.commands.last().map_or(CommandId(0), |command| command.id),
+        handed: snapshot.commands.iter().map(|command| (command.id, command.app)).collect(),
         limits: Limits { ..snapshot.limits.clone() },
         wanted,
     }

@@ -1,5 +1,6 @@
 //! What others write into the database, as events: commands, new and changed rows, limits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub(super) struct Feed {
     pub(super) events: UnboundedSender<Event>,
     /// Everything up to here was seen.
     pub(super) revision: Revision,
-    pub(super) last_command: CommandId,
+    /// Commands that the manager has, by their apps: until their verdicts are written they are found again.
+    pub(super) handed: BTreeMap<CommandId, Option<AppId>>,
     pub(super) limits: Limits,
     /// Apps at whose log somebody looks from another host.
     pub(super) wanted: watch::Sender<Vec<AppId>>,
@@ -57,8 +59,12 @@ impl Feed {
 
     /// `false` when nobody listens.
     async fn look(&mut self, thorough: bool) -> Result<bool, StoreError> {
-        let News { mut commands, foreign: mut delta, limits, wanted_logs } =
-            self.store.news(self.revision, self.last_command, thorough).await?;
+        let handed = self.handed.keys().copied().collect();
+        let News { mut commands, pending, foreign: mut delta, limits, wanted_logs } =
+            self.store.news(self.revision, handed, thorough).await?;
+        if let Some(pending) = pending {
+            self.handed.retain(|id, _| pending.contains(id));
+        }
         if thorough {
             self.wanted
                 .send_if_modified(|before| std::mem::replace(before, wanted_logs.clone()) != wanted_logs);
@@ -71,6 +77,8 @@ impl Feed {
             if !delta.removed.is_empty() && self.events.send(Event::AppsRemoved(delta.removed)).is_err() {
                 return Ok(false);
             }
+            // If they come back, so must their commands.
+            self.handed.retain(|_, app| app.is_none_or(|app| !delta.lost.contains(&app)));
             if !delta.lost.is_empty() && self.events.send(Event::AppsLost(delta.lost)).is_err() {
                 return Ok(false);
             }
@@ -84,11 +92,13 @@ impl Feed {
             delta = self.store.foreign_changes(self.revision, true).await?;
             if delta.gained {
                 // Commands may have waited for the app to have a manager.
-                commands = self.store.pending_commands(CommandId(0)).await?;
+                let known =
+                    self.handed.keys().copied().chain(commands.iter().map(|command| command.id)).collect();
+                commands.extend(self.store.pending_commands(known).await?);
             }
         }
         for command in commands {
-            self.last_command = self.last_command.max(command.id);
+            self.handed.insert(command.id, command.app);
             if self.events.send(Event::Command(command)).is_err() {
                 return Ok(false);
             }

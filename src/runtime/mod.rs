@@ -1,6 +1,7 @@
 //! The tokio shell around the manager: reads the clock, feeds it what happens, commits what it
 //! decides, and then does it.
 
+mod batch;
 mod driver;
 mod feed;
 mod lease;

@@ -2,17 +2,18 @@
 //! waited for that. While the database is away the steps wait here. What runs goes on, and since
 //! nothing new is started, what waits is bounded by what runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
+use super::batch::{Batch, Waiting};
 use crate::manager::{Effect, Event, Step};
-use crate::model::{AppId, Change, Refusal, Report, RunId, Unopened};
-use crate::process::Supervisor;
-use crate::store::{Store, StoreError};
+use crate::model::{AppId, Change, Refusal, RunId, Unopened};
+use crate::process::{Supervisor, clock};
+use crate::store::{Committed, Held, Store, StoreError};
 
 /// Progress waits this long for more of it: 10,000 reports a second become a few commits.
 const PROGRESS_WAITS: Duration = Duration::from_millis(200);
@@ -25,6 +26,9 @@ const CHANGES_MAX: usize = 4000;
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
+/// How often rows are tried that others hold.
+const RETRY_HELD: Duration = Duration::from_millis(500);
+
 pub(super) struct Outbox {
     pub(super) store: Arc<dyn Store>,
     pub(super) supervisor: Arc<Supervisor>,
@@ -32,14 +36,6 @@ pub(super) struct Outbox {
     pub(super) events: UnboundedSender<Event>,
     /// Runs whose failure is written.
     pub(super) failed: UnboundedSender<(AppId, RunId)>,
-}
-
-/// Steps that are written together.
-#[derive(Default)]
-struct Batch {
-    changes: Vec<Change>,
-    effects: Vec<Effect>,
-    progress: BTreeMap<RunId, (AppId, Report)>,
 }
 
 /// Why an outbox came to its end.
@@ -57,14 +53,60 @@ impl Outbox {
     pub(super) async fn run(mut self) -> Emptied {
         let mut batch = Batch::default();
         let mut unopened = Unopened::default();
-        while let Some(step) = self.steps.recv().await {
-            batch.add(step);
-            self.collect(&mut batch).await;
-            if self.commit(std::mem::take(&mut batch), &mut unopened).await.is_none() {
-                return Emptied::Deposed;
+        let mut waiting = Waiting::default();
+        let mut try_again_at = Instant::now();
+        loop {
+            let retry = (!waiting.is_empty()).then_some(try_again_at);
+            let step = tokio::select! {
+                step = self.steps.recv() => match step {
+                    Some(step) => Some(step),
+                    None => break,
+                },
+                () = until(retry) => None,
+            };
+            if let Some(step) = step {
+                batch.add(step);
+                self.collect(&mut batch).await;
+                waiting.take_from(&mut batch);
+                let (changes, effects) = std::mem::take(&mut batch).into_parts();
+                if self.commit(changes, effects, &mut waiting, &mut unopened).await.is_none() {
+                    return Emptied::Deposed;
+                }
+            }
+            // Also while steps come without a pause.
+            if !waiting.is_empty() && Instant::now() >= try_again_at {
+                if self.try_again(&mut waiting, &mut unopened).await.is_none() {
+                    return Emptied::Deposed;
+                }
+                try_again_at = Instant::now() + RETRY_HELD;
             }
         }
+        // What is not written then is found in the run directories and in the ledger by the next manager.
+        let _ = self.try_again(&mut waiting, &mut unopened).await;
         Emptied::Written
+    }
+
+    /// Tries again what waits for rows that others hold, and says so once it has taken long.
+    async fn try_again(&self, waiting: &mut Waiting, unopened: &mut Unopened) -> Option<()> {
+        let (changes, effects) = waiting.try_again();
+        let held = self.commit(changes, effects, waiting, unopened).await?;
+        let now = clock::wall();
+        let over = waiting.release(&held, now);
+        if !over.is_empty() {
+            tracing::info!(
+                apps = over.len(),
+                "rows of apps are not held any more; what happened meanwhile is entered"
+            );
+            self.write(over, unopened).await?;
+        }
+        let alerts = waiting.alerts(&held, now);
+        for alert in &alerts {
+            tracing::warn!(why = alert.message, "nothing can be written about an app; the others go on");
+        }
+        if !alerts.is_empty() {
+            self.write(alerts.into_iter().map(Change::AlertRaised).collect(), unopened).await?;
+        }
+        Some(())
     }
 
     /// Takes what else is there. If it is only progress, waits for more.
@@ -86,18 +128,28 @@ impl Outbox {
         }
     }
 
-    /// `None`: the manager was deposed.
-    async fn commit(&self, batch: Batch, unopened: &mut Unopened) -> Option<()> {
-        let Batch { changes, effects, progress } = batch;
-        let progress = progress.into_iter().map(|(run, (app, report))| Change::Progress { app, run, report });
-        let changes: Vec<_> = progress.chain(changes).filter(|change| !unopened.excludes(change)).collect();
-        let failed: Vec<_> = changes.iter().filter_map(failed).collect();
-        let refused = if changes.is_empty() { Vec::new() } else { self.write(changes, unopened).await? };
-        for run in failed {
+    /// Writes changes and carries out what waits for them. What concerns rows that others hold is kept; which those
+    /// are comes back. `None`: the manager was deposed.
+    async fn commit(
+        &self,
+        mut changes: Vec<Change>,
+        effects: Vec<Effect>,
+        waiting: &mut Waiting,
+        unopened: &mut Unopened,
+    ) -> Option<Vec<Held>> {
+        changes.retain(|change| !unopened.excludes(change));
+        let Committed { refused, held } = if changes.is_empty() {
+            Committed::default()
+        } else {
+            self.write(changes.clone(), unopened).await?
+        };
+        let is_held = |change: &Change| held.iter().any(|held| held.app == change.app());
+        let (unwritten, written): (Vec<_>, Vec<_>) = changes.into_iter().partition(is_held);
+        for run in written.iter().filter_map(failed) {
             // Where nobody keeps the ends of logs, nobody listens.
             let _ = self.failed.send(run);
         }
-        for effect in effects {
+        for effect in waiting.keep(&held, unwritten, effects) {
             let is_refused =
                 matches!(&effect, Effect::Start { run, .. } if refused.iter().any(|(other, _)| other == run));
             if !is_refused {
@@ -108,11 +160,11 @@ impl Outbox {
             // The driver has gone only if everything ends.
             let _ = self.events.send(Event::RunRefused { run, refusal });
         }
-        Some(())
+        Some(held)
     }
 
-    /// Writes until it is written; `None`: the manager was deposed.
-    async fn write(&self, changes: Vec<Change>, unopened: &mut Unopened) -> Option<Vec<(RunId, Refusal)>> {
+    /// Writes until it is written, but for apps whose rows others hold; `None`: the manager was deposed.
+    async fn write(&self, changes: Vec<Change>, unopened: &mut Unopened) -> Option<Committed> {
         let mut pause = RETRY_FIRST;
         let mut since = None;
         loop {
@@ -122,23 +174,30 @@ impl Outbox {
                         tracing::info!(changes = changes.len(), away = ?Instant::now().duration_since(since), "the database is back, what happened meanwhile is entered");
                     }
                     unopened.note_all(&changes, &committed.refused);
-                    return Some(committed.refused);
+                    return Some(committed);
                 }
                 Err(StoreError::Refused(why)) if changes.len() == 1 => {
                     tracing::error!(change = ?changes[0], why, "the database refuses a change; it is left out");
                     let refused = given_up(&changes[0]);
                     unopened.note_all(&changes, &refused);
-                    return Some(refused);
+                    return Some(Committed { refused, ..Committed::default() });
                 }
                 Err(StoreError::Refused(_)) => {
                     // One of them is impossible: the others must not suffer for it.
-                    let mut refused = Vec::new();
-                    for change in changes {
-                        if !unopened.excludes(&change) {
-                            refused.extend(Box::pin(self.write(vec![change], unopened)).await?);
-                        }
+                    let apart = changes.into_iter().map(|change| vec![change]).collect();
+                    return self.write_apart(apart, unopened).await;
+                }
+                Err(StoreError::Locked(why)) => {
+                    let apps: BTreeSet<_> = changes.iter().map(Change::app).collect();
+                    if apps.len() <= 1 {
+                        let held = apps.into_iter().map(|app| Held { app, why: why.clone() }).collect();
+                        return Some(Committed { held, ..Committed::default() });
                     }
-                    return Some(refused);
+                    let mut apart = BTreeMap::<_, Vec<_>>::new();
+                    for change in changes {
+                        apart.entry(change.app()).or_default().push(change);
+                    }
+                    return self.write_apart(apart.into_values().collect(), unopened).await;
                 }
                 Err(StoreError::Deposed | StoreError::Replaced) => return None,
                 Err(error) => {
@@ -152,6 +211,22 @@ impl Outbox {
             }
         }
     }
+
+    /// Writes groups of changes one after the other. What follows a change that cannot be written yet waits, too.
+    async fn write_apart(&self, groups: Vec<Vec<Change>>, unopened: &mut Unopened) -> Option<Committed> {
+        let mut all = Committed::default();
+        for mut group in groups {
+            group.retain(|change| {
+                !unopened.excludes(change) && !all.held.iter().any(|held| held.app == change.app())
+            });
+            if !group.is_empty() {
+                let Committed { refused, held } = Box::pin(self.write(group, unopened)).await?;
+                all.refused.extend(refused);
+                all.held.extend(held);
+            }
+        }
+        Some(all)
+    }
 }
 
 /// The run that a change says has failed.
@@ -164,19 +239,6 @@ fn failed(change: &Change) -> Option<(AppId, RunId)> {
 /// A run whose row cannot be written must not be started.
 fn given_up(change: &Change) -> Vec<(RunId, Refusal)> {
     if let Change::RunOpened(opening) = change { vec![(opening.run, Refusal::NoSuchApp)] } else { Vec::new() }
-}
-
-impl Batch {
-    fn add(&mut self, step: Step) {
-        for change in step.changes {
-            if let Change::Progress { app, run, report } = change {
-                self.progress.entry(run).or_insert_with(|| (app, Report::default())).1.merge(report);
-            } else {
-                self.changes.push(change);
-            }
-        }
-        self.effects.extend(step.effects);
-    }
 }
 
 /// Waits until a moment of tokio's clock, or for ever.

@@ -10,6 +10,9 @@ pub enum StoreError {
     /// Try again later: it is locked, full, away, or does not answer.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// Try again later: another program holds a row or a table.
+    #[error("the database is not available: {0}")]
+    Locked(String),
     /// Stop: the database is of another version of the program.
     #[error("{}", schema_message(*.found, *.expected))]
     Schema {

@@ -140,22 +140,28 @@ pub trait Store: OperatorStore {
     /// call; `thorough` looks anyway.
     async fn foreign_changes(&self, revision: Revision, thorough: bool) -> Result<Foreign, StoreError>;
 
-    /// Commands without a verdict after `last`, oldest first.
-    async fn pending_commands(&self, last: CommandId) -> Result<Vec<Command>, StoreError>;
+    /// Commands without a verdict that are not among those `handed` out before, oldest first. One with a smaller
+    /// number may become visible after one with a greater.
+    async fn pending_commands(&self, handed: Vec<CommandId>) -> Result<Vec<Command>, StoreError>;
 
-    /// What others wrote: commands after `last`, changes after `revision`, and in a `thorough` look the limits.
+    /// What others wrote: new commands, changes after `revision`, and in a `thorough` look the limits.
     /// Asked each second, so a server answers in one transaction. An embedded database has no readers
     /// on other hosts, who want logs.
-    async fn news(&self, revision: Revision, last: CommandId, thorough: bool) -> Result<News, StoreError> {
+    async fn news(
+        &self,
+        revision: Revision,
+        handed: Vec<CommandId>,
+        thorough: bool,
+    ) -> Result<News, StoreError> {
         // Read first: a command may be for an app that was registered just before it.
-        let mut commands = self.pending_commands(last).await?;
-        let foreign = self.foreign_changes(revision, thorough || !commands.is_empty()).await?;
-        if foreign.gained {
-            // Commands may have waited for the app to have a manager.
-            commands = self.pending_commands(CommandId(0)).await?;
-        }
-        let limits = if thorough { Some(self.limits().await?) } else { None };
-        Ok(News { commands, foreign, limits, wanted_logs: Vec::new() })
+        let mut news = if thorough {
+            News::of_all_pending(self.pending_commands(Vec::new()).await?, &handed)
+        } else {
+            News { commands: self.pending_commands(handed).await?, ..News::default() }
+        };
+        news.foreign = self.foreign_changes(revision, thorough || !news.commands.is_empty()).await?;
+        news.limits = if thorough { Some(self.limits().await?) } else { None };
+        Ok(news)
     }
 
     /// Makes this manager serve the database: an embedded one by itself, a server's beside others.
@@ -204,8 +210,19 @@ pub trait Store: OperatorStore {
 /// What became of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// Runs that were not opened, and why. Everything else was written.
+    /// Runs that were not opened, and why. Everything else was written but what concerns `held` apps.
     pub refused: Vec<(RunId, Refusal)>,
+    /// Apps of which another program holds a row: nothing was written about them.
+    pub held: Vec<Held>,
+}
+
+/// An app of which another program holds a row in a transaction of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Which app; `None` for a command that names none.
+    pub app: Option<AppId>,
+    /// Which row, and who holds it.
+    pub why: String,
 }
 
 /// When an app is to run next, by the word of a person.

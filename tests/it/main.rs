@@ -42,6 +42,7 @@ mod postgres_away;
 mod postgres_bad;
 mod postgres_cuts;
 mod postgres_faults;
+mod postgres_held;
 mod postgres_hosts;
 mod postgres_logs;
 mod postgres_pooler;

@@ -94,9 +94,11 @@ fn a_slow_network_is_only_slow() {
 fn a_commit_whose_answer_is_lost_may_be_made_again() {
     let (schema, proxy, store) = behind_a_proxy();
     schema.sql("INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c')");
+    let app = dcm::model::AppId::of(&"a/b/c".parse().unwrap());
     block_on(async {
         for (turn, moment) in [Moment::BeforeCommit, Moment::AfterCommit].into_iter().enumerate() {
-            let fault = |number: usize| Change::AppFault { row: 1, fault: Some(format!("fault {number}")) };
+            let fault =
+                |number: usize| Change::AppFault { row: 1, app, fault: Some(format!("fault {number}")) };
             proxy.trap(moment, "UPDATE apps SET fault");
             let error = store.commit(vec![fault(turn)]).await.unwrap_err();
             assert!(matches!(error, StoreError::Unavailable(_)), "{error}");

@@ -2,10 +2,24 @@
 
 use std::time::Duration;
 
-use dcm::model::Revision;
+use dcm::model::{AppId, Change, CmdName, CommandSource, ManagerRow, NewCommand, Revision, parse_timestamp};
 use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
 
 use crate::postgres::{self, Schema, block_on};
+
+fn command() -> NewCommand {
+    NewCommand {
+        app: AppId::of(&"a/b/c".parse().unwrap()),
+        name: CmdName::Start,
+        args: None,
+        by: "ana".to_owned(),
+        source: CommandSource::Cli,
+        time: parse_timestamp("2026-01-01T00:00:00Z").unwrap(),
+        expires: None,
+        batch: None,
+        note: None,
+    }
+}
 
 fn refused(url: &str, mode: OpenMode) -> StoreError {
     let error = PostgresStore::connect(url, mode).map(|_| ()).unwrap_err();
@@ -120,14 +134,19 @@ fn lost_connections_are_replaced_unnoticed() {
 fn a_lock_of_another_program_ends_the_call_and_not_the_store() {
     let schema = Schema::new();
     let store = PostgresStore::connect(schema.url(), OpenMode::Create).unwrap();
+    schema.sql("INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c')");
     std::thread::scope(|scope| {
         let holder = scope.spawn(|| {
-            schema.sql("BEGIN; SELECT dcm_lock(); SELECT pg_sleep(6); COMMIT");
+            schema.sql("BEGIN; LOCK TABLE apps IN SHARE ROW EXCLUSIVE MODE; SELECT pg_sleep(6); COMMIT");
         });
         std::thread::scope(|_| {
             block_on(async {
                 tokio::time::sleep(Duration::from_millis(500)).await;
-                let error = store.commit(Vec::new()).await.unwrap_err();
+                let fault =
+                    Change::AppFault { row: 1, app: AppId::of(&"a/b/c".parse().unwrap()), fault: None };
+                let error = store.commit(vec![fault]).await.unwrap_err();
+                assert!(matches!(error, StoreError::Locked(_)), "{error}");
+                let error = store.submit(vec![command()]).await.unwrap_err();
                 assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
                 // Those who only look are not held up.
                 store.changes_since(Revision::default()).await.unwrap();
@@ -144,12 +163,18 @@ fn changes_of_others_are_told_and_own_ones_are_not() {
     let store = PostgresStore::connect(schema.url(), OpenMode::Create).unwrap();
     block_on(async {
         run_sql(&schema, "INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c')");
+        store.take_seat(ManagerRow { name: "zg".to_owned(), ..ManagerRow::default() }).await.unwrap();
+        store.claim().await.unwrap();
         let mut changed = store.changed();
         let delta = store.foreign_changes(Revision::default(), true).await.unwrap();
         assert_eq!(delta.rows.len(), 1);
         let dcm::model::Registered::App(row) = &delta.rows[0] else { panic!("{:?}", delta.rows) };
         assert!(row.is_named);
-        let fault = dcm::model::Change::AppFault { row: row.row, fault: Some("odd \0 text".to_owned()) };
+        let fault = dcm::model::Change::AppFault {
+            row: row.row,
+            app: row.app.id,
+            fault: Some("odd \0 text".to_owned()),
+        };
         store.commit(vec![fault]).await.unwrap();
         assert_eq!(store.foreign_changes(delta.revision, false).await.unwrap().rows, []);
         assert_eq!(store.foreign_changes(delta.revision, true).await.unwrap().rows.len(), 1);

@@ -217,6 +217,7 @@ fn an_operator_drains_and_takes_nothing(shared: &Shared) {
 fn settled(id: dcm::model::CommandId) -> Change {
     Change::CommandSettled {
         id,
+        app: None,
         verdict: Verdict::Executed,
         at: parse_timestamp("2026-11-23T12:00:00Z").unwrap(),
     }

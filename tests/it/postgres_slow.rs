@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dcm::model::{AppId, Change, CmdName, CommandSource, NewCommand, Registered, Revision, parse_timestamp};
-use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
+use dcm::model::{App, AppId, CmdName, CommandSource, NewCommand, Revision, parse_timestamp};
+use dcm::store::{Existing, OpenMode, OperatorStore as _, PostgresStore, Registration, StoreError};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::postgres::{Schema, block_on, until, with};
@@ -28,7 +28,7 @@ fn with_an_app() -> (Schema, PostgresStore) {
     let schema = Schema::new();
     let url = with(schema.url(), &format!("application_name={}&options[deadlock_timeout]=3s", schema.name()));
     let store = PostgresStore::connect(&url, OpenMode::Create).unwrap();
-    schema.sql("INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c')");
+    schema.sql("INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c'), ('a', 'b', 'd')");
     (schema, store)
 }
 
@@ -37,28 +37,42 @@ fn a_transaction_that_was_ended_in_a_deadlock_is_made_again() {
     let (schema, store) = with_an_app();
     let begun = schema.number("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()");
     block_on(async {
-        let rows = store.changes_since(Revision::default()).await.unwrap().rows;
-        let Registered::App(row) = &rows[0] else { panic!("{rows:?}") };
+        let registrations: Vec<_> = store
+            .changes_since(Revision::default())
+            .await
+            .unwrap()
+            .rows
+            .into_iter()
+            .map(|row| Registration {
+                app: App { origin: Some("odd".to_owned()), ..row.into_row().app },
+                next_run: None,
+                existing: Existing::Replace,
+            })
+            .collect();
         let mut other = PgConnection::connect(schema.url()).await.unwrap();
-        let hold = "BEGIN; SET LOCAL deadlock_timeout = '60s'; SELECT FROM apps FOR UPDATE";
+        let hold =
+            "BEGIN; SET LOCAL deadlock_timeout = '60s'; SELECT FROM apps WHERE app_name = 'd' FOR UPDATE";
         sqlx::raw_sql(hold).execute(&mut other).await.unwrap();
-        // It has the writers' lock and waits for the row; the other has the row and waits for the lock.
-        let writing = store.commit(vec![Change::AppFault { row: row.row, fault: Some("odd".to_owned()) }]);
+        // It has the one row and waits for the other; who has that waits for the first.
+        let writing = store.register(registrations);
         let crossing = async {
             let waits = format!(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{}' AND wait_event_type = 'Lock'",
                 schema.name()
             );
             until("the store to wait", async || (schema.number(&waits) > 0).then_some(())).await;
-            sqlx::raw_sql("SELECT dcm_lock(); COMMIT").execute(&mut other).await.unwrap();
+            sqlx::raw_sql("SELECT FROM apps WHERE app_name = 'c' FOR UPDATE; COMMIT")
+                .execute(&mut other)
+                .await
+                .unwrap();
         };
         let (written, ()) = tokio::join!(writing, crossing);
-        assert_eq!(written.unwrap().refused, []);
+        written.unwrap();
         other.close().await.unwrap();
         let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
         until("the deadlock to be counted", async || (schema.number(deadlocks) > begun).then_some(())).await;
     });
-    assert_eq!(schema.number("SELECT count(*) FROM apps WHERE fault = 'odd'"), 1);
+    assert_eq!(schema.number("SELECT count(*) FROM apps WHERE origin = 'odd'"), 2);
 }
 
 #[test]

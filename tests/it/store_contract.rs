@@ -209,7 +209,8 @@ async fn a_run_goes_through_its_life(store: &dyn Store) {
     assert_eq!((open.run, open.app, open.due, open.attempt), (run(1), id, Some(noon()), 2));
     assert_eq!((open.trigger, open.command), (Trigger::Schedule, Some(CommandId(7))));
 
-    commit(store, vec![Change::RunStarted { run: run(1), pid: 42, at: at("2026-11-23T12:00:01Z") }]).await;
+    commit(store, vec![Change::RunStarted { run: run(1), app: id, pid: 42, at: at("2026-11-23T12:00:01Z") }])
+        .await;
     assert_eq!(self::row(store, id).await.state.pid, Some(42));
     let ending = Ending::Exited(Exit::Signal { signal: 9, core: false });
     commit(store, vec![Change::RunClosed { run: run(1), app: id, closing: closing(ending) }]).await;
@@ -253,10 +254,10 @@ async fn writing_twice_is_writing_once(store: &dyn Store) {
         AppState { status: RunStatus::Stopped, run: Some(run(1)), failures: 1, ..AppState::default() };
     let changes = vec![
         opening(id, run(1)),
-        Change::RunStarted { run: run(1), pid: 42, at: noon() },
+        Change::RunStarted { run: run(1), app: id, pid: 42, at: noon() },
         Change::RunClosed { run: run(1), app: id, closing: closing(Ending::Unknown) },
         Change::App(update(id, 1, state.clone())),
-        Change::CommandSettled { id: command, verdict: Verdict::Executed, at: noon() },
+        Change::CommandSettled { id: command, app: Some(id), verdict: Verdict::Executed, at: noon() },
     ];
     commit(store, changes.clone()).await;
     let before = (row(store, id).await, only_run(store, id).await);
@@ -273,7 +274,7 @@ async fn a_closed_run_is_never_changed(store: &dyn Store) {
     let before = only_run(store, id).await;
     let late = vec![
         close(Ending::Unknown),
-        Change::RunStarted { run: run(1), pid: 99, at: noon() },
+        Change::RunStarted { run: run(1), app: id, pid: 99, at: noon() },
         Change::Progress {
             app: id,
             run: run(1),
@@ -304,20 +305,20 @@ async fn commands_get_one_verdict(store: &dyn Store) {
     let first = submit(store, id, CmdName::Start).await;
     let second = submit(store, id, CmdName::Stop).await;
     assert!(first < second);
-    let pending = store.pending_commands(CommandId(0)).await.unwrap();
+    let pending = store.pending_commands(Vec::new()).await.unwrap();
     assert_eq!(pending.iter().map(|command| command.id).collect::<Vec<_>>(), [first, second]);
     assert_eq!(pending[0].app, Some(id));
     assert_eq!(pending[0].args.as_deref(), Some("{\"a\": 1}"));
     assert_eq!(pending[0].expires, Some(at("2026-11-24T00:00:00Z")));
-    let settle = |verdict| Change::CommandSettled { id: first, verdict, at: noon() };
+    let settle = |verdict| Change::CommandSettled { id: first, app: Some(id), verdict, at: noon() };
     commit(store, vec![settle(Verdict::NotExecuted("already running".to_owned()))]).await;
     commit(store, vec![settle(Verdict::Executed)]).await;
     let rows = store.commands(vec![first, second, CommandId(99)]).await.unwrap();
     assert_eq!(rows.len(), 2);
     assert_eq!((rows[0].flag, rows[0].reason.as_deref()), (CmdFlag::NotExecuted, Some("already running")));
     assert_eq!((rows[1].flag, rows[1].executed), (CmdFlag::Pending, None));
-    assert_eq!(store.pending_commands(CommandId(0)).await.unwrap().len(), 1);
-    assert_eq!(store.pending_commands(second).await.unwrap(), []);
+    assert_eq!(store.pending_commands(Vec::new()).await.unwrap().len(), 1);
+    assert_eq!(store.pending_commands(vec![second]).await.unwrap(), []);
     let recent =
         store.ledger(LedgerQuery { app: Some(id), limit: 1, ..LedgerQuery::default() }).await.unwrap();
     assert_eq!(recent[0].id, second);
@@ -361,10 +362,18 @@ async fn the_row_follows_its_latest_command(store: &dyn Store) {
     let id = register(store, "a/b/c").await;
     let first = submit(store, id, CmdName::Start).await;
     let second = submit(store, id, CmdName::Stop).await;
-    commit(store, vec![Change::CommandSettled { id: first, verdict: Verdict::Executed, at: noon() }]).await;
+    commit(
+        store,
+        vec![Change::CommandSettled { id: first, app: Some(id), verdict: Verdict::Executed, at: noon() }],
+    )
+    .await;
     let shown = row(store, id).await.command.unwrap();
     assert_eq!((shown.id, shown.name, shown.flag), (Some(second), CmdName::Stop, CmdFlag::Pending));
-    commit(store, vec![Change::CommandSettled { id: second, verdict: Verdict::Executed, at: noon() }]).await;
+    commit(
+        store,
+        vec![Change::CommandSettled { id: second, app: Some(id), verdict: Verdict::Executed, at: noon() }],
+    )
+    .await;
     let shown = row(store, id).await.command.unwrap();
     assert_eq!(
         (shown.flag, shown.executed, shown.by.as_deref()),
@@ -433,7 +442,8 @@ async fn a_state_change_depends_on_no_row_of_history(store: &dyn Store) {
     let state =
         AppState { status: RunStatus::Stopped, run: Some(run(9)), failures: 5, ..AppState::default() };
     let disabled = AppUpdate { disabled: Some(true), ..update(id, 1, state) };
-    let settled = Change::CommandSettled { id: CommandId(77), verdict: Verdict::Executed, at: noon() };
+    let settled =
+        Change::CommandSettled { id: CommandId(77), app: None, verdict: Verdict::Executed, at: noon() };
     let cleared = Change::AlertsCleared { app: id, kinds: AlertKind::OF_RUNS, at: noon() };
     commit(store, vec![settled, cleared, Change::App(disabled)]).await;
     let row = row(store, id).await;
@@ -637,7 +647,7 @@ async fn a_renamed_app_keeps_what_is_on_record_of_it(store: &dyn Store) {
     assert_eq!(store.skips(skips).await.unwrap(), [skip(new)]);
     let alerts = AlertQuery { app: Some(new), limit: 10, ..AlertQuery::default() };
     assert_eq!(store.alerts(alerts).await.unwrap().len(), 1);
-    let commands = store.pending_commands(CommandId(0)).await.unwrap();
+    let commands = store.pending_commands(Vec::new()).await.unwrap();
     assert_eq!((commands[0].id, commands[0].app), (command, Some(new)));
     // And back again.
     store.rename("x/y/z".parse().unwrap(), "a/b/c".parse().unwrap()).await.unwrap();

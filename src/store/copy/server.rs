@@ -9,6 +9,9 @@ use crate::model::parse_timestamp;
 use crate::store::StoreError;
 use crate::store::postgres::{open_for_copy, translate};
 
+/// Columns that mean something on one server only.
+const OF_THIS_SERVER: [&str; 3] = ["written_in", "touched_in", "owned_in"];
+
 pub(super) struct Server {
     connection: PgConnection,
 }
@@ -46,7 +49,8 @@ impl Server {
     }
 
     pub(super) async fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {
-        Ok(self.typed(table).await?.into_iter().map(|(name, _)| name).collect())
+        let names = self.typed(table).await?.into_iter().map(|(name, _)| name);
+        Ok(names.filter(|name| !OF_THIS_SERVER.contains(&name.as_str())).collect())
     }
 
     pub(super) async fn begin_reading(&mut self) -> Result<Marks, StoreError> {
@@ -103,16 +107,16 @@ impl Server {
 
     pub(super) async fn begin_writing(&mut self) -> Result<(), StoreError> {
         let begin = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10s'; \
-             SET LOCAL idle_in_transaction_session_timeout = 0; SELECT dcm_lock()";
+             SET LOCAL idle_in_transaction_session_timeout = 0";
         self.execute(begin.to_owned()).await?;
         for table in TABLES {
+            // Rows are written as they were; only the owner may do that. From now on nobody else writes.
+            self.execute(format!("ALTER TABLE {table} DISABLE TRIGGER USER")).await?;
             if self.number(format!("SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) AS any_row")).await?
                 > 0
             {
                 return Err(not_empty(table));
             }
-            // Rows are written as they were; only the owner may do that.
-            self.execute(format!("ALTER TABLE {table} DISABLE TRIGGER USER")).await?;
         }
         Ok(())
     }

@@ -198,8 +198,10 @@ impl Store for MemoryStore {
         Ok(self.read(|tables| tables.changes_since(revision)).into())
     }
 
-    async fn pending_commands(&self, last: CommandId) -> Result<Vec<Command>, StoreError> {
-        Ok(self.read(|tables| tables.pending(last)))
+    async fn pending_commands(&self, handed: Vec<CommandId>) -> Result<Vec<Command>, StoreError> {
+        let mut pending = self.read(|tables| tables.pending(CommandId(0)));
+        pending.retain(|command| !handed.contains(&command.id));
+        Ok(pending)
     }
 
     async fn take_seat(&self, manager: ManagerRow) -> Result<(), StoreError> {

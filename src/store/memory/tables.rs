@@ -75,11 +75,11 @@ impl Tables {
                         committed.refused.push((opening.run, refusal));
                     }
                 }
-                Change::RunStarted { run, pid, at } => self.start_run(*run, *pid, *at),
+                Change::RunStarted { run, pid, at, .. } => self.start_run(*run, *pid, *at),
                 Change::RunClosed { run, app, closing } => self.close_run(*run, *app, closing),
                 Change::App(update) => self.update_app(update),
                 Change::Progress { app, run, report } => self.note_progress(*app, *run, report),
-                Change::CommandSettled { id, verdict, at } => self.settle(*id, verdict, *at),
+                Change::CommandSettled { id, verdict, at, .. } => self.settle(*id, verdict, *at),
                 Change::AlertRaised(alert) => {
                     let key = (alert.app, alert.kind.word(), alert.episode());
                     if !self.alert_keys.contains(&key) {
@@ -360,6 +360,7 @@ impl Tables {
             commands: self.pending(CommandId(0)),
             limits: self.limits.clone(),
             elsewhere: BTreeSet::new(),
+            locked_rows: BTreeSet::new(),
             bad_reports: self
                 .alerts
                 .iter()

@@ -5,6 +5,7 @@ use chrono::SubsecRound as _;
 use sqlx::{PgConnection, Row as _};
 
 use super::connection::{Fault, composed, statement};
+use super::held;
 use super::managers::{self, Seat};
 use crate::model::{
     Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Planned, Refusal, Report,
@@ -15,14 +16,14 @@ use crate::store::{Committed, StoreError};
 
 type Written<T> = Result<T, Fault>;
 
-/// Writes all changes, inside a transaction that holds the writers' lock.
+/// Writes all changes but those of apps whose rows another transaction holds.
 pub(super) async fn commit(
     connection: &mut PgConnection,
     changes: &[Change],
     seat: Option<&Seat>,
 ) -> Written<Committed> {
-    let mut committed = Committed::default();
     if let Some(seat) = seat {
+        managers::share_seat(connection, &seat.name).await?;
         let is_valid = managers::holds(connection, seat).await?;
         if !is_valid && changes.iter().any(|change| matches!(change, Change::RunOpened(_))) {
             // Others may be about to take over: nothing new begins before the lease is renewed.
@@ -31,9 +32,11 @@ pub(super) async fn commit(
         }
     }
     let manager = seat.map(|seat| seat.name.as_str());
+    let mut committed = Committed { held: held::take(connection, changes).await?, ..Committed::default() };
     let mut unopened = Unopened::default();
     for change in changes {
-        if unopened.excludes(change) {
+        let is_held = committed.held.iter().any(|held| held.app == change.app());
+        if is_held || unopened.excludes(change) {
             continue;
         }
         match change {
@@ -43,25 +46,25 @@ pub(super) async fn commit(
                     committed.refused.push((opening.run, refusal));
                 }
             }
-            Change::RunStarted { run, pid, at } => start_run(connection, *run, *pid, *at).await?,
+            Change::RunStarted { run, pid, at, .. } => start_run(connection, *run, *pid, *at).await?,
             Change::RunClosed { run, app, closing } => close_run(connection, *run, *app, closing).await?,
             Change::App(update) => update_app(connection, update, manager).await?,
             Change::Progress { app, run, report } => note_progress(connection, *app, *run, report).await?,
-            Change::CommandSettled { id, verdict, at } => {
+            Change::CommandSettled { id, verdict, at, .. } => {
                 settle_command(connection, *id, verdict, *at).await?;
             }
             Change::AlertRaised(alert) => raise_alert(connection, alert).await?,
             Change::AlertsCleared { app, kinds, at } => clear_alerts(connection, *app, kinds, *at).await?,
             Change::Skipped(skip) => note_skip(connection, skip).await?,
             Change::AppNamed { row, id } => name_app(connection, *row, *id).await?,
-            Change::AppFault { row, fault } => {
+            Change::AppFault { row, fault, .. } => {
                 statement("UPDATE apps SET fault = $2 WHERE id = $1")
                     .bind(row)
                     .bind(fault.as_deref().map(text))
                     .execute(&mut *connection)
                     .await?;
             }
-            Change::TimesIgnored { row, revision, columns } => {
+            Change::TimesIgnored { row, revision, columns, .. } => {
                 let nothing = columns.join(" = NULL, ");
                 let sql = format!("UPDATE apps SET {nothing} = NULL WHERE id = $1 AND revision = $2");
                 composed(sql).bind(row).bind(revision.0).execute(&mut *connection).await?;

@@ -26,6 +26,10 @@ const CONNECTIONS_MAX: usize = 3;
 /// How long a call may take.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 
+/// The server ends a session that does nothing within a transaction for so long: its program is frozen or cut off, and
+/// holds rows that others wait for.
+const IDLE_MAX: Duration = Duration::from_secs(2);
+
 /// How long a call may take that reads or creates everything.
 pub(super) const DEADLINE_LONG: Duration = Duration::from_secs(60);
 
@@ -79,35 +83,35 @@ pub(super) struct Plan {
     pub(super) deadline: Duration,
     /// It has a connection to itself and waits for no other call.
     is_reserved: bool,
+    /// How long a statement waits for a row or table that another transaction holds; else most of the deadline.
+    lock_wait: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Begin {
     Read,
-    /// Waits for the writers before it.
     Write,
-    /// Writes what no other program writes.
-    WriteOwn,
     Migration,
     /// Looks at the tables before anything is known of them.
     Look,
 }
 
 impl Plan {
-    pub(super) const READ: Self = Self { begin: Begin::Read, deadline: DEADLINE, is_reserved: false };
-    pub(super) const READ_ALL: Self =
-        Self { begin: Begin::Read, deadline: DEADLINE_LONG, is_reserved: false };
-    pub(super) const WRITE: Self = Self { begin: Begin::Write, deadline: DEADLINE, is_reserved: false };
-    pub(super) const WRITE_MANY: Self =
-        Self { begin: Begin::Write, deadline: DEADLINE_LONG, is_reserved: false };
-    pub(super) const LOOK: Self = Self { begin: Begin::Look, deadline: DEADLINE, is_reserved: false };
-    pub(super) const MIGRATE: Self =
-        Self { begin: Begin::Migration, deadline: DEADLINE_LONG, is_reserved: false };
-
-    pub(super) const WRITE_OWN: Self =
-        Self { begin: Begin::WriteOwn, deadline: DEADLINE, is_reserved: false };
+    pub(super) const READ: Self = Self::of(Begin::Read, DEADLINE);
+    pub(super) const READ_ALL: Self = Self::of(Begin::Read, DEADLINE_LONG);
+    pub(super) const WRITE: Self = Self::of(Begin::Write, DEADLINE);
+    pub(super) const WRITE_MANY: Self = Self::of(Begin::Write, DEADLINE_LONG);
+    pub(super) const LOOK: Self = Self::of(Begin::Look, DEADLINE);
+    pub(super) const MIGRATE: Self = Self::of(Begin::Migration, DEADLINE_LONG);
+    /// What a manager writes about many apps: it waits for none of them.
+    pub(super) const COMMIT: Self =
+        Self { lock_wait: Some(Duration::from_millis(300)), ..Self::of(Begin::Write, DEADLINE) };
     /// For what must not wait for anything: the renewal of a lease.
-    pub(super) const URGENT: Self = Self { begin: Begin::WriteOwn, deadline: DEADLINE, is_reserved: true };
+    pub(super) const URGENT: Self = Self { is_reserved: true, ..Self::of(Begin::Write, DEADLINE) };
+
+    const fn of(begin: Begin, deadline: Duration) -> Self {
+        Self { begin, deadline, is_reserved: false, lock_wait: None }
+    }
 
     pub(super) const fn within(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
@@ -117,20 +121,29 @@ impl Plan {
     fn sql(self) -> String {
         let begin = match self.begin {
             Begin::Read | Begin::Look => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Begin::Write | Begin::WriteOwn | Begin::Migration => {
-                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-            }
+            Begin::Write | Begin::Migration => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
         };
-        let lock = match self.begin {
-            Begin::Write => "; SELECT dcm_lock()",
-            Begin::Read | Begin::Look | Begin::WriteOwn | Begin::Migration => "",
-        };
-        let limit = self.deadline.min(DEADLINE_LONG).as_millis();
+        let limit = self.deadline.min(DEADLINE_LONG);
+        let lock_wait = self.lock_wait.unwrap_or(limit * 4 / 5);
         format!(
-            "{begin}; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {}; \
-             SET LOCAL idle_in_transaction_session_timeout = 10000{lock}",
-            limit * 4 / 5
+            "{begin}; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
+             SET LOCAL idle_in_transaction_session_timeout = {}",
+            limit.as_millis(),
+            lock_wait.as_millis(),
+            IDLE_MAX.as_millis(),
         )
+    }
+
+    /// What an error means to who made the call: only some calls have a use for knowing that a row is held.
+    fn told(self, error: StoreError) -> StoreError {
+        if let StoreError::Locked(why) = error {
+            return if self.lock_wait.is_none() {
+                StoreError::Unavailable(why)
+            } else {
+                StoreError::Locked(why)
+            };
+        }
+        error
     }
 }
 
@@ -282,7 +295,7 @@ impl Pool {
                         sleep(jittered(Duration::from_millis(20) * tries)).await;
                         tries += 1;
                     }
-                    Err(fault) => return Err(fault.translate()),
+                    Err(fault) => return Err(plan.told(fault.translate())),
                 }
             }
         });

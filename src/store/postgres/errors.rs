@@ -65,6 +65,10 @@ fn of_network(fault: &std::io::Error) -> StoreError {
     StoreError::Unavailable(what)
 }
 
+/// For who waited for a row or a table.
+pub(super) const LOCKED: &str = "another program holds a row or a table in a transaction that is still open; \
+    pg_stat_activity and pg_locks tell which";
+
 /// For who needs a server that takes writes.
 pub(super) const STANDBY: &str = "the server is read-only, a standby perhaps; connect to the primary";
 
@@ -88,7 +92,7 @@ fn of_server(code: &str, message: &str, constraint: Option<&str>) -> StoreError 
         "53100" => away("the disk of the server is full; make room on it"),
         "53200" => away("the server is out of memory"),
         "53300" => away("the server has no connection left; raise max_connections or use a pooler"),
-        "55P03" => away("another program holds its lock"),
+        "55P03" => StoreError::Locked(LOCKED.to_owned()),
         "57014" => away("the server took too long"),
         "57P01" | "57P02" | "57P03" => away("the server is starting or shutting down"),
         "40001" | "40P01" => away("other programs were in the way; it is tried again"),

@@ -5,57 +5,77 @@ use sqlx::{PgConnection, Row as _};
 
 use super::connection::{Fault, composed, statement};
 use super::managers::{self, Seat};
-use super::operator::{delta, revision};
+use super::operator::{delta, is_news};
+use super::positions::{self, Seen, is_new};
 use super::{first_column, rows};
-use crate::model::{AppId, Foreign, Revision};
+use crate::model::{AppId, Foreign};
 use crate::store::PAGE;
 
-/// What concerns a manager in the apps table after `since`: its rows, apps that it has no longer,
-/// and whether there are new ones among its rows.
+/// What concerns a manager in the apps table and is new: its rows, apps that it has no longer, and whether there
+/// are new ones among its rows. With what is seen by that, unless nothing is new.
 pub(super) async fn changes(
     connection: &mut PgConnection,
-    since: Revision,
+    since: &Seen,
     seat: Option<&Seat>,
-) -> Result<Foreign, Fault> {
+) -> Result<(Foreign, Option<Seen>), Fault> {
     let Some(seat) = seat else {
-        return Ok(delta(connection, since, rows::APP_COLUMNS).await?.into());
+        let (delta, seen) = delta(connection, since, rows::APP_COLUMNS).await?;
+        return Ok((delta.into(), seen));
     };
-    let manager = &seat.name;
-    if revision(connection).await? == since {
+    let claimable = managers::has_claimable(connection, seat).await?;
+    if !is_news(connection, since).await? {
         // Nobody wrote. Still a manager may have ceased to live, and left something to claim.
-        let claimable = managers::has_claimable(connection, seat).await?;
-        return Ok(Foreign { claimable, revision: since, ..Foreign::default() });
+        return Ok((Foreign { claimable, ..Foreign::default() }, None));
     }
-    let found = composed(format!(
-        "SELECT {}, owned_since > $1 AS is_gained FROM apps WHERE revision > $1 AND manager = $2 ORDER BY revision LIMIT {PAGE}",
-        rows::APP_COLUMNS
-    ))
-    .bind(since.0)
-    .bind(manager)
-    .fetch_all(&mut *connection)
-    .await?;
-    let rows = found.iter().map(rows::registered).collect::<sqlx::Result<Vec<_>>>()?;
-    let gained = found.iter().map(|row| row.try_get("is_gained")).collect::<sqlx::Result<Vec<bool>>>()?;
-    let more = rows.len() == PAGE;
-    let seen = match rows.last().filter(|_| more) {
-        Some(last) => last.revision(),
-        None => revision(connection).await?,
-    };
-    let gone = "SELECT app FROM removed_apps WHERE revision > $1 ORDER BY revision";
-    let removed = statement(gone).bind(since.0).fetch_all(&mut *connection).await?;
-    let lost = "SELECT app FROM apps WHERE revision > $1 AND owned_since > $1";
-    let lost = statement(lost).bind(since.0).fetch_all(&mut *connection).await?;
-    let ids = |rows: &[PgRow]| -> sqlx::Result<Vec<AppId>> {
-        let keys: Vec<Option<&str>> = first_column(rows)?;
-        Ok(keys.into_iter().flatten().filter_map(|app| app.parse().ok()).collect())
-    };
-    Ok(Foreign {
-        rows,
-        removed: ids(&removed)?,
-        lost: ids(&lost)?,
-        gained: gained.contains(&true),
-        claimable: managers::has_claimable(connection, seat).await?,
-        revision: seen,
-        more,
-    })
+    let mut foreign = Foreign { claimable, ..Foreign::default() };
+    let sql = format!(
+        "SELECT {}, {} AS is_gained FROM apps WHERE {} AND manager = $3 AND revision > $4 ORDER BY revision LIMIT {PAGE}",
+        rows::APP_COLUMNS,
+        is_new!("owned_in"),
+        is_new!("written_in"),
+    );
+    let mut last = i64::MIN;
+    loop {
+        let page = composed(sql.clone())
+            .bind(since.upto)
+            .bind(&since.open)
+            .bind(&seat.name)
+            .bind(last)
+            .fetch_all(&mut *connection)
+            .await?;
+        for row in &page {
+            foreign.rows.push(rows::registered(row)?);
+            foreign.gained |= row.try_get::<bool, _>("is_gained")?;
+        }
+        match foreign.rows.last().filter(|_| page.len() == PAGE) {
+            Some(row) => last = row.revision().0,
+            None => break,
+        }
+    }
+    let gone = concat!("SELECT app FROM removed_apps WHERE ", is_new!("written_in"), " ORDER BY revision");
+    foreign.removed = ids(&keys(connection, gone, since).await?)?;
+    let lost = concat!("SELECT app FROM apps WHERE ", is_new!("written_in"), " AND ", is_new!("owned_in"));
+    foreign.lost = ids(&keys(connection, lost, since).await?)?;
+    Ok((foreign, Some(positions::now(connection).await?)))
+}
+
+/// Whether somebody else than the managers of their apps wrote something that is new.
+pub(super) async fn is_touched(connection: &mut PgConnection, since: &Seen) -> Result<bool, Fault> {
+    let row = statement(concat!(
+        "SELECT EXISTS (SELECT FROM apps WHERE ",
+        is_new!("touched_in"),
+        ") OR EXISTS (SELECT FROM removed_apps WHERE ",
+        is_new!("written_in"),
+        ")"
+    ));
+    Ok(row.bind(since.upto).bind(&since.open).fetch_one(connection).await?.try_get(0)?)
+}
+
+async fn keys(connection: &mut PgConnection, sql: &'static str, since: &Seen) -> Result<Vec<PgRow>, Fault> {
+    Ok(statement(sql).bind(since.upto).bind(&since.open).fetch_all(connection).await?)
+}
+
+fn ids(rows: &[PgRow]) -> sqlx::Result<Vec<AppId>> {
+    let keys: Vec<Option<&str>> = first_column(rows)?;
+    Ok(keys.into_iter().flatten().filter_map(|app| app.parse().ok()).collect())
 }

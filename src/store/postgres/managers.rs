@@ -1,8 +1,8 @@
 //! Several managers on one database: seats and leases, claims, and taking over.
 //!
 //! A manager holds its apps by their column `manager`, and its seat by the incarnation in its row.
-//! Who takes a seat away counts the incarnation up under the writers' lock, and each commit of a
-//! manager looks at it under the same lock: so a manager that was deposed writes nothing more,
+//! Who takes a seat away counts the incarnation up under a lock of the seat, which each commit of its
+//! manager shares: so a manager that was deposed writes nothing more,
 //! however long it slept. Clocks decide only when that may be done (`manager::peers`).
 
 use std::time::Duration;
@@ -32,8 +32,33 @@ const ALL: [&str; 4] = ["never", "manual", "exclusive", "at_least_once"];
 /// run apart, and what a fence ends needs a moment to be gone.
 const GRACE: &str = "make_interval(secs => lease / 3)";
 
-/// Takes the seat of a name, inside a transaction that holds the writers' lock.
+/// Excludes commits of the manager of this name until the transaction ends, and the other way round.
+async fn lock_seat(connection: &mut PgConnection, name: &str) -> Result<(), Fault> {
+    statement(
+        "SELECT pg_advisory_xact_lock(hashtextextended('dcm seat ' || current_schema() || ' ' || $1, 0))",
+    )
+    .bind(name)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// For the commits of a manager itself: as many as there are, and what they write is not news to it.
+pub(super) async fn share_seat(connection: &mut PgConnection, name: &str) -> Result<(), Fault> {
+    statement(
+        "SELECT pg_advisory_xact_lock_shared(hashtextextended('dcm seat ' || current_schema() || ' ' || $1, 0)), \
+         set_config('dcm.manager', $1, true)",
+    )
+    .bind(name)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes the seat of a name.
 pub(super) async fn take_seat(connection: &mut PgConnection, manager: &ManagerRow) -> Result<Seat, Fault> {
+    lock_seat(connection, &text(&manager.name)).await?;
+    statement("SELECT dcm_forget_another_server()").execute(&mut *connection).await?;
     let found = statement(
         "SELECT *, coalesce(stopped IS NULL AND lease_until > clock_timestamp(), false) AS is_held, home IS NOT DISTINCT FROM $2 AS is_home, \
          boot IS NOT DISTINCT FROM $3 AS is_boot, \
@@ -108,7 +133,7 @@ fn may_sit(row: &sqlx::postgres::PgRow, manager: &ManagerRow) -> Result<(), Faul
     Ok(())
 }
 
-/// Whether the seat is still held, and the lease as well. For transactions with the writers' lock.
+/// Whether the seat is still held, and the lease as well. For transactions that hold or share its lock.
 pub(super) async fn holds(connection: &mut PgConnection, seat: &Seat) -> Result<bool, Fault> {
     let row = statement(
         "SELECT incarnation = $2 AS holds, coalesce(lease_until > clock_timestamp(), false) AS is_valid \
@@ -147,7 +172,7 @@ pub(super) async fn renew(connection: &mut PgConnection, seat: &Seat, load: Load
 
 async fn sight(connection: &mut PgConnection) -> Result<Sight, Fault> {
     let found = statement(
-        "SELECT *, lease_until < clock_timestamp() AND EXISTS (SELECT FROM apps WHERE manager = name AND failover = ANY($1)) \
+        "SELECT *, coalesce(lease_until < clock_timestamp(), true) AND EXISTS (SELECT FROM apps WHERE manager = name AND failover = ANY($1)) \
            AS leaves_apps, clock_timestamp() AS now, \
          extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::double precision AS up, \
          (SELECT timeline_id FROM pg_control_checkpoint())::bigint AS timeline FROM managers ORDER BY name",
@@ -186,18 +211,23 @@ pub(super) async fn has_claimable(connection: &mut PgConnection, seat: &Seat) ->
 
 /// Claims apps.
 pub(super) async fn claim(connection: &mut PgConnection, seat: &Seat) -> Result<u64, Fault> {
+    // What another program holds is claimed later.
     let sql = format!(
-        "UPDATE apps SET manager = $1, sequence = least(sequence, 9223372036854775806) + 1 WHERE {CLAIMABLE}"
+        "UPDATE apps SET manager = $1, sequence = least(sequence, 9223372036854775806) + 1 WHERE id IN \
+         (SELECT id FROM apps WHERE {CLAIMABLE} FOR NO KEY UPDATE SKIP LOCKED)"
     );
     let claimed = super::composed(sql).bind(&seat.name).execute(connection).await?;
     Ok(claimed.rows_affected())
 }
 
-/// Takes a manager's seat away, if it has not been renewed since it was seen.
+/// Takes a manager's seat away, if it has not been renewed since it was seen. Once more, where it has left apps whose
+/// rows another program held.
 pub(super) async fn depose(connection: &mut PgConnection, lost: &ManagerRow) -> Result<Released, Fault> {
+    lock_seat(connection, &lost.name).await?;
     let sql = format!(
         "UPDATE managers SET incarnation = least(incarnation, 9223372036854775806) + 1, lease_until = NULL \
-         WHERE name = $1 AND incarnation = $2 AND renewals = $3 AND lease_until + {GRACE} < clock_timestamp()"
+         WHERE name = $1 AND incarnation = $2 AND renewals = $3 \
+           AND (lease_until IS NULL OR lease_until + {GRACE} < clock_timestamp())"
     );
     let deposed = super::composed(sql)
         .bind(&lost.name)
@@ -225,6 +255,7 @@ pub(super) async fn take_from(
         )
         .into());
     }
+    lock_seat(connection, name).await?;
     let row = statement(
         "SELECT stopped IS NULL AND coalesce(lease_until > clock_timestamp(), false) AS is_live FROM managers WHERE name = $1",
     )
@@ -249,6 +280,7 @@ pub(super) async fn drain(
     name: &str,
     is_draining: bool,
 ) -> Result<Released, Fault> {
+    lock_seat(connection, name).await?;
     let row = statement("SELECT dcm_drain($1, $2) AS is_known").bind(name).bind(is_draining);
     if !row.fetch_one(&mut *connection).await?.try_get::<bool, _>("is_known")? {
         return Err(no_such_manager(name).into());
@@ -297,8 +329,11 @@ pub(super) async fn has_to_share(connection: &mut PgConnection, seat: &Seat) -> 
 
 /// Lets go of the apps that are the share of others.
 pub(super) async fn share(connection: &mut PgConnection, seat: &Seat) -> Result<Released, Fault> {
+    lock_seat(connection, &seat.name).await?;
+    holds(connection, seat).await?;
     let sql = format!(
-        "UPDATE apps SET manager = NULL, sequence = least(sequence, 9223372036854775806) + 1, waiting_for = NULL WHERE {SHARED}"
+        "UPDATE apps SET manager = NULL, sequence = least(sequence, 9223372036854775806) + 1, waiting_for = NULL WHERE id IN \
+         (SELECT id FROM apps WHERE {SHARED} FOR NO KEY UPDATE SKIP LOCKED)"
     );
     let released = super::composed(sql).bind(&seat.name).bind(&AUTOMATIC[..]).execute(connection).await?;
     Ok(Released { apps: released.rows_affected(), ..Released::default() })
@@ -306,6 +341,7 @@ pub(super) async fn share(connection: &mut PgConnection, seat: &Seat) -> Result<
 
 /// The orderly end of a manager.
 pub(super) async fn leave(connection: &mut PgConnection, seat: &Seat) -> Result<(), Fault> {
+    lock_seat(connection, &seat.name).await?;
     statement("UPDATE managers SET stopped = clock_timestamp() WHERE name = $1 AND incarnation = $2")
         .bind(&seat.name)
         .bind(seat.incarnation)
@@ -325,12 +361,17 @@ async fn release(
     lost: bool,
 ) -> Result<Released, Fault> {
     let row = statement(
-        "WITH given AS ( \
+        "WITH free AS ( \
+           SELECT runtime FROM runtime WHERE manager = $1 AND end_time IS NULL FOR NO KEY UPDATE SKIP LOCKED), \
+         given AS ( \
            SELECT app, failover FROM apps WHERE manager = $1 AND failover = ANY($2) \
+             AND NOT EXISTS (SELECT FROM runtime AS held WHERE held.app_id = app AND held.end_time IS NULL \
+               AND held.manager = $1 AND held.runtime NOT IN (SELECT runtime FROM free)) \
              AND ($3 OR (run_status <> 1 AND NOT EXISTS (SELECT FROM runtime WHERE app_id = app AND end_time IS NULL))) \
              AND EXISTS (SELECT FROM managers AS other WHERE other.name <> $1 AND other.stopped IS NULL \
                AND NOT other.draining AND other.lease_until > clock_timestamp() \
-               AND (apps.pool IS NULL OR apps.pool = ANY(other.pools)))), \
+               AND (apps.pool IS NULL OR apps.pool = ANY(other.pools))) \
+           FOR NO KEY UPDATE SKIP LOCKED), \
          closed AS ( \
            UPDATE runtime SET end_time = ended, outcome = 'lost_owner', totals = trunc(took)::bigint, \
              totalm = trunc(took / 60)::bigint, totalh = trunc(took / 3600)::bigint, task_size = own.task_size, \

@@ -5,11 +5,13 @@ mod commit;
 mod connection;
 mod errors;
 mod foreign;
+mod held;
 mod hints;
 mod logs;
 mod look;
 mod managers;
 mod operator;
+mod positions;
 mod rename;
 mod rights;
 mod rows;
@@ -29,6 +31,7 @@ use tokio::sync::watch;
 
 use connection::{DEADLINE, Plan, Worker, composed, statement};
 use managers::Seat;
+use positions::{Positions, Seen};
 use rows::Unreadable;
 use schema::State;
 
@@ -52,8 +55,8 @@ pub struct PostgresStore {
     changed: OnceLock<watch::Receiver<u64>>,
     /// The columns of an app that this user may read.
     app_columns: Arc<OnceLock<String>>,
-    /// Everything up to this revision was read, or written by this store.
-    known: Arc<Mutex<Option<Revision>>>,
+    /// What the readers of this store have seen.
+    positions: Mutex<Positions>,
     /// The manager that it serves.
     seat: Mutex<Option<Seat>>,
     /// How long the renewal of its lease may take.
@@ -96,17 +99,21 @@ impl PostgresStore {
             worker,
             changed: OnceLock::new(),
             app_columns: Arc::default(),
-            known: Arc::default(),
+            positions: Mutex::default(),
             seat: Mutex::default(),
             patience: Mutex::new(DEADLINE),
         }
     }
 
-    /// Takes note of what was read.
-    fn saw(&self, delta: &Foreign) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // A commit of this store may have come first meanwhile.
-        *known = if delta.more { None } else { (*known).max(Some(delta.revision)) };
+    /// What a reader has seen that was given this revision.
+    fn seen_at(&self, revision: Revision) -> Seen {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner).at(revision)
+    }
+
+    /// The revision of a reader that has seen this since the one that it had; the same, if that is nothing new.
+    fn keep(&self, before: Revision, seen: Option<Seen>) -> Revision {
+        let Some(seen) = seen else { return before };
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner).keep(seen)
     }
 
     fn seat(&self) -> Option<Seat> {
@@ -160,8 +167,7 @@ fn valid<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<T, Unreadable>) -> s
 impl Store for PostgresStore {
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let manager = self.seat_name();
-        self.worker
-            .call(Plan::READ_ALL, async move |connection: &mut PgConnection| {
+        let read = self.worker.call(Plan::READ_ALL, async move |connection: &mut PgConnection| {
                 let manager = manager.as_deref();
                 let apps = composed(format!(
                     "SELECT {} FROM apps WHERE $1 IS NULL OR manager = $1 ORDER BY revision",
@@ -179,97 +185,86 @@ impl Store for PostgresStore {
                 .bind(manager)
                 .fetch_all(&mut *connection)
                 .await?;
-                Ok(Snapshot {
+                let snapshot = Snapshot {
                     apps: apps.iter().map(rows::registered).collect::<sqlx::Result<_>>()?,
                     open_runs: valid(&open_runs, rows::open_run)?,
-                    commands: operator::pending(connection, CommandId(0), manager).await?,
+                    commands: operator::pending(connection, &[], manager).await?,
                     limits: operator::limits(connection, manager).await?,
                     elsewhere: BTreeSet::new(),
                     bad_reports: look::open_alerts(connection, AlertKind::BadReport).await?,
-                    revision: operator::revision(connection).await?,
-                })
+                    locked_rows: look::open_alerts(connection, AlertKind::RowLocked).await?,
+                    revision: Revision::default(),
+                };
+                Ok((snapshot, positions::now(connection).await?))
+            });
+        let (snapshot, seen) = read.await?;
+        Ok(Snapshot { revision: self.keep(Revision::default(), Some(seen)), ..snapshot })
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<Committed, StoreError> {
+        let seat = self.seat();
+        let more = PER_CHANGE * u32::try_from(changes.len()).unwrap_or(u32::MAX);
+        self.worker
+            .call(Plan::COMMIT.within(DEADLINE + more), async move |connection: &mut PgConnection| {
+                commit::commit(connection, &changes, seat.as_ref()).await
             })
             .await
     }
 
-    async fn commit(&self, changes: Vec<Change>) -> Result<Committed, StoreError> {
-        let known = Arc::clone(&self.known);
-        let seat = self.seat();
-        let more = PER_CHANGE * u32::try_from(changes.len()).unwrap_or(u32::MAX);
-        let plan = Plan::WRITE.within(DEADLINE + more);
-        let written = self.worker.call(plan, async move |connection: &mut PgConnection| {
-            // Nobody else writes between these two.
-            let before = operator::revision(connection).await?;
-            let committed = commit::commit(connection, &changes, seat.as_ref()).await?;
-            Ok((committed, before, operator::revision(connection).await?))
-        });
-        let (committed, before, after) = written.await?;
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known == Some(before) {
-            *known = Some(after);
-        }
-        Ok(committed)
-    }
-
     async fn foreign_changes(&self, revision: Revision, thorough: bool) -> Result<Foreign, StoreError> {
-        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = self.seen_at(revision);
         let seat = self.seat();
-        let delta = self
-            .worker
-            .call(Plan::READ, async move |connection: &mut PgConnection| {
-                if !thorough && known == Some(operator::revision(connection).await?) {
-                    return Ok(None);
-                }
-                foreign::changes(connection, revision, seat.as_ref()).await.map(Some)
-            })
-            .await?;
-        let Some(delta) = delta else { return Ok(Foreign { revision, ..Foreign::default() }) };
-        self.saw(&delta);
-        Ok(delta)
+        let read = self.worker.call(Plan::READ, async move |connection: &mut PgConnection| {
+            if thorough || foreign::is_touched(connection, &since).await? {
+                foreign::changes(connection, &since, seat.as_ref()).await
+            } else {
+                Ok((Foreign::default(), None))
+            }
+        });
+        let (foreign, seen) = read.await?;
+        Ok(Foreign { revision: self.keep(revision, seen), ..foreign })
     }
 
-    async fn news(&self, revision: Revision, last: CommandId, thorough: bool) -> Result<News, StoreError> {
-        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+    async fn news(
+        &self,
+        revision: Revision,
+        handed: Vec<CommandId>,
+        thorough: bool,
+    ) -> Result<News, StoreError> {
+        let since = self.seen_at(revision);
         let seat = self.seat();
-        let (news, has_looked) = self
-            .worker
-            .call(Plan::READ, async move |connection: &mut PgConnection| {
-                let manager = seat.as_ref().map(|seat| seat.name.as_str());
-                let mut news = News {
-                    commands: operator::pending(connection, last, manager).await?,
-                    foreign: Foreign { revision, ..Foreign::default() },
-                    ..News::default()
+        let read = self.worker.call(Plan::READ, async move |connection: &mut PgConnection| {
+            let manager = seat.as_ref().map(|seat| seat.name.as_str());
+            let mut news = News::default();
+            if thorough {
+                let pending = operator::pending(connection, &[], manager).await?;
+                news = News::of_all_pending(pending, &handed);
+            } else {
+                news.commands = operator::pending(connection, &handed, manager).await?;
+            }
+            let mut seen = None;
+            if thorough || !news.commands.is_empty() || foreign::is_touched(connection, &since).await? {
+                (news.foreign, seen) = foreign::changes(connection, &since, seat.as_ref()).await?;
+            }
+            if thorough {
+                news.limits = Some(operator::limits(connection, manager).await?);
+                news.wanted_logs = match manager {
+                    Some(manager) => logs::wanted(connection, manager).await?,
+                    None => Vec::new(),
                 };
-                let has_looked = thorough
-                    || !news.commands.is_empty()
-                    || known != Some(operator::revision(connection).await?);
-                if has_looked {
-                    news.foreign = foreign::changes(connection, revision, seat.as_ref()).await?;
-                }
-                if news.foreign.gained {
-                    news.commands = operator::pending(connection, CommandId(0), manager).await?;
-                }
-                if thorough {
-                    news.limits = Some(operator::limits(connection, manager).await?);
-                    news.wanted_logs = match manager {
-                        Some(manager) => logs::wanted(connection, manager).await?,
-                        None => Vec::new(),
-                    };
-                }
-                Ok((news, has_looked))
-            })
-            .await?;
-        if has_looked {
-            self.saw(&news.foreign);
-        }
+            }
+            Ok((news, seen))
+        });
+        let (mut news, seen) = read.await?;
+        news.foreign.revision = self.keep(revision, seen);
         Ok(news)
     }
 
-    async fn pending_commands(&self, last: CommandId) -> Result<Vec<Command>, StoreError> {
+    async fn pending_commands(&self, handed: Vec<CommandId>) -> Result<Vec<Command>, StoreError> {
         let manager = self.seat_name();
         self.worker
             .call(Plan::READ, async move |connection: &mut PgConnection| {
-                operator::pending(connection, last, manager.as_deref()).await
+                operator::pending(connection, &handed, manager.as_deref()).await
             })
             .await
     }
@@ -285,7 +280,6 @@ impl Store for PostgresStore {
             .await?;
         *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = patience;
         *self.seat.lock().unwrap_or_else(PoisonError::into_inner) = Some(seat);
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
     }
 
@@ -309,9 +303,7 @@ impl Store for PostgresStore {
 
     async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError> {
         self.worker
-            .call(Plan::WRITE_OWN, async move |connection: &mut PgConnection| {
-                logs::keep(connection, &log).await
-            })
+            .call(Plan::WRITE, async move |connection: &mut PgConnection| logs::keep(connection, &log).await)
             .await
     }
 
@@ -343,6 +335,7 @@ impl Store for PostgresStore {
         }
         self.worker
             .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
+                managers::share_seat(connection, &seat.name).await?;
                 managers::holds(connection, &seat).await?;
                 managers::claim(connection, &seat).await
             })
@@ -354,6 +347,7 @@ impl Store for PostgresStore {
         let seat = self.own_seat()?;
         self.worker
             .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
+                managers::share_seat(connection, &seat.name).await?;
                 managers::holds(connection, &seat).await?;
                 managers::depose(connection, &lost).await
             })
@@ -371,7 +365,6 @@ impl Store for PostgresStore {
         }
         self.worker
             .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
-                managers::holds(connection, &seat).await?;
                 managers::share(connection, &seat).await
             })
             .await

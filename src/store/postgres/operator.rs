@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::commit::{milliseconds, text};
 use super::connection::{DEADLINE, Fault, Plan, composed, statement};
+use super::positions::{self, Seen, is_new};
 use super::{PER_CHANGE, PostgresStore, first_column, logs, look, managers, rename, rights, rows, valid};
 use crate::model::{
     AlertId, AlertRow, AppId, AppPath, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow,
@@ -21,55 +22,73 @@ use crate::store::{
     SkipQuery, StoreError, exists, running,
 };
 
-/// Rows of the apps table after `revision`.
+/// Rows of the apps table that are new, and what is seen by that, unless nothing is new.
 pub(super) async fn delta(
     connection: &mut PgConnection,
-    revision: Revision,
+    since: &Seen,
     columns: &str,
-) -> Result<Delta, Fault> {
-    let found =
-        composed(format!("SELECT {columns} FROM apps WHERE revision > $1 ORDER BY revision LIMIT {PAGE}"))
-            .bind(revision.0)
+) -> Result<(Delta, Option<Seen>), Fault> {
+    if !is_news(connection, since).await? {
+        return Ok((Delta::default(), None));
+    }
+    let sql = format!(
+        "SELECT {columns} FROM apps WHERE {} AND revision > $3 ORDER BY revision LIMIT {PAGE}",
+        is_new!("written_in")
+    );
+    let mut rows = Vec::new();
+    let mut last = i64::MIN;
+    loop {
+        let page = composed(sql.clone())
+            .bind(since.upto)
+            .bind(&since.open)
+            .bind(last)
             .fetch_all(&mut *connection)
             .await?;
-    let rows = found.iter().map(rows::registered).collect::<sqlx::Result<Vec<_>>>()?;
-    let more = rows.len() == PAGE;
-    // With more to come, only what was read counts as seen.
-    let seen = rows.last().filter(|_| more).map(Registered::revision);
-    let removed = statement("SELECT app FROM removed_apps WHERE revision > $1 ORDER BY revision")
-        .bind(revision.0)
-        .fetch_all(&mut *connection)
-        .await?;
+        for row in &page {
+            rows.push(rows::registered(row)?);
+        }
+        match rows.last().filter(|_| page.len() == PAGE) {
+            Some(row) => last = Registered::revision(row).0,
+            None => break,
+        }
+    }
+    let removed = concat!("SELECT app FROM removed_apps WHERE ", is_new!("written_in"), " ORDER BY revision");
+    let removed = statement(removed).bind(since.upto).bind(&since.open).fetch_all(&mut *connection).await?;
     let removed: Vec<&str> = first_column(&removed)?;
-    Ok(Delta {
-        rows,
-        removed: removed.iter().filter_map(|app| app.parse().ok()).collect(),
-        revision: match seen {
-            Some(revision) => revision,
-            None => self::revision(connection).await?,
-        },
-        more,
-    })
+    let removed = removed.iter().filter_map(|app| app.parse().ok()).collect();
+    let seen = positions::now(connection).await?;
+    Ok((Delta { rows, removed, ..Delta::default() }, Some(seen)))
 }
 
-pub(super) async fn revision(connection: &mut PgConnection) -> Result<Revision, Fault> {
-    let row = statement("SELECT value FROM revision").fetch_one(connection).await?;
-    Ok(Revision(row.try_get(0)?))
+/// Whether anybody wrote.
+pub(super) async fn is_news(connection: &mut PgConnection, since: &Seen) -> Result<bool, Fault> {
+    if *since == Seen::default() {
+        return Ok(true);
+    }
+    let row = statement(concat!(
+        "SELECT EXISTS (SELECT FROM apps WHERE ",
+        is_new!("written_in"),
+        ") OR EXISTS (SELECT FROM removed_apps WHERE ",
+        is_new!("written_in"),
+        ")"
+    ));
+    Ok(row.bind(since.upto).bind(&since.open).fetch_one(connection).await?.try_get(0)?)
 }
 
-/// Commands without a verdict: those of the manager's apps, and those of no app at all, which any
+/// Commands without a verdict that are not among those handed out: those of the manager's apps, and those of no app at all, which any
 /// manager may refuse.
 pub(super) async fn pending(
     connection: &mut PgConnection,
-    last: CommandId,
+    handed: &[CommandId],
     manager: Option<&str>,
 ) -> Result<Vec<Command>, Fault> {
+    let handed: Vec<_> = handed.iter().map(|id| id.0).collect();
     let rows = statement(
         "SELECT id, app_id, cmd_name, cmd_args, cmd_by, cmd_time, expires FROM commands \
          LEFT JOIN (SELECT app, manager FROM apps) AS of ON app = app_id \
-         WHERE cmd_flag = 0 AND commands.id > $1 AND ($2 IS NULL OR app IS NULL OR manager = $2) ORDER BY id",
+         WHERE cmd_flag = 0 AND commands.id <> ALL($1) AND ($2 IS NULL OR app IS NULL OR manager = $2) ORDER BY id",
     )
-    .bind(last.0)
+    .bind(handed)
     .bind(manager)
     .fetch_all(connection)
     .await?;
@@ -112,12 +131,14 @@ pub(super) async fn limits(connection: &mut PgConnection, manager: Option<&str>)
 impl OperatorStore for PostgresStore {
     async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError> {
         let known = Arc::clone(&self.app_columns);
-        self.worker
-            .call(Plan::READ, async move |connection: &mut PgConnection| {
-                let columns = rights::app_columns(connection, &known).await?;
-                delta(connection, revision, columns).await
-            })
-            .await
+        let since = self.seen_at(revision);
+        let plan = if since == Seen::default() { Plan::READ_ALL } else { Plan::READ };
+        let read = self.worker.call(plan, async move |connection: &mut PgConnection| {
+            let columns = rights::app_columns(connection, &known).await?;
+            delta(connection, &since, columns).await
+        });
+        let (delta, seen) = read.await?;
+        Ok(Delta { revision: self.keep(revision, seen), ..delta })
     }
 
     async fn apps(&self, apps: Vec<AppId>) -> Result<Vec<Registered>, StoreError> {
@@ -318,9 +339,7 @@ impl OperatorStore for PostgresStore {
 
     async fn want_log(&self, app: AppId) -> Result<(), StoreError> {
         self.worker
-            .call(Plan::WRITE_OWN, async move |connection: &mut PgConnection| {
-                logs::want(connection, app).await
-            })
+            .call(Plan::WRITE, async move |connection: &mut PgConnection| logs::want(connection, app).await)
             .await
     }
 

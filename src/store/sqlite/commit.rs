@@ -47,19 +47,19 @@ fn write(transaction: &Transaction<'_>, changes: &[Change]) -> rusqlite::Result<
                     committed.refused.push((opening.run, refusal));
                 }
             }
-            Change::RunStarted { run, pid, at } => start_run(transaction, *run, *pid, *at)?,
+            Change::RunStarted { run, pid, at, .. } => start_run(transaction, *run, *pid, *at)?,
             Change::RunClosed { run, app, closing } => close_run(transaction, *run, *app, closing)?,
             Change::App(update) => update_app(transaction, update)?,
             Change::Progress { app, run, report } => note_progress(transaction, *app, *run, report)?,
-            Change::CommandSettled { id, verdict, at } => settle_command(transaction, *id, verdict, *at)?,
+            Change::CommandSettled { id, verdict, at, .. } => settle_command(transaction, *id, verdict, *at)?,
             Change::AlertRaised(alert) => raise_alert(transaction, alert)?,
             Change::AlertsCleared { app, kinds, at } => clear_alerts(transaction, *app, kinds, *at)?,
             Change::Skipped(skip) => note_skip(transaction, skip)?,
             Change::AppNamed { row, id } => name_app(transaction, *row, *id)?,
-            Change::AppFault { row, fault } => {
+            Change::AppFault { row, fault, .. } => {
                 run_cached(transaction, "UPDATE apps SET fault = ?2 WHERE id = ?1", params![row, fault])?;
             }
-            Change::TimesIgnored { row, revision, columns } => {
+            Change::TimesIgnored { row, revision, columns, .. } => {
                 let nothing = columns.join(" = NULL, ");
                 let sql = format!("UPDATE apps SET {nothing} = NULL WHERE id = ?1 AND revision = ?2");
                 run_cached(transaction, &sql, params![row, revision.0])?;

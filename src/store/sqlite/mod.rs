@@ -282,10 +282,11 @@ impl Store for SqliteStore {
                         [],
                         rows::open_run,
                     )?,
-                    commands: operator::pending(&transaction, CommandId(0))?,
+                    commands: operator::pending(&transaction, &[])?,
                     limits: operator::limits(&transaction, seat.as_deref())?,
                     elsewhere: BTreeSet::new(),
                     bad_reports: look::open_alerts(&transaction, AlertKind::BadReport)?,
+                    locked_rows: BTreeSet::new(),
                     revision: operator::revision(&transaction)?,
                 };
                 Ok(snapshot)
@@ -316,8 +317,8 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn pending_commands(&self, last: CommandId) -> Result<Vec<Command>, StoreError> {
-        self.writer.call(move |connection| operator::pending(connection, last)).await
+    async fn pending_commands(&self, handed: Vec<CommandId>) -> Result<Vec<Command>, StoreError> {
+        self.writer.call(move |connection| operator::pending(connection, &handed)).await
     }
 
     async fn take_seat(&self, manager: ManagerRow) -> Result<(), StoreError> {

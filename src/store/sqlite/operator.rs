@@ -51,12 +51,13 @@ pub(super) fn revision(connection: &Connection) -> Result<Revision, StoreError> 
         .map_err(|error| translate(&error))
 }
 
-pub(super) fn pending(connection: &Connection, last: CommandId) -> Result<Vec<Command>, StoreError> {
+pub(super) fn pending(connection: &Connection, handed: &[CommandId]) -> Result<Vec<Command>, StoreError> {
+    let handed: serde_json::Value = handed.iter().map(|id| id.0).collect();
     collect_valid(
         connection,
         "SELECT id, app_id, cmd_name, cmd_args, cmd_by, cmd_time, expires FROM commands \
-         WHERE cmd_flag = 0 AND id > ?1 ORDER BY id",
-        [last.0],
+         WHERE cmd_flag = 0 AND id NOT IN (SELECT value FROM json_each(?1)) ORDER BY id",
+        [handed.to_string()],
         rows::command,
     )
 }

@@ -1,0 +1,123 @@
+//! Rows that other transactions hold. A commit writes about many apps: it takes the rows that it needs without waiting
+//! for any, and leaves out the apps of those that it does not get.
+
+use std::collections::BTreeMap;
+
+use sqlx::{PgConnection, Row as _};
+
+use super::connection::{Fault, statement};
+use crate::model::Change;
+use crate::store::Held;
+
+/// The rows that changes write to.
+#[derive(Debug, Default)]
+struct Needed {
+    apps: Vec<String>,
+    runs: Vec<String>,
+    commands: Vec<i64>,
+    /// The apps whose alerts are closed.
+    alerts: Vec<String>,
+}
+
+impl Needed {
+    fn of(changes: &[Change]) -> Self {
+        let mut needed = Self::default();
+        for change in changes {
+            let app = change.app().map(|app| app.to_string());
+            match change {
+                Change::AlertRaised(_) | Change::Skipped(_) => continue,
+                Change::AlertsCleared { .. } => {
+                    needed.alerts.extend(app);
+                    continue;
+                }
+                Change::RunStarted { run, .. }
+                | Change::RunClosed { run, .. }
+                | Change::Progress { run, .. } => {
+                    needed.runs.push(run.to_string());
+                }
+                Change::CommandSettled { id, .. } => needed.commands.push(id.0),
+                Change::RunOpened(_)
+                | Change::App(_)
+                | Change::AppNamed { .. }
+                | Change::AppFault { .. }
+                | Change::TimesIgnored { .. } => {}
+            }
+            needed.apps.extend(app);
+        }
+        needed
+    }
+}
+
+/// Takes the rows that changes write to, until the transaction ends; what comes back are the apps of which another
+/// transaction holds one.
+pub(super) async fn take(connection: &mut PgConnection, changes: &[Change]) -> Result<Vec<Held>, Fault> {
+    let needed = Needed::of(changes);
+    let found = statement(
+        "WITH own_apps AS MATERIALIZED (SELECT app FROM apps WHERE app = ANY($1) FOR NO KEY UPDATE SKIP LOCKED), \
+         own_runs AS MATERIALIZED (SELECT runtime FROM runtime WHERE runtime = ANY($2) AND end_time IS NULL \
+           FOR NO KEY UPDATE SKIP LOCKED), \
+         own_commands AS MATERIALIZED (SELECT id FROM commands WHERE id = ANY($3) AND cmd_flag = 0 \
+           FOR NO KEY UPDATE SKIP LOCKED), \
+         own_alerts AS MATERIALIZED (SELECT id FROM alerts WHERE app_id = ANY($4) AND cleared IS NULL \
+           FOR NO KEY UPDATE SKIP LOCKED) \
+         SELECT held.*, app_group || '/' || app_parent || '/' || app_name AS path FROM ( \
+         SELECT 'apps' AS place, app AS app, xmax::text AS holder FROM apps \
+           WHERE app = ANY($1) AND app NOT IN (SELECT app FROM own_apps) \
+         UNION ALL SELECT 'runtime', app_id, xmax::text FROM runtime \
+           WHERE runtime = ANY($2) AND end_time IS NULL AND runtime NOT IN (SELECT runtime FROM own_runs) \
+         UNION ALL SELECT 'commands', app_id, xmax::text FROM commands \
+           WHERE id = ANY($3) AND cmd_flag = 0 AND id NOT IN (SELECT id FROM own_commands) \
+         UNION ALL SELECT 'alerts', app_id, xmax::text FROM alerts \
+           WHERE app_id = ANY($4) AND cleared IS NULL AND id NOT IN (SELECT id FROM own_alerts) \
+         ) AS held LEFT JOIN apps ON apps.app = held.app",
+    )
+    .bind(&needed.apps)
+    .bind(&needed.runs)
+    .bind(&needed.commands)
+    .bind(&needed.alerts)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut held = Vec::with_capacity(found.len());
+    let mut holders = BTreeMap::new();
+    for row in &found {
+        let (place, app, holder): (&str, &str, &str) =
+            (row.try_get("place")?, row.try_get("app")?, row.try_get("holder")?);
+        if !holders.contains_key(holder) {
+            holders.insert(holder.to_owned(), describe(connection, holder).await?);
+        }
+        let who = holders.get(holder).map_or("another transaction", String::as_str);
+        let path: Option<&str> = row.try_get("path")?;
+        let why = format!(
+            "a row of {} in the table {place} is locked by {who}; until that transaction ends the app is not started and \
+             nothing is written about it",
+            path.unwrap_or(app)
+        );
+        held.push(Held { app: app.parse().ok(), why });
+    }
+    Ok(held)
+}
+
+/// Who holds a row, by the number of the transaction that stands in it.
+async fn describe(connection: &mut PgConnection, transaction: &str) -> Result<String, Fault> {
+    let found = statement(
+        "SELECT pid, coalesce(usename::text, '?') AS login, coalesce(application_name, '') AS program, \
+           coalesce(client_addr::text, '') AS address, to_char(xact_start, 'YYYY-MM-DD HH24:MI:SS TZ') AS since \
+         FROM pg_locks JOIN pg_stat_activity USING (pid) \
+         WHERE locktype = 'transactionid' AND granted AND transactionid::text = $1 LIMIT 1",
+    )
+    .bind(transaction)
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = found else { return Ok("another transaction".to_owned()) };
+    let (pid, login): (i32, String) = (row.try_get("pid")?, row.try_get("login")?);
+    let (program, address): (String, String) = (row.try_get("program")?, row.try_get("address")?);
+    let since: Option<String> = row.try_get("since")?;
+    let mut words = format!("the session of {login}, pid {pid}");
+    for (before, word) in [(" ", program), (" from ", address), (" since ", since.unwrap_or_default())] {
+        if !word.is_empty() {
+            words.push_str(before);
+            words.push_str(&word);
+        }
+    }
+    Ok(format!("{words} (SELECT pg_terminate_backend({pid}) ends it)"))
+}
