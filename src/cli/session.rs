@@ -105,7 +105,7 @@ impl Session {
     pub(super) fn make_state_dir(&self) -> Result<Vec<String>, Error> {
         let state = &self.settings.state;
         make_state_dir(state).map_err(|source| {
-            if source.kind() == ErrorKind::PermissionDenied {
+            if source.kind() == ErrorKind::PermissionDenied && source.raw_os_error().is_some() {
                 return StoreError::no_permission(state.path()).into();
             }
             OpenError::Io { path: state.path().to_owned(), source }.into()

@@ -126,7 +126,12 @@ pub(super) fn read(dir: &RunDir) -> io::Result<Option<Journal>> {
         file.seek(SeekFrom::Start((size - TAIL_MAX).max(HEAD_MAX)))?;
         file.take(TAIL_MAX * 2).read_to_end(&mut bytes)?;
     }
-    Ok(parse(&bytes))
+    let Some(mut journal) = parse(&bytes) else { return Ok(None) };
+    if journal.cgroup.is_some() && journal.spec.place != sys::place_of(dir.path())? {
+        // In a copy of the run directory it is the original's, whose processes are not ours to end.
+        journal.cgroup = None;
+    }
+    Ok(Some(journal))
 }
 
 fn parse(bytes: &[u8]) -> Option<Journal> {

@@ -121,15 +121,28 @@ impl Launcher {
         if let Err(error) = sys::kill_tagged(&run.to_string()) {
             tracing::warn!(%run, %error, "its processes cannot be looked for; it is tried again");
         }
-        let dir = self.settings.state.run(run);
-        if let Ok(Some(Journal { begun: Some(begun), cgroup, .. })) = journal::read(&dir) {
-            if let Some(cgroup) = cgroup {
-                // The watcher looks again whether it was enough.
-                let _ = sys::cgroup::kill(&cgroup, begun.shim);
+        match journal::read(&self.settings.state.run(run)) {
+            Ok(Some(Journal { begun: Some(begun), cgroup, .. })) => {
+                if let Some(cgroup) = cgroup {
+                    // The watcher looks again whether it was enough.
+                    let _ = sys::cgroup::kill(&cgroup, begun.shim);
+                }
+                sys::wake(begun.shim);
             }
-            sys::wake(begun.shim);
+            Ok(Some(_)) | Err(_) => {}
+            // Its directory was removed.
+            Ok(None) => self.kill_members(run),
         }
         self.watcher.look(run);
+    }
+
+    fn kill_members(&self, run: RunId) {
+        let members = sys::members_of(&self.settings.state).unwrap_or_default();
+        for member in members.iter().filter(|member| member.run == Some(run) && !member.is_shim) {
+            if let Err(error) = member.kill() {
+                tracing::warn!(%run, pid = member.process.pid, %error, "a process of it cannot be killed");
+            }
+        }
     }
 
     fn forget(&mut self, run: RunId, app: AppId, log_keep: u32) {

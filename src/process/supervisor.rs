@@ -86,7 +86,6 @@ impl Supervisor {
         let io_error = |source| OpenError::Io { path: state.path().to_owned(), source };
         let lock = Arc::new(lock_state_dir(&state)?);
         sys::reap_children().map_err(io_error)?;
-        sys::cgroup::sweep(&state);
         let (orders, inbox) = channel();
         let lost = orders.clone();
         let on_lost = Box::new(move |run| {
@@ -138,6 +137,28 @@ impl Supervisor {
             run
         });
         Ok(Left { survivors, unknown: unknown.collect() })
+    }
+
+    /// Finds those of these runs that have processes although they have no run directory, and watches them. What
+    /// other runs have left is ended.
+    ///
+    /// # Errors
+    /// When that cannot be seen: then any of them may live.
+    pub fn without_directory(&self, open: &[RunId]) -> io::Result<Vec<RunId>> {
+        let members = if open.is_empty() { Vec::new() } else { sys::members_of(&self.state)? };
+        let mut living = BTreeSet::new();
+        for run in open {
+            let of_run: Vec<_> = members.iter().filter(|member| member.run == Some(*run)).collect();
+            if of_run.is_empty() {
+                continue;
+            }
+            tracing::warn!(%run, "its run directory was removed and it is running");
+            let shim = of_run.iter().find(|member| member.is_shim).map(|member| member.process);
+            self.watcher.watch(*run, self.state.run(*run), shim, true);
+            living.insert(*run);
+        }
+        sys::cgroup::sweep(&self.state, &living);
+        Ok(living.into_iter().collect())
     }
 
     /// Fenced runs may live until then; starts tell apps this timeline of the database.

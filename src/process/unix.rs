@@ -188,9 +188,9 @@ pub(super) fn working_directory(process: Identity) -> io::Result<Option<Place>> 
     Ok(metadata.map(|metadata| Place { device: metadata.dev(), inode: metadata.ino() }))
 }
 
-/// Whether any process says by its environment that it belongs to this run.
+/// Whether any process belongs to this run, by its environment or by its cgroup.
 pub(super) fn has_processes(run: &str) -> io::Result<bool> {
-    tree::tagged(run).map(|processes| !processes.is_empty())
+    Ok(!tree::tagged(run)?.is_empty() || tree::has_cgroup_members(run)?)
 }
 
 /// Lets a shim that was stopped by a signal go on.

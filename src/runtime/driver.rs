@@ -169,8 +169,15 @@ impl Host {
             Err(StoreError::Deposed | StoreError::Replaced) => return Ok(Served::Deposed),
             Err(error) => return Err(error.into()),
         }
-        let Some(Left { mut survivors, unknown }) = self.survey().await else { return Ok(Served::Stopped) };
+        let surveyed = self.once_seen(|| self.supervisor.survey()).await;
+        let Some(Left { mut survivors, mut unknown }) = surveyed else { return Ok(Served::Stopped) };
         let Some(snapshot) = self.snapshot(&survivors).await? else { return Ok(Served::Stopped) };
+        let is_missing =
+            |run: &RunId| !unknown.contains(run) && survivors.iter().all(|survivor| survivor.run != *run);
+        let missing: Vec<_> = snapshot.open_runs.iter().map(|open| open.run).filter(is_missing).collect();
+        let living = self.once_seen(|| self.supervisor.without_directory(&missing)).await;
+        let Some(living) = living else { return Ok(Served::Stopped) };
+        unknown.extend(living);
         survivors.extend(unknown.iter().filter_map(|run| presumed(*run, &snapshot)));
         tracing::info!(
             apps = snapshot.apps.len(),
@@ -270,15 +277,15 @@ impl Host {
         let _ = timeout(FLUSH_MAX, self.options.store.leave()).await;
     }
 
-    /// The runs that the state directory knows of; `None` when the manager is to end before they can be listed.
-    async fn survey(&self) -> Option<Left> {
+    /// Looks until the runs of this host can be seen; `None` when the manager is to end before that.
+    async fn once_seen<T>(&self, look: impl Fn() -> std::io::Result<T>) -> Option<T> {
         let mut is_refused = false;
         loop {
-            match self.supervisor.survey() {
-                Ok(left) => return Some(left),
+            match look() {
+                Ok(seen) => return Some(seen),
                 // Nothing may be started as long as any run may live.
                 Err(error) if !std::mem::replace(&mut is_refused, true) => {
-                    tracing::error!(%error, "the run directories cannot be listed; nothing is started until they can");
+                    tracing::error!(%error, "it cannot be seen which runs live; nothing is started until it can");
                 }
                 Err(_) => {}
             }

@@ -215,3 +215,35 @@ fn its_path_may_hold_any_character() {
     // Nothing was made beside it.
     assert_eq!(all_below(fleet.dir.path()).iter().filter(|path| path.ends_with("dcm.db")).count(), 1);
 }
+
+#[test]
+fn a_run_whose_directory_was_removed_is_taken_up_and_not_started_again() {
+    let mut fleet = Fleet::with_manager();
+    let go = fleet.dir.path().join("go");
+    let trace = fleet.dir.path().join("trace");
+    let script = format!(
+        "echo $DC_RUNTIME >> {}; while [ ! -e {} ]; do sleep 0.05; done; exit 9",
+        trace.display(),
+        go.display()
+    );
+    fleet.add("a/b/c", &["--interval", "0"], &["sh", "-c", &script]);
+    fleet.add("a/b/stopped", &["--stop-grace", "60"], &["sleep", "600"]);
+    fleet.dcm(&["start", "all", "--wait", "--yes"]).ok();
+    let pids = ["a/b/c", "a/b/stopped"].map(|path| fleet.app(path).state.pid.unwrap());
+    fleet.kill_manager();
+    fs::remove_dir_all(fleet.state().join("runs")).unwrap();
+    fleet.start_manager();
+    for (path, pid) in ["a/b/c", "a/b/stopped"].into_iter().zip(pids) {
+        let row = fleet.until(path, "is taken up", |row| row.state.pid.is_some());
+        assert!(row.state.pid == Some(pid) && is_alive(pid), "{row:?}");
+    }
+    fleet.dcm(&["stop", "a/b/stopped", "--wait"]).ok();
+    fs::write(&go, "").unwrap();
+    let runs = fleet.until_runs("a/b/c", "has ended", |runs| runs.last().unwrap().end.is_some());
+    assert_eq!(runs.last().unwrap().exit_code, Some(9));
+    let text = fs::read_to_string(trace).unwrap();
+    let mut lines: Vec<_> = text.lines().collect();
+    let count = lines.len();
+    lines.dedup();
+    assert_eq!(lines.len(), count, "a run was started twice");
+}

@@ -4,6 +4,7 @@
 //! No controllers: systemd 252 cannot restart a unit whose cgroup hands controllers down. Where there is no
 //! cgroup2 file system, or no right to it, nothing here does anything, and runs go without.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
@@ -32,8 +33,13 @@ const TRY_AGAIN_MS: u8 = 2;
 
 /// Where the cgroups of the runs of a state directory are made: in the cgroup of this process.
 pub(in crate::process) fn folder(state: &Path) -> Option<PathBuf> {
-    let place = fs::metadata(state).ok()?;
-    Some(own()?.join(format!("dcm-{:x}-{:x}", place.dev(), place.ino())))
+    Some(own()?.join(folder_name(state).ok()?))
+}
+
+/// How the folder of a state directory is called, wherever it is.
+pub(super) fn folder_name(state: &Path) -> io::Result<String> {
+    let place = fs::metadata(state)?;
+    Ok(format!("dcm-{:x}-{:x}", place.dev(), place.ino()))
 }
 
 /// The cgroup of this process, as a directory.
@@ -204,12 +210,14 @@ fn remove(cgroup: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the cgroups that a manager before this one has left behind.
-pub(in crate::process) fn sweep(state: &StateDir) {
+/// Ends the cgroups that a manager before this one has left behind, of runs that are over.
+pub(in crate::process) fn sweep(state: &StateDir, living: &BTreeSet<RunId>) {
     let Some(folder) = folder(state.path()) else { return };
     for cgroup in below(&folder).unwrap_or_default() {
         let run = cgroup.file_name().and_then(OsStr::to_str).and_then(|name| name.parse::<RunId>().ok());
-        if run.is_some_and(|run| !state.run(run).path().exists()) {
+        let is_over =
+            |run: &RunId| !living.contains(run) && matches!(state.run(*run).path().try_exists(), Ok(false));
+        if run.is_some_and(|run| is_over(&run)) {
             let _ = end(&cgroup);
         }
     }

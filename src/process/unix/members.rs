@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::process::{is_alive, signal_process, start_of};
 use super::tree::{self, all_processes, is_flocked, readable};
-use super::{Signal, place_of};
+use super::{Signal, cgroup, place_of};
 use crate::model::RunId;
 use crate::process::layout::StateDir;
 use crate::process::record::{Identity, Place};
@@ -17,8 +17,8 @@ use crate::process::stop_all::Member;
 /// What the system appends to the name of what was removed.
 const DELETED: &[u8] = b" (deleted)";
 
-/// Finds the processes of a state directory: by their environment, as shims by where they work, and by the lock of
-/// a run, which all processes of a run inherit. The manager and its nursery are none of them.
+/// Finds the processes of a state directory: by their cgroup, by their environment, as shims by where they work, and
+/// by the lock of a run, which all processes of a run inherit. The manager and its nursery are none of them.
 ///
 /// # Errors
 /// When the processes of the host cannot be listed.
@@ -29,6 +29,7 @@ pub(in crate::process) fn members_of(state: &StateDir) -> io::Result<Vec<Member>
         runs: folder.join("runs"),
         place: place_of(&state.runs()).ok().flatten(),
         lock: folder.join("manager.lock"),
+        cgroups: cgroup::folder_name(state.path()).ok(),
     };
     let mut members = Vec::new();
     for pid in all_processes()? {
@@ -45,6 +46,8 @@ struct Meant {
     runs: PathBuf,
     place: Option<Place>,
     lock: PathBuf,
+    /// The folder of the cgroups of its runs.
+    cgroups: Option<String>,
 }
 
 impl Meant {
@@ -55,6 +58,9 @@ impl Meant {
         let title: Vec<_> = title.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect();
         if title.starts_with(b"dcm nursery") {
             return Ok(None);
+        }
+        if let Some(run) = tree::cgroup_of(pid)?.and_then(|group| self.run_of_cgroup(&group)) {
+            return Ok(Some((Some(run), title.starts_with(b"dcm shim "))));
         }
         let environment = readable(fs::read(format!("/proc/{pid}/environ")))?.unwrap_or_default();
         let folder =
@@ -72,6 +78,11 @@ impl Meant {
             return Ok(Some((run_of(&folder), true)));
         }
         self.holder(pid, title.starts_with(b"dcm"))
+    }
+
+    fn run_of_cgroup(&self, group: &Path) -> Option<RunId> {
+        let cgroups = OsStr::new(self.cgroups.as_ref()?);
+        group.iter().skip_while(|name| *name != cgroups).nth(1)?.to_str()?.parse().ok()
     }
 
     fn is_run(&self, folder: &Path) -> bool {

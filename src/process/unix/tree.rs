@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -66,6 +67,24 @@ pub(super) fn tagged(run: &str) -> io::Result<Vec<Identity>> {
     with_environment(|environment| {
         environment.split(|byte| *byte == 0).any(|variable| variable == tag.as_bytes())
     })
+}
+
+/// The cgroup (version 2) of a process, as a path from its root; this is not hidden from other users.
+pub(super) fn cgroup_of(pid: u32) -> io::Result<Option<PathBuf>> {
+    let groups = readable(fs::read(format!("/proc/{pid}/cgroup")))?.unwrap_or_default();
+    let group = groups.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"));
+    Ok(group.map(|group| PathBuf::from(OsStr::from_bytes(group))))
+}
+
+/// Whether any process is in the cgroup of a run.
+pub(super) fn has_cgroup_members(run: &str) -> io::Result<bool> {
+    for pid in all_processes()? {
+        let is_member = cgroup_of(pid)?.is_some_and(|group| group.iter().any(|name| name == run));
+        if is_member && start_of(pid)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The processes that hold the lock of a journal: they got its descriptor from the shim, whatever their

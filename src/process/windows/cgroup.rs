@@ -1,8 +1,10 @@
 //! What holds the processes of a run together here is its job; there are no cgroups.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
+use crate::model::RunId;
 use crate::process::layout::StateDir;
 use crate::process::record::Identity;
 
@@ -16,4 +18,4 @@ pub(in crate::process) fn end(_cgroup: &Path) -> io::Result<()> {
     Ok(())
 }
 
-pub(in crate::process) fn sweep(_state: &StateDir) {}
+pub(in crate::process) fn sweep(_state: &StateDir, _living: &BTreeSet<RunId>) {}

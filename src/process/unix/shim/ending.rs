@@ -140,7 +140,8 @@ impl Shim {
         let gives_up = self.foreground.is_some();
         let (Main::Child(process) | Main::Adopted(process, _)) = self.main;
         let app = Fact::App { process, started: self.started };
-        put_on_record(&self.dir, &self.spec, &mut self.journal, Some(app), &record, gives_up);
+        let earlier = begun(self.started, self.cgroup.clone()).into_iter().chain([app]).collect();
+        put_on_record(&self.dir, &self.spec, &mut self.journal, earlier, &record, gives_up);
         let closing = Closing::from(record);
         self.notify(Notice::Ended(closing.clone()));
         closing
@@ -153,23 +154,18 @@ pub(super) fn put_on_record(
     dir: &RunDir,
     spec: &Spec,
     journal: &mut File,
-    app: Option<Fact>,
+    earlier: Vec<Fact>,
     record: &ExitRecord,
     gives_up: bool,
 ) {
     let fact = Fact::Exit(record.clone());
     let is_removed = super::super::is_removed(journal);
-    if !is_removed || write_again(spec, app, record).is_err() {
+    // Somebody removed the run directory: it is made again, for the next look at it.
+    let facts: Vec<_> = earlier.into_iter().chain([fact.clone()]).collect();
+    if !is_removed || journal::write_again(spec, &facts).is_err() {
         while journal::append_forever(journal, dir, &fact).is_err() && !gives_up && dir.path().exists() {
             let _ = poll(&mut [], PollTimeout::from(1000_u16));
         }
     }
     ring(&spec.doorbell, &spec.run);
-}
-
-/// Makes the run directory again that somebody removed, for what is on record in it.
-fn write_again(spec: &Spec, app: Option<Fact>, record: &ExitRecord) -> std::io::Result<()> {
-    let begun = begun(record.started.unwrap_or(record.ended), None)?;
-    let facts: Vec<_> = [Some(begun), app, Some(Fact::Exit(record.clone()))].into_iter().flatten().collect();
-    journal::write_again(spec, &facts)
 }

@@ -158,7 +158,7 @@ fn record_failure(
     gives_up: bool,
 ) -> Closing {
     let record = ExitRecord::of_failed_start(ending, clock::wall());
-    put_on_record(dir, spec, journal, None, &record, gives_up);
+    put_on_record(dir, spec, journal, Vec::new(), &record, gives_up);
     record.into()
 }
 
