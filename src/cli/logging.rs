@@ -3,7 +3,6 @@
 use std::str::FromStr as _;
 
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -12,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::error::Error;
 use super::output::{self, Form, LogWriter};
 use crate::config::{LogFormat, Settings, env};
-use crate::process::{OpenError, make_state_dir};
+use crate::process::{OpenError, OwnLog, make_state_dir};
 
 /// Lines that wait for a slow disk; more are dropped, since the manager must not wait for its log.
 const LINES_MAX: usize = 4096;
@@ -35,14 +34,10 @@ pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, 
     let io_error = |source| OpenError::Io { path: settings.state.path().to_owned(), source };
     let done_to_state_dir = make_state_dir(&settings.state).map_err(io_error)?;
     let folder = settings.state.own_log();
-    let appender = RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix("dcm")
-        .filename_suffix("log")
-        .max_log_files(usize::try_from(settings.log_keep_days).unwrap_or(usize::MAX))
-        .build(&folder)
+    let keep = usize::try_from(settings.log_keep_days).unwrap_or(usize::MAX);
+    let log = OwnLog::open(&settings.state, keep)
         .map_err(|error| Error::failed(format!("{}: {error}", folder.display())))?;
-    let (file, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES_MAX).finish(appender);
+    let (file, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES_MAX).finish(log);
     let file = tracing_subscriber::fmt::layer()
         .json()
         .with_writer(move || LogWriter::new(Form::Json, file.clone()))
