@@ -1,6 +1,7 @@
 //! The database in memory, for tests and for the simulation of the manager: the same rules as the
 //! real ones, proved by the same contract tests.
 
+mod estimate;
 mod ledger;
 mod logs;
 mod look;
