@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::args::ConsoleArgs;
 use super::error::{Error, Kind};
 use super::logging::{self, Stderr};
-use super::session::{Session, block_on, live_managers};
+use super::presence::Managers;
+use super::session::{Session, block_on};
 use super::{headless, look, output, plain};
 use crate::config::console::ConsoleFile;
 use crate::config::{ConsoleSettings, Database, OnHangup, env};
@@ -135,8 +136,8 @@ impl Manager {
         let asked = stop.clone();
         let options = block_on(headless::options(session))?;
         let home = home_of(&session.settings.state);
-        let (live, _) = block_on(live_managers(options.store.as_ref()))?;
-        if live.iter().any(|row| row.home != home) {
+        let managers = block_on(Managers::read(session, options.store.as_ref()))?;
+        if managers.live().any(|row| row.home != home) {
             return Ok(None);
         }
         let (ready, is_ready) = channel();
@@ -251,8 +252,8 @@ impl Manager {
 fn until_served(session: &Session, pid: u32) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     let is_there = async || {
-        let live = live_managers(store.as_ref()).await;
-        live.is_ok_and(|(managers, _)| managers.iter().any(|row| row.pid == pid))
+        let managers = Managers::read(session, store.as_ref()).await;
+        managers.is_ok_and(|managers| managers.live().any(|row| row.pid == pid))
     };
     block_on(async {
         let waited = tokio::time::timeout(TAKES_OVER, async {

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::args::DbCommand;
 use super::error::{Error, Kind};
 use super::output;
-use super::session::{Session, block_on, live_managers};
+use super::presence::Managers;
+use super::session::{Session, block_on};
 use crate::config::Database;
 use crate::store::{CopyEnd, OpenMode, ROLES, SqliteStore, Store, copy};
 
@@ -64,8 +65,8 @@ fn copy_fleet(session: &Session, source: &str, destination: &str) -> Result<(), 
             Database::Sqlite { path, .. } => Arc::new(session.file_or_empty(path, mode)?),
             Database::Postgres(_) => session.store_of(end, mode)?,
         };
-        let (live, _) = block_on(live_managers(store.as_ref()))?;
-        if let Some(manager) = live.first() {
+        let managers = block_on(Managers::read(session, store.as_ref()))?;
+        if let Some(manager) = managers.live().next() {
             return Err(Error::new(Kind::RefusedForNow, format!("manager {} serves {end}", manager.name))
                 .hint("stop it first; apps run on"));
         }

@@ -11,7 +11,8 @@ use super::attached::{self, Role};
 use super::error::Error;
 use super::headless::{self, Hangup};
 use super::output;
-use super::session::{Session, block_on, live_managers};
+use super::presence::Managers;
+use super::session::{Session, block_on};
 use crate::config::OnHangup;
 use crate::model::{AppId, CmdName, CommandSource, NewCommand, Schedule};
 use crate::process::{clock, stop_all, user_name};
@@ -80,8 +81,8 @@ pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
         attached::open(&session, &ConsoleArgs::default(), Role::AttachedIfNeeded)
     };
     let is_served = block_on(async {
-        let (managers, _) = live_managers(session.store(OpenMode::Existing)?.as_ref()).await?;
-        Ok(!managers.is_empty())
+        let managers = Managers::read(&session, session.store(OpenMode::Existing)?.as_ref()).await?;
+        Ok(managers.live().next().is_some())
     });
     if matches!(is_served, Ok(true)) {
         output::message(format_args!("the demo goes on: {elsewhere}"));

@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::args::IssueArgs;
 use super::error::{Error, Kind};
-use super::session::{Fleet, Session, block_on, live_managers};
+use super::presence::Managers;
+use super::session::{Fleet, Session, block_on};
 use super::{json, output};
 use crate::model::{CmdFlag, CmdName, CommandId, CommandRow, CommandSource, NewCommand};
 use crate::process::{clock, user_name};
@@ -54,15 +55,13 @@ pub(super) fn issue(
         let ids = submit(store.as_ref(), commands.collect()).await?;
         let paths: BTreeMap<_, _> =
             ids.iter().copied().zip(apps.iter().map(|row| row.app.path.to_string())).collect();
-        let (live, _) = live_managers(store.as_ref()).await?;
-        if live.is_empty() {
-            output::message(
-                "no manager is running: the commands wait for one (dcm starts one, or dcm --headless)",
-            );
+        let remark = Managers::read(session, store.as_ref()).await?.remark(WAITING);
+        if let Some(remark) = &remark {
+            output::message(remark);
         }
         match args.wait {
             Some(wait) => {
-                let rows = wait_for_verdicts(store.as_ref(), &ids, wait).await?;
+                let rows = wait_for_verdicts(session, store.as_ref(), &ids, wait, remark.is_some()).await?;
                 show(session, &rows, &paths);
                 judge(&rows, &paths)
             }
@@ -85,11 +84,17 @@ fn hint_at_wait(error: Error, args: &IssueArgs) -> Error {
     }
 }
 
-/// The rows of the ledger once each has its verdict, or the time is over.
+/// What becomes of commands without a manager.
+const WAITING: &str = "the commands wait for one";
+
+/// The rows of the ledger once each has its verdict, or the time is over. `is_remarked`: it was said already that no
+/// manager acts.
 async fn wait_for_verdicts(
+    session: &Session,
     store: &dyn OperatorStore,
     ids: &[CommandId],
     wait: Duration,
+    mut is_remarked: bool,
 ) -> Result<Vec<CommandRow>, Error> {
     let deadline = Instant::now() + wait;
     let mut changed = store.changed();
@@ -111,7 +116,15 @@ async fn wait_for_verdicts(
             Err(error) => return Err(error.into()),
         }
         // A hint, or time to look without one.
-        let _ = timeout_at(deadline.min(Instant::now() + LOOK_EVERY), changed.changed()).await;
+        let hint = timeout_at(deadline.min(Instant::now() + LOOK_EVERY), changed.changed()).await;
+        if hint.is_err() && !is_remarked && !is_away {
+            let remark =
+                Managers::read(session, store).await.ok().and_then(|managers| managers.remark(WAITING));
+            if let Some(remark) = &remark {
+                output::message(remark);
+                is_remarked = true;
+            }
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::args::ManagersCommand;
 use super::error::Error;
+use super::presence::{Managers, Presence};
 use super::session::{Fleet, Session, block_on};
 use super::{format, output};
-use crate::model::{ManagerRow, Released, Timestamp, format_timestamp};
+use crate::model::{ManagerRow, Released, format_timestamp};
 use crate::store::{OpenMode, OperatorStore};
 
 pub(super) fn managers(session: &Session, command: Option<ManagersCommand>) -> Result<(), Error> {
@@ -42,26 +43,25 @@ pub(super) fn managers(session: &Session, command: Option<ManagersCommand>) -> R
 }
 
 async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error> {
-    let managers = store.managers().await?;
-    let now = store.time().await?;
+    let Managers { rows: managers, now, .. } = Managers::read(session, store).await?;
     let mut apps: BTreeMap<Option<String>, usize> = BTreeMap::new();
     for row in Fleet::read(store).await?.apps {
         *apps.entry(row.state.manager).or_default() += 1;
     }
     if session.json {
-        let rows: Vec<_> = managers.iter().map(|row| as_json(row, &apps, now)).collect();
+        let rows: Vec<_> = managers.iter().map(|(row, presence)| as_json(row, *presence, &apps)).collect();
         output::json(&json!(rows));
         return Ok(());
     }
     let rows: Vec<_> = managers
         .iter()
-        .map(|row| {
+        .map(|(row, presence)| {
             // What one said long ago of its load is not so any more.
-            let load = row.is_live(now).then_some(row.load);
+            let load = (*presence == Presence::Live).then_some(row.load);
             let unknown = || if row.stopped.is_some() { "-" } else { "?" }.to_owned();
             vec![
                 row.name.clone(),
-                state(row, now).to_owned(),
+                state(row, *presence).to_owned(),
                 format::duration(now - row.heartbeat),
                 row.host.clone(),
                 row.pid.to_string(),
@@ -81,7 +81,7 @@ async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error>
         ["NAME", "STATE", "HEARD", "HOST", "PID", "APPS", "RUNNING", "WAITING", "POOLS", "VERSION", "PYTHON"];
     output::table(&head, &rows);
     let unowned = apps.get(&None).copied().unwrap_or(0);
-    if unowned > 0 && managers.iter().any(|row| row.lease_until.is_some()) {
+    if unowned > 0 && managers.iter().any(|(row, _)| row.lease_until.is_some()) {
         output::message(format_args!(
             "{unowned} apps belong to no manager: nobody who lives serves their pool"
         ));
@@ -90,20 +90,25 @@ async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error>
 }
 
 /// What can be said of a manager, in one word.
-fn state(row: &ManagerRow, now: Timestamp) -> &'static str {
-    match (row.stopped, row.is_live(now), row.draining) {
-        (Some(_), _, _) => "stopped",
-        (None, false, _) => "lost",
-        (None, true, true) => "draining",
-        (None, true, false) => "live",
+fn state(row: &ManagerRow, presence: Presence) -> &'static str {
+    match (presence, row.draining) {
+        (Presence::Stopped, _) => "stopped",
+        (Presence::Lost, _) => "lost",
+        (Presence::Silent, _) => "silent",
+        (Presence::Live, true) => "draining",
+        (Presence::Live, false) => "live",
     }
 }
 
-fn as_json(row: &ManagerRow, apps: &BTreeMap<Option<String>, usize>, now: Timestamp) -> serde_json::Value {
-    let load = row.is_live(now).then_some(row.load);
+fn as_json(
+    row: &ManagerRow,
+    presence: Presence,
+    apps: &BTreeMap<Option<String>, usize>,
+) -> serde_json::Value {
+    let load = (presence == Presence::Live).then_some(row.load);
     json!({
         "name": row.name,
-        "state": state(row, now),
+        "state": state(row, presence),
         "host": row.host,
         "pid": row.pid,
         "version": row.version,

@@ -20,6 +20,7 @@ mod managers;
 mod next;
 mod output;
 mod plain;
+mod presence;
 mod report;
 mod run_app;
 mod session;

@@ -9,7 +9,7 @@ use super::args::Global;
 use super::error::{Error, Kind};
 use super::output;
 use crate::config::{Database, Flags, Settings, env};
-use crate::model::{AppId, AppPath, AppRow, ManagerRow, Registered, Selector, Timestamp};
+use crate::model::{AppId, AppPath, AppRow, Registered, Selector};
 use crate::process::{LaunchSettings, OpenError, find_program, make_state_dir, raise_open_files};
 use crate::store::{
     HistoryQuery, OpenMode, OperatorStore, PostgresStore, SqliteStore, Store, StoreError, read_fleet,
@@ -252,12 +252,4 @@ pub(super) async fn needs_env(store: &dyn OperatorStore) -> Result<(), Error> {
     }
     Err(Error::usage("this user of the database may not read env, which is a part of each definition")
         .hint("do it as a member of dcm_owner"))
-}
-
-/// The managers that live, by the database's clock.
-pub(super) async fn live_managers(store: &dyn Store) -> Result<(Vec<ManagerRow>, Timestamp), Error> {
-    let now = store.time().await?;
-    let managers = store.managers().await?;
-    let live = managers.into_iter().filter(|row| row.is_live(now)).collect();
-    Ok((live, now))
 }

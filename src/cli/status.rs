@@ -1,10 +1,9 @@
 //! `dcm status`: what apps are doing.
 
-use std::collections::BTreeMap;
-
 use super::args::StatusArgs;
 use super::error::Error;
-use super::session::{Fleet, Session, block_on, live_managers, tell_faults};
+use super::presence::Managers;
+use super::session::{Fleet, Session, block_on, tell_faults};
 use super::{format, json, output};
 use crate::config::Database;
 use crate::model::AppRow;
@@ -19,19 +18,13 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
             output::json_rows(apps.iter().map(json::Brief::of));
             return Ok(());
         }
-        let (live, now) = live_managers(store.as_ref()).await?;
+        let managers = Managers::read(session, store.as_ref()).await?;
+        let now = managers.now;
+        // What runs under a manager that is lost may have ended long ago.
         let is_shared = matches!(session.settings.database, Database::Postgres(_));
-        // What runs under a manager that is not heard of may have ended long ago.
-        let unheard: BTreeMap<_, _> = store
-            .managers()
-            .await?
-            .into_iter()
-            .filter(|manager| is_shared && !manager.is_live(now))
-            .map(|manager| (manager.name, manager.heartbeat))
-            .collect();
         let flags = |row: &AppRow| {
-            let since = row.state.manager.as_ref().and_then(|name| unheard.get(name));
-            let since = since.map(|since| format!("unheard {}", format::duration(now - *since)));
+            let lost = row.state.manager.as_ref().and_then(|name| managers.lost(name)).filter(|_| is_shared);
+            let since = lost.map(|lost| format!("unheard {}", format::duration(now - lost.heartbeat)));
             let flags = format::flags(row);
             [(!flags.is_empty()).then_some(flags), since].into_iter().flatten().collect::<Vec<_>>().join(",")
         };
@@ -60,10 +53,8 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
         if apps.is_empty() {
             output::message("no apps are registered; dcm app add GROUP/PARENT/APP registers one");
         }
-        if live.is_empty() {
-            output::message(
-                "no manager is running: what is shown may be old (dcm starts one, or dcm --headless)",
-            );
+        if let Some(remark) = managers.remark("what is shown may be old") {
+            output::message(remark);
         }
         Ok(())
     })

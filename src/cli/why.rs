@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::args::WhyArgs;
 use super::error::Error;
-use super::session::{Fleet, Session, block_on, live_managers};
+use super::presence::Managers;
+use super::session::{Fleet, Session, block_on};
 use super::{format, next, output};
 use crate::config::Database;
 use crate::model::{AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, Timestamp};
@@ -15,7 +16,8 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
         let row = Fleet::find(store.as_ref(), &args.path).await?;
-        let (managers, now) = live_managers(store.as_ref()).await?;
+        let managers = Managers::read(session, store.as_ref()).await?;
+        let now = managers.now;
         let query = HistoryQuery { apps: vec![row.app.id], limit: 1, ..HistoryQuery::default() };
         let last = store.history(query).await?.into_iter().next();
         let skip = store
@@ -23,18 +25,18 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
             .await?
             .into_iter()
             .next();
-        let all = store.managers().await?;
+        let own = row.state.manager.as_deref();
         let mut reasons = explain(&Facts {
             row: &row,
             managers: &managers,
             last: last.as_ref(),
             skip: skip.as_ref(),
             is_shared: matches!(session.settings.database, Database::Postgres(_)),
-            lost: all.iter().find(|own| row.state.manager.as_ref() == Some(&own.name) && !own.is_live(now)),
+            lost: own.and_then(|name| managers.lost(name)),
             now,
         });
-        let python = all.iter().find(|own| row.state.manager.as_ref() == Some(&own.name));
-        reasons.extend(missing_module(session, &row, last.as_ref(), python));
+        let own = managers.rows.iter().map(|(row, _)| row).find(|row| own == Some(row.name.as_str()));
+        reasons.extend(missing_module(session, &row, last.as_ref(), own));
         let is_running = row.state.status == RunStatus::Running;
         let run = row.state.run.filter(|_| is_running);
         let held_by = run.and_then(|run| containment(&session.settings.state, run));
@@ -80,12 +82,12 @@ fn missing_module(
 /// What is known when the question is asked.
 struct Facts<'a> {
     row: &'a AppRow,
-    managers: &'a [ManagerRow],
+    managers: &'a Managers,
     last: Option<&'a Run>,
     skip: Option<&'a Skip>,
     /// Whether several managers may share the database.
     is_shared: bool,
-    /// The app's own manager, if it is not heard of.
+    /// The app's own manager, if it is lost.
     lost: Option<&'a ManagerRow>,
     now: Timestamp,
 }
@@ -102,12 +104,7 @@ fn explain(facts: &Facts<'_>) -> Vec<String> {
             fault.message
         ));
     }
-    if managers.is_empty() {
-        reasons.push(
-            "no manager is running, so nothing is started or stopped: dcm or dcm --headless starts one"
-                .to_owned(),
-        );
-    }
+    reasons.extend(managers.remark("nothing is started or stopped"));
     if let Some(lost) = facts.lost.filter(|_| facts.is_shared) {
         reasons.push(format!(
             "its manager {} on {} was last heard of {}; until it is back, or others take the app over \

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::layout::StateDir;
 use super::record::Place;
@@ -72,9 +73,22 @@ pub(super) fn lock_state_dir(state: &StateDir) -> Result<StateLock, OpenError> {
     Ok(StateLock(Mutex::new(lock(state)?)))
 }
 
+/// Who looks whether a manager is there holds the lock for a moment; this often it is tried again.
+const TRIES: u32 = 5;
+
+/// How long such a look may take.
+const LOOK: Duration = Duration::from_millis(5);
+
 fn lock(state: &StateDir) -> Result<File, OpenError> {
     let io_error = |source| OpenError::Io { path: state.path().to_owned(), source };
-    let lock = match sys::open_locked(&state.manager_lock()) {
+    let mut tried = sys::open_locked(&state.manager_lock());
+    for _ in 1..TRIES {
+        if matches!(tried, Err(fs::TryLockError::WouldBlock)) {
+            std::thread::park_timeout(LOOK);
+            tried = sys::open_locked(&state.manager_lock());
+        }
+    }
+    let lock = match tried {
         Ok(lock) => lock,
         Err(fs::TryLockError::WouldBlock) => {
             return Err(OpenError::Locked { path: state.path().to_owned(), pid: manager_pid(state) });

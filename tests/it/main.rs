@@ -48,6 +48,7 @@ mod postgres_logs;
 mod postgres_pooler;
 mod postgres_roles;
 mod postgres_slow;
+mod presence;
 mod proxy;
 mod recorder;
 mod run_app;

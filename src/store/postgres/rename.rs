@@ -70,12 +70,14 @@ pub(super) async fn rename(connection: &mut PgConnection, from: &AppPath, to: &A
     Ok(())
 }
 
+/// Whether there is such an app; its row is this transaction's from now on, so no run of it is opened meanwhile.
 async fn is_there(connection: &mut PgConnection, path: &AppPath) -> Result<bool, Fault> {
-    let row = statement("SELECT FROM apps WHERE app_group = $1 AND app_parent = $2 AND app_name = $3")
-        .bind(path.group.as_str())
-        .bind(path.parent.as_str())
-        .bind(path.name.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row =
+        statement("SELECT FROM apps WHERE app_group = $1 AND app_parent = $2 AND app_name = $3 FOR UPDATE")
+            .bind(path.group.as_str())
+            .bind(path.parent.as_str())
+            .bind(path.name.as_str())
+            .fetch_optional(connection)
+            .await?;
     Ok(row.is_some())
 }
