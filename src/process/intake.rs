@@ -82,11 +82,16 @@ impl Inlet {
 
     /// Takes bytes as they come.
     pub(super) fn push(&mut self, bytes: &[u8], intake: &mut Intake, reports: &mut Reports, now: Now) {
-        self.splitter.push(bytes, |line| intake.take(self.stream, line, reports, now.wall));
-        self.flush_at = self
-            .splitter
-            .unfinished()
-            .map(|_| self.flush_at.unwrap_or_else(|| now.mono.saturating_add(UNFINISHED_FOR)));
+        let mut begun = self.flush_at;
+        self.splitter.push(bytes, |line| {
+            if line.is_complete {
+                // What is left after it is another line.
+                begun = None;
+            }
+            intake.take(self.stream, line, reports, now.wall);
+        });
+        let flush_at = begun.unwrap_or_else(|| now.mono.saturating_add(UNFINISHED_FOR));
+        self.flush_at = self.splitter.unfinished().map(|_| flush_at);
     }
 
     /// When [`Self::flush`] has something to do.
@@ -216,4 +221,49 @@ fn pass_through(stream: Stream, line: Line<'_>) {
             stdout.write_all(line.text).and_then(|()| stdout.write_all(end)).and_then(|()| stdout.flush())
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::log_reader::LogTail;
+    use super::super::record::tests::spec;
+    use super::*;
+    use crate::model::parse_timestamp;
+
+    #[test]
+    fn a_line_waits_for_its_end_from_its_own_beginning_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = Spec { log: folder.path().join("log"), ..spec() };
+        let (mut intake, mut reports) = (Intake::new(&spec, false), Reports::new(&spec));
+        let mut inlet = Inlet::new(Stream::Out);
+        let wall = parse_timestamp("2026-11-23T14:02:11.123Z").unwrap();
+        let at = |millis| Now { mono: Duration::from_millis(millis), wall };
+        // A flood that ends within a line each time.
+        for millis in (0..1000).step_by(100) {
+            inlet.push(b"first half", &mut intake, &mut reports, at(millis));
+            inlet.flush(&mut intake, &mut reports, at(millis + 50));
+            inlet.push(b" and the other\n", &mut intake, &mut reports, at(millis + 50));
+        }
+        inlet.push(b"prompt> ", &mut intake, &mut reports, at(1000));
+        inlet.flush(&mut intake, &mut reports, at(1249));
+        assert_eq!(inlet.deadline(), Some(Duration::from_millis(1250)));
+        inlet.flush(&mut intake, &mut reports, at(1250));
+        assert_eq!(inlet.deadline(), None);
+        // Both in one piece, and the beginning of a report is not for the log.
+        inlet.push(b"yes\n::dcm {\"sol", &mut intake, &mut reports, at(1300));
+        inlet.flush(&mut intake, &mut reports, at(9000));
+        inlet.push(b"ved\": 3}", &mut intake, &mut reports, at(9000));
+        inlet.flush(&mut intake, &mut reports, at(9900));
+        assert_eq!(reports.all.solved, Some(3));
+        inlet.finish(&mut intake, &mut reports, wall);
+        intake.flush(wall);
+        let records = LogTail::open(&spec.log, 100).unwrap().1;
+        let texts: Vec<_> = records
+            .iter()
+            .map(|record| (String::from_utf8_lossy(&record.text).into_owned(), record.is_complete))
+            .collect();
+        let mut expected = vec![("first half and the other".to_owned(), true); 10];
+        expected.extend([("prompt> ".to_owned(), false), ("yes".to_owned(), true)]);
+        assert_eq!(texts, expected);
+    }
 }

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use super::log_format::{Amount, Entry, LogFiles};
 
+/// So much of a file is read to find out where it is.
+const SCANNED_MAX: u64 = 64 * 1024 * 1024;
+
 /// Where a log goes on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct End {
@@ -19,18 +22,22 @@ pub(super) struct End {
 
 /// The end of a log; one that cannot be read counts as one that is not there.
 pub(super) fn end_of(files: &LogFiles) -> End {
-    let [head, older, newest] = files.in_order().map(|path| scan(path).unwrap_or_default());
-    let mut end = End { is_torn: newest.is_torn, is_beginning: true, position: Amount::default() };
-    for (file, is_newest) in [(&head, false), (&older, false), (&newest, true)] {
-        match file.mark {
-            Some(mark) => end.position = mark,
-            None if file.is_empty => continue,
-            None => {}
-        }
-        end.position.add(file.amount);
-        end.is_beginning = is_newest && file.mark.is_none() && head.is_empty && older.is_empty;
+    let [head, older, newest] = files.in_order();
+    let written = scan(newest).unwrap_or_default();
+    if !written.is_empty {
+        let has_older = older.exists() || head.exists();
+        return End {
+            position: written.position(),
+            is_beginning: written.mark.is_none() && !has_older,
+            is_torn: written.is_torn,
+        };
     }
-    end
+    // It was not begun again after a rotation, or somebody removed it.
+    let before = [older, head].into_iter().map(|path| scan(path).unwrap_or_default());
+    match before.into_iter().find(|file| !file.is_empty) {
+        Some(file) => End { position: file.position(), is_beginning: false, is_torn: false },
+        None => End { is_beginning: true, ..End::default() },
+    }
 }
 
 /// What a file holds.
@@ -41,6 +48,15 @@ struct Scanned {
     amount: Amount,
     is_empty: bool,
     is_torn: bool,
+}
+
+impl Scanned {
+    /// Where its end is in all the output.
+    fn position(&self) -> Amount {
+        let mut position = self.mark.unwrap_or_default();
+        position.add(self.amount);
+        position
+    }
 }
 
 impl Default for Scanned {
@@ -72,10 +88,13 @@ fn scan_up_to(mut file: &File, length: u64) -> io::Result<Scanned> {
     Ok(scanned)
 }
 
-/// The position of a place in a file of a log. `None` where nothing tells: a log of an older version.
+/// The position of a place in a file of a log. `None` where nothing tells: a log of an older version, or one
+/// so large that somebody would wait for it.
 pub(super) fn position_at(file: &File, offset: u64, is_beginning: bool) -> io::Result<Option<Amount>> {
-    let Scanned { mark, mut amount, .. } = scan_up_to(file, offset)?;
-    let Some(base) = mark.or(is_beginning.then(Amount::default)) else { return Ok(None) };
-    amount.add(base);
-    Ok(Some(amount))
+    if offset > SCANNED_MAX {
+        return Ok(None);
+    }
+    let scanned = scan_up_to(file, offset)?;
+    let is_known = scanned.mark.is_some() || is_beginning;
+    Ok(is_known.then(|| scanned.position()))
 }
