@@ -142,6 +142,7 @@ async fn supervise(
             | Event::Command(_)
             | Event::RunRefused { .. }
             | Event::AppsChanged(_)
+            | Event::AppsReplaced(_)
             | Event::AppsRemoved(_)
             | Event::AppsLost(_)
             | Event::LimitsChanged(_) => {}

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use super::desk::Desk;
 use super::entry::{Entry, Phase};
 use super::event::{Event, Step};
+use super::registry::Stray;
 use super::restore::{Orphan, close_without_app};
 use crate::model::{AppId, AppPath, Change, Load, Now, RunId};
 
@@ -20,8 +21,8 @@ const CLOCK_STEP: TimeDelta = TimeDelta::seconds(2);
 pub struct Manager {
     /// Boxed: a tree keeps a third of its room free.
     pub(super) apps: BTreeMap<AppId, Box<Entry>>,
-    /// Runs that are being ended because their app is another manager's.
-    pub(super) strays: BTreeMap<RunId, AppId>,
+    /// Runs that are being ended because their app is another manager's, or was deleted.
+    pub(super) strays: BTreeMap<RunId, Stray>,
     /// The faults of rows that are set aside, by their keys.
     pub(super) set_aside: BTreeMap<AppId, String>,
     /// Runs that live, and whose apps are not there. They go on, and are entered once their app is.
@@ -39,15 +40,22 @@ impl Manager {
             Event::Command(command) => self.command(command, &mut step),
             Event::Started { run, .. } if self.strays.contains_key(&run) => {
                 // It may not have been there to hear it the first time.
-                let app = self.strays[&run];
-                self.stray(run, app, &mut step);
+                let stray = self.strays[&run];
+                self.stray(run, stray, &mut step);
             }
             Event::Started { run, pid, at } => {
                 self.work_on_run(run, &mut step, |entry, desk, step| entry.started(run, pid, at, desk, step));
             }
             Event::Ended { run, closing } if self.strays.contains_key(&run) => {
-                if let Some(app) = self.strays.remove(&run) {
-                    close_without_app(run, app, closing, &mut step);
+                match self.strays.remove(&run) {
+                    // An app that was deleted and is there again meets the run that goes on.
+                    _ if self.desk.index.app_of(run).is_some() => {
+                        self.work_on_run(run, &mut step, |entry, desk, step| {
+                            entry.ended(run, closing, desk, step);
+                        });
+                    }
+                    Some(stray) => close_without_app(run, stray.app, closing, &mut step),
+                    None => {}
                 }
             }
             Event::Ended { run, closing } if self.orphans.contains_key(&run) => {
@@ -66,6 +74,7 @@ impl Manager {
                 self.work_on_run(run, &mut step, |entry, desk, step| entry.refused(refusal, desk, step));
             }
             Event::AppsChanged(rows) => self.apps_changed(rows, &mut step),
+            Event::AppsReplaced(apps) => self.apps_replaced(&apps, &mut step),
             Event::AppsRemoved(apps) => self.apps_removed(&apps, &mut step),
             Event::AppsLost(apps) => self.apps_lost(&apps, &mut step),
             Event::LimitsChanged(limits) => self.desk.index.set_limits(limits),

@@ -170,6 +170,21 @@ impl Entry {
         }
     }
 
+    /// All commands that have no verdict yet.
+    pub(super) fn take_commands(&mut self) -> Vec<Command> {
+        let under_way = match &mut self.phase {
+            Phase::Waiting(Waiting { cause, .. }) | Phase::Starting(Starting { cause, .. }) => {
+                cause.command.take()
+            }
+            Phase::Stopping(Stopping { purpose, .. }) => match std::mem::replace(purpose, Purpose::Other) {
+                Purpose::Command(command) => Some(command),
+                Purpose::Other => None,
+            },
+            Phase::Resting(_) | Phase::Running(_) => None,
+        };
+        under_way.into_iter().chain(std::mem::take(&mut self.queue)).map(|command| *command).collect()
+    }
+
     /// The run under way.
     pub(super) fn run(&self) -> Option<RunId> {
         match &self.phase {
@@ -237,6 +252,11 @@ impl Entry {
             self.written.sequence = row.sequence;
             self.written.state = row.state.clone();
         }
+    }
+
+    /// The row was faulty, or is another one, and shows this state.
+    pub(super) fn note_new_row(&mut self, state: &AppState) {
+        self.written.state = state.clone();
     }
 
     /// By command. It is written though the row may seem to say so already: somebody may have

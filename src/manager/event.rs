@@ -47,7 +47,10 @@ pub enum Event {
     },
     /// Rows of the apps table were added or changed, by whomever.
     AppsChanged(Vec<Registered>),
-    /// Rows of the apps table were deleted.
+    /// Rows of the apps table were deleted, and others with the same keys are there: they come with
+    /// [`Event::AppsChanged`] after it.
+    AppsReplaced(Vec<AppId>),
+    /// Rows of the apps table were deleted. What runs of them is ended.
     AppsRemoved(Vec<AppId>),
     /// Apps have changed their manager: what is known of them is over. Those that are this one's again
     /// come with [`Event::AppsChanged`] after it.

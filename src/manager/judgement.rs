@@ -150,7 +150,7 @@ impl Judgement {
             Ending::Exited(Exit::Signal { .. }) | Ending::Unknown => Self::Crashed,
             Ending::HostRebooted
             | Ending::Stopped {
-                cause: StopCause::Signal(_) | StopCause::Command(_) | StopCause::Fence,
+                cause: StopCause::Signal(_) | StopCause::Command(_) | StopCause::Fence | StopCause::Removed,
                 ..
             } => Self::Interrupted,
             Ending::NeverStarted | Ending::Stopped { cause: StopCause::StopApps(_), .. } => Self::Excused,

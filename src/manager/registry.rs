@@ -9,12 +9,32 @@ use super::entry::{BadReports, Cause, Entry, Phase, Rest, Starting};
 use super::event::{Effect, Step};
 use super::runs::settle;
 use crate::model::{
-    Alert, AlertKind, AppId, AppRow, AppState, Change, Registered, RunId, RunStatus, SkipReason, StopCause,
-    Trigger, Verdict,
+    Alert, AlertKind, AppId, AppRow, AppState, Change, CmdName, Registered, RunId, RunStatus, SkipReason,
+    StopCause, Trigger, Verdict,
 };
 
 /// How long a run has to end whose app is another manager's: that one may begin its own.
 const STRAY_GRACE: Duration = Duration::from_secs(3);
+
+/// A run that is being ended, and whose app is not this manager's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stray {
+    pub(super) app: AppId,
+    is_removed: bool,
+    grace: Duration,
+}
+
+impl Stray {
+    /// Its app is another manager's.
+    pub(super) fn elsewhere(app: AppId) -> Self {
+        Self { app, is_removed: false, grace: STRAY_GRACE }
+    }
+
+    /// The row of its app was deleted.
+    pub(super) fn removed(app: AppId, grace: Duration) -> Self {
+        Self { app, is_removed: true, grace }
+    }
+}
 
 impl Manager {
     /// Rows were added or changed, by whomever; the manager's own writes come back as well.
@@ -33,13 +53,36 @@ impl Manager {
         }
     }
 
-    /// Rows were deleted.
+    /// Rows were deleted, and others with their keys are there: what runs goes on.
+    pub(super) fn apps_replaced(&mut self, apps: &[AppId], step: &mut Step) {
+        for app in apps {
+            self.work(*app, step, |entry, desk, step| entry.set_aside("no such app", desk, step));
+        }
+    }
+
+    /// Rows were deleted. A run that nobody could see or stop any more is ended.
     pub(super) fn apps_removed(&mut self, apps: &[AppId], step: &mut Step) {
         for app in apps {
             self.set_aside.remove(app);
             let at = self.desk.now.wall;
             step.changes.push(Change::AlertsCleared { app: *app, kinds: AlertKind::ALL, at });
-            self.work(*app, step, |entry, desk, step| entry.set_aside("no such app", desk, step));
+            let Some(mut entry) = self.apps.remove(app) else { continue };
+            self.desk.index.unlist(&entry);
+            for command in entry.take_commands() {
+                // The run ends, and nothing starts after it.
+                let verdict = match command.name {
+                    CmdName::Stop | CmdName::Disable if entry.run().is_some() => Verdict::Executed,
+                    CmdName::Start
+                    | CmdName::Stop
+                    | CmdName::Restart
+                    | CmdName::Enable
+                    | CmdName::Disable => Verdict::NotExecuted("no such app".to_owned()),
+                };
+                settle(&command, verdict, &self.desk, step);
+            }
+            if let Some(run) = entry.run() {
+                self.stray(run, Stray::removed(*app, entry.app.policy.stop_grace), step);
+            }
         }
     }
 
@@ -50,15 +93,16 @@ impl Manager {
             let Some(entry) = self.apps.remove(app) else { continue };
             self.desk.index.unlist(&entry);
             if let Some(run) = entry.run() {
-                self.stray(run, *app, step);
+                self.stray(run, Stray::elsewhere(*app), step);
             }
         }
     }
 
-    /// Ends a run of an app that is another manager's.
-    pub(super) fn stray(&mut self, run: RunId, app: AppId, step: &mut Step) {
-        self.strays.insert(run, app);
-        step.effects.push(Effect::Stop { run, cause: StopCause::Fence, grace: STRAY_GRACE });
+    /// Ends a run that is not to be here.
+    pub(super) fn stray(&mut self, run: RunId, stray: Stray, step: &mut Step) {
+        self.strays.insert(run, stray);
+        let cause = if stray.is_removed { StopCause::Removed } else { StopCause::Fence };
+        step.effects.push(Effect::Stop { run, cause, grace: stray.grace });
     }
 
     /// Takes note of why a row is set aside, in the row and in an alert; gives the fault back.
@@ -151,7 +195,10 @@ impl Entry {
             // After a row that was deleted comes a new one, with numbers of its own.
             return;
         }
-        self.set_aside = false;
+        if std::mem::take(&mut self.set_aside) {
+            // The row may be another one, which shows nothing yet of what goes on.
+            self.note_new_row(&row.state);
+        }
         let shown_before = self.shown_next_run();
         self.note_foreign(&row);
         self.epoch = row.epoch;

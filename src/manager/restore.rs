@@ -8,10 +8,11 @@ use super::desk::{Desk, Index};
 use super::entry::{BadReports, Cause, Entry, Phase, Purpose, Rest, Starting, Stopping};
 use super::event::{Effect, Step};
 use super::ids::RunIds;
+use super::registry::Stray;
 use super::runs::settle;
 use crate::model::{
-    AlertKind, AppId, Change, Closing, CmdName, Command, CommandId, Ending, Now, OpenRun, Registered, RunId,
-    RunOpening, Snapshot, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
+    AlertKind, AppId, Change, Closing, CmdName, Command, CommandId, Ending, Now, OpenRun, Policy, Registered,
+    RunId, RunOpening, Snapshot, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
 };
 
 /// What a manager is told about itself.
@@ -52,6 +53,7 @@ impl Manager {
         let mut step = Step::default();
         let mut restore = Restore {
             elsewhere: snapshot.elsewhere,
+            removed: snapshot.removed,
             here: [manager.desk.manager.clone(), format!("run-app@{}", identity.host)],
             commands: snapshot.commands.into_iter().map(|command| (command.id, command)).collect(),
             running: survivors
@@ -92,9 +94,9 @@ impl Manager {
         }
         for survivor in std::mem::take(&mut restore.survivors).into_values() {
             if restore.is_stray(survivor.app, Some(&survivor)) {
-                manager.stray(survivor.run, survivor.app, &mut step);
+                manager.stray(survivor.run, Stray::elsewhere(survivor.app), &mut step);
             } else {
-                survivor_without_row(&mut manager, survivor, &mut step);
+                survivor_without_row(&mut manager, survivor, &restore.removed, &mut step);
             }
         }
         manager.apps.retain(|_, entry| !entry.set_aside || entry.run().is_some());
@@ -113,6 +115,8 @@ impl Manager {
 struct Restore {
     /// Apps that are another manager's.
     elsewhere: BTreeSet<AppId>,
+    /// Apps that were deleted.
+    removed: BTreeSet<AppId>,
     /// By these names runs of this host are on record.
     here: [String; 2],
     /// Commands without a verdict that no run accounts for yet, oldest first.
@@ -138,9 +142,9 @@ impl Restore {
         let Some(entry) = manager.apps.get(&open.app) else {
             // Its app is gone or invalid. A run that lives is left alone until it ends.
             if self.is_stray(open.app, survivor.as_ref()) {
-                manager.stray(open.run, open.app, step);
+                manager.stray(open.run, Stray::elsewhere(open.app), step);
             } else if let Some(orphan) = survivor.as_ref().and_then(Orphan::of) {
-                manager.orphans.insert(open.run, orphan);
+                manager.keep_orphan(open.run, orphan, &self.removed, step);
             } else if let Some(closing) = over(survivor, at).filter(|_| !is_elsewhere) {
                 close_without_app(open.run, open.app, closing, step);
             }
@@ -215,7 +219,13 @@ impl Restore {
     ) -> Option<Command> {
         let id = match cause {
             Some(StopCause::Command(id)) => *id,
-            Some(StopCause::Timeout | StopCause::StopApps(_) | StopCause::Signal(_) | StopCause::Fence)
+            Some(
+                StopCause::Timeout
+                | StopCause::StopApps(_)
+                | StopCause::Signal(_)
+                | StopCause::Fence
+                | StopCause::Removed,
+            )
             | None => return None,
         };
         let stopper = self.commands.remove(&id)?;
@@ -241,7 +251,12 @@ fn take_up(manager: &mut Manager, open: &OpenRun, cause: Cause, step: &mut Step)
 }
 
 /// A run that the host knows of, while the database has no open row for it.
-fn survivor_without_row(manager: &mut Manager, survivor: Survivor, step: &mut Step) {
+fn survivor_without_row(
+    manager: &mut Manager,
+    survivor: Survivor,
+    removed: &BTreeSet<AppId>,
+    step: &mut Step,
+) {
     let Survivor { run, app, state } = survivor;
     match state {
         SurvivorState::Over(Closing { ending: Ending::NeverStarted, .. }) => {
@@ -250,7 +265,7 @@ fn survivor_without_row(manager: &mut Manager, survivor: Survivor, step: &mut St
         // Closed before, and only its directory is left; or the database lost the row.
         SurvivorState::Over(closing) => close_without_app(run, app, closing, step),
         SurvivorState::Running { pid, started, .. } => {
-            manager.orphans.insert(run, Orphan { app, pid, started });
+            manager.keep_orphan(run, Orphan { app, pid, started }, removed, step);
             manager.adopt_orphan(app, step);
         }
     }
@@ -274,6 +289,16 @@ impl Orphan {
 }
 
 impl Manager {
+    /// A run lives whose app is not there. If that was deleted, the run is ended; the database may also be of an older
+    /// backup, and then it goes on.
+    fn keep_orphan(&mut self, run: RunId, orphan: Orphan, removed: &BTreeSet<AppId>, step: &mut Step) {
+        if removed.contains(&orphan.app) {
+            self.stray(run, Stray::removed(orphan.app, Policy::default().stop_grace), step);
+        } else {
+            self.orphans.insert(run, orphan);
+        }
+    }
+
     /// Enters the run that lives of an app that is there now, and at rest.
     pub(super) fn adopt_orphan(&mut self, app: AppId, step: &mut Step) {
         let is_free = self.apps.get(&app).is_some_and(|entry| entry.run().is_none());

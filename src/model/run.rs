@@ -94,6 +94,8 @@ pub enum StopCause {
     /// The manager could not renew its lease in time, or the app is another manager's by now: a
     /// second copy might run.
     Fence,
+    /// The row of its app was deleted.
+    Removed,
 }
 
 impl fmt::Display for StopCause {
@@ -104,6 +106,7 @@ impl fmt::Display for StopCause {
             Self::StopApps(by) => write!(f, "stop-apps by {by}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
             Self::Fence => f.write_str("fence"),
+            Self::Removed => f.write_str("the deletion of its app"),
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Apps of which the host still knows runs, and which are another manager's by now.
     pub elsewhere: BTreeSet<AppId>,
+    /// Apps whose rows were deleted and are not there again.
+    pub removed: BTreeSet<AppId>,
     /// Apps about whose reports an alert is open.
     pub bad_reports: BTreeSet<AppId>,
     /// Apps about whose locked rows one is.
@@ -115,6 +117,8 @@ pub struct Delta {
     /// Rows that are gone. One that was registered again since then is among the rows as well:
     /// these come first.
     pub removed: Vec<AppId>,
+    /// Those of them that were registered again.
+    pub replaced: Vec<AppId>,
     /// The state of the table after it.
     pub revision: Revision,
     /// Whether more follows right away: pages keep one answer small.
@@ -128,6 +132,8 @@ pub struct Foreign {
     pub rows: Vec<Registered>,
     /// Apps whose rows are gone.
     pub removed: Vec<AppId>,
+    /// Those of them that were registered again.
+    pub replaced: Vec<AppId>,
     /// Apps that changed their manager. Those that are this one's now are among the rows as well: these
     /// come first.
     pub lost: Vec<AppId>,
@@ -171,7 +177,7 @@ impl News {
 impl From<Delta> for Foreign {
     /// Where there is one manager, all apps are its own.
     fn from(delta: Delta) -> Self {
-        let Delta { rows, removed, revision, more } = delta;
-        Self { rows, removed, revision, more, ..Self::default() }
+        let Delta { rows, removed, replaced, revision, more } = delta;
+        Self { rows, removed, replaced, revision, more, ..Self::default() }
     }
 }

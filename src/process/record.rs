@@ -138,6 +138,7 @@ pub(super) enum Cause {
     StopApps(String),
     Signal(i32),
     Fence,
+    Removed,
 }
 
 impl From<&StopCause> for Cause {
@@ -148,6 +149,7 @@ impl From<&StopCause> for Cause {
             StopCause::StopApps(by) => Self::StopApps(by.clone()),
             StopCause::Signal(signal) => Self::Signal(*signal),
             StopCause::Fence => Self::Fence,
+            StopCause::Removed => Self::Removed,
         }
     }
 }
@@ -160,6 +162,7 @@ impl From<&Cause> for StopCause {
             Cause::StopApps(by) => Self::StopApps(by.clone()),
             Cause::Signal(signal) => Self::Signal(*signal),
             Cause::Fence => Self::Fence,
+            Cause::Removed => Self::Removed,
         }
     }
 }

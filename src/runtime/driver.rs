@@ -12,9 +12,9 @@ use super::lease::{Deposed, Keeper};
 use super::outbox::{Emptied, Outbox, until};
 use super::tails::Tails;
 use crate::manager::peers::{Lease, Peers};
-use crate::manager::{Event, Identity, Manager, Step};
+use crate::manager::{Effect, Event, Identity, Manager, Step};
 use crate::model::{
-    AppId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, Survivor, SurvivorState,
+    AppId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, StopCause, Survivor, SurvivorState,
 };
 use crate::process::{LaunchSettings, Left, OpenError, Sink, Supervisor, clock, return_memory};
 use crate::store::{Store, StoreError};
@@ -312,9 +312,11 @@ impl Host {
 
 /// Does at once what must not wait for the database, and leaves the rest to the outbox.
 fn hand_out(mut step: Step, supervisor: &Supervisor, steps: &mpsc::UnboundedSender<Step>) {
-    let (later, now): (Vec<_>, Vec<_>) =
-        step.effects.into_iter().partition(crate::manager::Effect::waits_for_commit);
+    let (later, now): (Vec<_>, Vec<_>) = step.effects.into_iter().partition(Effect::waits_for_commit);
     for effect in now {
+        if let Effect::Stop { run, cause: StopCause::Removed, .. } = &effect {
+            tracing::warn!(%run, "the row of an app was deleted while it ran; the run is stopped, its history stays");
+        }
         supervisor.carry_out(effect);
     }
     step.effects = later;
@@ -426,6 +428,10 @@ fn log(manager: &Manager, event: &Event) {
         }
         Event::LimitsChanged(limits) => tracing::info!(limits = %limits, "limits changed"),
         Event::AppsLost(apps) => tracing::debug!(apps = apps.len(), "apps of other managers"),
-        Event::Tick | Event::Reported { .. } | Event::AppsChanged(_) | Event::AppsRemoved(_) => {}
+        Event::Tick
+        | Event::Reported { .. }
+        | Event::AppsChanged(_)
+        | Event::AppsReplaced(_)
+        | Event::AppsRemoved(_) => {}
     }
 }

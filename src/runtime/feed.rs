@@ -74,6 +74,10 @@ impl Feed {
                 // They come with the next change, which this is.
                 self.store.claim().await?;
             }
+            delta.removed.retain(|app| !delta.replaced.contains(app));
+            if !delta.replaced.is_empty() && self.events.send(Event::AppsReplaced(delta.replaced)).is_err() {
+                return Ok(false);
+            }
             if !delta.removed.is_empty() && self.events.send(Event::AppsRemoved(delta.removed)).is_err() {
                 return Ok(false);
             }

@@ -118,10 +118,10 @@ fn rows_that_others_delete_or_change_while_an_app_runs_do_no_harm() {
     );
     fleet.add("x/y/z", &[], &["true"]);
     fleet.dcm(&["start", "x/y/z", "--wait"]).ok();
-    assert!(is_alive(pid));
-    std::fs::write(go, "").unwrap();
+    until_gone(pid);
     let runs = fleet.until_runs("a/b/gone", "is closed", |runs| runs[0].end.is_some());
-    assert_eq!(runs[0].exit_code, Some(5));
+    assert_eq!(runs[0].outcome.as_deref(), Some("stopped"));
+    std::fs::write(go, "").unwrap();
     fleet.until_runs("a/b/bad", "is closed", |runs| runs[0].end.is_some());
     // Set aside, it is not started again; mended, it is.
     fleet.sql("UPDATE apps SET interval = 0.005 WHERE app_name = 'bad'");

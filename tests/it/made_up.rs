@@ -157,7 +157,7 @@ pub(crate) fn change(rows: &mut [AppRow], count: usize, random: &mut Random) -> 
 pub(crate) fn delta(rows: Vec<AppRow>) -> Delta {
     let revision = rows.iter().map(|row| row.revision).max().unwrap_or_default();
     let rows = rows.into_iter().map(|row| Registered::App(Box::new(row))).collect();
-    Delta { rows, removed: Vec::new(), revision, more: false }
+    Delta { rows, revision, ..Delta::default() }
 }
 
 /// A console on such a fleet, with all groups open.

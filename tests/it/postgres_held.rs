@@ -127,8 +127,8 @@ fn a_row_that_is_held_stops_its_app_alone_with_an_alert() {
         place.until("it runs again", &runs_of("bad"), before + 2);
     }
     // A stop is carried out at once; its verdict is written when that can be.
-    place.dcm(&["app", "set", "a/b/bad", "--", "sleep", "600"]).ok();
-    place.until("it sleeps", "SELECT count(*) FROM apps WHERE app_name = 'bad' AND app_pids IS NOT NULL AND command LIKE '%sleep%'", 1);
+    place.dcm(&["app", "set", "a/b/bad", "--interval", "none", "--", "sleep", "600"]).ok();
+    place.dcm(&["restart", "a/b/bad", "--wait"]).ok();
     let holder = Holder::begin(&place.schema, "SELECT FROM apps WHERE app_name = 'bad' FOR UPDATE");
     let called = place.dcm(&["stop", "a", "--wait=3"]);
     assert!(called.out.contains("a/b/bad  pending"), "{called:?}");
@@ -217,4 +217,18 @@ fn a_manager_that_stands_still_holds_up_no_other() {
     second.kill().unwrap();
     second.wait().unwrap();
     command(&place.schema, &other, &["stop-apps", "--grace", "0"]).output().unwrap();
+}
+
+#[test]
+fn a_row_that_is_deleted_while_its_app_runs_ends_the_run() {
+    let place = Place::new();
+    place.dcm(&["app", "add", "a/b/long", "--enable", "--", "sleep", "600"]).ok();
+    place.dcm(&["start", "a/b/long", "--wait"]).ok();
+    let row = "SELECT app_pids::bigint FROM apps WHERE app_name = 'long'";
+    let pid = u32::try_from(place.schema.number(row)).unwrap();
+    place.schema.sql("DELETE FROM apps WHERE app_name = 'long'");
+    until_gone(pid);
+    place.until("the run is closed", "SELECT count(*) FROM runtime WHERE outcome = 'stopped'", 1);
+    let more = place.runs("good") + 3;
+    place.until("the others run on", &runs_of("good"), more);
 }

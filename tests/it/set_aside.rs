@@ -1,7 +1,7 @@
 //! Rows that are set aside, texts that are not UTF-8 and reports that cannot be read: nobody else minds, and each
 //! row can be shown, stopped, set right and removed.
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, is_alive, until_gone};
 
 /// What a Latin-1 program writes as a name.
 const LATIN_1: &str = "CAST(X'c669e6' AS TEXT)";
@@ -143,4 +143,41 @@ fn a_report_that_cannot_be_read_is_ignored_with_an_alert() {
     // The next run reports nothing of the kind.
     fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
     fleet.until_query("SELECT count(*) FROM alerts WHERE cleared IS NULL", "[[Integer(0)]]");
+}
+
+#[test]
+fn a_row_that_is_deleted_while_its_app_runs_ends_the_run() {
+    let mut fleet = Fleet::with_manager();
+    for name in ["live", "down", "back", "other"] {
+        fleet.add(&format!("a/b/{name}"), &[], &["sleep", "600"]);
+    }
+    fleet.dcm(&["start", "a", "--wait"]).ok();
+    let pid = |name: &str| {
+        let row = fleet.until(&format!("a/b/{name}"), "runs", |row| row.state.pid.is_some());
+        row.state.pid.unwrap()
+    };
+    let (live, down, back, other) = (pid("live"), pid("down"), pid("back"), pid("other"));
+    // One that is deleted and written again goes on.
+    fleet.sql(
+        "BEGIN; DELETE FROM apps WHERE app_name IN ('live', 'back'); \
+         INSERT INTO apps (app_group, app_parent, app_name, command, disable) VALUES ('a', 'b', 'back', '[\"true\"]', 0); COMMIT",
+    );
+    until_gone(live);
+    fleet.until_query(
+        "SELECT outcome FROM runtime WHERE end_time IS NOT NULL AND app_id NOT IN (SELECT app FROM apps WHERE app IS NOT NULL)",
+        "[[Text(\"stopped\")]]",
+    );
+    let row = fleet.until("a/b/back", "is shown as running", |row| row.state.pid == Some(back));
+    assert_eq!(row.state.status, dcm::model::RunStatus::Running);
+    assert!(fleet.manager_log().contains("the row of an app was deleted while it ran"));
+    fleet.dcm(&["history", "a/b/live"]).ok();
+    // The same while no manager is there.
+    fleet.kill_manager();
+    fleet.sql("DELETE FROM apps WHERE app_name = 'down'");
+    fleet.start_manager();
+    until_gone(down);
+    fleet.until_query("SELECT count(*) FROM runtime WHERE end_time IS NULL", "[[Integer(2)]]");
+    assert!(is_alive(other) && is_alive(back));
+    fleet.dcm(&["stop", "a/b/back", "--wait"]).ok();
+    until_gone(back);
 }

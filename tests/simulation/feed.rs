@@ -26,8 +26,12 @@ impl World {
         if !self.database.can_read(self.time, &self.swarm, &mut self.random) {
             return;
         }
-        let delta = self.database.tables.changes_since(revision);
+        let mut delta = self.database.tables.changes_since(revision);
         let limits = self.database.tables.limits.clone();
+        delta.removed.retain(|app| !delta.replaced.contains(app));
+        if !delta.replaced.is_empty() {
+            self.send(Event::AppsReplaced(delta.replaced));
+        }
         if !delta.removed.is_empty() {
             self.send(Event::AppsRemoved(delta.removed));
         }

@@ -131,7 +131,7 @@ fn the_cursor_stays_on_its_app_when_others_come_and_go() {
         rows: vec![Registered::App(Box::new(row("aaa/first/new")))],
         removed: vec![AppId::of(&"austria/tax/liens".parse().unwrap())],
         revision: Revision(2),
-        more: false,
+        ..Delta::default()
     };
     update(&mut model, Msg::Changes { delta, read: noon() });
     assert_eq!(under_cursor(&model), "croatia/fina/companies");

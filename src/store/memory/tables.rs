@@ -327,10 +327,12 @@ impl Tables {
         rows.sort_by_key(|row| row.revision);
         let more = rows.len() > PAGE;
         rows.truncate(PAGE);
+        let removed = || self.removed.iter().filter(|(_, at)| **at > revision).map(|(app, _)| *app);
         Delta {
             revision: rows.last().filter(|_| more).map_or(self.revision, |row| row.revision),
             rows: rows.into_iter().map(|row| Registered::of(row.clone())).collect(),
-            removed: self.removed.iter().filter(|(_, at)| **at > revision).map(|(app, _)| *app).collect(),
+            removed: removed().collect(),
+            replaced: removed().filter(|app| self.apps.contains_key(app)).collect(),
             more,
         }
     }
@@ -359,6 +361,7 @@ impl Tables {
             commands: self.pending(CommandId(0)),
             limits: self.limits.clone(),
             elsewhere: BTreeSet::new(),
+            removed: self.removed.keys().filter(|app| !self.apps.contains_key(app)).copied().collect(),
             locked_rows: BTreeSet::new(),
             bad_reports: self
                 .alerts

@@ -1,5 +1,7 @@
 //! What others changed, as far as it concerns one manager.
 
+use std::collections::BTreeSet;
+
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
@@ -54,6 +56,11 @@ pub(super) async fn changes(
     }
     let gone = concat!("SELECT app FROM removed_apps WHERE ", is_new!("written_in"), " ORDER BY revision");
     foreign.removed = ids(&keys(connection, gone, since).await?)?;
+    let replaced = concat!(
+        "SELECT app FROM removed_apps JOIN apps USING (app) WHERE ",
+        is_new!("removed_apps.written_in")
+    );
+    foreign.replaced = ids(&keys(connection, replaced, since).await?)?;
     let lost = concat!("SELECT app FROM apps WHERE ", is_new!("written_in"), " AND ", is_new!("owned_in"));
     foreign.lost = ids(&keys(connection, lost, since).await?)?;
     Ok((foreign, Some(positions::now(connection).await?)))
@@ -69,6 +76,13 @@ pub(super) async fn is_touched(connection: &mut PgConnection, since: &Seen) -> R
         ")"
     ));
     Ok(row.bind(since.upto).bind(&since.open).fetch_one(connection).await?.try_get(0)?)
+}
+
+/// The apps that were deleted and are not there again.
+pub(super) async fn removed(connection: &mut PgConnection) -> Result<BTreeSet<AppId>, Fault> {
+    let sql =
+        "SELECT app FROM removed_apps WHERE NOT EXISTS (SELECT FROM apps WHERE apps.app = removed_apps.app)";
+    Ok(ids(&statement(sql).fetch_all(connection).await?)?.into_iter().collect())
 }
 
 async fn keys(connection: &mut PgConnection, sql: &'static str, since: &Seen) -> Result<Vec<PgRow>, Fault> {

@@ -191,6 +191,7 @@ impl Store for PostgresStore {
                     commands: operator::pending(connection, &[], manager).await?,
                     limits: operator::limits(connection, manager).await?,
                     elsewhere: BTreeSet::new(),
+                    removed: foreign::removed(connection).await?,
                     bad_reports: look::open_alerts(connection, AlertKind::BadReport).await?,
                     locked_rows: look::open_alerts(connection, AlertKind::RowLocked).await?,
                     revision: Revision::default(),

@@ -55,7 +55,7 @@ pub(super) async fn delta(
     let removed = concat!("SELECT app FROM removed_apps WHERE ", is_new!("written_in"), " ORDER BY revision");
     let removed = statement(removed).bind(since.upto).bind(&since.open).fetch_all(&mut *connection).await?;
     let removed: Vec<&str> = first_column(&removed)?;
-    let removed = removed.iter().filter_map(|app| app.parse().ok()).collect();
+    let removed: Vec<AppId> = removed.iter().filter_map(|app| app.parse().ok()).collect();
     let seen = positions::now(connection).await?;
     Ok((Delta { rows, removed, ..Delta::default() }, Some(seen)))
 }

@@ -317,6 +317,12 @@ impl Link {
         for pause in [AGAIN, Duration::ZERO] {
             match self.mark_in_file(&before.manager) {
                 Ok(found) if found.comes_after(before) => return Ok(false),
+                // Another program deleted or renamed the manager's row: its log must not be put aside for that.
+                Err(rusqlite::Error::QueryReturnedNoRows)
+                    if self.revision_in_file().is_ok_and(|found| found >= before.revision) =>
+                {
+                    return Ok(false);
+                }
                 // A checkpoint of another program may be at work: it is looked at twice.
                 Ok(_) | Err(rusqlite::Error::QueryReturnedNoRows) => std::thread::park_timeout(pause),
                 Err(_) => {
@@ -332,11 +338,18 @@ impl Link {
 
     /// The manager's row in the file itself, whatever its log holds.
     fn mark_in_file(&self, manager: &str) -> rusqlite::Result<Mark> {
+        read_mark(&self.file_alone()?, manager)
+    }
+
+    fn revision_in_file(&self) -> rusqlite::Result<i64> {
+        self.file_alone()?.query_row("SELECT value FROM revision", [], |row| row.get(0))
+    }
+
+    fn file_alone(&self) -> rusqlite::Result<Connection> {
         let uri = format!("file:{}?immutable=1", percent_encoded(&self.path));
         let flags =
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        let connection = Connection::open_with_flags(uri, flags)?;
-        read_mark(&connection, manager)
+        Connection::open_with_flags(uri, flags)
     }
 
     /// Somebody removed the log of the open database, or its index: other programs would begin new ones, and none would

@@ -286,6 +286,7 @@ impl Store for SqliteStore {
                     limits: operator::limits(&transaction, seat.as_deref())?,
                     elsewhere: BTreeSet::new(),
                     bad_reports: look::open_alerts(&transaction, AlertKind::BadReport)?,
+                    removed: operator::removed(&transaction)?,
                     locked_rows: BTreeSet::new(),
                     revision: operator::revision(&transaction)?,
                 };

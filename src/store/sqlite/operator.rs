@@ -1,6 +1,6 @@
 //! What consoles and the command line ask of the embedded database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, named_params, params};
@@ -34,9 +34,17 @@ pub(super) fn delta(connection: &mut Connection, revision: Revision) -> Result<D
         [revision.0],
         |row| values::sure_text(row, 0),
     )?;
+    let removed: Vec<AppId> = removed.iter().filter_map(|app| app.parse().ok()).collect();
+    let mut replaced = Vec::new();
+    for app in &removed {
+        if find(&transaction, *app)?.is_some() {
+            replaced.push(*app);
+        }
+    }
     Ok(Delta {
         rows,
-        removed: removed.iter().filter_map(|app| app.parse().ok()).collect(),
+        removed,
+        replaced,
         revision: match seen {
             Some(revision) => revision,
             None => self::revision(&transaction)?,
@@ -330,6 +338,19 @@ fn register(connection: &mut Connection, apps: &[Registration]) -> Result<(), St
         }
     }
     transaction.commit().map_err(|error| translate(&error))
+}
+
+/// The apps that were deleted and are not there again.
+pub(super) fn removed(connection: &Connection) -> Result<BTreeSet<AppId>, StoreError> {
+    let sql = "SELECT app FROM removed_apps WHERE app NOT IN (SELECT app FROM apps WHERE app IS NOT NULL)";
+    let apps = collect(connection, sql, [], |row| values::sure_text(row, 0))?;
+    let mut removed = BTreeSet::new();
+    for app in apps.iter().filter_map(|app| app.parse().ok()) {
+        if find(connection, app)?.is_none() {
+            removed.insert(app);
+        }
+    }
+    Ok(removed)
 }
 
 /// The row of an app, also of one whose key is not filled in yet or is no key at all.
