@@ -88,7 +88,7 @@ mutant pauses_follow_the_wall_clock manager/plan.rs '*at = shifted(*at);' 'let _
 mutant pause_is_longer_after_a_restart manager/plan.rs 'at: at.min(after(now, length)), what' 'at, what'
 mutant backlog_is_dropped_in_silence manager/plan.rs 'self.drop_backlog(account, reason);' 'self.backlog.clear();'
 mutant start_counts_no_times manager/plan.rs \
-    'self.count_from(account.app, account.now);
+    'self.count(account);
         self.collect_missed(account);' \
     'self.collect_missed(account);'
 mutant missed_is_called_overlap manager/runs.rs 'ended: closing.ended.min(desk.now.wall), asked' 'ended: desk.now.wall, asked'

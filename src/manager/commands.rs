@@ -206,6 +206,11 @@ impl Entry {
             }
             CmdName::Enable => {
                 self.enable(desk, step);
+                if let Phase::Running(running) = &mut self.phase {
+                    running.rest = Rest::Ready;
+                    let is_foreign = running.trigger == Trigger::RunApp;
+                    self.plan(desk, step, if is_foreign { Plan::resume } else { Plan::count });
+                }
                 Progress::Settled(Verdict::Executed)
             }
         }

@@ -111,6 +111,8 @@ pub(super) struct Running {
     pub(super) run: RunId,
     pub(super) pid: u32,
     pub(super) trigger: Trigger,
+    /// How the app rested before: a foreground run changes nothing about that.
+    pub(super) rest: Rest,
     /// When `max_runtime` is over.
     pub(super) ends_by: Option<Duration>,
     /// All that it reported so far.
@@ -300,9 +302,12 @@ impl Entry {
             Phase::Waiting(waiting) => {
                 (waiting.rest.status(), None, waiting.rest.by(), Some(waiting.limit.clone()))
             }
-            Phase::Starting(_) => (RunStatus::Running, None, None, None),
-            Phase::Running(running) => (RunStatus::Running, Some(running.pid), None, None),
-            Phase::Stopping(stopping) => (RunStatus::Running, Some(stopping.running.pid), None, None),
+            Phase::Starting(starting) => {
+                (RunStatus::Running, None, starting.rest.by_after(starting.cause.trigger), None)
+            }
+            Phase::Running(running) | Phase::Stopping(Stopping { running, .. }) => {
+                (RunStatus::Running, Some(running.pid), running.rest.by_after(running.trigger), None)
+            }
         };
         AppState {
             status,
@@ -379,6 +384,11 @@ impl Rest {
             Self::Ready => RunStatus::NotRunning,
             Self::Crashed | Self::Stopped { .. } => RunStatus::Stopped,
         }
+    }
+
+    /// Whose STOP is still in force when a run is over: that before a foreground run.
+    fn by_after(&self, trigger: Trigger) -> Option<String> {
+        self.by().filter(|_| trigger == Trigger::RunApp)
     }
 
     fn by(&self) -> Option<String> {

@@ -175,6 +175,19 @@ impl Plan {
         self.next = asked;
     }
 
+    /// The app may run: it has a plan, and times of its calendar count.
+    pub(super) fn resume(&mut self, account: &mut Account<'_>) {
+        if self.wake().is_none() {
+            self.begin(account, SkipReason::Rescheduled);
+        }
+        self.count(account);
+    }
+
+    /// Times of the calendar count from now on, if they did not before.
+    pub(super) fn count(&mut self, account: &mut Account<'_>) {
+        self.count_from(account.app, account.now);
+    }
+
     /// The app is another manager's, which accounts for what is open.
     pub(super) fn hand_over(&mut self) {
         *self = Self::default();
@@ -196,7 +209,7 @@ impl Plan {
     /// A run begins by command. From now on every time of the calendar counts, also where the app was
     /// stopped before; what was missed is still to be run, if `catch_up` says so.
     pub(super) fn begin_by_command(&mut self, account: &mut Account<'_>) {
-        self.count_from(account.app, account.now);
+        self.count(account);
         self.collect_missed(account);
         self.backlog_from = None;
     }
@@ -394,7 +407,6 @@ impl Plan {
         self.backlog_from = Some(pause.map_or(now, |pause| after(now, pause)));
     }
 
-    /// Times of the calendar count from now on, if they did not before.
     fn count_from(&mut self, app: &App, now: Timestamp) {
         if let (Some(cron), None) = (&app.schedule.cron, self.slot) {
             self.slot = schedule::next_slot(cron, app.schedule.time_zone, now);

@@ -7,6 +7,7 @@ use super::core::Manager;
 use super::desk::Desk;
 use super::entry::{BadReports, Cause, Entry, Phase, Rest, Starting};
 use super::event::{Effect, Step};
+use super::plan::Plan;
 use super::runs::settle;
 use crate::model::{
     Alert, AlertKind, AppId, AppRow, AppState, Change, CmdName, Registered, RunId, RunStatus, SkipReason,
@@ -164,21 +165,26 @@ impl Manager {
 }
 
 impl Entry {
-    /// While no run is under way: takes up a time that somebody asked for. An app that may run and
-    /// has a schedule, but no next time, gets one.
+    /// Takes up a time that somebody asked for, while no run is under way. An app that may run and has a schedule,
+    /// but no next time, gets one.
     pub(super) fn settle_plan(&mut self, desk: &mut Desk, step: &mut Step) {
-        if !matches!(self.phase, Phase::Resting(_)) {
-            return;
+        if matches!(self.phase, Phase::Resting(_)) {
+            if let Some(time) = self.asked.take() {
+                self.plan(desk, step, |plan, account| plan.give(account, Some(time)));
+            }
+            self.suspend_if_unscheduled(desk, step);
         }
-        if let Some(time) = self.asked.take() {
-            self.plan(desk, step, |plan, account| plan.give(account, Some(time)));
-        }
-        self.suspend_if_unscheduled(desk, step);
-        if !self.is_barred()
-            && matches!(self.phase, Phase::Resting(Rest::Ready | Rest::Crashed))
-            && self.plan.wake().is_none()
-        {
-            self.plan(desk, step, |plan, account| plan.begin(account, SkipReason::Rescheduled));
+        // A foreground run changes nothing about the schedule.
+        let rest = match &self.phase {
+            Phase::Resting(rest) => Some(rest),
+            Phase::Starting(starting) => {
+                Some(&starting.rest).filter(|_| starting.cause.trigger == Trigger::RunApp)
+            }
+            Phase::Running(running) => Some(&running.rest).filter(|_| running.trigger == Trigger::RunApp),
+            Phase::Waiting(_) | Phase::Stopping(_) => None,
+        };
+        if !self.is_barred() && matches!(rest, Some(Rest::Ready | Rest::Crashed)) {
+            self.plan(desk, step, Plan::resume);
         }
     }
 
@@ -226,6 +232,7 @@ impl Entry {
                 if schedule_changed {
                     self.plan(desk, step, |plan, account| plan.begin(account, SkipReason::Rescheduled));
                 }
+                self.settle_plan(desk, step);
             }
         }
     }
@@ -257,23 +264,26 @@ impl Entry {
         let known = self.last_run.map(|(run, _)| run);
         if let (RunStatus::Running, Some(run), Some(at)) = (state.status, state.run, state.last_run)
             && known != Some(run)
+            && let Phase::Resting(rest) = &self.phase
         {
+            let rest = rest.clone();
             let previous = self.last_run.replace((run, at));
             let cause = Cause { due: None, trigger: Trigger::RunApp, command: None };
-            self.phase = Phase::Starting(Starting { run, cause, previous, rest: Rest::Ready });
+            self.phase = Phase::Starting(Starting { run, cause, previous, rest });
             step.effects.push(Effect::Adopt { run });
         }
     }
 
     /// `run-app` works with another state directory and has closed its run itself.
     fn notice_foreign_end(&mut self, state: &AppState) {
-        let is_foreign = match &self.phase {
-            Phase::Starting(starting) => starting.cause.trigger == Trigger::RunApp,
-            Phase::Running(running) => running.trigger == Trigger::RunApp,
-            Phase::Resting(_) | Phase::Waiting(_) | Phase::Stopping(_) => false,
+        let (trigger, rest) = match &self.phase {
+            Phase::Starting(starting) => (starting.cause.trigger, &starting.rest),
+            Phase::Running(running) => (running.trigger, &running.rest),
+            Phase::Resting(_) | Phase::Waiting(_) | Phase::Stopping(_) => return,
         };
-        if is_foreign && state.status != RunStatus::Running && state.run == self.run() {
-            self.phase = Phase::Resting(Rest::Ready);
+        let is_over = state.status != RunStatus::Running && state.run == self.run();
+        if is_over && trigger == Trigger::RunApp {
+            self.phase = Phase::Resting(rest.clone());
         }
     }
 

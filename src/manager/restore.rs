@@ -246,7 +246,8 @@ fn take_up(manager: &mut Manager, open: &OpenRun, cause: Cause, step: &mut Step)
     let (run, start) = (open.run, open.start);
     manager.work(open.app, step, |entry, _, _| {
         let previous = entry.last_run.replace((run, start));
-        entry.phase = Phase::Starting(Starting { run, cause, previous, rest: Rest::Ready });
+        let rest = if let Phase::Resting(rest) = &entry.phase { rest.clone() } else { Rest::Ready };
+        entry.phase = Phase::Starting(Starting { run, cause, previous, rest });
     });
 }
 

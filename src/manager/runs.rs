@@ -81,27 +81,21 @@ impl Entry {
     pub(super) fn started(&mut self, run: RunId, pid: u32, at: Timestamp, desk: &mut Desk, step: &mut Step) {
         let Phase::Starting(starting) = &mut self.phase else { return };
         debug_assert_eq!(starting.run, run, "runs are looked up by their id");
-        let trigger = starting.cause.trigger;
+        let (trigger, rest) = (starting.cause.trigger, starting.rest.clone());
         if let Some(command) = starting.cause.command.take() {
             settle(&command, Verdict::Executed, desk, step);
         }
         step.changes.push(Change::RunStarted { run, app: self.app.id, pid, at });
         self.last_run = Some((run, at));
-        self.phase = Phase::Running(self.running(run, pid, at, trigger, desk));
+        let ends_by = self.ends_by(at, trigger, desk);
+        self.phase = Phase::Running(Running { run, pid, trigger, rest, ends_by, told: Box::default() });
     }
 
-    pub(super) fn running(
-        &self,
-        run: RunId,
-        pid: u32,
-        started: Timestamp,
-        trigger: Trigger,
-        desk: &Desk,
-    ) -> Running {
+    /// When the run takes longer than `max_runtime`.
+    fn ends_by(&self, started: Timestamp, trigger: Trigger, desk: &Desk) -> Option<Duration> {
         let gone = (desk.now.wall - started).to_std().unwrap_or(Duration::ZERO);
         let ends_by = self.app.policy.max_runtime.filter(|_| trigger != Trigger::RunApp);
-        let ends_by = ends_by.map(|limit| desk.now.mono + limit.saturating_sub(gone));
-        Running { run, pid, trigger, ends_by, told: Box::default() }
+        ends_by.map(|limit| desk.now.mono + limit.saturating_sub(gone))
     }
 
     /// The store would not open the run.
@@ -111,7 +105,7 @@ impl Entry {
         else {
             return;
         };
-        let (due, command, previous) = (*due, command.take(), previous.take());
+        let (due, command, previous, rest) = (*due, command.take(), previous.take(), rest.clone());
         self.last_run = previous;
         // A STOP sticks until something is really started.
         self.phase = Phase::Resting(rest.clone());
@@ -119,7 +113,7 @@ impl Entry {
             Refusal::AlreadyOpen(other) => {
                 let cause = Cause { due: None, trigger: Trigger::RunApp, command: None };
                 self.last_run = Some((other, desk.now.wall));
-                self.phase = Phase::Starting(Starting { run: other, cause, previous, rest: Rest::Ready });
+                self.phase = Phase::Starting(Starting { run: other, cause, previous, rest });
                 step.effects.push(Effect::Adopt { run: other });
                 self.leave_out(due, SkipReason::Overlap, desk, step);
                 "already running"
@@ -190,15 +184,15 @@ impl Entry {
         let lifetime = closing.started.map(|started| closing.ended - started);
         step.changes.push(Change::RunClosed { run, app: self.app.id, closing });
         step.effects.push(Effect::Forget { run, app: self.app.id, log_keep: self.app.policy.log_keep });
-        let (trigger, purpose) = match std::mem::replace(&mut self.phase, Phase::Resting(Rest::Ready)) {
-            Phase::Starting(Starting { cause, .. }) => {
+        let (trigger, rest, purpose) = match std::mem::replace(&mut self.phase, Phase::Resting(Rest::Ready)) {
+            Phase::Starting(Starting { cause, rest, .. }) => {
                 if let Some(command) = cause.command {
                     settle(&command, verdict_of_start(&ending), desk, step);
                 }
-                (cause.trigger, Purpose::Other)
+                (cause.trigger, rest, Purpose::Other)
             }
-            Phase::Running(running) => (running.trigger, Purpose::Other),
-            Phase::Stopping(stopping) => (stopping.running.trigger, stopping.purpose),
+            Phase::Running(running) => (running.trigger, running.rest, Purpose::Other),
+            Phase::Stopping(Stopping { running, purpose, .. }) => (running.trigger, running.rest, purpose),
             phase @ (Phase::Resting(_) | Phase::Waiting(_)) => {
                 self.phase = phase;
                 return;
@@ -207,6 +201,7 @@ impl Entry {
         match purpose {
             Purpose::Command(command) => self.ended_by(command, over, desk, step),
             Purpose::Other if trigger == Trigger::RunApp => {
+                self.phase = Phase::Resting(rest);
                 self.plan(desk, step, |plan, account| plan.follow_foreign_run(over, account));
             }
             Purpose::Other => self.judge(run, &ending, lifetime, over, desk, step),

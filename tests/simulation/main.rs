@@ -4,6 +4,7 @@
 //!
 //! To look at one of them: `DCM_SEED=n cargo test --release --test simulation one_seed -- --nocapture`
 
+mod calendars;
 mod cast;
 mod database;
 mod faults;
@@ -130,6 +131,18 @@ fn each_mistake_in_the_protocol_of_leases_is_caught() {
         let caught = (0..20_000).find(|seed| leases::Land::new(*seed, Some(mistake)).run().overlap.is_some());
         eprintln!("{mistake:?}: {caught:?}");
         assert!(caught.is_some(), "{mistake:?} is not caught");
+    }
+}
+
+/// Seeds of the account of calendars; `DCM_CALENDARS=n` for more.
+const CALENDARS: u64 = if cfg!(debug_assertions) { 300 } else { 5000 };
+
+#[test]
+fn each_time_of_a_calendar_is_accounted_for_once_whatever_people_do() {
+    for seed in 0..number("DCM_CALENDARS").unwrap_or(CALENDARS) {
+        if let Some(fault) = calendars::fault_of(seed) {
+            panic!("{fault}\nseed {seed}");
+        }
     }
 }
 
