@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(super) use values::Setting;
-use values::{parse_json, parse_note, parse_schema, parse_seconds, parse_variable, parse_zone};
+use values::{parse_json, parse_name, parse_note, parse_schema, parse_seconds, parse_variable, parse_zone};
 
 use crate::model::{AppPath, Minutes, Selector};
 
@@ -62,7 +62,7 @@ pub(super) enum Command {
     Console(ConsoleArgs),
     /// Register apps, show and change their definitions.
     #[command(subcommand)]
-    App(AppCommand),
+    App(Box<AppCommand>),
     /// Start apps.
     Start(StartArgs),
     /// Stop apps; they stay stopped until start, restart or enable.
@@ -308,6 +308,10 @@ pub(super) struct DefinitionArgs {
     /// A variable of the environment; an empty value takes it away.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
     pub(super) env: Vec<(String, String)>,
+
+    /// A variable of the manager that the app does not inherit; --env NAME= lets it inherit it again.
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    pub(super) unset_env: Vec<String>,
 
     /// Let the app see DC_DATABASE_URL.
     #[arg(long, value_name = "BOOL")]

@@ -1,11 +1,15 @@
 //! The JSON forms of rows: the names of the columns, times in RFC 3339.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::model::{AppRow, CommandRow, Run, RunStatus, Timestamp, format_timestamp};
+
+/// What stands for a value that is not shown.
+const HIDDEN: &str = "***";
 
 /// An app with its definition and state. It borrows all it can, since a fleet may have 10,000.
 #[derive(Serialize)]
@@ -17,8 +21,8 @@ pub(super) struct Brief<'a> {
     app_name: &'a str,
     command: Option<&'a [String]>,
     cwd: Option<&'a str>,
-    /// Values may be secrets.
-    env: Vec<&'a str>,
+    /// An object as in the column, but its values may be secrets and are not shown. Null: not inherited.
+    env: BTreeMap<&'a str, Option<&'static str>>,
     interval: Option<f64>,
     retry_interval: Option<f64>,
     cron_expression: Option<Text<&'a crate::model::Cron>>,
@@ -102,7 +106,10 @@ impl<'a> Brief<'a> {
             app_name,
             command: app.program.command.as_deref(),
             cwd: app.program.cwd.as_deref(),
-            env: app.program.env.keys().map(String::as_str).collect(),
+            env: {
+                let set = app.program.env.keys().map(|name| (name.as_str(), Some(HIDDEN)));
+                set.chain(app.program.unset.iter().map(|name| (name.as_str(), None))).collect()
+            },
             interval: schedule.interval.map(crate::model::Minutes::as_f64),
             retry_interval: schedule.retry_interval.map(crate::model::Minutes::as_f64),
             cron_expression: schedule.cron.as_ref().map(Text),

@@ -96,7 +96,7 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         }
         Some(Command::Console(args)) if args.test_terminal => test_terminal::test_terminal(&args),
         Some(Command::Console(args)) => attached::open(&session, &args, role),
-        Some(Command::App(command)) => done(app::app(&session, command)),
+        Some(Command::App(command)) => done(app::app(&session, *command)),
         Some(Command::Start(args)) => done(issue::issue(&session, CmdName::Start, args.issue, args.args)),
         Some(Command::Stop(args)) => done(issue::issue(&session, CmdName::Stop, args, None)),
         Some(Command::Restart(args)) => done(issue::issue(&session, CmdName::Restart, args.issue, args.args)),

@@ -1,6 +1,6 @@
 //! An app: what its row defines, and what the manager writes into it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub struct Program {
     pub cwd: Option<String>,
     /// Variables on top of the environment of the manager.
     pub env: BTreeMap<String, String>,
+    /// Variables of the manager that it does not inherit.
+    pub unset: BTreeSet<String>,
     /// Whether the app may see `DC_DATABASE_URL`.
     pub pass_database: bool,
 }
@@ -49,6 +51,7 @@ impl fmt::Debug for Program {
             .field("command", &self.command)
             .field("cwd", &self.cwd)
             .field("env", &self.env.keys())
+            .field("unset", &self.unset)
             .field("pass_database", &self.pass_database)
             .finish()
     }

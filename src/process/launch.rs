@@ -58,7 +58,7 @@ impl LaunchSettings {
             doorbell: self.state.doorbell(),
             open_files: self.open_files,
             lease: launch.is_fenced.then(|| self.state.lease()),
-            withheld: self.withheld(),
+            withheld: self.withheld().into_iter().chain(launch.program.unset.iter().cloned()).collect(),
             ends_after_ms: launch
                 .ends_after
                 .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
@@ -90,7 +90,9 @@ impl LaunchSettings {
     fn env(&self, run: RunId, launch: &Launch, begun: Timestamp, timeline: u32) -> BTreeMap<String, String> {
         let mut env = launch.program.env.clone();
         // Otherwise what a Python app prints arrives with its end.
-        env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());
+        if !launch.program.unset.contains("PYTHONUNBUFFERED") {
+            env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());
+        }
         let path = &launch.path;
         env.extend(
             [

@@ -1,6 +1,6 @@
 //! The text and number forms of an app's definition, shared by the databases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -149,13 +149,15 @@ impl Definition {
     fn program(&self, faults: &mut Faults) -> Program {
         let command = self.command.as_deref().and_then(|text| faults.note("command", parse_command(text)));
         let env = self.env.as_deref().and_then(|text| faults.note("env", parse_env(text)));
+        let (env, unset) = env.unwrap_or_default();
         if self.cwd.as_deref().is_some_and(|cwd| cwd.contains('\0') || cwd.is_empty()) {
             faults.add("cwd", "cwd is empty or holds a NUL character");
         }
         Program {
             command,
             cwd: self.cwd.clone().filter(|_| !faults.has("cwd")),
-            env: env.unwrap_or_default(),
+            env,
+            unset,
             pass_database: self.pass_database,
         }
     }
@@ -198,15 +200,10 @@ impl Definition {
             app_name: path.name.to_string(),
             command: program.command.clone().map(|command| json(command.into())),
             cwd: program.cwd.clone(),
-            env: (!program.env.is_empty()).then(|| {
-                json(
-                    program
-                        .env
-                        .iter()
-                        .map(|(name, value)| (name.clone(), value.clone().into()))
-                        .collect::<serde_json::Map<_, _>>()
-                        .into(),
-                )
+            env: (!program.env.is_empty() || !program.unset.is_empty()).then(|| {
+                let set = program.env.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+                let unset = program.unset.iter().map(|name| (name.clone(), serde_json::Value::Null));
+                json(set.chain(unset).collect::<serde_json::Map<_, _>>().into())
             }),
             pass_database: program.pass_database,
             interval: schedule.interval.map(Minutes::as_f64),
@@ -290,17 +287,22 @@ fn parse_command(text: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// A JSON object of strings that can be environment variables.
-fn parse_env(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let env: BTreeMap<String, String> =
+/// Variables that an app has, and those that it does not inherit.
+type Variables = (BTreeMap<String, String>, BTreeSet<String>);
+
+/// A JSON object of strings that can be environment variables; null stands for one that is not inherited.
+fn parse_env(text: &str) -> Result<Variables, String> {
+    let env: BTreeMap<String, Option<String>> =
         serde_json::from_str(text).map_err(|error| format!("env is no JSON object of strings ({error})"))?;
-    match env
-        .iter()
-        .find(|(name, value)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0'))
-    {
-        Some((name, _)) => Err(format!("env has an invalid variable {:?}", shorten(name))),
-        None => Ok(env),
+    let is_wrong = |name: &str, value: Option<&str>| {
+        name.is_empty() || name.contains(['=', '\0']) || value.is_some_and(|value| value.contains('\0'))
+    };
+    if let Some((name, _)) = env.iter().find(|(name, value)| is_wrong(name, value.as_deref())) {
+        return Err(format!("env has an invalid variable {:?}", shorten(name)));
     }
+    let (set, unset): (Vec<_>, Vec<_>) = env.into_iter().partition(|(_, value)| value.is_some());
+    let set = set.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    Ok((set.collect(), unset.into_iter().map(|(name, _)| name).collect()))
 }
 
 fn shorten(text: &str) -> String {

@@ -151,6 +151,33 @@ fn the_log_of_a_manager_has_the_form_that_is_asked_for_and_a_hangup_is_told() {
     assert!(is_alive(pid));
 }
 
+#[test]
+fn a_variable_of_the_manager_can_be_kept_from_an_app() {
+    let mut fleet = Fleet::new();
+    fleet.set("PLAIN", "inherited");
+    fleet.start_manager();
+    let show = ["sh", "-c", "echo ${PLAIN-unset} ${PYTHONUNBUFFERED-unset} $OWN"];
+    fleet.add("a/b/c", &["--unset-env", "PLAIN", "--unset-env", "PYTHONUNBUFFERED", "--env", "OWN=1"], &show);
+    let shown = fleet.dcm(&["app", "show", "a/b/c", "--json"]).ok().json();
+    let env = serde_json::json!({ "OWN": "***", "PLAIN": null, "PYTHONUNBUFFERED": null });
+    assert_eq!(shown["env"], env);
+    let exported = fleet.dcm(&["app", "export"]).ok().out;
+    assert!(exported.contains("PLAIN = false"), "{exported}");
+    let file = fleet.dir.path().join("fleet.toml");
+    std::fs::write(&file, exported.replace("a/b/c", "a/b/copy")).unwrap();
+    fleet.dcm(&["app", "import", file.to_str().unwrap()]).ok();
+    for path in ["a/b/c", "a/b/copy"] {
+        assert_eq!(fleet.dcm(&["run-app", path]).ok().out, "unset unset 1\n", "{path}");
+        fleet.dcm(&["start", path, "--wait"]).ok();
+        fleet.until_runs(path, "is over", |runs| runs.len() == 2 && runs[0].end.is_some());
+    }
+    fleet.dcm(&["app", "set", "a/b/c", "--env", "PLAIN="]).ok();
+    assert_eq!(fleet.dcm(&["run-app", "a/b/c"]).ok().out, "inherited unset 1\n");
+    // By SQL it is null.
+    fleet.sql("UPDATE apps SET env = '{\"PLAIN\": null}' WHERE app_name = 'c'");
+    assert_eq!(fleet.dcm(&["run-app", "a/b/c"]).ok().out, "unset 1\n");
+}
+
 /// Waits until the manager has logged this.
 fn until_log(fleet: &Fleet, words: &str) -> String {
     let deadline = std::time::Instant::now() + PATIENCE;

@@ -1,6 +1,6 @@
 //! The file of `dcm app import`: `[[app]]` and `[[limit]]` tables, read with the line of every fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use toml::Spanned;
@@ -94,7 +94,7 @@ impl Parser<'_> {
                 "enabled" => enabled = self.boolean(name, value),
                 "command" => program.command = self.command(value),
                 "cwd" => program.cwd = self.cwd(value),
-                "env" => program.env = self.env(value),
+                "env" => (program.env, program.unset) = self.env(value),
                 "pass_database" => program.pass_database = self.boolean(name, value).unwrap_or_default(),
                 _ if self.schedule(name, value, &mut schedule) || self.policy(name, value, &mut policy) => {}
                 _ => self.fault(key.span().start, &format!("unknown key {name:?}")),
@@ -223,24 +223,33 @@ impl Parser<'_> {
             .ok()
     }
 
-    fn env(&mut self, value: &Value<'_>) -> BTreeMap<String, String> {
-        let mut env = BTreeMap::new();
+    /// The variables of the app, and those that it does not inherit: `NAME = false`.
+    fn env(&mut self, value: &Value<'_>) -> (BTreeMap<String, String>, BTreeSet<String>) {
+        let (mut env, mut unset) = (BTreeMap::new(), BTreeSet::new());
         let Some(table) = value.get_ref().as_table() else {
             self.fault(value.span().start, "env must be a table of texts");
-            return env;
+            return (env, unset);
         };
         for (key, value) in table {
             let name = key.get_ref().as_ref();
+            let is_name = !name.is_empty() && !name.contains(['=', '\0']);
+            if is_name && value.get_ref().as_bool() == Some(false) {
+                unset.insert(name.to_owned());
+                continue;
+            }
             match value.get_ref().as_str() {
-                Some(text) if !name.is_empty() && !name.contains(['=', '\0']) && !text.contains('\0') => {
+                Some(text) if is_name && !text.contains('\0') => {
                     env.insert(name.to_owned(), text.to_owned());
                 }
                 Some(_) | None => {
-                    self.fault(key.span().start, &format!("env.{name} is no variable with a text"));
+                    self.fault(
+                        key.span().start,
+                        &format!("env.{name} is no variable with a text, nor false, which unsets it"),
+                    );
                 }
             }
         }
-        env
+        (env, unset)
     }
 
     fn text(&mut self, name: &str, value: &Value<'_>) -> Option<String> {

@@ -74,9 +74,10 @@ pub(super) fn table(app: &App) -> Table {
         put("pass_database", true.into());
     }
     policies(&app.policy, &mut put);
-    if !app.program.env.is_empty() {
-        let env: Table =
-            app.program.env.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    if !app.program.env.is_empty() || !app.program.unset.is_empty() {
+        let set = app.program.env.iter().map(|(name, value)| (name.clone(), Value::from(value.clone())));
+        let unset = app.program.unset.iter().map(|name| (name.clone(), Value::from(false)));
+        let env: Table = set.chain(unset).collect();
         put("env", Value::Table(env));
     }
     table

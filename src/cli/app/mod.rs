@@ -55,6 +55,7 @@ fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
         };
     }
     for (name, value) in definition.env {
+        app.program.unset.remove(&name);
         if value.is_empty() {
             app.program.env.remove(&name);
         } else {
@@ -62,6 +63,10 @@ fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
         }
     }
     let program = &mut app.program;
+    for name in definition.unset_env {
+        program.env.remove(&name);
+        program.unset.insert(name);
+    }
     program.pass_database = definition.pass_database.unwrap_or(program.pass_database);
     policy.catch_up = definition.catch_up.unwrap_or(policy.catch_up);
     policy.catch_up_limit = definition.catch_up_limit.unwrap_or(policy.catch_up_limit);

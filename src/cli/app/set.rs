@@ -79,7 +79,7 @@ fn columns(definition: &DefinitionArgs) -> Vec<&'static str> {
         ("time_zone", definition.time_zone.is_some()),
         ("jitter", definition.jitter.is_some()),
         ("cwd", definition.cwd.is_some()),
-        ("env", !definition.env.is_empty()),
+        ("env", !definition.env.is_empty() || !definition.unset_env.is_empty()),
         ("pass_database", definition.pass_database.is_some()),
         ("catch_up", definition.catch_up.is_some()),
         ("catch_up_limit", definition.catch_up_limit.is_some()),

@@ -64,6 +64,11 @@ pub(super) fn parse_variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+pub(super) fn parse_name(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty() && !text.contains('=');
+    if is_name { Ok(text.to_owned()) } else { Err("expected the name of a variable".to_owned()) }
+}
+
 pub(super) fn parse_json(text: &str) -> Result<String, String> {
     serde_json::from_str::<serde::de::IgnoredAny>(text)
         .map_err(|error| format!("not valid JSON: {error}"))?;
