@@ -152,3 +152,33 @@ fn settings_of_dcm_reach_an_app_no_more_than_below_a_manager() {
     );
     assert_eq!(fleet.dcm(&["run-app", "a/b/c"]).ok().out, ",,of another database,c\n");
 }
+
+#[test]
+fn a_terminal_that_hangs_up_stops_the_app_unless_nohup_is_asked_for() {
+    let fleet = Fleet::new();
+    let go = fleet.dir.path().join("go");
+    let script = "echo ready; while [ ! -e $0 ]; do sleep 0.05; done; echo done";
+    fleet.add("a/b/c", &[], &["sh", "-c", script, go.to_str().unwrap()]);
+    let begin = |program: &str, arguments: &[&str]| {
+        let mut command = fleet.command();
+        let mut outer = std::process::Command::new(program);
+        outer.args(arguments).arg(command.get_program()).args(["run-app", "a/b/c"]);
+        for (name, value) in command.stdout(Stdio::null()).get_envs() {
+            match value {
+                Some(value) => outer.env(name, value),
+                None => outer.env_remove(name),
+            };
+        }
+        let mut child = outer.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        send_signal(child.id(), libc::SIGHUP);
+        child
+    };
+    assert_eq!(begin("env", &[]).wait().unwrap().code(), Some(129));
+    let run = &fleet.runs("a/b/c")[0];
+    assert_eq!((run.outcome.as_deref(), run.signal), (Some("stopped"), Some(1)));
+    let mut child = begin("nohup", &[]);
+    std::fs::write(&go, "").unwrap();
+    assert!(child.wait().unwrap().success());
+}

@@ -51,6 +51,8 @@ const KILL_AGAIN: Duration = Duration::from_secs(1);
 struct Foreground {
     notice: Box<dyn FnMut(Notice)>,
     ignores_hangup: bool,
+    /// A signal that was passed on and may mean anything to the app, and when.
+    passed_on: Option<(Signal, Duration)>,
 }
 
 /// Runs the shim of a run directory. With its journal, which the nursery was given, it starts the
@@ -101,7 +103,7 @@ pub(in crate::process) fn foreground(
     let run = dir.path().file_name().unwrap_or_default();
     let folder = dir.path().ancestors().nth(2).and_then(cgroup::folder);
     let cgroup = folder.and_then(|folder| cgroup::make(&folder, run));
-    let foreground = Foreground { notice, ignores_hangup };
+    let foreground = Foreground { notice, ignores_hangup, passed_on: None };
     match Shim::start(dir.clone(), spec, signals, journal, cgroup, Some(foreground))? {
         Some(shim) => shim.supervise().map(drop),
         None => Ok(()),
@@ -234,7 +236,7 @@ impl Shim {
             (Some(_), true) => self.pass_on_end(signal),
             // `nohup dcm run-app`: its end is not that of the terminal.
             (Some(foreground), false) if signal == Signal::SIGHUP && foreground.ignores_hangup => {}
-            (Some(_), false) => self.signal_group(signal),
+            (Some(_), false) => self.pass_on(signal),
         }
     }
 

@@ -49,6 +49,7 @@ impl Shim {
             return;
         }
         let now = boot_time();
+        self.heed_passed_on(exit);
         let by_stop = self.deadline_of_stop(now);
         self.ended = Some(Ended {
             exit,

@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, killpg};
 use super::{
     Fact, KILL_AGAIN, LEFTOVER_GRACE, Main, STOP_ROUNDS_MAX, Shim, boot_time, journal, pid_of, tree,
 };
+use crate::model::Exit;
 use crate::process::record::{Cause, Identity, StopRequest};
 
 /// A stop that was requested. It lasts until no process of the run is left: all of them have the same
@@ -67,6 +68,25 @@ impl Shim {
         stop.asked = self.group().into_iter().collect();
         self.stop = Some(stop);
         self.signal_group(signal);
+    }
+
+    /// Passes on a signal that may mean anything to the app, such as HUP.
+    pub(super) fn pass_on(&mut self, signal: Signal) {
+        if let Some(foreground) = &mut self.foreground {
+            foreground.passed_on = Some((signal, boot_time()));
+        }
+        self.signal_group(signal);
+    }
+
+    /// An app that a signal ended which was passed on was stopped by whoever sent it.
+    pub(super) fn heed_passed_on(&mut self, exit: Option<Exit>) {
+        let passed_on = self.foreground.as_ref().and_then(|foreground| foreground.passed_on);
+        if let (None, Some((passed_on, begun)), Some(Exit::Signal { signal, .. })) =
+            (&self.stop, passed_on, exit)
+            && signal == passed_on as i32
+        {
+            self.stop = Some(Stop { begun, ..Stop::new(Cause::Signal(signal), None) });
+        }
     }
 
     /// Whatever is left has no more time.
