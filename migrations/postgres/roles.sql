@@ -64,4 +64,8 @@ SELECT format('SELECT %I.dcm_grant_roles()', :'schema')
 WHERE to_regprocedure(quote_ident(:'schema') || '.dcm_grant_roles()') IS NOT NULL
 \gexec
 
+SELECT format('GRANT EXECUTE ON FUNCTION %I.dcm_prune(text, bigint, bigint, text, bigint) TO dcm_manager', :'schema')
+WHERE to_regprocedure(quote_ident(:'schema') || '.dcm_prune(text, bigint, bigint, text, bigint)') IS NOT NULL
+\gexec
+
 COMMIT;

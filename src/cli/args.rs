@@ -552,6 +552,12 @@ pub(super) enum DbCommand {
     },
     /// Look for damage.
     Check,
+    /// Delete old rows of history now, as the settings of [retention] say.
+    Prune {
+        /// Only say how many rows would go.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print what makes the roles of a fleet on PostgreSQL, for a superuser's psql.
     Roles {
         /// Where the tables are, or shall be.

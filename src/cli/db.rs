@@ -1,6 +1,7 @@
 //! `dcm db`: create, check and copy the database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -10,7 +11,11 @@ use super::output;
 use super::presence::Managers;
 use super::session::{Session, block_on};
 use crate::config::Database;
+use crate::model::{Prunable, Pruning};
 use crate::store::{CopyEnd, OpenMode, ROLES, SqliteStore, Store, copy};
+
+/// Between two batches of a pruning, so that a manager need not wait.
+const PRUNE_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
     match command {
@@ -32,7 +37,7 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
         }
         DbCommand::Check => {
             let store = file(session, "a server is checked by pg_amcheck")?;
-            let faults = block_on(async { Ok(store.check(false).await?) })?;
+            let faults = block_on(async { Ok(store.check().await?) })?;
             let text = if faults.is_empty() { "ok".to_owned() } else { faults.join("\n") };
             done(session, &json!({ "ok": faults.is_empty(), "faults": faults }), &text);
             if faults.is_empty() {
@@ -40,6 +45,7 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
             }
             Err(Error::failed("the database is damaged").hint("restore a backup made with dcm db backup"))
         }
+        DbCommand::Prune { dry_run } => prune(session, dry_run),
         DbCommand::Roles { schema } => {
             output::document(&format!("\\set schema {schema}\n{ROLES}"));
             Ok(())
@@ -53,6 +59,40 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
             Ok(())
         }
     }
+}
+
+/// Prunes, batch by batch: a manager that serves the database has its turns in between.
+fn prune(session: &Session, dry_run: bool) -> Result<(), Error> {
+    let store = session.store(OpenMode::Existing)?;
+    let retention = session.settings.retention;
+    let pruned = block_on(async {
+        if dry_run {
+            return Ok(store.prunable(retention).await?);
+        }
+        let mut pruned = Prunable::default();
+        for pruning in Pruning::ALL {
+            let mut after = Some(String::new());
+            while let Some(from) = after {
+                let batch = store.prune(pruning, retention, from).await?;
+                pruned.add(pruning, batch.rows);
+                after = batch.next;
+                if batch.rows > 0 {
+                    tokio::time::sleep(PRUNE_PAUSE).await;
+                }
+            }
+        }
+        Ok(pruned)
+    })?;
+    if session.json {
+        let tables: serde_json::Map<_, _> =
+            pruned.tables().iter().map(|(table, rows)| ((*table).to_owned(), (*rows).into())).collect();
+        output::json(&json!({ "dry_run": dry_run, "pruned": tables }));
+        return Ok(());
+    }
+    let rows: Vec<_> =
+        pruned.tables().iter().map(|(table, rows)| vec![(*table).to_owned(), rows.to_string()]).collect();
+    output::table(&["TABLE", if dry_run { "WOULD BE PRUNED" } else { "PRUNED" }], &rows);
+    Ok(())
 }
 
 fn copy_fleet(session: &Session, source: &str, destination: &str) -> Result<(), Error> {

@@ -83,7 +83,7 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
     let store: Arc<dyn Store> = match &session.settings.database {
         Database::Sqlite { path, .. } => {
             let store = session.file(path, OpenMode::Create)?;
-            if let Some(fault) = store.check(true).await?.first() {
+            if let Some(fault) = store.check_fleet().await?.first() {
                 return Err(StoreError::Corrupt(format!(
                     "the database is damaged: {fault}; restore a backup (dcm db check tells more)"
                 ))
@@ -113,6 +113,7 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
         running_max: settings.running_max,
         logs_max: settings.logs_max,
         python,
+        retention: settings.retention,
         pools: settings.pools.clone(),
         lease: settings.lease,
         keeps_logs: matches!(settings.database, Database::Postgres(_)),

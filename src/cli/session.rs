@@ -108,7 +108,7 @@ impl Session {
             if source.kind() == ErrorKind::PermissionDenied && source.raw_os_error().is_some() {
                 return StoreError::no_permission(state.path()).into();
             }
-            OpenError::Io { path: state.path().to_owned(), source }.into()
+            Error::usage(OpenError::Io { path: state.path().to_owned(), source }.to_string())
         })
     }
 

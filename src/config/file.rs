@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::{ConfigError, ConsoleSettings, LogFormat, OnHangup};
 use crate::console::Consent;
 use crate::manager::peers::Lease;
-use crate::model::Part;
+use crate::model::{Part, Retention};
 
 /// The largest file that is read.
 const SIZE_MAX: u64 = 1024 * 1024;
@@ -28,6 +28,7 @@ pub(super) struct File {
     pub(super) log_level: Option<String>,
     pub(super) log_format: LogFormat,
     pub(super) log_keep_days: Option<u32>,
+    pub(super) retention: Retention,
     pub(super) console: ConsoleSettings,
 }
 
@@ -67,7 +68,10 @@ impl Reader<'_> {
         for (key, value) in table {
             let name = format!("{prefix}{}", key.get_ref());
             match (name.as_str(), value.get_ref()) {
-                ("limits" | "logs" | "log" | "console" | "console.confirm", DeValue::Table(inner)) => {
+                (
+                    "limits" | "logs" | "log" | "retention" | "console" | "console.confirm",
+                    DeValue::Table(inner),
+                ) => {
                     self.table(&format!("{name}."), inner)?;
                 }
                 ("database", _) => self.file.database = Some(self.text(&name, value)?),
@@ -104,6 +108,10 @@ impl Reader<'_> {
                     let choices = LogFormat::ALL.map(|form| (form.word(), form));
                     self.file.log_format = self.one_of(&name, value, &choices)?;
                 }
+                (name, _) if self.limit(name).is_some() => {
+                    let number = self.number(name, value)?;
+                    self.limit(name).into_iter().for_each(|limit| *limit = number);
+                }
                 ("log.keep_days", _) => self.file.log_keep_days = Some(self.number(&name, value)?),
                 (_, _) if prefix == "console.confirm." => {
                     let command = key.get_ref().to_uppercase().parse();
@@ -123,6 +131,19 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A limit of the history.
+    fn limit(&mut self, name: &str) -> Option<&mut u32> {
+        let retention = &mut self.file.retention;
+        Some(match name.strip_prefix("retention.")? {
+            "runs_days" => &mut retention.runs_days,
+            "runs_per_app_max" => &mut retention.runs_per_app_max,
+            "commands_days" => &mut retention.commands_days,
+            "alerts_days" => &mut retention.alerts_days,
+            "events_days" => &mut retention.events_days,
+            _ => return None,
+        })
     }
 
     fn text(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {

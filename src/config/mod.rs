@@ -13,7 +13,7 @@ pub use paths::expand_home;
 
 use crate::console::Caution;
 use crate::manager::peers::Lease;
-use crate::model::LEASE;
+use crate::model::{LEASE, Retention};
 use crate::process::StateDir;
 
 /// Every setting with its default and what it means.
@@ -64,6 +64,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// So many days of the manager's log are kept.
     pub log_keep_days: u32,
+    /// How long history is kept.
+    pub retention: Retention,
     /// For the consoles of this host.
     pub console: ConsoleSettings,
 }
@@ -280,6 +282,7 @@ impl Settings {
             log_level,
             log_format: file.log_format,
             log_keep_days: file.log_keep_days.unwrap_or(14),
+            retention: file.retention,
             console: file.console,
         })
     }

@@ -11,10 +11,12 @@ use super::feed::Feed;
 use super::lease::{Deposed, Keeper};
 use super::outbox::{Emptied, Outbox, until};
 use super::tails::Tails;
+use super::upkeep;
 use crate::manager::peers::{Lease, Peers};
 use crate::manager::{Effect, Event, Identity, Manager, Step};
 use crate::model::{
-    AppId, Exit, Limits, Load, ManagerRow, Registered, RunId, Snapshot, StopCause, Survivor, SurvivorState,
+    AppId, Exit, Limits, Load, ManagerRow, Registered, Retention, RunId, Snapshot, StopCause, Survivor,
+    SurvivorState,
 };
 use crate::process::{LaunchSettings, Left, OpenError, Sink, Supervisor, clock, return_memory};
 use crate::store::{Store, StoreError};
@@ -43,6 +45,8 @@ pub struct Options {
     pub logs_max: u64,
     /// The interpreter of apps without a command, as it is found now.
     pub python: String,
+    /// How long history is kept.
+    pub retention: Retention,
     /// The pools that it serves.
     pub pools: Vec<String>,
     /// How long its lease lasts.
@@ -191,6 +195,8 @@ impl Host {
         parts.leases.spawn(keeper.run());
         let (wants, wanted) = watch::channel(Vec::new());
         parts.others.spawn(feed_after(store, &events, &snapshot, wants).run());
+        parts.others.spawn(upkeep::prune(Arc::clone(store), self.options.retention));
+        parts.others.spawn(upkeep::inspect(Arc::clone(store)));
         parts.others.spawn(trim(Arc::clone(&self.supervisor), self.options.logs_max));
         let supervisor = Arc::clone(&self.supervisor);
         let (failures, failed) = mpsc::unbounded_channel();

@@ -7,5 +7,6 @@ mod feed;
 mod lease;
 mod outbox;
 mod tails;
+mod upkeep;
 
 pub use driver::{Options, RunError, Stop, run};

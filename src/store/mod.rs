@@ -29,8 +29,8 @@ pub use submit::submit;
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog,
-    Limits, Load, ManagerRow, NewCommand, News, Part, Refusal, Registered, Released, Revision, Run, RunId,
-    Sight, Skip, Snapshot, Timestamp,
+    Limits, Load, ManagerRow, NewCommand, News, Part, Prunable, PrunedBatch, Pruning, Refusal, Registered,
+    Released, Retention, Revision, Run, RunId, Sight, Skip, Snapshot, Timestamp,
 };
 
 /// At most so many rows of the apps table come in one answer of [`OperatorStore::changes_since`].
@@ -198,6 +198,29 @@ pub trait Store: OperatorStore {
     /// Gives up the seat in order. Apps that others may have by themselves and that do not run
     /// belong to nobody from now on.
     async fn leave(&self) -> Result<(), StoreError>;
+
+    /// Deletes a small batch of old rows of history, those after a place: that of the batch before, or an empty text.
+    /// Nothing that is open goes, nor the last run of an app. Where several managers share a database one of them is at it
+    /// at a time, and for the others there is nothing to do.
+    async fn prune(
+        &self,
+        pruning: Pruning,
+        retention: Retention,
+        after: String,
+    ) -> Result<PrunedBatch, StoreError>;
+
+    /// How many rows are too old or too many.
+    async fn prunable(&self, retention: Retention) -> Result<Prunable, StoreError>;
+
+    /// Whether the manager before did not end in order. A server looks after its files itself.
+    fn was_left_in_disorder(&self) -> bool {
+        false
+    }
+
+    /// Looks through the whole database for damage, while others go on; may take minutes.
+    async fn inspect(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// The apps of this manager at whose log somebody looks.
     async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError>;

@@ -250,7 +250,7 @@ fn no_permission_is_told_as_no_permission() {
             &["managers", "list"],
         ];
         for arguments in commands {
-            as_stranger(&fleet, arguments).refused(2, &["permission denied", "run dcm as"]);
+            as_stranger(&fleet, arguments).refused(2, &["belongs to"]);
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
     }

@@ -66,3 +66,77 @@ fn what_runs_is_stopped_and_closed_though_its_rows_are_deleted() {
     until_gone(pids[2]);
     assert!(fleet.app("a/b/disabled").app.disabled);
 }
+
+/// Runs of the past, of which one is open, and their commands and alerts.
+fn fill(fleet: &Fleet, rows: u32) {
+    fleet.sql(&format!(
+        "WITH RECURSIVE numbers (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM numbers WHERE value < {rows}) \
+         INSERT INTO runtime (runtime, app_id, start_time, end_time, outcome, exit_code, trigger, totals) \
+         SELECT printf('%032x', value), (SELECT app FROM apps LIMIT 1), \
+           strftime('%Y-%m-%dT%H:%M:%fZ', '2020-01-01', '+' || value || ' seconds'), \
+           strftime('%Y-%m-%dT%H:%M:%fZ', '2020-01-01', '+' || (value + 1) || ' seconds'), 'ok', 0, 'schedule', 1 FROM numbers; \
+         INSERT INTO commands (app_id, cmd_name, cmd_flag, cmd_by, cmd_time, cmd_exec) \
+         VALUES ('x', 1, 1, 'ana', '2020-01-01T00:00:00.000Z', '2020-01-01T00:00:01.000Z'); \
+         INSERT OR IGNORE INTO skips VALUES ('x', '2020-01-01T00:00:00.000Z', '2020-01-01T00:00:00.000Z', 1, 'overlap', '2020-01-01T00:00:00.000Z')"
+    ));
+}
+
+fn number(fleet: &Fleet, sql: &str) -> i64 {
+    let rusqlite::types::Value::Integer(number) = fleet.query(sql)[0][0] else {
+        panic!("{sql} gives no number");
+    };
+    number
+}
+
+fn count(fleet: &Fleet, table: &str) -> i64 {
+    number(fleet, &format!("SELECT count(*) FROM {table}"))
+}
+
+#[test]
+fn old_rows_are_pruned_by_command_and_by_the_manager() {
+    let mut fleet = Fleet::new();
+    fleet.add("a/b/c", &[], &["true"]);
+    fill(&fleet, 3000);
+    let pruned = |arguments: &[&str]| fleet.dcm(arguments).ok().json()["pruned"].clone();
+    let expected = serde_json::json!({ "runtime": 3000, "skips": 1, "commands": 1, "alerts": 0 });
+    assert_eq!(pruned(&["db", "prune", "--dry-run", "--json"]), expected);
+    assert_eq!(count(&fleet, "runtime"), 3000);
+    assert_eq!(pruned(&["db", "prune", "--json"]), expected);
+    assert_eq!((count(&fleet, "runtime"), count(&fleet, "commands"), count(&fleet, "skips")), (0, 0, 0));
+    let said = fleet.dcm(&["db", "prune", "--dry-run"]).ok().out;
+    assert!(said.contains("runtime") && said.contains("WOULD BE PRUNED"), "{said}");
+    fill(&fleet, 1000);
+    fleet.start_manager();
+    fleet.until_runs("a/b/c", "are pruned", <[dcm::model::Run]>::is_empty);
+    // By a setting of its own.
+    fleet.stop_manager();
+    fill(&fleet, 10);
+    let config = fleet.dir.path().join("dcm.toml");
+    std::fs::write(&config, "[retention]\nruns_days = 36500\nruns_per_app_max = 4\nevents_days = 1\n")
+        .unwrap();
+    let said = fleet.dcm(&["db", "prune", "--config", config.to_str().unwrap(), "--json"]).ok();
+    assert_eq!(said.err, "");
+    assert_eq!((count(&fleet, "runtime"), count(&fleet, "skips")), (4, 1));
+}
+
+#[test]
+fn damage_in_the_history_is_found_while_the_manager_works() {
+    let mut fleet = Fleet::with_manager();
+    fleet.add("a/b/c", &[], &["true"]);
+    fleet.kill_manager();
+    // More than is looked through before a manager begins.
+    fill(&fleet, 60_000);
+    fleet.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+    let page = number(&fleet, "SELECT rootpage FROM sqlite_schema WHERE name = 'runtime_time'");
+    let page = usize::try_from(page).unwrap();
+    let mut bytes = std::fs::read(fleet.database()).unwrap();
+    bytes[4096 * (page - 1) + 8..4096 * page].fill(0xA5);
+    std::fs::write(fleet.database(), bytes).unwrap();
+    fleet.start_manager();
+    let deadline = std::time::Instant::now() + crate::fleet::PATIENCE;
+    while !fleet.manager_log().contains("the database is damaged") {
+        assert!(std::time::Instant::now() < deadline, "{}", fleet.manager_log());
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(fleet.dcm(&["db", "check"]).code, 1);
+}

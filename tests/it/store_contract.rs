@@ -5,8 +5,8 @@ use std::time::Duration;
 use dcm::model::{
     Alert, AlertKind, App, AppId, AppPath, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
     CommandSource, Ending, Exit, Failover, KeptLog, Leftovers, Load, ManagerRow, NewCommand, Policy, Program,
-    Refusal, Registered, Report, Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason,
-    Timestamp, Trigger, Verdict, parse_timestamp,
+    Prunable, Pruning, Refusal, Registered, Report, Retention, Revision, RunId, RunOpening, RunStatus,
+    Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict, parse_timestamp,
 };
 use dcm::store::{
     AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, NextRun, OpenMode,
@@ -54,6 +54,7 @@ contract! {
     skips_of_a_window_are_found
     alerts_are_acknowledged_muted_and_read_by_page
     the_ledger_is_read_by_page_person_command_and_batch
+    old_history_is_pruned_and_what_is_open_stays
 }
 
 fn on_memory(test: impl AsyncFnOnce(&dyn Store)) {
@@ -864,4 +865,82 @@ async fn the_ledger_is_read_by_page_person_command_and_batch(store: &dyn Store) 
     assert_eq!(find(LedgerQuery { batch: Some("b1".to_owned()), ..LedgerQuery::default() }).await, all[..3]);
     let row = store.commands(sent).await.unwrap().remove(0);
     assert_eq!((row.batch.as_deref(), row.note.as_deref()), (Some("b1"), Some("proxy ban, ticket 4411")));
+}
+
+/// Prunes until nothing is left to go.
+async fn prune(store: &dyn Store, retention: Retention) -> Prunable {
+    let expected = store.prunable(retention).await.unwrap();
+    let mut pruned = Prunable::default();
+    for pruning in Pruning::ALL {
+        let mut after = Some(String::new());
+        while let Some(from) = after {
+            let batch = store.prune(pruning, retention, from).await.unwrap();
+            pruned.add(pruning, batch.rows);
+            after = batch.next;
+        }
+    }
+    assert_eq!(pruned, expected, "what was announced");
+    assert_eq!(store.prunable(retention).await.unwrap(), Prunable::default());
+    pruned
+}
+
+async fn old_history_is_pruned_and_what_is_open_stays(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let other = register(store, "a/b/d").await;
+    let old = at("2020-01-01T00:00:00Z");
+    let run_at = |app, number, begun: Timestamp| {
+        let Change::RunOpened(opening) = opening(app, run(number)) else { unreachable!() };
+        let ended = begun + chrono::TimeDelta::seconds(1);
+        let closing = Closing { started: Some(begun), ended, ..closing(Ending::Exited(Exit::Code(0))) };
+        let opening = Change::RunOpened(RunOpening { at: begun, ..opening });
+        vec![opening, Change::RunClosed { run: run(number), app, closing }]
+    };
+    // More than one batch, many of them of one moment; of each app the last run is old as well, and one is open.
+    let number_of_runs = 1200_u32;
+    for number in 0..number_of_runs {
+        let begun = old + chrono::TimeDelta::seconds(i64::from(number / 700));
+        commit(store, run_at(id, u128::from(number) + 10, begun)).await;
+    }
+    let Change::RunOpened(open) = opening(other, run(1)) else { unreachable!() };
+    commit(store, vec![Change::RunOpened(RunOpening { at: old, ..open })]).await;
+    let skip = |app, reason| Skip { app, first: old, last: old, slots: Some(1), reason, at: old };
+    let skips = [skip(id, SkipReason::Missed), skip(other, SkipReason::Overlap)];
+    let settled = submit(store, id, CmdName::Start).await;
+    let pending = submit(store, other, CmdName::Start).await;
+    let alert = |app, number| {
+        let message = "it failed".to_owned();
+        Change::AlertRaised(Alert {
+            app,
+            kind: AlertKind::UnexpectedBehavior,
+            run: Some(run(number)),
+            message,
+            raised: old,
+        })
+    };
+    let mut changes: Vec<_> = skips.into_iter().map(Change::Skipped).collect();
+    changes.extend([alert(id, 1), alert(other, 2)]);
+    changes.push(Change::AlertsCleared { app: id, kinds: AlertKind::ALL, at: old });
+    changes.push(Change::CommandSettled { id: settled, app: Some(id), verdict: Verdict::Executed, at: old });
+    commit(store, changes).await;
+
+    let kept =
+        Retention { runs_days: 36_500, commands_days: 36_500, alerts_days: 36_500, ..Retention::default() };
+    assert_eq!(prune(store, kept).await, Prunable::default(), "nothing is too old");
+    let few = Retention { runs_per_app_max: 500, ..kept };
+    let surplus = u64::from(number_of_runs - 500);
+    assert_eq!(prune(store, few).await, Prunable { runtime: surplus, ..Prunable::default() });
+    // Commands are of noon, and the clock of the database is later than that; how much, is up to it.
+    let recent = Retention { commands_days: 36_500, ..Retention::default() };
+    let expected = Prunable { runtime: 499, skips: 2, commands: 0, alerts: 1 };
+    assert_eq!(prune(store, recent).await, expected);
+    let query = |app| HistoryQuery { apps: vec![app], limit: 10, ..HistoryQuery::default() };
+    let last = store.history(query(id)).await.unwrap();
+    assert_eq!(
+        last.iter().map(|run| run.run).collect::<Vec<_>>(),
+        [run(u128::from(number_of_runs) + 9)],
+        "its last run"
+    );
+    assert_eq!(store.history(query(other)).await.unwrap().len(), 1, "what is open");
+    assert_eq!(store.alerts(AlertQuery { limit: 10, ..AlertQuery::default() }).await.unwrap().len(), 1);
+    assert_eq!(store.pending_commands(vec![]).await.unwrap()[0].id, pending);
 }

@@ -10,7 +10,7 @@ pub(super) struct LedgerRow {
     source: &'static str,
     pub(super) batch: Option<String>,
     note: Option<String>,
-    verdict: Option<(Verdict, Timestamp)>,
+    pub(super) verdict: Option<(Verdict, Timestamp)>,
 }
 
 impl Tables {
@@ -25,7 +25,7 @@ impl Tables {
         if let Some(row) = self.commands.iter().find(known) {
             return row.command.id;
         }
-        let id = CommandId(i64::try_from(self.commands.len()).unwrap_or(0) + 1);
+        let id = CommandId(self.commands.last().map_or(0, |row| row.command.id.0) + 1);
         self.commands.push(LedgerRow {
             command: Command {
                 id,

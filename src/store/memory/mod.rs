@@ -5,6 +5,7 @@ mod estimate;
 mod ledger;
 mod logs;
 mod look;
+mod prune;
 mod tables;
 
 use std::sync::{Mutex, PoisonError};
@@ -20,8 +21,8 @@ use super::{
 };
 use crate::model::{
     AlertId, AlertRow, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog,
-    Limits, Load, ManagerRow, NewCommand, Part, Registered, Released, Revision, Run, RunId, Sight, Skip,
-    Snapshot, Timestamp,
+    Limits, Load, ManagerRow, NewCommand, Part, Prunable, PrunedBatch, Pruning, Registered, Released,
+    Retention, Revision, Run, RunId, Sight, Skip, Snapshot, Timestamp,
 };
 
 /// [`Tables`] behind a lock, as a [`Store`].
@@ -234,6 +235,25 @@ impl Store for MemoryStore {
     async fn leave(&self) -> Result<(), StoreError> {
         self.write(|tables| tables.update_seat(|row, now| row.stopped = Some(now)));
         Ok(())
+    }
+
+    async fn prune(
+        &self,
+        pruning: Pruning,
+        retention: Retention,
+        _after: String,
+    ) -> Result<PrunedBatch, StoreError> {
+        let rows = self.write(|tables| tables.prune(pruning, retention));
+        Ok(PrunedBatch { rows, next: None })
+    }
+
+    async fn prunable(&self, retention: Retention) -> Result<Prunable, StoreError> {
+        let mut after = self.read(Clone::clone);
+        let mut prunable = Prunable::default();
+        for pruning in Pruning::ALL {
+            prunable.add(pruning, after.prune(pruning, retention));
+        }
+        Ok(prunable)
     }
 
     async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError> {

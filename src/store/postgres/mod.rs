@@ -12,6 +12,7 @@ mod look;
 mod managers;
 mod operator;
 mod positions;
+mod prune;
 mod rename;
 mod rights;
 mod rows;
@@ -41,8 +42,8 @@ pub use schema::ROLES;
 
 use super::{Committed, OpenMode, Store, StoreError};
 use crate::model::{
-    AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, News, Released,
-    Revision, Sight, Snapshot,
+    AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, News, Prunable,
+    PrunedBatch, Pruning, Released, Retention, Revision, Sight, Snapshot,
 };
 
 /// What a change may take on top of the deadline of its commit.
@@ -290,6 +291,27 @@ impl Store for PostgresStore {
         self.worker
             .call(Plan::URGENT.within(patience), async move |connection: &mut PgConnection| {
                 managers::renew(connection, &seat, load).await
+            })
+            .await
+    }
+
+    async fn prune(
+        &self,
+        pruning: Pruning,
+        retention: Retention,
+        after: String,
+    ) -> Result<PrunedBatch, StoreError> {
+        self.worker
+            .call(Plan::WRITE, async move |connection: &mut PgConnection| {
+                prune::prune(connection, pruning, &retention, &after).await
+            })
+            .await
+    }
+
+    async fn prunable(&self, retention: Retention) -> Result<Prunable, StoreError> {
+        self.worker
+            .call(Plan::READ_ALL, async move |connection: &mut PgConnection| {
+                prune::count(connection, &retention).await
             })
             .await
     }

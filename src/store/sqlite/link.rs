@@ -436,7 +436,7 @@ pub(super) fn read_mark(connection: &Connection, manager: &str) -> rusqlite::Res
 }
 
 /// Whether all of the log was written into the file.
-fn checkpoint(connection: &Connection, mode: &str) -> Result<bool, StoreError> {
+pub(super) fn checkpoint(connection: &Connection, mode: &str) -> Result<bool, StoreError> {
     let read =
         |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
     let (busy, pages, written) = connection

@@ -3,10 +3,12 @@
 
 mod commit;
 mod connection;
+mod inspect;
 mod link;
 mod logs;
 mod look;
 mod operator;
+mod prune;
 mod rename;
 mod rows;
 mod schema;
@@ -17,6 +19,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -34,8 +37,8 @@ use link::{Link, Role, Shared};
 use super::{Committed, OperatorStore as _, Store, StoreError};
 use crate::files;
 use crate::model::{
-    AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, Released, Revision,
-    Sight, Snapshot,
+    AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, Prunable, PrunedBatch,
+    Pruning, Released, Retention, Revision, Sight, Snapshot,
 };
 
 /// Whether a database file is created where there is none.
@@ -61,7 +64,13 @@ pub struct SqliteStore {
     /// Kept for its drop: it ends the watch.
     watcher: Option<notify::RecommendedWatcher>,
     threads: Vec<JoinHandle<()>>,
+    /// Rows that were pruned since the log was written into the file for it.
+    pruned: AtomicU64,
+    was_left_in_disorder: AtomicBool,
 }
+
+/// So many pruned rows are written into the file at once.
+const CHECKPOINT_ROWS: u64 = 2000;
 
 impl SqliteStore {
     /// Opens a database file.
@@ -95,6 +104,8 @@ impl SqliteStore {
             lock: Mutex::default(),
             watcher,
             threads: vec![read_thread, write_thread],
+            pruned: AtomicU64::default(),
+            was_left_in_disorder: AtomicBool::default(),
         })
     }
 
@@ -109,10 +120,10 @@ impl SqliteStore {
     }
 
     /// Looks through the whole file; what is wrong comes back, one line each.
-    pub async fn check(&self, quick: bool) -> Result<Vec<String>, StoreError> {
+    pub async fn check(&self) -> Result<Vec<String>, StoreError> {
         self.reader
             .call(move |connection| {
-                let pragma = if quick { "PRAGMA quick_check(20)" } else { "PRAGMA integrity_check(100)" };
+                let pragma = "PRAGMA integrity_check(100)";
                 match collect(connection, pragma, [], |row| row.get::<_, String>(0)) {
                     Ok(found) => Ok(found.into_iter().filter(|line| line != "ok").collect()),
                     // So much damage that the check itself cannot go on.
@@ -121,6 +132,12 @@ impl SqliteStore {
                 }
             })
             .await
+    }
+
+    /// Looks at what a manager works with, which does not grow with time: history may be large, and is looked at while
+    /// the manager works.
+    pub async fn check_fleet(&self) -> Result<Vec<String>, StoreError> {
+        self.reader.call(|connection| inspect::fleet(connection)).await
     }
 
     /// Writes a copy that is consistent, while others go on writing. It is for its owner alone.
@@ -325,7 +342,9 @@ impl Store for SqliteStore {
     async fn take_seat(&self, manager: ManagerRow) -> Result<(), StoreError> {
         seat::lock(&self.path, &self.lock)?;
         let shared = Arc::clone(&self.shared);
-        self.writer.call(move |connection| seat::take(connection, &manager, &shared)).await
+        let was_left = self.writer.call(move |connection| seat::take(connection, &manager, &shared)).await?;
+        self.was_left_in_disorder.store(was_left, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn renew(&self, load: Load) -> Result<Sight, StoreError> {
@@ -345,6 +364,43 @@ impl Store for SqliteStore {
     async fn leave(&self) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         self.writer.call(move |connection| seat::leave(connection, &shared)).await
+    }
+
+    async fn prune(
+        &self,
+        pruning: Pruning,
+        retention: Retention,
+        after: String,
+    ) -> Result<PrunedBatch, StoreError> {
+        let from = after.clone();
+        let found =
+            self.reader.call(move |connection| prune::find(connection, pruning, &retention, &from)).await?;
+        if found.is_empty() {
+            return Ok(PrunedBatch { rows: 0, next: found.next() });
+        }
+        let shared = Arc::clone(&self.shared);
+        let batch = self
+            .writer
+            .call(move |connection| prune::delete(connection, pruning, found, after, &shared))
+            .await?;
+        if self.pruned.fetch_add(batch.rows, Ordering::Relaxed) + batch.rows > CHECKPOINT_ROWS {
+            self.pruned.store(0, Ordering::Relaxed);
+            // By the one that reads, so that no commit waits for it.
+            self.reader.call(|connection| link::checkpoint(connection, "PASSIVE")).await?;
+        }
+        Ok(batch)
+    }
+
+    async fn prunable(&self, retention: Retention) -> Result<Prunable, StoreError> {
+        self.reader.call(move |connection| prune::count(connection, &retention)).await
+    }
+
+    fn was_left_in_disorder(&self) -> bool {
+        self.was_left_in_disorder.load(Ordering::Relaxed)
+    }
+
+    async fn inspect(&self) -> Result<Vec<String>, StoreError> {
+        inspect::all(self.path.clone()).await
     }
 
     async fn wanted_logs(&self, manager: String) -> Result<Vec<AppId>, StoreError> {

@@ -12,6 +12,9 @@ use crate::files;
 use crate::model::{LEASE, Load, ManagerRow, format_timestamp};
 use crate::store::StoreError;
 
+/// A commit writes the log into the file only when it is as long as this, because nothing else has done that.
+const LOG_PAGES_MAX: u32 = 4000;
+
 /// One manager a database, whatever state directories there are. The lock is beside the file:
 /// SQLite's own locks on it must not be touched. A manager that begins anew has it already.
 pub(super) fn lock(path: &Path, held: &Mutex<Option<File>>) -> Result<(), StoreError> {
@@ -40,10 +43,25 @@ pub(super) fn lock(path: &Path, held: &Mutex<Option<File>>) -> Result<(), StoreE
     Ok(())
 }
 
-pub(super) fn take(connection: &Connection, manager: &ManagerRow, shared: &Shared) -> Result<(), StoreError> {
+/// Says whether the manager that sat here before did not end in order.
+pub(super) fn take(
+    connection: &Connection,
+    manager: &ManagerRow,
+    shared: &Shared,
+) -> Result<bool, StoreError> {
+    let was_left = connection
+        .query_row(
+            "SELECT EXISTS (SELECT 1 FROM managers WHERE name = ?1 AND stopped IS NULL)",
+            [&manager.name],
+            |row| row.get(0),
+        )
+        .map_err(|error| translate(&error))?;
+    // Old rows are pruned by many small writes: writing them into the file is for another connection.
+    let pages = format!("PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX}");
+    connection.query_row(&pages, [], |_| Ok(())).map_err(|error| translate(&error))?;
     let mark = enter(connection, manager).map_err(|error| translate(&error))?;
     shared.sit(mark);
-    Ok(())
+    Ok(was_left)
 }
 
 fn enter(connection: &Connection, manager: &ManagerRow) -> rusqlite::Result<Mark> {

@@ -1,0 +1,2 @@
+-- Old rows of history are deleted by number and time, for which the tables have indexes already; only a server needs
+-- a function for it.

@@ -1,0 +1,83 @@
+//! What is done to a database now and then, besides the work of its manager: old rows of history go, and the file is
+//! looked through for damage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::model::{Prunable, Pruning, Retention};
+use crate::store::{Store, StoreError};
+
+/// After the start of a manager its fleet comes first.
+const BEGINS_AFTER: Duration = Duration::from_secs(10);
+
+/// How often it is looked for old rows.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Between two batches everybody else has a turn.
+const PRUNE_PAUSE: Duration = Duration::from_millis(50);
+
+/// A pass that found the database away is tried again after so long.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// How often the whole database is looked through.
+const INSPECT_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Prunes for as long as the manager serves.
+pub(super) async fn prune(store: Arc<dyn Store>, retention: Retention) {
+    sleep(BEGINS_AFTER).await;
+    loop {
+        let mut pruned = Prunable::default();
+        let pause = match pass(store.as_ref(), retention, &mut pruned).await {
+            Ok(()) => PRUNE_EVERY,
+            Err(error) => {
+                tracing::debug!(%error, "pruning is tried again later");
+                RETRY
+            }
+        };
+        if pruned != Prunable::default() {
+            let Prunable { runtime, skips, commands, alerts } = pruned;
+            tracing::info!(runtime, skips, commands, alerts, "old rows of history were pruned");
+        }
+        sleep(pause).await;
+    }
+}
+
+async fn pass(store: &dyn Store, retention: Retention, pruned: &mut Prunable) -> Result<(), StoreError> {
+    for pruning in Pruning::ALL {
+        let mut after = Some(String::new());
+        while let Some(from) = after {
+            let batch = store.prune(pruning, retention, from).await?;
+            pruned.add(pruning, batch.rows);
+            after = batch.next;
+            if after.is_some() {
+                sleep(PRUNE_PAUSE).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Looks for damage: after a manager that did not end in order, and once a day.
+pub(super) async fn inspect(store: Arc<dyn Store>) {
+    sleep(BEGINS_AFTER).await;
+    let mut is_due = store.was_left_in_disorder();
+    loop {
+        if is_due {
+            match store.inspect().await {
+                Ok(faults) => {
+                    for fault in faults {
+                        tracing::error!(
+                            fault,
+                            "the database is damaged; restore a backup (dcm db check tells more)"
+                        );
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "the database could not be looked through"),
+            }
+        }
+        is_due = true;
+        sleep(INSPECT_EVERY).await;
+    }
+}
