@@ -23,8 +23,11 @@ impl Place {
         let called = Called::from(command(&schema, &dir, &["db", "migrate"]).output().unwrap());
         called.ok();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let manager =
-            command(&schema, &dir, &["--headless"]).stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let config = dir.path().join("dcm.toml");
+        std::fs::write(&config, "lease = 2.0\n").unwrap();
+        let mut headless = command(&schema, &dir, &["--headless"]);
+        headless.env("DC_CONFIG", config).stderr(log).stdout(Stdio::null());
+        let manager = headless.spawn().unwrap();
         let place = Self { schema, dir, manager };
         for app in ["bad", "good"] {
             let path = format!("a/b/{app}");
@@ -129,6 +132,8 @@ fn a_row_that_is_held_stops_its_app_alone_with_an_alert() {
     // A stop is carried out at once; its verdict is written when that can be.
     place.dcm(&["app", "set", "a/b/bad", "--interval", "none", "--", "sleep", "600"]).ok();
     place.dcm(&["restart", "a/b/bad", "--wait"]).ok();
+    let row = "SELECT count(*) FROM apps WHERE app_name = 'bad' AND app_pids IS NOT NULL";
+    place.until("its process is on record", row, 1);
     let holder = Holder::begin(&place.schema, "SELECT FROM apps WHERE app_name = 'bad' FOR UPDATE");
     let called = place.dcm(&["stop", "a", "--wait=3"]);
     assert!(called.out.contains("a/b/bad  pending"), "{called:?}");
@@ -231,4 +236,22 @@ fn a_row_that_is_deleted_while_its_app_runs_ends_the_run() {
     place.until("the run is closed", "SELECT count(*) FROM runtime WHERE outcome = 'stopped'", 1);
     let more = place.runs("good") + 3;
     place.until("the others run on", &runs_of("good"), more);
+}
+
+#[test]
+fn a_lock_on_the_row_of_a_manager_stops_only_what_others_may_take_over() {
+    let place = Place::new();
+    place.dcm(&["app", "set", "a/b/bad", "--failover", "at_least_once"]).ok();
+    let holder = Holder::begin(&place.schema, "SELECT FROM managers FOR UPDATE");
+    let over = "SELECT count(*) FROM managers WHERE lease_until < clock_timestamp()";
+    place.until("its lease is over", over, 1);
+    place.until("there is an alert", OPEN, 1);
+    let before = place.runs("bad");
+    let more = place.runs("good") + 5;
+    place.until("the other app runs on", &runs_of("good"), more);
+    place.dcm(&["restart", "a/b/good", "--wait"]).ok();
+    assert_eq!(place.runs("bad"), before);
+    holder.end("ROLLBACK");
+    place.until("it runs again", &runs_of("bad"), before + 2);
+    place.until("the alert is over", &format!("SELECT (0 = ({OPEN}))::int::bigint"), 1);
 }

@@ -11,8 +11,8 @@ use crate::model::{
     Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Planned, Refusal, Report,
     RunId, RunOpening, Skip, Timestamp, Unopened, Verdict,
 };
+use crate::store::Committed;
 use crate::store::definition::SEQUENCE_MAX;
-use crate::store::{Committed, StoreError};
 
 type Written<T> = Result<T, Fault>;
 
@@ -22,17 +22,16 @@ pub(super) async fn commit(
     changes: &[Change],
     seat: Option<&Seat>,
 ) -> Written<Committed> {
+    let mut committed = Committed::default();
     if let Some(seat) = seat {
         managers::share_seat(connection, &seat.name).await?;
-        let is_valid = managers::holds(connection, seat).await?;
-        if !is_valid && changes.iter().any(|change| matches!(change, Change::RunOpened(_))) {
-            // Others may be about to take over: nothing new begins before the lease is renewed.
-            let why = "the lease of this manager is over and must be renewed first";
-            return Err(StoreError::Unavailable(why.to_owned()).into());
+        if !managers::holds(connection, seat).await? {
+            // Others may be about to take over: of what they may have, nothing new begins before that.
+            committed.held = held::without_lease(connection, changes).await?;
         }
     }
     let manager = seat.map(|seat| seat.name.as_str());
-    let mut committed = Committed { held: held::take(connection, changes).await?, ..Committed::default() };
+    committed.held.extend(held::take(connection, changes).await?);
     let mut unopened = Unopened::default();
     for change in changes {
         let is_held = committed.held.iter().any(|held| held.app == change.app());

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use sqlx::{PgConnection, Row as _};
 
 use super::connection::{Fault, statement};
+use super::first_column;
+use super::managers::AUTOMATIC;
 use crate::model::Change;
 use crate::store::Held;
 
@@ -95,6 +97,30 @@ pub(super) async fn take(connection: &mut PgConnection, changes: &[Change]) -> R
         held.push(Held { app: app.parse().ok(), why });
     }
     Ok(held)
+}
+
+/// The apps that are to begin a run and that others take over when the lease of their manager is over, as it is.
+pub(super) async fn without_lease(
+    connection: &mut PgConnection,
+    changes: &[Change],
+) -> Result<Vec<Held>, Fault> {
+    let opened = changes.iter().filter_map(|change| {
+        if let Change::RunOpened(opening) = change { Some(opening.app.to_string()) } else { None }
+    });
+    let found = statement("SELECT app FROM apps WHERE app = ANY($1) AND failover = ANY($2)")
+        .bind(opened.collect::<Vec<_>>())
+        .bind(&AUTOMATIC[..])
+        .fetch_all(connection)
+        .await?;
+    let held = |app: &str| {
+        Held {
+        app: app.parse().ok(),
+        why: "the lease of its manager is over and cannot be renewed, so it is not started: its row in the table managers \
+              is locked by another session, or the server answers too late"
+            .to_owned(),
+    }
+    };
+    Ok(first_column::<&str>(&found)?.into_iter().map(held).collect())
 }
 
 /// Who holds a row, by the number of the transaction that stands in it.

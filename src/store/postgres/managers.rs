@@ -24,7 +24,7 @@ pub(super) struct Seat {
 
 /// Policies by which others take an app over by themselves, and those by which a person may give
 /// it to them.
-const AUTOMATIC: [&str; 2] = ["exclusive", "at_least_once"];
+pub(super) const AUTOMATIC: [&str; 2] = ["exclusive", "at_least_once"];
 const MOVABLE: [&str; 3] = ["manual", "exclusive", "at_least_once"];
 const ALL: [&str; 4] = ["never", "manual", "exclusive", "at_least_once"];
 

@@ -64,7 +64,7 @@ impl Targets {
     }
 
     async fn one(&self, options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-        let mut connection = options.connect().await.map_err(|error| translate(&error))?;
+        let mut connection = options.connect().await.map_err(|error| at_place(options, &error))?;
         if self.needs_primary {
             let asked = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean AS it";
             let answer = sqlx::raw_sql(asked).fetch_one(&mut connection).await;
@@ -82,6 +82,17 @@ fn worse(first: Option<StoreError>, second: StoreError) -> StoreError {
         Some(first) if matches!(first, StoreError::Denied(_)) => first,
         Some(_) | None => second,
     }
+}
+
+/// An error of the network says of which server it is.
+fn at_place(options: &PgConnectOptions, error: &sqlx::Error) -> StoreError {
+    let translated = translate(error);
+    if let StoreError::Unavailable(why) = &translated
+        && matches!(error, sqlx::Error::Io(_))
+    {
+        return StoreError::Unavailable(format!("{}: {why}", place(options)));
+    }
+    translated
 }
 
 fn place(options: &PgConnectOptions) -> String {

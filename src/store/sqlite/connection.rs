@@ -218,9 +218,10 @@ pub(in crate::store) fn translate(error: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(format!(
             "the database is damaged: {message}; restore a backup (dcm db check tells more)"
         )),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            StoreError::Unavailable("another program holds its lock".to_owned())
-        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Unavailable(
+            "another program holds the database's write lock (an open transaction?); it is waited for"
+                .to_owned(),
+        ),
         Some(ErrorCode::ReadOnly) => StoreError::Unavailable(
             "it cannot be written: the file, its folder or its file system is read-only for this user"
                 .to_owned(),
