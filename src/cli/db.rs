@@ -20,6 +20,7 @@ const PRUNE_PAUSE: Duration = Duration::from_millis(20);
 pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
     match command {
         DbCommand::Migrate { empty } => {
+            let was_current = session.store(OpenMode::Existing).is_ok();
             match &session.settings.database {
                 Database::Sqlite { path, .. } if empty => {
                     session.file_or_empty(path, OpenMode::Create)?;
@@ -32,7 +33,11 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
                 Database::Sqlite { path, .. } => path.display().to_string(),
                 server @ Database::Postgres(_) => server.to_string(),
             };
-            done(session, &json!({ "database": place, "migrated": true }), &format!("{place} is up to date"));
+            done(
+                session,
+                &json!({ "database": place, "migrated": !was_current }),
+                &format!("{place} is up to date"),
+            );
             Ok(())
         }
         DbCommand::Check => {

@@ -42,14 +42,16 @@ use session::Session;
 
 use crate::config::console::ConsoleFile;
 use crate::model::{CmdName, Printable};
-use crate::process::share_heap;
+use crate::process::{hide_passwords, share_heap};
 
 /// Does what the arguments of the program say.
 #[must_use]
 pub fn run() -> ExitCode {
     share_heap();
     output::report_panics();
-    let cli = match parse(std::env::args_os().collect()) {
+    let arguments = std::env::args_os().collect();
+    hide_passwords();
+    let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(output::usage(&error)),
     };

@@ -94,6 +94,12 @@ pub fn share_heap() {
     sys::share_heap();
 }
 
+/// Overwrites passwords among the arguments of this process, which every user of the host can read. To be called
+/// once the arguments were copied.
+pub fn hide_passwords() {
+    sys::hide_passwords();
+}
+
 /// Undoes the blocked and ignored signals of whoever started this process: they would reach neither it
 /// nor, through it, the apps. HUP stays ignored where it is. To be called before there are threads.
 pub fn reset_signals() {

@@ -51,6 +51,9 @@ pub(super) use shim::foreground;
 pub(super) use system::{boot_id, boot_time, host_name, user_name};
 pub(super) use watcher::{Line, begin_to_watch};
 
+/// The arguments of a process are not for other users here.
+pub(super) fn hide_passwords() {}
+
 /// How often something is tried that others are in the way of for a moment: a shim that is about to
 /// go, or a scanner of viruses.
 const TRIES_MAX: u32 = 20;

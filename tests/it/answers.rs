@@ -1,5 +1,8 @@
 //! What commands answer: true, complete, and with the way on.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use crate::fleet::{Fleet, PATIENCE, is_alive, send_signal};
 use crate::terminal::Terminal;
 
@@ -176,6 +179,33 @@ fn a_variable_of_the_manager_can_be_kept_from_an_app() {
     // By SQL it is null.
     fleet.sql("UPDATE apps SET env = '{\"PLAIN\": null}' WHERE app_name = 'c'");
     assert_eq!(fleet.dcm(&["run-app", "a/b/c"]).ok().out, "unset 1\n");
+}
+
+#[test]
+fn migrate_says_whether_there_was_anything_to_do() {
+    let fleet = Fleet::bare();
+    for migrated in [true, false] {
+        let said = fleet.dcm(&["db", "migrate", "--json"]).ok().json();
+        assert_eq!(said["migrated"], migrated, "{said}");
+    }
+}
+
+#[test]
+fn a_password_in_an_argument_is_not_for_all_to_see() {
+    let fleet = Fleet::new();
+    // Nobody answers there: it waits, as a manager does whose database is away.
+    let url = "postgres://ana:hunter2@127.0.0.1:1/fleet";
+    let mut manager = fleet.command();
+    manager.args(["--headless", "--database", url]).stderr(Stdio::piped());
+    let mut manager = manager.spawn().unwrap();
+    let mut log = BufReader::new(manager.stderr.take().unwrap()).lines();
+    let waits = log.find(|line| line.as_ref().unwrap().contains("waiting for the database"));
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", manager.id())).unwrap();
+    manager.kill().unwrap();
+    manager.wait().unwrap();
+    assert!(waits.is_some());
+    let arguments = String::from_utf8(arguments).unwrap();
+    assert!(arguments.contains("postgres://ana:*******@127.0.0.1:1/fleet"), "{arguments:?}");
 }
 
 /// Waits until the manager has logged this.
