@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Descriptors that starts of apps leave to the database, the logs, and looks at processes.
-const RESERVE: u64 = 8;
+const RESERVE: u64 = 5;
 
 /// Descriptors that handles to shims leave to everything else. A shim without one is looked at each second.
 const HANDLES_RESERVE: u64 = 256;
