@@ -17,7 +17,7 @@ use super::event::{Launch, Step};
 use super::plan::{Account, Plan, Times};
 use crate::model::{
     App, AppRow, AppState, AppUpdate, Change, Command, Failover, Fatal, Report, RunId, RunStatus, Timestamp,
-    Trigger,
+    Trigger, known_pid,
 };
 
 /// At most so many commands of one app wait behind the one that is being carried out; a person
@@ -306,7 +306,7 @@ impl Entry {
                 (RunStatus::Running, None, starting.rest.by_after(starting.cause.trigger), None)
             }
             Phase::Running(running) | Phase::Stopping(Stopping { running, .. }) => {
-                (RunStatus::Running, Some(running.pid), running.rest.by_after(running.trigger), None)
+                (RunStatus::Running, known_pid(running.pid), running.rest.by_after(running.trigger), None)
             }
         };
         AppState {

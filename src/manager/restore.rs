@@ -162,6 +162,7 @@ impl Restore {
         debug_assert!(entry.run().is_none(), "the table allows one open run an app");
         let command = open.command.and_then(|id| self.commands.remove(&id)).map(Box::new);
         let cause = Cause { due: open.due, trigger: open.trigger, command };
+        let noted_pid = survivor.as_ref().and_then(|survivor| survivor.pid);
         match survivor.map(|survivor| survivor.state) {
             None if is_elsewhere => {
                 // Another host ends it, and its row will say so.
@@ -189,9 +190,13 @@ impl Restore {
             Some(SurvivorState::Over(closing)) => {
                 let stopper = self.stopper(open.app, stop_cause(&closing.ending), &manager.desk, step);
                 take_up(manager, &open, cause, step);
+                if let (None, Some(pid), Some(at)) = (open.pid, noted_pid, closing.started) {
+                    // It began while no manager was there, or one that could not enter it any more.
+                    step.changes.push(Change::RunStarted { run: open.run, app: open.app, pid, at });
+                }
                 manager.work(open.app, step, |entry, desk, step| {
                     if let (Some(command), Some(started)) = (stopper, closing.started) {
-                        entry.started(open.run, open.pid.unwrap_or(0), started, desk, step);
+                        entry.started(open.run, open.pid.or(noted_pid).unwrap_or(0), started, desk, step);
                         entry.resume_stop(Some(Box::new(command)), desk);
                     }
                     entry.ended(open.run, closing, desk, step);
@@ -258,7 +263,7 @@ fn survivor_without_row(
     removed: &BTreeSet<AppId>,
     step: &mut Step,
 ) {
-    let Survivor { run, app, state } = survivor;
+    let Survivor { run, app, state, .. } = survivor;
     match state {
         SurvivorState::Over(Closing { ending: Ending::NeverStarted, .. }) => {
             step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX });

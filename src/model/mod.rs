@@ -38,7 +38,7 @@ pub use pattern::Pattern;
 pub use printable::Printable;
 pub use progress::{Progress, Report, ReportError};
 pub use retention::{DAYS_MAX, Prunable, PrunedBatch, Pruning, Retention};
-pub use run::{Closing, Ending, Exit, Leftovers, Obstacle, Run, StartFailure, StopCause, Trigger};
+pub use run::{Closing, Ending, Exit, Leftovers, Obstacle, Run, StartFailure, StopCause, Trigger, known_pid};
 pub use schedule::{Minutes, MinutesError, Planned, Schedule};
 pub use selector::{Selector, SelectorError};
 pub use snapshot::{Delta, Foreign, Limits, News, OpenRun, Snapshot, Survivor, SurvivorState};

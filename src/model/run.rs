@@ -4,6 +4,12 @@ use std::fmt;
 
 use super::{AppId, CommandId, Progress, Report, RunId, Timestamp};
 
+/// The number of a process, unless it is the 0 that stands for one that nobody noted.
+#[must_use]
+pub fn known_pid(pid: u32) -> Option<u32> {
+    Some(pid).filter(|pid| *pid != 0)
+}
+
 /// Why a run was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trigger {

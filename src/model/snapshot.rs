@@ -60,6 +60,8 @@ pub struct Survivor {
     pub run: RunId,
     /// Whose.
     pub app: AppId,
+    /// Its main process, where it noted one.
+    pub pid: Option<u32>,
     /// How it is.
     pub state: SurvivorState,
 }
@@ -69,7 +71,7 @@ pub struct Survivor {
 pub enum SurvivorState {
     /// Its process lives.
     Running {
-        /// The main process.
+        /// The main process; 0 where it is not known.
         pid: u32,
         /// When it began.
         started: Timestamp,

@@ -18,6 +18,9 @@ use super::sys;
 /// A lease that cannot be read, for want of descriptors for example, is read again after this.
 const READ_AGAIN: Duration = Duration::from_millis(200);
 
+/// How often it is read again before a run begins.
+const TRIES_MAX: u32 = 10;
+
 /// Until when fenced runs may live, since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
@@ -84,7 +87,16 @@ impl Fence {
     /// `None` for a run without one.
     pub(super) fn of(spec: &Spec) -> Option<Self> {
         let path = spec.lease.clone()?;
-        Some(Self { known: read(&path).ok().flatten(), path, again: Duration::ZERO })
+        let mut known = read(&path);
+        for _ in 0..TRIES_MAX {
+            if known.is_ok() {
+                break;
+            }
+            std::thread::park_timeout(READ_AGAIN);
+            known = read(&path);
+        }
+        // What cannot be read is not renewed, as far as this run knows.
+        Some(Self { known: known.ok().flatten(), path, again: Duration::ZERO })
     }
 
     /// How a run ends that must not begin, since the lease is over already.

@@ -46,10 +46,17 @@ impl StateDir {
     /// What shows that a fleet has lived here: its name among managers, runs, logs.
     #[must_use]
     pub fn traces(&self) -> Vec<PathBuf> {
-        let is_used =
-            |folder: &PathBuf| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        // What cannot be looked at may be a trace.
+        let is_used = |folder: &PathBuf| match std::fs::read_dir(folder) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        };
         let folders = [self.runs(), self.all_logs()].into_iter().filter(is_used);
-        Some(self.home()).filter(|home| home.exists()).into_iter().chain(folders).collect()
+        Some(self.home())
+            .filter(|home| !matches!(home.try_exists(), Ok(false)))
+            .into_iter()
+            .chain(folders)
+            .collect()
     }
 
     /// Held by the manager that works in this directory.

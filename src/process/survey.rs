@@ -7,7 +7,7 @@ use super::layout::{RunDir, StateDir};
 use super::looker::Looker;
 use super::record::Identity;
 use super::{clock, sys};
-use crate::model::{Closing, Ending, RunId, Survivor, SurvivorState};
+use crate::model::{Closing, Ending, RunId, Survivor, SurvivorState, known_pid};
 
 /// A run directory and what its processes do.
 pub(super) struct Found {
@@ -114,8 +114,9 @@ fn examine(looker: &impl Looker, run: RunId, dir: &RunDir) -> io::Result<Conditi
     let Some(journal) = looker.journal(dir)? else {
         return Ok(if is_alive { Condition::Undecided(None) } else { Condition::Empty });
     };
+    let noted_pid = journal.app.and_then(|(process, _)| known_pid(process.pid));
     let found = |state: SurvivorState| Found {
-        survivor: Survivor { run, app, state },
+        survivor: Survivor { run, app, pid: noted_pid, state },
         dir: dir.clone(),
         shim: journal.begun.as_ref().map(|begun| begun.shim),
     };

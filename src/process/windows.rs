@@ -88,7 +88,7 @@ pub(super) fn raise_open_files() -> Option<u64> {
 pub(super) fn remove_dir(path: &Path) -> io::Result<()> {
     let mut result = fs::remove_dir_all(path);
     for _ in 0..TRIES_MAX {
-        if result.is_ok() || !path.exists() {
+        if result.is_ok() || matches!(path.try_exists(), Ok(false)) {
             return Ok(());
         }
         std::thread::park_timeout(TRY_AGAIN);

@@ -375,7 +375,7 @@ async fn wait_for<T, F: Future<Output = Result<T, StoreError>>>(
 fn presumed(run: RunId, snapshot: &Snapshot) -> Option<Survivor> {
     let open = snapshot.open_runs.iter().find(|open| open.run == run)?;
     let state = SurvivorState::Running { pid: open.pid.unwrap_or(0), started: open.start, stop: None };
-    Some(Survivor { run, app: open.app, state })
+    Some(Survivor { run, app: open.app, pid: open.pid, state })
 }
 
 fn manager_row(options: &Options, home: String) -> std::io::Result<ManagerRow> {

@@ -211,6 +211,23 @@ fn stop_apps_needs_no_manager_and_the_next_one_enters_what_happened() {
     assert_eq!(row.state.stopped_by, None);
 }
 
+#[test]
+fn the_pid_of_a_run_that_no_manager_entered_comes_from_its_journal() {
+    let mut fleet = Fleet::with_manager();
+    let go = fleet.dir.path().join("go");
+    fleet.add("a/b/c", &[], &["python3", &Fleet::script("wait_for.py"), go.to_str().unwrap(), "0"]);
+    fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
+    let pid = fleet.app("a/b/c").state.pid.unwrap();
+    fleet.kill_manager();
+    // As if it had been killed before it could enter that.
+    fleet.sql("UPDATE runtime SET pid = NULL");
+    std::fs::write(&go, "").unwrap();
+    until_gone(pid);
+    fleet.start_manager();
+    let runs = fleet.until_runs("a/b/c", "is closed", |runs| runs[0].end.is_some());
+    assert_eq!((runs[0].pid, runs[0].exit_code), (Some(pid), Some(0)));
+}
+
 pub(crate) fn parent_of(pid: u32) -> u32 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()

@@ -337,9 +337,15 @@ impl Town {
         self.tell(|| "a manager begins".to_owned());
         let mut survivors: Vec<_> = std::mem::take(&mut self.ended)
             .into_iter()
-            .map(|(run, closing)| Survivor { run, app: self.app, state: SurvivorState::Over(closing) })
+            .map(|(run, closing)| Survivor {
+                run,
+                app: self.app,
+                pid: None,
+                state: SurvivorState::Over(closing),
+            })
             .collect();
         survivors.extend(self.process.as_ref().map(|process| Survivor {
+            pid: None,
             run: process.run,
             app: self.app,
             state: SurvivorState::Running { pid: 7, started: process.started, stop: process.stop.clone() },

@@ -142,7 +142,12 @@ impl Host {
     /// One that stands still before it has started anything: it is watched like a running one.
     pub(crate) fn stuck(&self, run: RunId, now: Timestamp) -> Option<Survivor> {
         let app = self.dirs.get(&run)?.app;
-        Some(Survivor { run, app, state: SurvivorState::Running { pid: 0, started: now, stop: None } })
+        Some(Survivor {
+            run,
+            app,
+            pid: None,
+            state: SurvivorState::Running { pid: 0, started: now, stop: None },
+        })
     }
 
     /// Everything dies. What is on disk stays.

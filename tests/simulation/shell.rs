@@ -101,7 +101,7 @@ impl World {
                     if matches!(*state, SurvivorState::Running { .. }) {
                         watched.insert(*run, Watched { is_announced: true, ..Watched::default() });
                     }
-                    survivors.push(Survivor { run: *run, app: dir.app, state: *state });
+                    survivors.push(Survivor { run: *run, app: dir.app, pid: None, state: *state });
                 }
                 Some(Condition::Undecided) if self.time >= until => {
                     watched.insert(*run, Watched { is_announced: true, ..Watched::default() });

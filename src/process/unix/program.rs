@@ -17,15 +17,17 @@ pub(in crate::process) fn find(name: &str, cwd: &str, path: Option<&str>) -> Res
     match fs::metadata(cwd) {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => return Err(unusable(format!("working directory {cwd}: it is not a directory"))),
-        Err(error) => return Err(unusable(format!("working directory {cwd}: {}", plain(&error)))),
+        Err(error) => {
+            let message = format!("working directory {cwd}: {}", plain(&error));
+            return Err(StartFailure { obstacle: obstacle(&error), message });
+        }
     }
     let base = Path::new(cwd);
     if name.contains('/') {
         let program = base.join(name);
         return match check(&program) {
             Ok(()) => Ok(program),
-            Err(why) if program.exists() => Err(unusable(format!("{}: {why}", program.display()))),
-            Err(why) => Err(missing(format!("{}: {why}", program.display()))),
+            Err(fault) => Err(fault.at(&program)),
         };
     }
     let path = path.unwrap_or("/usr/local/bin:/usr/bin:/bin");
@@ -34,23 +36,48 @@ pub(in crate::process) fn find(name: &str, cwd: &str, path: Option<&str>) -> Res
         let program = base.join(folder).join(name);
         match check(&program) {
             Ok(()) => return Ok(program),
-            Err(why) if program.exists() => {
-                found_but = found_but.or(Some(format!("{}: {why}", program.display())));
-            }
-            Err(_) => {}
+            Err(Fault::Missing(_)) => {}
+            Err(fault) => found_but = found_but.or(Some(fault.at(&program))),
         }
     }
-    Err(found_but.map_or_else(|| missing(format!("{name}: no such program in PATH ({path})")), unusable))
+    Err(found_but.unwrap_or_else(|| missing(format!("{name}: no such program in PATH ({path})"))))
 }
 
-fn check(program: &Path) -> Result<(), String> {
-    let metadata = fs::metadata(program).map_err(|error| plain(&error))?;
+/// Why a file is not the program that was looked for.
+enum Fault {
+    Missing(String),
+    Unusable(String),
+    /// It could not be looked at; that may be otherwise the next time.
+    Unseen(String),
+}
+
+impl Fault {
+    fn at(self, program: &Path) -> StartFailure {
+        let (obstacle, why) = match self {
+            Self::Missing(why) => (Obstacle::NotFound, why),
+            Self::Unusable(why) => (Obstacle::NotExecutable, why),
+            Self::Unseen(why) => (Obstacle::HostExhausted, why),
+        };
+        StartFailure { obstacle, message: format!("{}: {why}", program.display()) }
+    }
+}
+
+fn check(program: &Path) -> Result<(), Fault> {
+    let metadata = fs::metadata(program).map_err(|error| match obstacle(&error) {
+        Obstacle::HostExhausted => Fault::Unseen(plain(&error)),
+        Obstacle::NotFound | Obstacle::NotExecutable => Fault::Missing(plain(&error)),
+    })?;
     if metadata.is_dir() {
-        return Err("it is a directory".to_owned());
+        return Err(Fault::Unusable("it is a directory".to_owned()));
     }
     match access(program, AccessFlags::X_OK) {
         Ok(()) => Ok(()),
-        Err(_) => Err("it is not executable; chmod +x it, or check the mount for noexec".to_owned()),
+        Err(error) if obstacle(&error.into()) == Obstacle::HostExhausted => {
+            Err(Fault::Unseen(error.to_string()))
+        }
+        Err(_) => Err(Fault::Unusable(
+            "it is not executable; chmod +x it, or check the mount for noexec".to_owned(),
+        )),
     }
 }
 
@@ -88,7 +115,9 @@ pub(super) fn obstacle(error: &io::Error) -> Obstacle {
             | libc::ENOSPC
             | libc::EDQUOT
             | libc::ETXTBSY
-            | libc::EIO,
+            | libc::EIO
+            | libc::ESTALE
+            | libc::ETIMEDOUT,
         ) => Obstacle::HostExhausted,
         Some(_) | None => Obstacle::NotExecutable,
     }

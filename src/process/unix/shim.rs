@@ -44,6 +44,9 @@ const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 /// met a second later.
 const STOP_ROUNDS_MAX: usize = 50;
 
+/// A wait that failed is tried again after this.
+const WAIT_AGAIN: Duration = Duration::from_millis(100);
+
 /// The kernel needs a moment for a killed process; after this KILL is sent again.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -85,7 +88,8 @@ fn run_at(path: &Path, file: Option<File>, cgroup: Option<PathBuf>) -> io::Resul
         }
         None => Some(Shim::adopt(dir, journal.spec, signals)?),
     };
-    shim.map_or(Ok(()), |shim| shim.supervise().map(drop))
+    shim.map(Shim::supervise);
+    Ok(())
 }
 
 /// Runs a run directory from the process that called, which takes the place of the shim.
@@ -104,10 +108,10 @@ pub(in crate::process) fn foreground(
     let folder = dir.path().ancestors().nth(2).and_then(cgroup::folder);
     let cgroup = folder.and_then(|folder| cgroup::make(&folder, run));
     let foreground = Foreground { notice, ignores_hangup, passed_on: None };
-    match Shim::start(dir.clone(), spec, signals, journal, cgroup, Some(foreground))? {
-        Some(shim) => shim.supervise().map(drop),
-        None => Ok(()),
+    if let Some(shim) = Shim::start(dir.clone(), spec, signals, journal, cgroup, Some(foreground))? {
+        shim.supervise();
     }
+    Ok(())
 }
 
 fn catch_signals() -> io::Result<File> {
@@ -145,6 +149,8 @@ struct Shim {
     /// When the run is ended because it took too long, if that is for the shim to do.
     ends_at: Option<Duration>,
     main: Main,
+    /// Whether the app's process is on record.
+    is_app_noted: bool,
     /// The cgroup that holds the run and nothing else, where there is one.
     cgroup: Option<PathBuf>,
     stop: Option<Stop>,
@@ -154,9 +160,10 @@ struct Shim {
 
 impl Shim {
     /// Goes on until the run is over and on record.
-    fn supervise(mut self) -> io::Result<Closing> {
+    fn supervise(mut self) -> Closing {
         loop {
-            self.wait()?;
+            self.wait();
+            self.note_app();
             self.read_signals();
             self.read_control();
             let now = boot_time();
@@ -165,13 +172,24 @@ impl Shim {
             self.look_at_limits(now);
             self.enforce(now);
             if self.ended.is_some() && self.is_over(now) {
-                return Ok(self.conclude());
+                return self.conclude();
+            }
+        }
+    }
+
+    /// Puts the app's process on record, where there was no room for that before.
+    fn note_app(&mut self) {
+        if let (false, Main::Child(process)) = (self.is_app_noted, &self.main) {
+            let fact = Fact::App { process: *process, started: self.started };
+            self.is_app_noted = journal::append(&mut self.journal, &fact).is_ok();
+            if self.is_app_noted {
+                self.ring();
             }
         }
     }
 
     /// Sleeps until something happens or is due.
-    fn wait(&self) -> io::Result<()> {
+    fn wait(&self) {
         let timeout = self.deadline().map(|at| at.saturating_sub(boot_time()));
         let timeout = match timeout {
             // Rounded up: a poll that returns too early would turn in circles.
@@ -187,8 +205,9 @@ impl Shim {
             fds.push(PollFd::new(handle.fd(), PollFlags::POLLIN));
         }
         match poll(&mut fds, timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            // Out of memory, for example: the app must not lose its shim for that.
+            Err(_) => std::thread::park_timeout(WAIT_AGAIN),
         }
     }
 
@@ -203,6 +222,7 @@ impl Shim {
         // A handle could not be had: the process must be looked at.
         let poll = match (&self.main, &self.ended) {
             (Main::Adopted(_, None), None) => Some(boot_time() + KILL_AGAIN),
+            (Main::Child(_), None) if !self.is_app_noted => Some(boot_time() + KILL_AGAIN),
             _ => None,
         };
         [report, kill, look, fence, ends_at, poll, self.output.deadline()].into_iter().flatten().min()

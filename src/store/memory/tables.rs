@@ -7,7 +7,7 @@ use super::ledger::LedgerRow;
 use crate::model::{
     AlertId, AlertKind, AlertRow, App, AppId, AppPath, AppRow, AppState, AppUpdate, Change, Closing,
     CommandId, Delta, Ending, Exit, KeptLog, Limits, ManagerRow, OpenRun, Progress, Refusal, Registered,
-    Report, Revision, Run, RunId, RunOpening, RunStatus, Skip, Snapshot, Timestamp, Unopened,
+    Report, Revision, Run, RunId, RunOpening, RunStatus, Skip, Snapshot, Timestamp, Unopened, known_pid,
 };
 use crate::store::{
     Committed, Existing, NextRun, PAGE, Registration, StoreError, exists, no_such_app, running,
@@ -180,11 +180,11 @@ impl Tables {
 
     fn start_run(&mut self, run: RunId, pid: u32, at: Timestamp) {
         let Some(row) = self.runs.get_mut(&run).filter(|row| row.run.end.is_none()) else { return };
-        row.run.pid = Some(pid);
+        row.run.pid = known_pid(pid);
         row.run.start = at;
         let app = row.run.app;
         if let Some(row) = self.running(app, run) {
-            row.state.pid = Some(pid);
+            row.state.pid = known_pid(pid);
             row.state.last_run = Some(at);
             self.touch(app);
         }

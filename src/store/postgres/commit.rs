@@ -9,7 +9,7 @@ use super::held;
 use super::managers::{self, Seat};
 use crate::model::{
     Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Planned, Refusal, Report,
-    RunId, RunOpening, Skip, Timestamp, Unopened, Verdict,
+    RunId, RunOpening, Skip, Timestamp, Unopened, Verdict, known_pid,
 };
 use crate::store::Committed;
 use crate::store::definition::SEQUENCE_MAX;
@@ -147,9 +147,9 @@ async fn start_run(connection: &mut PgConnection, run: RunId, pid: u32, at: Time
          WHERE app = (SELECT app_id FROM runtime WHERE runtime = $1) AND runtime = $1 AND run_status = 1",
     )
     .bind(run.to_string())
-    .bind(i64::from(pid))
+    .bind(known_pid(pid).map(i64::from))
     .bind(milliseconds(at))
-    .bind(pid.to_string())
+    .bind(known_pid(pid).map(|pid| pid.to_string()))
     .execute(connection)
     .await?;
     Ok(())

@@ -8,7 +8,7 @@ use super::link::Shared;
 use super::values;
 use crate::model::{
     Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Planned, Refusal, Report,
-    RunId, RunOpening, Skip, Timestamp, Unopened, Verdict, format_timestamp, parse_timestamp_in,
+    RunId, RunOpening, Skip, Timestamp, Unopened, Verdict, format_timestamp, known_pid, parse_timestamp_in,
 };
 use crate::store::definition::SEQUENCE_MAX;
 use crate::store::{Committed, StoreError};
@@ -141,13 +141,13 @@ fn start_run(transaction: &Transaction<'_>, run: RunId, pid: u32, at: Timestamp)
     run_cached(
         transaction,
         "UPDATE runtime SET pid = ?2, start_time = ?3 WHERE runtime = ?1 AND end_time IS NULL",
-        params![run.to_string(), pid, format_timestamp(at)],
+        params![run.to_string(), known_pid(pid), format_timestamp(at)],
     )?;
     run_cached(
         transaction,
         "UPDATE apps SET app_pids = ?2, last_run = ?3 \
          WHERE app = (SELECT app_id FROM runtime WHERE runtime = ?1) AND runtime = ?1 AND run_status = 1",
-        params![run.to_string(), pid.to_string(), format_timestamp(at)],
+        params![run.to_string(), known_pid(pid).map(|pid| pid.to_string()), format_timestamp(at)],
     )?;
     Ok(())
 }

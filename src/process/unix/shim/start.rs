@@ -39,14 +39,15 @@ impl Shim {
         keep_descriptors();
         let started = clock::wall();
         journal::append(&mut journal, &begun(started, cgroup.clone())?)?;
-        let (control, output) = open_pipes(&dir, &spec, foreground.is_some())?;
         let fence = Fence::of(&spec);
-        let begun = match Fence::refusal(fence.as_ref()) {
-            None => spawn(&dir, &spec, &journal).map_err(EndingRecord::from),
+        let begun = open_pipes(&dir, &spec, foreground.is_some())
+            .map_err(|error| EndingRecord::from(pipe_failure(&error)));
+        let begun = begun.and_then(|pipes| match Fence::refusal(fence.as_ref()) {
+            None => Ok((spawn(&dir, &spec, &journal)?, pipes)),
             Some(refusal) => Err(refusal),
-        };
-        let app = match begun {
-            Ok(app) => app,
+        });
+        let (app, (control, output)) = match begun {
+            Ok(begun) => begun,
             Err(ending) => {
                 let closing = record_failure(&dir, &spec, &mut journal, ending, foreground.is_some());
                 if let Some(foreground) = &mut foreground {
@@ -58,7 +59,8 @@ impl Shim {
         if let (Some(_), Some(cgroup)) = (&foreground, &cgroup) {
             cgroup::take_in(cgroup, app.pid);
         }
-        journal::append(&mut journal, &Fact::App { process: app, started })?;
+        let fact = Fact::App { process: app, started };
+        let is_app_noted = journal::append(&mut journal, &fact).is_ok();
         let ends_at = spec.ends_at(started, clock::now());
         let mut shim = Self {
             reports: Reports::new(&spec),
@@ -73,6 +75,7 @@ impl Shim {
             fence,
             ends_at,
             main: Main::Child(app),
+            is_app_noted,
             cgroup,
             stop: None,
             ended: None,
@@ -118,6 +121,7 @@ impl Shim {
             control,
             control_line: lines::Splitter::default(),
             output,
+            is_app_noted: true,
             main: Main::Adopted(app, ProcessHandle::open(app).ok().flatten()),
             cgroup,
             stop: None,
@@ -150,6 +154,13 @@ fn open_pipes(dir: &RunDir, spec: &Spec, passes_through: bool) -> io::Result<(Fi
     Ok((control, Output::open(dir, spec, passes_through)?))
 }
 
+fn pipe_failure(error: &io::Error) -> StartFailure {
+    StartFailure {
+        obstacle: program::obstacle(error),
+        message: format!("its pipes could not be opened: {error}"),
+    }
+}
+
 fn record_failure(
     dir: &RunDir,
     spec: &Spec,
@@ -170,10 +181,7 @@ fn spawn(dir: &RunDir, spec: &Spec, lock: &File) -> Result<Identity, StartFailur
     })?;
     let program = program::find(name, &spec.cwd, path.as_deref())?;
     let program = std::path::absolute(&program).unwrap_or(program);
-    let internal = |error: io::Error| StartFailure {
-        obstacle: program::obstacle(&error),
-        message: format!("its pipes could not be opened: {error}"),
-    };
+    let internal = |error: io::Error| pipe_failure(&error);
     let out = app_end(dir, "out").map_err(internal)?;
     let err = app_end(dir, "err").map_err(internal)?;
     // Open in the app and in everything that it starts: as long as the lock is held, the run lives.
