@@ -1,7 +1,9 @@
 //! The database of the world: real tables, whose answers may fail or get lost.
 
-use dcm::model::Change;
-use dcm::store::{Committed, Tables};
+use std::collections::BTreeMap;
+
+use dcm::model::{AppId, Change};
+use dcm::store::{Committed, Held, Tables};
 
 use crate::random::Random;
 use crate::swarm::Swarm;
@@ -10,6 +12,8 @@ pub(crate) struct Database {
     pub(crate) tables: Tables,
     /// Nobody reaches it before this moment.
     pub(crate) away_until: u64,
+    /// Until when somebody holds the row of an app.
+    pub(crate) held: BTreeMap<AppId, u64>,
 }
 
 /// What becomes of a transaction.
@@ -42,7 +46,16 @@ impl Database {
         !self.is_away(time) && !random.per_mille(swarm.read_fails)
     }
 
-    pub(crate) fn commit(&mut self, changes: &[Change]) -> Committed {
-        self.tables.commit(changes)
+    /// Writes what concerns rows that nobody holds.
+    pub(crate) fn commit(&mut self, time: u64, changes: &[Change]) -> (Vec<Change>, Committed) {
+        let is_held = |change: &&Change| {
+            change.app().and_then(|app| self.held.get(&app)).is_some_and(|until| time < *until)
+        };
+        let (held, free): (Vec<_>, Vec<_>) = changes.iter().partition(is_held);
+        let free: Vec<_> = free.into_iter().cloned().collect();
+        let mut committed = self.tables.commit(&free);
+        let apps: std::collections::BTreeSet<_> = held.into_iter().map(Change::app).collect();
+        committed.held = apps.into_iter().map(|app| Held { app, why: "a test".to_owned() }).collect();
+        (free, committed)
     }
 }

@@ -56,10 +56,20 @@ pub(crate) enum Planted {
     BeginsWithOldSnapshot,
     /// Timeouts are measured on the wall clock.
     MistakesClocks,
+    /// What cannot be looked at is taken for gone.
+    TakesBlindForGone,
+    /// What concerns a row that somebody holds is not written later.
+    LosesHeld,
+    /// What waits for a row that somebody holds is done before it is written.
+    ActsOnHeld,
+    /// The row of an app is written only if the row of its run is there.
+    DependsOnHistory,
+    /// A new manager does not read what `next_run` is, nor which time of a calendar is open.
+    ForgetsPlans,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::ActsBeforeCommit,
         Self::ActsOnRefused,
         Self::IgnoresTheGate,
@@ -86,5 +96,10 @@ impl Planted {
         Self::SleepsTooLong,
         Self::BeginsWithOldSnapshot,
         Self::MistakesClocks,
+        Self::TakesBlindForGone,
+        Self::LosesHeld,
+        Self::ActsOnHeld,
+        Self::DependsOnHistory,
+        Self::ForgetsPlans,
     ];
 }

@@ -185,7 +185,13 @@ impl World {
         else {
             return;
         };
-        let dir = self.host.dirs.get(&run).cloned();
+        let is_blind = self.time < self.host.blind_until;
+        if is_blind && self.planted != Some(Planted::TakesBlindForGone) {
+            let pause = self.host.blind_until - self.time;
+            self.after(pause, Happening::Look { manager, run });
+            return;
+        }
+        let dir = self.host.dirs.get(&run).filter(|_| !is_blind).cloned();
         if let Some((_, pid, at)) = dir.as_ref().and_then(|dir| dir.process).filter(|_| !watched.is_announced)
         {
             watched.is_announced = true;

@@ -65,6 +65,8 @@ pub(crate) struct Host {
     pub(crate) processes: BTreeMap<Serial, Process>,
     pub(crate) shims: BTreeMap<ShimId, Shim>,
     pub(crate) dirs: BTreeMap<RunId, RunDir>,
+    /// Nothing of it can be looked at before this moment.
+    pub(crate) blind_until: u64,
     last_serial: u64,
     last_pid: u32,
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use dcm::manager::{Effect, Event};
+use dcm::manager::{Effect, Event, Step};
 use dcm::model::{AppId, Change, Refusal, Report, RunId};
-use dcm::store::Committed;
+use dcm::store::{Committed, Held};
 
 use crate::database::Fortune;
 use crate::faults::Planted;
@@ -13,6 +13,9 @@ use crate::shell::Batch;
 use crate::world::{Happening, World};
 
 const CHANGES_MAX: usize = 4000;
+
+/// How often rows are tried that somebody holds, in milliseconds.
+const HELD_PAUSE: u64 = 500;
 
 impl World {
     /// Takes what waits and sends it to the database.
@@ -71,8 +74,16 @@ impl World {
             let committed = if self.errs(Planted::LosesCommits, 100) {
                 Committed::default()
             } else {
-                let committed = self.database.commit(written);
-                self.oracle.committed(self.time, written, &committed, &self.database.tables);
+                let mut written = written.to_vec();
+                if self.planted == Some(Planted::DependsOnHistory) {
+                    let tables = &self.database.tables;
+                    let has_run = |run: RunId| tables.run(run).is_some();
+                    written.retain(|change| {
+                        !matches!(change, Change::App(update) if !update.state.run.is_none_or(has_run))
+                    });
+                }
+                let (written, committed) = self.database.commit(self.time, &written);
+                self.oracle.committed(self.time, &written, &committed, &self.database.tables);
                 committed
             };
             answer = (fortune == Fortune::Fine).then_some(committed);
@@ -87,10 +98,12 @@ impl World {
     /// The answer of the database: `None` when it failed, or when nobody knows.
     pub(crate) fn answered(&mut self, manager: u32, answer: Option<Committed>) {
         let Some(batch) = self.shell_of(manager).and_then(|shell| shell.batch.take()) else { return };
+        let mut batch = batch;
         let refused = match answer {
             Some(committed) => {
+                let written = self.keep_held(manager, &mut batch, &committed.held);
                 if let Some(shell) = self.shell_of(manager) {
-                    shell.unopened.note_all(&batch.changes, &committed.refused);
+                    shell.unopened.note_all(&written, &committed.refused);
                 }
                 committed.refused
             }
@@ -124,7 +137,41 @@ impl World {
             self.note_refusal(run, refusal);
             self.send(Event::RunRefused { run, refusal });
         }
-        self.after(0, Happening::Write { manager });
+        let is_held =
+            self.shell_of(manager).is_some_and(|shell| std::mem::take(&mut shell.pauses_until_held));
+        self.after(if is_held { HELD_PAUSE } else { 0 }, Happening::Write { manager });
+    }
+
+    /// What concerns rows that somebody holds is tried again, before all that came after it. Gives the changes that
+    /// were written.
+    fn keep_held(&mut self, manager: u32, batch: &mut Batch, held: &[Held]) -> Vec<Change> {
+        let is_held = |app: Option<AppId>| held.iter().any(|held| held.app == app);
+        let (kept, written): (Vec<_>, Vec<_>) =
+            batch.changes.iter().cloned().partition(|change| is_held(change.app()));
+        if kept.is_empty() {
+            return written;
+        }
+        let effects = std::mem::take(&mut batch.effects);
+        let (waiting, free): (Vec<_>, Vec<_>) = effects.into_iter().partition(|effect| match effect {
+            Effect::Start { launch, .. } => is_held(Some(launch.app)),
+            Effect::Forget { app, .. } => is_held(Some(*app)),
+            Effect::Stop { .. } | Effect::Kill { .. } | Effect::Adopt { .. } => false,
+        });
+        batch.effects = free;
+        let (planted, step) = (self.planted, Step { changes: kept, effects: waiting });
+        let step = match planted {
+            Some(Planted::LosesHeld) => return written,
+            Some(Planted::ActsOnHeld) => {
+                batch.effects.extend(step.effects);
+                Step { changes: step.changes, effects: Vec::new() }
+            }
+            Some(_) | None => step,
+        };
+        if let Some(shell) = self.shell_of(manager) {
+            shell.steps.push_front(step);
+            shell.pauses_until_held = true;
+        }
+        written
     }
 
     fn note_refusal(&mut self, run: RunId, refusal: Refusal) {

@@ -43,10 +43,47 @@ impl World {
         if self.random.per_mille(swarm.clock_jumps) {
             self.set_clock();
         }
+        if self.random.per_mille(swarm.blind) {
+            let blind = *self.random.pick(&[300, 4000, 25_000]);
+            self.note(|| format!("nothing of the host can be looked at for {blind} ms"));
+            self.host.blind_until = self.time + blind;
+            self.oracle.blinded(self.time + blind);
+        }
+        if self.random.per_mille(swarm.rows_held) {
+            let held = *self.random.pick(&[300, 4000, 45_000]);
+            let app = self.random.pick(&self.cast).app.id;
+            self.note(|| format!("somebody holds the row of {app:?} for {held} ms"));
+            self.database.held.insert(app, self.time + held);
+            self.oracle.calm_begins_at(self.time + held);
+        }
+        if self.random.per_mille(swarm.purges) {
+            self.purge();
+        }
         if self.random.per_mille(swarm.database_away) {
             let away = *self.random.pick(&[500, 5000, 30_000, 120_000]);
             self.note(|| format!("the database is away for {away} ms"));
             self.database.away_until = self.time + away;
+        }
+    }
+
+    /// Deletes the history of all runs that have been over for a while.
+    fn purge(&mut self) {
+        let before = self.wall() - TimeDelta::seconds(30);
+        let is_under_way = self.shell.as_ref().is_some_and(|shell| shell.batch.is_some());
+        if !is_under_way {
+            let purged = self.database.tables.purge_runs(before);
+            self.note(|| format!("rows of history are deleted: {purged:?}"));
+            self.oracle.purged(&purged);
+        }
+    }
+
+    /// The time service puts a clock right that was ahead.
+    pub(crate) fn put_clock_right(&mut self) {
+        let by = -self.wall_shift;
+        if by != 0 {
+            self.wall_shift = 0;
+            self.note(|| format!("the wall clock is put right by {by} ms"));
+            self.oracle.clock_was_set(self.time, self.wall(), by);
         }
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct Shell {
     pub(crate) steps: VecDeque<Step>,
     pub(crate) batch: Option<Batch>,
     pub(crate) unopened: Unopened,
+    /// Rows are held: what was not written is tried again after a pause.
+    pub(crate) pauses_until_held: bool,
     pub(crate) orders: VecDeque<Effect>,
     pub(crate) watched: BTreeMap<RunId, Watched>,
     pub(crate) revision: Revision,
@@ -70,6 +72,7 @@ impl World {
             steps: VecDeque::new(),
             batch: None,
             unopened: Unopened::default(),
+            pauses_until_held: false,
             orders: VecDeque::new(),
             watched: BTreeMap::new(),
             revision: Revision::default(),
@@ -90,6 +93,11 @@ impl World {
 
     pub(crate) fn survey(&mut self, manager: u32, until: u64) {
         if self.shell_of(manager).is_none() {
+            return;
+        }
+        let is_blind = self.time < self.host.blind_until;
+        if is_blind && self.planted != Some(Planted::TakesBlindForGone) {
+            self.after(200, Happening::Survey { manager, until: until + 200 });
             return;
         }
         let now = self.wall();
@@ -115,6 +123,7 @@ impl World {
             }
         }
         match self.planted {
+            Some(Planted::TakesBlindForGone) if is_blind => survivors.clear(),
             Some(Planted::AdoptsNobody) => {
                 survivors.retain(|survivor| !matches!(survivor.state, SurvivorState::Running { .. }));
             }
@@ -158,6 +167,13 @@ impl World {
         if self.planted == Some(Planted::BeginsWithOldSnapshot) {
             let old = self.old_snapshot.replace(snapshot.clone());
             snapshot = old.unwrap_or(snapshot);
+        }
+        if self.planted == Some(Planted::ForgetsPlans) {
+            for row in &mut snapshot.apps {
+                if let Registered::App(row) = row {
+                    (row.planned, row.slot) = (None, None);
+                }
+            }
         }
         let seed = u128::from(self.random.number()) << 64 | u128::from(self.random.number());
         let now = self.now();

@@ -5,6 +5,7 @@ use crate::random::Random;
 
 /// Rates are per mille of the occasions, or per mille of the ten-second turns of fate; 0 is off.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "troubles that do not depend on each other")]
 pub(crate) struct Swarm {
     /// The manager dies at a boundary between two of its acts.
     pub(crate) dies_between: u64,
@@ -39,6 +40,14 @@ pub(crate) struct Swarm {
     pub(crate) duplicates: u64,
     /// The manager is away for minutes, not seconds.
     pub(crate) is_long_away: bool,
+    /// Nothing of the host can be looked at for a while: no descriptor is left, say.
+    pub(crate) blind: u64,
+    /// Somebody holds the row of an app.
+    pub(crate) rows_held: u64,
+    /// Rows of history are deleted.
+    pub(crate) purges: u64,
+    /// The host begins with its clock ahead, which is put right later.
+    pub(crate) begins_ahead: bool,
 }
 
 impl Swarm {
@@ -70,6 +79,10 @@ impl Swarm {
             duplicates: rate(50, 500),
             ..Self::default()
         };
+        for trouble in [&mut swarm.blind, &mut swarm.rows_held, &mut swarm.purges] {
+            *trouble = if random.coin() { random.between(10, 150) } else { 0 };
+        }
+        swarm.begins_ahead = random.per_mille(150);
         swarm.has_limits = random.coin();
         swarm.is_slow = random.per_mille(250);
         swarm.is_long_away = random.per_mille(250);

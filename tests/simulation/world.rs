@@ -24,6 +24,9 @@ pub(crate) const SAFETY: u64 = 10 * 60_000;
 /// Then nothing breaks any more, and everything must come right.
 pub(crate) const HEALED: u64 = 4 * 60_000;
 
+/// By how much the clock of a host may be ahead when it begins, in milliseconds: local time, a flat battery.
+const AHEAD: [i64; 4] = [3_600_000, 2 * 3_600_000, 5 * 3_600_000, 3653 * 86_400_000];
+
 /// How often fate has its turn.
 const TURN: u64 = 10_000;
 
@@ -115,6 +118,7 @@ pub(crate) enum Happening {
     AddAgain {
         app: AppId,
     },
+    PutClockRight,
     Fate,
     Person,
     Check,
@@ -158,14 +162,19 @@ impl World {
     pub(crate) fn new(seed: u64, planted: Option<Planted>, is_traced: bool) -> Self {
         let mut random = Random::new(seed);
         let swarm = Swarm::of(&mut random);
+        let wall_shift = if swarm.begins_ahead { *random.pick(&AHEAD) } else { 0 };
         let mut world = Self {
             random,
             swarm,
             planted,
             time: 0,
-            wall_shift: 0,
+            wall_shift,
             host: Host::default(),
-            database: Database { tables: Tables::at(wall_at(0, 0)), away_until: 0 },
+            database: Database {
+                tables: Tables::at(wall_at(0, wall_shift)),
+                away_until: 0,
+                held: BTreeMap::new(),
+            },
             shell: None,
             managers: 0,
             cast: Vec::new(),
@@ -178,6 +187,10 @@ impl World {
         };
         cast::appear(&mut world);
         world.after(0, Happening::Boot);
+        if world.swarm.begins_ahead {
+            let later = world.random.between(1000, 300_000);
+            world.after(later, Happening::PutClockRight);
+        }
         world.after(TURN, Happening::Fate);
         world.after(3000, Happening::Person);
         world.after(5000, Happening::Check);
@@ -232,6 +245,7 @@ impl World {
             Happening::ShimConcludes { shim, exit } => self.shim_concludes(shim, exit),
             Happening::DisableByHand { app } => self.disable_by_hand(app),
             Happening::AddAgain { app } => self.add_again(app),
+            Happening::PutClockRight => self.put_clock_right(),
             Happening::Fate => {
                 if !self.is_healed {
                     self.strike();
@@ -254,6 +268,8 @@ impl World {
                 self.is_healed = true;
                 self.swarm.heal();
                 self.database.away_until = 0;
+                self.database.held.clear();
+                self.host.blind_until = 0;
                 self.oracle.disturbed(self.time);
                 if self.shell.is_none() {
                     self.after(0, Happening::Boot);

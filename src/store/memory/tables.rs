@@ -418,6 +418,14 @@ impl Tables {
         Ok(())
     }
 
+    /// Deletes the rows of runs that ended before a time, as retention and people do.
+    pub fn purge_runs(&mut self, before: Timestamp) -> Vec<RunId> {
+        let is_old = |row: &RunRow| row.run.end.is_some_and(|end| end < before);
+        let old: Vec<_> = self.runs.iter().filter(|(_, row)| is_old(row)).map(|(run, _)| *run).collect();
+        self.runs.retain(|_, row| !is_old(row));
+        old
+    }
+
     /// Gives an app another path; the counterpart of `OperatorStore::rename`.
     pub(super) fn rename(&mut self, from: &AppPath, to: AppPath) -> Result<(), StoreError> {
         let (old, new) = (AppId::of(from), AppId::of(&to));

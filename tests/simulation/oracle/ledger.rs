@@ -1,11 +1,14 @@
 //! What must be true after each transaction, of commands and of what may begin.
 
 use dcm::model::{
-    AlertKind, AppId, Change, CmdName, CommandId, RunOpening, Skip, Timestamp, Trigger, Verdict,
+    AlertKind, AppId, Change, CmdName, CommandId, RunId, RunOpening, Skip, Timestamp, Trigger, Verdict,
 };
 use dcm::store::{Committed, Tables};
 
 use super::{Oracle, Truth};
+
+/// How long a run may be on record before its process begins, on a host that works, in milliseconds.
+const BEGINS_WITHIN: u64 = 10_000;
 
 impl Oracle {
     /// A transaction was written, perhaps for the second time.
@@ -71,7 +74,15 @@ impl Oracle {
         subject.rests &= command.is_none();
         self.wish_is_granted(time, opening);
         self.must(open.is_none(), "2 one open row", || format!("{run:?} is opened while {open:?} is open"));
-        let count = self.apps.values().filter(|subject| subject.open.is_some()).count();
+        // The row of a run that is over, or never began, may be closed later than that of the one is opened that
+        // takes its room: somebody holds it.
+        let goes_on = |run: RunId| {
+            self.runs.get(&run).is_none_or(|truth| {
+                truth.ended_at.is_none()
+                    && (!truth.began.is_empty() || truth.opened_at + BEGINS_WITHIN > time)
+            })
+        };
+        let count = self.apps.values().filter(|subject| subject.open.is_some_and(goes_on)).count();
         let has_room = self.host_limit.is_none_or(|limit| count <= limit as usize);
         self.must(has_room, "25 limits", || format!("{run:?} is one of {count}"));
         self.must(!disabled, "9 disabled never starts", || format!("{run:?} of {app:?} is opened"));

@@ -47,6 +47,8 @@ pub(crate) struct Oracle {
     /// Since when nothing was broken, by time of the world.
     calm_since: u64,
     restored_at: u64,
+    /// Until when nothing of the host could be looked at.
+    blind_until: u64,
     managers: u32,
     wishes: BTreeMap<AppId, Wish>,
     alerts: BTreeSet<(AppId, AlertKind, Option<RunId>)>,
@@ -136,6 +138,8 @@ struct Truth {
     stop_requested_at: Option<u64>,
     is_stopped_by_hand: bool,
     closed: Option<Run>,
+    /// Its row was deleted once it was closed.
+    is_purged: bool,
 }
 
 #[derive(Debug)]
@@ -207,6 +211,13 @@ impl Oracle {
         }
     }
 
+    /// What is found in a run directory later may be entered again.
+    pub(crate) fn purged(&mut self, runs: &[RunId]) {
+        for run in runs {
+            self.runs.entry(*run).or_default().is_purged = true;
+        }
+    }
+
     pub(crate) fn removed(&mut self, time: u64, app: AppId) {
         if let Some(subject) = self.apps.get_mut(&app) {
             subject.is_registered = false;
@@ -255,8 +266,19 @@ impl Oracle {
 
     /// Something broke, or a manager has just begun.
     pub(crate) fn disturbed(&mut self, time: u64) {
-        self.calm_since = time;
+        self.calm_since = self.calm_since.max(time);
         self.restored_at = time;
+    }
+
+    /// Nothing of the host can be looked at until then.
+    pub(crate) fn blinded(&mut self, until: u64) {
+        self.blind_until = self.blind_until.max(until);
+        self.calm_begins_at(until);
+    }
+
+    /// What is broken now is mended by itself then.
+    pub(crate) fn calm_begins_at(&mut self, time: u64) {
+        self.calm_since = self.calm_since.max(time);
     }
 
     pub(crate) fn batch_begins(&mut self, time: u64) {

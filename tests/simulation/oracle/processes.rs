@@ -158,10 +158,11 @@ impl Oracle {
         let is_overdue =
             self.apps.get(&living.app).and_then(|subject| subject.max_runtime).is_some_and(|limit| {
                 let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-                // The row knows the beginning by the wall clock only: a manager that begins after that
-                // was set cannot know better.
+                // The row knows the beginning by the wall clock only: a manager that begins, or learns of it, after
+                // that was set cannot know better.
                 let is_misled = self.was_clock_set_since(living.began)
                     && (self.restored_at >= living.began
+                        || self.blind_until >= living.began
                         || self.clock_set_at.is_some_and(|at| at < living.began + 3000));
                 is_misled || time + TOLERANCE >= living.began + limit
             });

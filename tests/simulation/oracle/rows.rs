@@ -14,7 +14,8 @@ impl Oracle {
         changes: &[Change],
         tables: &Tables,
     ) {
-        let Some(row) = tables.run(run).cloned() else { return };
+        let is_purged = self.runs.get(&run).is_some_and(|truth| truth.is_purged);
+        let Some(row) = tables.run(run).filter(|_| !is_purged).cloned() else { return };
         let closed = self.runs.get(&run).and_then(|truth| truth.closed.clone());
         if let Some(closed) = closed {
             return self.must(closed == row, "5 closed once", || format!("{closed:?} became {row:?}"));
