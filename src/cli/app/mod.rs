@@ -37,6 +37,7 @@ pub(super) fn app(session: &Session, command: AppCommand) -> Result<(), Error> {
 /// Puts what the options say into a definition; what they do not mention stays.
 fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
     let (schedule, policy) = (&mut app.schedule, &mut app.policy);
+    let has_interval = definition.interval.is_some();
     if let Some(interval) = definition.interval {
         schedule.interval = interval.into_option();
     }
@@ -45,6 +46,16 @@ fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
     }
     if let Some(cron) = definition.cron {
         schedule.cron = cron.into_option();
+    }
+    if has_interval && schedule.interval.is_some_and(|interval| interval.duration().is_zero()) {
+        return Err(Error::usage("--interval 0 would run it without a pause")
+            .hint("a second is 0.017; the least pause is 0.002"));
+    }
+    if has_interval && schedule.interval.is_some() && schedule.cron.is_some() {
+        output::message(format_args!(
+            "{} has a cron expression: --interval is only the pause after a failed run, where --retry-interval is not set",
+            app.path
+        ));
     }
     schedule.time_zone = definition.time_zone.unwrap_or(schedule.time_zone);
     schedule.jitter = definition.jitter.unwrap_or(schedule.jitter);
