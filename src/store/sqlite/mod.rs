@@ -220,6 +220,10 @@ fn find(path: &Path, mode: OpenMode) -> Result<(), StoreError> {
     }
 }
 
+/// The runs under way. Without the `+` they are looked for along the index of all times, which reads the whole history.
+const OPEN_RUNS: &str = "SELECT runtime, app_id, start_time, due_time, trigger, attempt, command_id, pid FROM runtime \
+     WHERE end_time IS NULL ORDER BY +start_time";
+
 /// Wakes the reader when the file or its write-ahead log is written to, and the writer when one of the files comes or
 /// goes. Without a watch (the limit of watches is reached, say) their polling is enough.
 fn watch_files(path: &Path, reader: Worker, writer: Worker) -> Option<notify::RecommendedWatcher> {
@@ -292,13 +296,7 @@ impl Store for SqliteStore {
                 let sql = format!("SELECT {} FROM apps ORDER BY revision", rows::APP_COLUMNS);
                 let snapshot = Snapshot {
                     apps: collect(&transaction, &sql, [], rows::registered)?,
-                    open_runs: collect_valid(
-                        &transaction,
-                        "SELECT runtime, app_id, start_time, due_time, trigger, attempt, command_id, pid FROM runtime \
-                         WHERE end_time IS NULL ORDER BY start_time",
-                        [],
-                        rows::open_run,
-                    )?,
+                    open_runs: collect_valid(&transaction, OPEN_RUNS, [], rows::open_run)?,
                     commands: operator::pending(&transaction, &[])?,
                     limits: operator::limits(&transaction, seat.as_deref())?,
                     elsewhere: BTreeSet::new(),
@@ -409,5 +407,21 @@ impl Store for SqliteStore {
 
     async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError> {
         self.writer.call(move |connection| logs::keep(connection, &log)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_manager_begins_with_is_read_without_the_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dcm.db");
+        schema::migrate(&path).unwrap();
+        let connection = link::connect(&path).unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {OPEN_RUNS}");
+        let plan = collect(&connection, &sql, [], |row| row.get::<_, String>(3)).unwrap();
+        assert!(plan[0].contains("runtime_open"), "{plan:?}");
     }
 }
