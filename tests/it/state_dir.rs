@@ -228,8 +228,9 @@ fn a_run_whose_directory_was_removed_is_taken_up_and_not_started_again() {
     );
     fleet.add("a/b/c", &["--interval", "0"], &["sh", "-c", &script]);
     fleet.add("a/b/stopped", &["--stop-grace", "60"], &["sleep", "600"]);
-    fleet.dcm(&["start", "all", "--wait", "--yes"]).ok();
-    let pids = ["a/b/c", "a/b/stopped"].map(|path| fleet.app(path).state.pid.unwrap());
+    fleet.dcm(&["start", "a/b/stopped", "--wait"]).ok();
+    let pids = ["a/b/c", "a/b/stopped"]
+        .map(|path| fleet.until(path, "is running", |row| row.state.pid.is_some()).state.pid.unwrap());
     fleet.kill_manager();
     fs::remove_dir_all(fleet.state().join("runs")).unwrap();
     fleet.start_manager();
