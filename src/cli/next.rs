@@ -6,6 +6,7 @@ use super::args::NextArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on};
 use super::{format, json, output};
+use crate::config::Database;
 use crate::manager::schedule;
 use crate::model::{AppRow, RunStatus, Timestamp};
 use crate::store::OpenMode;
@@ -60,14 +61,14 @@ fn due(row: &AppRow, count: u32, now: Timestamp) -> impl Iterator<Item = Timesta
         || row.state.fatal.is_some()
         || row.state.stopped_by.is_some();
     // Until a manager has looked at the app, its calendar says when it will be due.
-    let planned = row.next_run.or_else(|| {
-        let slot = schedule::next_slot(row.app.schedule.cron.as_ref()?, row.app.schedule.time_zone, now)?;
-        Some(slot + schedule::jitter(&row.app.schedule, row.app.id))
-    });
+    let jitter = schedule::jitter(&row.app.schedule, row.app.id);
+    let planned = match row.next_run {
+        Some(_) => coming(row, now),
+        None => slot_after(row, now).map(|slot| slot + jitter),
+    };
     if let Some(first) = planned.filter(|_| !barred) {
         times.push(first);
         if let Some(cron) = &row.app.schedule.cron {
-            let jitter = schedule::jitter(&row.app.schedule, row.app.id);
             let mut slot = first - jitter;
             while times.len() < count as usize {
                 match schedule::next_slot(cron, row.app.schedule.time_zone, slot) {
@@ -79,6 +80,26 @@ fn due(row: &AppRow, count: u32, now: Timestamp) -> impl Iterator<Item = Timesta
         }
     }
     times.into_iter()
+}
+
+/// When the app is to run next. A time that comes while it runs does not become a run: the one after that is next.
+pub(super) fn coming(row: &AppRow, now: Timestamp) -> Option<Timestamp> {
+    let planned = row.next_run?;
+    let is_passed_over = row.state.status == RunStatus::Running && planned <= now;
+    let jitter = schedule::jitter(&row.app.schedule, row.app.id);
+    if is_passed_over { slot_after(row, now - jitter).map(|slot| slot + jitter) } else { Some(planned) }
+}
+
+fn slot_after(row: &AppRow, after: Timestamp) -> Option<Timestamp> {
+    schedule::next_slot(row.app.schedule.cron.as_ref()?, row.app.schedule.time_zone, after)
+}
+
+/// The zone of a time without a zone that SQL writes to `next_run`.
+pub(super) fn zone_of_sql(session: &Session, row: &AppRow) -> &'static str {
+    match &session.settings.database {
+        Database::Postgres(_) => "the zone of the session that writes it",
+        Database::Sqlite { .. } => row.app.schedule.time_zone.name(),
+    }
 }
 
 /// Whether a manager has yet to say when the app is due.
@@ -101,6 +122,10 @@ pub(super) fn describe(row: &AppRow) -> String {
     let mut parts = Vec::new();
     if let Some(cron) = &schedule.cron {
         parts.push(format!("{cron} {}", schedule.time_zone));
+        parts.extend(schedule.interval.map(|interval| match schedule.retry_interval {
+            None => format!("interval {interval} min only after failed runs"),
+            Some(_) => format!("interval {interval} min not used"),
+        }));
     } else if let Some(interval) = schedule.interval {
         parts.push(format!("{interval} min after each run"));
     }

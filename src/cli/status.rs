@@ -4,7 +4,7 @@ use super::args::StatusArgs;
 use super::error::Error;
 use super::presence::Managers;
 use super::session::{Fleet, Session, block_on, tell_faults};
-use super::{format, json, output};
+use super::{format, json, next, output};
 use crate::config::Database;
 use crate::model::AppRow;
 use crate::store::OpenMode;
@@ -39,7 +39,7 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
                     format::counts(row),
                     row.progress.failed.to_string(),
                     format::time(row.progress.eta, now),
-                    format::time(row.next_run, now),
+                    format::time(next::coming(row, now), now),
                     format::time(row.state.last_run, now),
                     row.state.pid.map_or(String::new(), |pid| pid.to_string()),
                     row.state.manager.clone().unwrap_or_default(),

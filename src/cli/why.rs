@@ -8,7 +8,7 @@ use super::presence::Managers;
 use super::session::{Fleet, Session, block_on};
 use super::{format, next, output};
 use crate::config::Database;
-use crate::model::{AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, Timestamp};
+use crate::model::{AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, SkipReason, Timestamp};
 use crate::process::{containment, log_end, logs_of};
 use crate::store::{HistoryQuery, OpenMode, SkipQuery};
 
@@ -41,6 +41,10 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
         let run = row.state.run.filter(|_| is_running);
         let held_by = run.and_then(|run| containment(&session.settings.state, run));
         reasons.extend(held_by.map(|held_by| held_by.to_string()));
+        reasons.push(format!(
+            "a next_run that SQL writes without a zone is read in {}",
+            next::zone_of_sql(session, &row)
+        ));
         if session.json {
             output::json(
                 &json!({ "path": row.app.path.to_string(), "status": row.state.status.word(), "reasons": reasons }),
@@ -139,10 +143,25 @@ fn explain(facts: &Facts<'_>) -> Vec<String> {
         reasons.push(format!(
             "{count} from {} on did not become runs: {}",
             format::time(Some(skip.first), *now),
-            skip.reason.word().replace('_', " ")
+            explain_skip(skip.reason)
         ));
     }
     reasons
+}
+
+const fn explain_skip(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::Overlap => "the run before was still going on",
+        SkipReason::Superseded => "another next_run had been set",
+        SkipReason::Retry => "it waited for its retry interval, or for the back-off after a crash",
+        SkipReason::NoRoom => "a limit on running apps left no room",
+        SkipReason::Missed => "missed: no manager was running that could start it",
+        SkipReason::CatchUpLimit => "missed, and more of them than its catch_up_limit allows",
+        SkipReason::Stopped => "it was stopped before they were run",
+        SkipReason::Disabled => "it was disabled before they were run",
+        SkipReason::GivenUp => "it had failed too often, or could not be started",
+        SkipReason::Rescheduled => "its schedule was changed, or began again with ENABLE",
+    }
 }
 
 fn running(row: &AppRow, last: Option<&Run>, now: Timestamp) -> String {

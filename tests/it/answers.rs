@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use crate::fleet::{Fleet, PATIENCE, is_alive, send_signal};
+use crate::postgres::Schema;
 use crate::terminal::Terminal;
 
 #[test]
@@ -29,6 +30,45 @@ fn a_schedule_that_no_manager_has_looked_at_is_not_denied() {
     let next = fleet.dcm(&["next", "a/b/calendar", "-n", "3", "--json"]).ok().json();
     assert_eq!(next.as_array().unwrap().len(), 3);
     assert!(next[0]["next_run"].as_str().unwrap().ends_with("T06:00:00.000Z"), "{next}");
+}
+
+#[test]
+fn the_zone_of_a_time_without_one_is_said() {
+    let fleet = Fleet::new();
+    fleet.add("a/b/zagreb", &["--interval", "30", "--time-zone", "Europe/Zagreb"], &["true"]);
+    fleet.add("a/b/utc", &["--interval", "30"], &["true"]);
+    let schema = Schema::new();
+    let mut shared = Fleet::bare();
+    shared.set("DC_DATABASE_URL", schema.url());
+    shared.dcm(&["db", "migrate"]).ok();
+    shared.dcm(&["app", "add", "a/b/zagreb", "--time-zone", "Europe/Zagreb", "--", "true"]).ok();
+    for (fleet, path, zone) in [
+        (&fleet, "a/b/zagreb", "Europe/Zagreb"),
+        (&fleet, "a/b/utc", "UTC"),
+        (&shared, "a/b/zagreb", "the zone of the session that writes it"),
+    ] {
+        let why = fleet.dcm(&["why", path]).ok().out;
+        assert!(why.contains(&format!("without a zone is read in {zone}\n")), "{path}: {why}");
+        let shown = fleet.dcm(&["app", "show", path]).ok().out;
+        assert!(shown.contains(&format!("next_run_zone    {zone}\n")), "{path}: {shown}");
+        let shown = fleet.dcm(&["app", "show", path, "--json"]).ok().json();
+        assert_eq!(shown["next_run_zone"], zone, "{path}");
+    }
+}
+
+#[test]
+fn an_interval_beside_a_calendar_is_listed_with_what_it_counts_for() {
+    let fleet = Fleet::new();
+    fleet.add("a/b/both", &["--cron", "0 6 * * *", "--interval", "30"], &["true"]);
+    let all = ["--cron", "0 6 * * *", "--interval", "30", "--retry-interval", "5"];
+    fleet.add("a/b/all", &all, &["true"]);
+    let list = fleet.dcm(&["app", "list"]).ok().out;
+    for words in [
+        "0 6 * * * UTC, interval 30 min only after failed runs  ",
+        "0 6 * * * UTC, interval 30 min not used, retry after 5 min  ",
+    ] {
+        assert!(list.contains(words), "{words}: {list}");
+    }
 }
 
 #[test]

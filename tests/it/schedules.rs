@@ -55,6 +55,27 @@ fn slots_that_come_while_a_run_goes_on_are_skipped_and_recorded() {
          SELECT (strftime('%s', max(last_due)) - strftime('%s', min(first_due)) + 1) - sum(n) FROM slots",
     );
     assert_eq!(format!("{lost:?}"), "[[Integer(0)]]");
+    let why = fleet.dcm(&["why", "a/b/c"]).ok().out;
+    assert!(why.contains("did not become runs: the run before was still going on\n"), "{why}");
+}
+
+#[test]
+fn the_next_time_of_an_app_that_runs_is_not_one_that_has_passed() {
+    let fleet = Fleet::with_manager();
+    fleet.add("a/b/calendar", &["--cron", "0 0 1 1 *"], &["sleep", "600"]);
+    fleet.add("a/b/interval", &["--interval", "5"], &["sleep", "600"]);
+    fleet.dcm(&["start", "all", "--wait"]).ok();
+    for path in ["a/b/calendar", "a/b/interval"] {
+        fleet.until(path, "runs", |row| row.state.status == RunStatus::Running);
+    }
+    // As if each had run for long, past the time that was next.
+    fleet.sql("UPDATE apps SET next_run = '2001-02-03T04:05:06.000Z', sequence = sequence + 1000");
+    let status = fleet.dcm(&["status"]).ok().out;
+    let line = |name: &str| status.lines().find(|line| line.contains(name)).unwrap().to_owned();
+    assert!(!status.contains("2001-02-03"), "{status}");
+    assert!(line("a/b/calendar").contains("-01-01 "), "{status}");
+    let next = fleet.dcm(&["next"]).ok().out;
+    assert!(next.contains("a/b/calendar") && !next.contains("2001-02-03"), "{next}");
 }
 
 #[test]
@@ -174,6 +195,8 @@ fn missed_times_are_caught_up_with_as_the_policy_says() {
     ] {
         assert!(skips.contains(expected), "{expected}: {skips}");
     }
+    let why = fleet.dcm(&["why", "a/b/none"]).ok().out;
+    assert!(why.contains("did not become runs: missed: no manager was running"), "{why}");
 }
 
 #[test]

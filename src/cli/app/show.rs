@@ -2,7 +2,7 @@
 
 use crate::cli::error::Error;
 use crate::cli::session::{Fleet, Session, block_on};
-use crate::cli::{json, output};
+use crate::cli::{json, next, output};
 use crate::model::AppPath;
 use crate::store::OpenMode;
 
@@ -13,7 +13,8 @@ pub(super) fn show(session: &Session, path: &AppPath) -> Result<(), Error> {
     if !rights.see_env {
         output::message("env is hidden from this user of the database");
     }
-    let value = serde_json::to_value(json::Full::of(&row)).map_err(std::io::Error::from)?;
+    let mut value = serde_json::to_value(json::Full::of(&row)).map_err(std::io::Error::from)?;
+    value["next_run_zone"] = next::zone_of_sql(session, &row).into();
     if session.json {
         output::json(&value);
         return Ok(());
