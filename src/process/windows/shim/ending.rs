@@ -87,14 +87,14 @@ impl Shim {
     /// Writes down how the run ended, and tells.
     pub(super) fn conclude(mut self) {
         let now = clock::wall();
-        let Self { out, err, intake, reports, .. } = &mut self;
-        for source in [out, err] {
-            source.inlet.finish(intake, reports, now);
-        }
         let (exit, ended, leftovers) = self
             .ended
             .as_ref()
             .map_or((None, clock::wall(), 0), |ended| (ended.exit, ended.at, ended.leftovers));
+        let Self { out, err, intake, reports, .. } = &mut self;
+        for source in [out, err] {
+            source.inlet.finish(intake, reports, now);
+        }
         if leftovers > 0 {
             intake.remark(&Leftovers::counted(leftovers).to_string(), now);
         }
