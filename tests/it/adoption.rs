@@ -53,7 +53,7 @@ fn killed_again_and_again_it_never_starts_a_run_twice() {
     let append = format!("echo $DC_RUNTIME $DC_ATTEMPT >> {}", trace.display());
     // Due every tenth of a second; the manager is killed at arbitrary moments.
     for number in 0..10 {
-        fleet.add(&format!("a/b/n{number}"), &["--interval", "0"], &["sh", "-c", &append]);
+        fleet.add(&format!("a/b/n{number}"), &["--interval", "0.001"], &["sh", "-c", &append]);
     }
     for round in 1..=10 {
         fleet.until_runs("a/b/n3", "goes on", |runs| runs.len() >= round * 2);

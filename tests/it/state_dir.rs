@@ -226,7 +226,7 @@ fn a_run_whose_directory_was_removed_is_taken_up_and_not_started_again() {
         trace.display(),
         go.display()
     );
-    fleet.add("a/b/c", &["--interval", "0"], &["sh", "-c", &script]);
+    fleet.add("a/b/c", &["--interval", "0.001"], &["sh", "-c", &script]);
     fleet.add("a/b/stopped", &["--stop-grace", "60"], &["sleep", "600"]);
     fleet.dcm(&["start", "a/b/stopped", "--wait"]).ok();
     let pids = ["a/b/c", "a/b/stopped"]
