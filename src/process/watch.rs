@@ -61,7 +61,8 @@ pub(super) enum Request {
     ShimEnded {
         run: RunId,
     },
-    /// The doorbell may have been removed. What that means is the platform's.
+    /// The doorbell may have been removed. A mailslot of Windows cannot be.
+    #[cfg(unix)]
     KeepDoorbell,
 }
 
@@ -209,6 +210,7 @@ impl<L: Looker, W: Waits> Watch<L, W> {
                 }
             }
             Request::Forget { run } => self.forget(run),
+            #[cfg(unix)]
             Request::KeepDoorbell => {}
             Request::Rung(ring) => self.rung(ring),
             Request::ShimEnded { run } => {
