@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -64,13 +64,9 @@ pub struct SqliteStore {
     /// Kept for its drop: it ends the watch.
     watcher: Option<notify::RecommendedWatcher>,
     threads: Vec<JoinHandle<()>>,
-    /// Rows that were pruned since the log was written into the file for it.
-    pruned: AtomicU64,
+    pace: Arc<prune::Pace>,
     was_left_in_disorder: AtomicBool,
 }
-
-/// So many pruned rows are written into the file at once.
-const CHECKPOINT_ROWS: u64 = 2000;
 
 impl SqliteStore {
     /// Opens a database file.
@@ -104,7 +100,7 @@ impl SqliteStore {
             lock: Mutex::default(),
             watcher,
             threads: vec![read_thread, write_thread],
-            pruned: AtomicU64::default(),
+            pace: Arc::default(),
             was_left_in_disorder: AtomicBool::default(),
         })
     }
@@ -376,16 +372,12 @@ impl Store for SqliteStore {
         if found.is_empty() {
             return Ok(PrunedBatch { rows: 0, next: found.next() });
         }
-        let shared = Arc::clone(&self.shared);
+        let (shared, pace) = (Arc::clone(&self.shared), Arc::clone(&self.pace));
         let batch = self
             .writer
-            .call(move |connection| prune::delete(connection, pruning, found, after, &shared))
+            .call(move |connection| prune::delete(connection, pruning, found, after, &shared, &pace))
             .await?;
-        if self.pruned.fetch_add(batch.rows, Ordering::Relaxed) + batch.rows > CHECKPOINT_ROWS {
-            self.pruned.store(0, Ordering::Relaxed);
-            // By the one that reads, so that no commit waits for it.
-            self.reader.call(|connection| link::checkpoint(connection, "PASSIVE")).await?;
-        }
+        self.reader.call(|connection| prune::checkpoint(connection)).await?;
         Ok(batch)
     }
 

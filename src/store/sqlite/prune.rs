@@ -1,6 +1,7 @@
 //! Deletes old rows of history in small batches. What is to go is looked for by index and on the connection that
 //! reads; the one that writes has only to delete it, and stops in time for whoever waits.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rusqlite::types::Value;
@@ -8,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tokio::time::Instant;
 
 use super::connection::translate;
-use super::link::Shared;
+use super::link::{self, Shared};
 use crate::model::{DAYS_MAX, Prunable, PrunedBatch, Pruning, Retention};
 use crate::store::StoreError;
 
@@ -21,8 +22,38 @@ const OF_APP: u32 = 200;
 /// Apps that are looked at for one batch.
 const APPS: usize = 200;
 
-/// A batch holds the write lock no longer than this, but for its last row.
+/// A batch, its commit included, is to hold the write lock no longer than this.
 const BUDGET: Duration = Duration::from_millis(5);
+
+/// So many pages of the write-ahead log are written into the file at once: fewer than those at which a commit of
+/// another program does it, and waits for the disk meanwhile. Not many fewer: the first commit after it waits for the
+/// disk to begin the log again.
+const CHECKPOINT_PAGES: i64 = 500;
+
+/// How many rows a batch deletes: as many as the batches before have shown to be possible in time.
+#[derive(Debug)]
+pub(super) struct Pace(AtomicUsize);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(AtomicUsize::new(16))
+    }
+}
+
+impl Pace {
+    fn rows(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A batch of this many rows took so long.
+    fn note(&self, rows: usize, took: Duration) {
+        if took > BUDGET {
+            self.0.store((rows / 2).max(1), Ordering::Relaxed);
+        } else if took < BUDGET / 2 && rows >= self.rows() {
+            self.0.store((rows * 2).min(LOOKED_AT as usize), Ordering::Relaxed);
+        }
+    }
+}
 
 /// The key of a row in its table.
 type Key = Vec<Value>;
@@ -187,6 +218,7 @@ pub(super) fn delete(
     found: Found,
     after: String,
     shared: &Shared,
+    pace: &Pace,
 ) -> Result<PrunedBatch, StoreError> {
     let sql = match pruning {
         Pruning::OldRuns | Pruning::SurplusRuns => {
@@ -196,23 +228,28 @@ pub(super) fn delete(
         Pruning::Commands => "DELETE FROM commands WHERE id = ?1 AND cmd_flag <> 0",
         Pruning::Alerts => "DELETE FROM alerts WHERE id = ?1 AND cleared IS NOT NULL",
     };
-    // What is lost with the power is pruned again; whoever waits need not wait for the disk.
-    connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(|error| translate(&error))?;
-    let deleted = delete_in_time(connection, sql, &found.keys, shared);
-    connection.execute_batch("PRAGMA synchronous = FULL").map_err(|error| translate(&error))?;
-    let (rows, is_complete) = deleted?;
-    Ok(PrunedBatch { rows, next: if is_complete { found.next } else { Some(after) } })
+    let keys = &found.keys[..found.keys.len().min(pace.rows())];
+    // What is lost with the power is pruned again: no commit need wait for the disk, and none for a checkpoint.
+    let unhurried = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0";
+    connection.execute_batch(unhurried).map_err(|error| translate(&error))?;
+    let deleted = delete_in_time(connection, sql, keys, shared, pace);
+    let as_before = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000";
+    connection.execute_batch(as_before).map_err(|error| translate(&error))?;
+    let (rows, done) = deleted?;
+    Ok(PrunedBatch { rows, next: if done == found.keys.len() { found.next } else { Some(after) } })
 }
 
+/// Gives the number of rows that were deleted, and how many of the keys were gone through.
 fn delete_in_time(
     connection: &mut Connection,
     sql: &str,
     keys: &[Key],
     shared: &Shared,
-) -> Result<(u64, bool), StoreError> {
-    let begun = Instant::now();
+    pace: &Pace,
+) -> Result<(u64, usize), StoreError> {
     let failed = |error: rusqlite::Error| translate(&error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let begun = Instant::now();
     shared.check_seat(&transaction)?;
     let mut rows = 0;
     let mut done = 0;
@@ -228,7 +265,19 @@ fn delete_in_time(
         done += 1;
     }
     transaction.commit().map_err(failed)?;
-    Ok((rows, done == keys.len()))
+    pace.note(done, begun.elapsed());
+    Ok((rows, done))
+}
+
+/// Writes the log into the file when it has grown, on a connection for which no commit waits.
+pub(super) fn checkpoint(connection: &Connection) -> Result<(), StoreError> {
+    let pages: i64 = connection
+        .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))
+        .map_err(|error| translate(&error))?;
+    if pages >= CHECKPOINT_PAGES {
+        link::checkpoint(connection, "PASSIVE")?;
+    }
+    Ok(())
 }
 
 /// Counts what would go. Reads the indexes of the tables.
@@ -260,4 +309,26 @@ pub(super) fn count(connection: &Connection, retention: &Retention) -> Result<Pr
         })
     };
     run().map_err(|error: rusqlite::Error| translate(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_took_too_long_is_followed_by_a_smaller_one() {
+        let pace = Pace::default();
+        for _ in 0..10 {
+            pace.note(pace.rows(), Duration::from_millis(1));
+        }
+        assert_eq!(pace.rows(), LOOKED_AT as usize);
+        // That few rows were quick says nothing of many.
+        pace.note(pace.rows(), Duration::from_millis(40));
+        pace.note(3, Duration::from_millis(1));
+        assert_eq!(pace.rows(), LOOKED_AT as usize / 2);
+        for _ in 0..10 {
+            pace.note(pace.rows(), Duration::from_millis(40));
+        }
+        assert_eq!(pace.rows(), 1);
+    }
 }
