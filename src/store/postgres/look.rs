@@ -20,6 +20,9 @@ const SINCE: &str = "id IN (SELECT id FROM runtime WHERE app_id = ANY($3) AND st
 
 const OF_APPS: &str = "(cardinality($3) = 0 OR app_id = ANY($3)) AND $5::timestamptz IS NULL";
 
+/// Of one app: along its own index. An app that has not run for long would be looked for in the runs of all others.
+const OF_ONE_APP: &str = "app_id = ($3::text[])[1] AND $5::timestamptz IS NULL";
+
 fn words(apps: &[AppId]) -> Vec<String> {
     apps.iter().map(ToString::to_string).collect()
 }
@@ -29,7 +32,11 @@ pub(super) async fn history(connection: &mut PgConnection, query: &HistoryQuery)
         "SELECT {} FROM runtime WHERE ($1 IS NULL OR runtime = $1) AND ($2 IS NULL OR start_time < $2) \
          AND {} ORDER BY start_time DESC, id DESC LIMIT $4",
         rows::RUN_COLUMNS,
-        if query.since.is_some() { SINCE } else { OF_APPS },
+        match (query.since, query.apps.len()) {
+            (Some(_), _) => SINCE,
+            (None, 1) => OF_ONE_APP,
+            (None, _) => OF_APPS,
+        },
     ))
     .bind(query.run.map(|run| run.to_string()))
     .bind(query.before.map(milliseconds))

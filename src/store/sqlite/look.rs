@@ -75,6 +75,9 @@ pub(super) fn history(connection: &Connection, query: &HistoryQuery) -> Result<V
         );
         let values = [apps, &since, apps, &since, &since];
         conditions.values.extend(values.map(|value| Value::from(value.clone())));
+    } else if let [app] = query.apps.as_slice() {
+        // Along the index of the app: in the runs of all others one that has not run for long is not found soon.
+        conditions = conditions.and("app_id = ?", Some(app.to_string()));
     } else {
         conditions = conditions.and("app_id IN (SELECT value FROM json_each(?))", apps);
     }
