@@ -23,7 +23,7 @@ const OF_APP: u32 = 200;
 const APPS: usize = 200;
 
 /// A batch, its commit included, is to hold the write lock no longer than this.
-const BUDGET: Duration = Duration::from_millis(5);
+const BUDGET: Duration = Duration::from_millis(3);
 
 /// So many pages of the write-ahead log are written into the file at once: fewer than those at which a commit of
 /// another program does it, and waits for the disk meanwhile. Not many fewer: the first commit after it waits for the
