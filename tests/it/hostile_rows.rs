@@ -207,11 +207,16 @@ async fn read_settled(store: &dyn Store) -> Result<(), StoreError> {
     }
 }
 
+/// Its own row says that the manager is that of another host or boot, whose lease goes on.
+fn is_of_another_host(error: &StoreError) -> bool {
+    let why = error.to_string();
+    ["start it there", "is already serving", "the lease of zg"].iter().any(|text| why.contains(text))
+}
+
 /// The other app goes through a run, gets a command and a new definition.
 async fn go_on(store: &dyn Store) -> Result<(), StoreError> {
     match store.take_seat(ManagerRow { name: "zg".to_owned(), ..ManagerRow::default() }).await {
-        // Its own row says that the manager is that of another host.
-        Err(StoreError::Denied(why)) if why.contains("start it there") => return read(store).await,
+        Err(error) if is_of_another_host(&error) => return read(store).await,
         seated => seated?,
     }
     store.renew(Load::default()).await?;
