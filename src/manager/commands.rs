@@ -2,7 +2,7 @@
 
 use super::core::Manager;
 use super::desk::Desk;
-use super::entry::{Cause, Entry, Phase, Purpose, QUEUE_MAX, Rest, Starting, Stopping, Waiting};
+use super::entry::{Cause, Entry, Phase, Purpose, QUEUE_MAX, Rest, Stopping};
 use super::event::Step;
 use super::plan::Plan;
 use super::runs::settle;
@@ -72,16 +72,15 @@ impl Entry {
     fn enqueue(&mut self, command: Command, desk: &mut Desk, step: &mut Step) {
         if !self.knows(&command) {
             self.supersede(&command, desk, step);
-            self.queue.push_back(Box::new(command));
+            self.queue.push(Box::new(command));
         }
     }
 
     /// Whether the command is being dealt with already.
     fn knows(&self, command: &Command) -> bool {
         let under_way = match &self.phase {
-            Phase::Waiting(Waiting { cause, .. }) | Phase::Starting(Starting { cause, .. }) => {
-                cause.command.as_ref()
-            }
+            Phase::Waiting(waiting) => waiting.cause.command.as_ref(),
+            Phase::Starting(starting) => starting.cause.command.as_ref(),
             Phase::Stopping(Stopping { purpose: Purpose::Command(command), .. }) => Some(command),
             Phase::Stopping(_) | Phase::Resting(_) | Phase::Running(_) => None,
         };
@@ -104,12 +103,13 @@ impl Entry {
 
     /// Carries out what waits, oldest first, as far as the state of the app allows.
     pub(super) fn carry_out_commands(&mut self, desk: &mut Desk, step: &mut Step) {
-        while let Some(command) = self.queue.pop_front() {
+        while !self.queue.is_empty() {
+            let command = self.queue.remove(0);
             match self.carry_out(&command, desk, step) {
                 Progress::Settled(verdict) => settle(&command, verdict, desk, step),
                 Progress::UnderWay => {}
                 Progress::NotYet => {
-                    self.queue.push_front(command);
+                    self.queue.insert(0, command);
                     return;
                 }
             }
@@ -157,11 +157,11 @@ impl Entry {
     fn while_waiting(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) -> Progress {
         match command.name {
             CmdName::Start | CmdName::Restart => {
-                if let Phase::Waiting(Waiting { cause, .. }) = &mut self.phase
-                    && cause.command.is_none()
+                if let Phase::Waiting(waiting) = &mut self.phase
+                    && waiting.cause.command.is_none()
                 {
-                    cause.command = Some(Box::new(command.clone()));
-                    cause.trigger = Trigger::Command;
+                    waiting.cause.command = Some(Box::new(command.clone()));
+                    waiting.cause.trigger = Trigger::Command;
                     return Progress::UnderWay;
                 }
                 refused("already waiting to start")

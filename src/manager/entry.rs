@@ -9,7 +9,6 @@
 //!   └───────────────────────────────────────────────────┴── Stopping
 //! ```
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::desk::Desk;
@@ -35,7 +34,7 @@ pub(super) struct Entry {
     pub(super) fatal: Option<Box<Fatal>>,
     pub(super) last_run: Option<(RunId, Timestamp)>,
     /// Commands behind the one that is being carried out, oldest first.
-    pub(super) queue: VecDeque<Box<Command>>,
+    pub(super) queue: Vec<Box<Command>>,
     /// A `next_run` that the app or a person wrote into the row while a run went on.
     pub(super) asked: Option<Timestamp>,
     /// The row is gone or invalid by now: what goes on may end, nothing new begins.
@@ -47,12 +46,16 @@ pub(super) struct Entry {
     written: Written,
 }
 
+/// The rows of a fleet are read before the entries are made of them. An entry that fits into the memory that its row has
+/// left takes it; a larger one would leave all that memory unused between the entries, 7 MB with 10,000 apps.
+const _: () = assert!(size_of::<Entry>() <= size_of::<AppRow>());
+
 /// Whether an alert about reports that cannot be read is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum BadReports {
     None,
     /// It is, and this was the run under way at the last of them.
-    During(Option<RunId>),
+    During(Box<Option<RunId>>),
 }
 
 /// What the database was told last.
@@ -65,13 +68,14 @@ struct Written {
     sequence: u64,
 }
 
-/// What an app is doing. Each variant holds what that needs, timeouts included.
+/// What an app is doing. Each variant holds what that needs, timeouts included. Most apps of a fleet rest, so what the
+/// others need is kept apart.
 #[derive(Debug)]
 pub(super) enum Phase {
     Resting(Rest),
-    Waiting(Waiting),
-    Starting(Starting),
-    Running(Running),
+    Waiting(Box<Waiting>),
+    Starting(Box<Starting>),
+    Running(Box<Running>),
     Stopping(Stopping),
 }
 
@@ -122,7 +126,7 @@ pub(super) struct Running {
 /// A run that is being ended.
 #[derive(Debug)]
 pub(super) struct Stopping {
-    pub(super) running: Running,
+    pub(super) running: Box<Running>,
     pub(super) purpose: Purpose,
     /// When the run has outlived its grace time and more must be done.
     pub(super) overdue_at: Duration,
@@ -162,7 +166,7 @@ impl Entry {
             failures: state.failures,
             fatal: state.fatal.clone(),
             last_run: state.run.zip(state.last_run),
-            queue: VecDeque::new(),
+            queue: Vec::new(),
             asked: asked_next_run,
             set_aside: fault.is_some(),
             bad_report: BadReports::None,
@@ -175,9 +179,8 @@ impl Entry {
     /// All commands that have no verdict yet.
     pub(super) fn take_commands(&mut self) -> Vec<Command> {
         let under_way = match &mut self.phase {
-            Phase::Waiting(Waiting { cause, .. }) | Phase::Starting(Starting { cause, .. }) => {
-                cause.command.take()
-            }
+            Phase::Waiting(waiting) => waiting.cause.command.take(),
+            Phase::Starting(starting) => starting.cause.command.take(),
             Phase::Stopping(Stopping { purpose, .. }) => match std::mem::replace(purpose, Purpose::Other) {
                 Purpose::Command(command) => Some(command),
                 Purpose::Other => None,

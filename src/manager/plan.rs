@@ -1,6 +1,5 @@
 //! When one app is due next, and which of its times were passed over.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -22,7 +21,7 @@ pub(super) struct Plan {
     /// The first calendar time that is not accounted for, before jitter; cron only.
     slot: Option<Timestamp>,
     /// Calendar times that passed and are still to be run, oldest first. All of them lie before `slot`.
-    backlog: VecDeque<Timestamp>,
+    backlog: Vec<Timestamp>,
     /// When the first of the backlog may run.
     backlog_from: Option<Timestamp>,
 }
@@ -133,7 +132,7 @@ impl Plan {
 
     /// When the app is to be looked at.
     pub(super) fn wake(&self) -> Option<Timestamp> {
-        match self.backlog.front() {
+        match self.backlog.first() {
             Some(first) => self.backlog_from.or(Some(*first)),
             None => self.next.map(|next| next.at),
         }
@@ -146,7 +145,7 @@ impl Plan {
         let next_run = self.next.map(|next| next.at);
         let planned = self.next.map(|next| next.what);
         let shown = Times { next_run, planned, slot: self.slot };
-        let Some(open) = waits.or_else(|| self.backlog.front().copied()) else { return shown };
+        let Some(open) = waits.or_else(|| self.backlog.first().copied()) else { return shown };
         let slot = open - schedule::jitter(&app.schedule, app.id);
         if is_slot(app, slot) {
             let from = self.backlog_from.filter(|from| waits.is_none() && *from > open);
@@ -234,10 +233,10 @@ impl Plan {
             }
         }
         self.backlog_from = None;
-        match self.backlog.pop_front() {
-            Some(due) => Due::Run { due, trigger: Trigger::CatchUp },
-            None => Due::Nothing,
+        if self.backlog.is_empty() {
+            return Due::Nothing;
         }
+        Due::Run { due: self.backlog.remove(0), trigger: Trigger::CatchUp }
     }
 
     /// The next time of the calendar has come; `None` when it and others passed, which are in the backlog
@@ -297,7 +296,7 @@ impl Plan {
                     let count = slots.count.map(|count| count - 1);
                     account.skip(first + jitter, before + jitter, count, SkipReason::Missed);
                 }
-                self.backlog = VecDeque::from([slots.last + jitter]);
+                self.backlog = vec![slots.last + jitter];
             }
             CatchUp::All => {
                 let limit = account.app.policy.catch_up_limit.max(1);
@@ -451,7 +450,7 @@ impl Plan {
     }
 
     fn drop_backlog(&mut self, account: &mut Account<'_>, reason: SkipReason) {
-        if let (Some(first), Some(last)) = (self.backlog.front(), self.backlog.back()) {
+        if let (Some(first), Some(last)) = (self.backlog.first(), self.backlog.last()) {
             account.skip(*first, *last, u32::try_from(self.backlog.len()).ok(), reason);
         }
         self.backlog.clear();

@@ -241,7 +241,8 @@ impl Entry {
     /// is over without that.
     fn reported_badly(&mut self, message: String, desk: &Desk, step: &mut Step) {
         let run = self.run();
-        if std::mem::replace(&mut self.bad_report, BadReports::During(run)) == BadReports::None {
+        let during = BadReports::During(Box::new(run));
+        if std::mem::replace(&mut self.bad_report, during) == BadReports::None {
             let (app, raised) = (self.app.id, desk.now.wall);
             let alert = Alert { app, kind: AlertKind::BadReport, run, message, raised };
             step.changes.push(Change::AlertRaised(alert));
@@ -250,8 +251,8 @@ impl Entry {
 
     /// A run is over; a good one ends the alert about bad reports before it.
     pub(super) fn reported_well(&mut self, run: RunId, desk: &Desk, step: &mut Step) {
-        if let BadReports::During(last) = self.bad_report
-            && last != Some(run)
+        if let BadReports::During(last) = &self.bad_report
+            && **last != Some(run)
         {
             self.bad_report = BadReports::None;
             let (app, at) = (self.app.id, desk.now.wall);
@@ -269,7 +270,7 @@ impl Entry {
             let rest = rest.clone();
             let previous = self.last_run.replace((run, at));
             let cause = Cause { due: None, trigger: Trigger::RunApp, command: None };
-            self.phase = Phase::Starting(Starting { run, cause, previous, rest });
+            self.phase = Phase::Starting(Box::new(Starting { run, cause, previous, rest }));
             step.effects.push(Effect::Adopt { run });
         }
     }

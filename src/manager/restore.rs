@@ -86,7 +86,8 @@ impl Manager {
         }
         for app in snapshot.bad_reports {
             if let Some(entry) = manager.apps.get_mut(&app) {
-                entry.bad_report = BadReports::During(entry.last_run.map(|(run, _)| run));
+                let last = entry.last_run.map(|(run, _)| run);
+                entry.bad_report = BadReports::During(Box::new(last));
             }
         }
         for open in snapshot.open_runs {
@@ -252,7 +253,7 @@ fn take_up(manager: &mut Manager, open: &OpenRun, cause: Cause, step: &mut Step)
     manager.work(open.app, step, |entry, _, _| {
         let previous = entry.last_run.replace((run, start));
         let rest = if let Phase::Resting(rest) = &entry.phase { rest.clone() } else { Rest::Ready };
-        entry.phase = Phase::Starting(Starting { run, cause, previous, rest });
+        entry.phase = Phase::Starting(Box::new(Starting { run, cause, previous, rest }));
     });
 }
 

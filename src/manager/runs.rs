@@ -31,7 +31,9 @@ impl Entry {
     pub(super) fn begin(&mut self, cause: Cause, desk: &mut Desk, step: &mut Step) {
         let Phase::Resting(rest) = &self.phase else { return };
         match desk.index.full(&self.app.path) {
-            Some(limit) => self.phase = Phase::Waiting(Waiting { cause, rest: rest.clone(), limit }),
+            Some(limit) => {
+                self.phase = Phase::Waiting(Box::new(Waiting { cause, rest: rest.clone(), limit }))
+            }
             None => self.open(cause, desk, step),
         }
     }
@@ -71,10 +73,11 @@ impl Entry {
         let previous = self.last_run.replace((run, now));
         self.asked = None;
         let rest = match &self.phase {
-            Phase::Resting(rest) | Phase::Waiting(Waiting { rest, .. }) => rest.clone(),
+            Phase::Resting(rest) => rest.clone(),
+            Phase::Waiting(waiting) => waiting.rest.clone(),
             Phase::Starting(_) | Phase::Running(_) | Phase::Stopping(_) => Rest::Ready,
         };
-        self.phase = Phase::Starting(Starting { run, cause, previous, rest });
+        self.phase = Phase::Starting(Box::new(Starting { run, cause, previous, rest }));
     }
 
     /// The process of the run exists.
@@ -88,7 +91,8 @@ impl Entry {
         step.changes.push(Change::RunStarted { run, app: self.app.id, pid, at });
         self.last_run = Some((run, at));
         let ends_by = self.ends_by(at, trigger, desk);
-        self.phase = Phase::Running(Running { run, pid, trigger, rest, ends_by, told: Box::default() });
+        let told = Box::default();
+        self.phase = Phase::Running(Box::new(Running { run, pid, trigger, rest, ends_by, told }));
     }
 
     /// When the run takes longer than `max_runtime`.
@@ -100,11 +104,8 @@ impl Entry {
 
     /// The store would not open the run.
     pub(super) fn refused(&mut self, refusal: Refusal, desk: &mut Desk, step: &mut Step) {
-        let Phase::Starting(Starting { cause: Cause { due, command, .. }, previous, rest, .. }) =
-            &mut self.phase
-        else {
-            return;
-        };
+        let Phase::Starting(starting) = &mut self.phase else { return };
+        let Starting { cause: Cause { due, command, .. }, previous, rest, .. } = &mut **starting;
         let (due, command, previous, rest) = (*due, command.take(), previous.take(), rest.clone());
         self.last_run = previous;
         // A STOP sticks until something is really started.
@@ -113,7 +114,7 @@ impl Entry {
             Refusal::AlreadyOpen(other) => {
                 let cause = Cause { due: None, trigger: Trigger::RunApp, command: None };
                 self.last_run = Some((other, desk.now.wall));
-                self.phase = Phase::Starting(Starting { run: other, cause, previous, rest });
+                self.phase = Phase::Starting(Box::new(Starting { run: other, cause, previous, rest }));
                 step.effects.push(Effect::Adopt { run: other });
                 self.leave_out(due, SkipReason::Overlap, desk, step);
                 "already running"
@@ -185,7 +186,8 @@ impl Entry {
         step.changes.push(Change::RunClosed { run, app: self.app.id, closing });
         step.effects.push(Effect::Forget { run, app: self.app.id, log_keep: self.app.policy.log_keep });
         let (trigger, rest, purpose) = match std::mem::replace(&mut self.phase, Phase::Resting(Rest::Ready)) {
-            Phase::Starting(Starting { cause, rest, .. }) => {
+            Phase::Starting(starting) => {
+                let Starting { cause, rest, .. } = *starting;
                 if let Some(command) = cause.command {
                     settle(&command, verdict_of_start(&ending), desk, step);
                 }
