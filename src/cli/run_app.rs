@@ -141,6 +141,7 @@ async fn supervise(
             Event::Tick
             | Event::Command(_)
             | Event::RunRefused { .. }
+            | Event::NotFound { .. }
             | Event::AppsChanged(_)
             | Event::AppsReplaced(_)
             | Event::AppsRemoved(_)

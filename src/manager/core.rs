@@ -66,6 +66,7 @@ impl Manager {
             Event::Ended { run, closing } => {
                 self.work_on_run(run, &mut step, |entry, desk, step| entry.ended(run, closing, desk, step));
             }
+            Event::NotFound { run } => self.work_on_run(run, &mut step, Entry::not_found),
             Event::Reported { run, report } => {
                 self.work_on_run(run, &mut step, |entry, _, step| entry.reported(run, report, step));
             }

@@ -12,6 +12,8 @@ use crate::model::{AppId, AppPath, Limits, Load, Now, Part, RunId, Timestamp};
 pub(super) struct Desk {
     /// The name of this manager.
     pub(super) manager: String,
+    /// The names by which runs of this host are on record: this manager's, and that of `run-app`.
+    pub(super) owners: [String; 2],
     /// The moment of the step.
     pub(super) now: Now,
     pub(super) ids: RunIds,

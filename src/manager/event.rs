@@ -31,6 +31,12 @@ pub enum Event {
         /// How.
         closing: Closing,
     },
+    /// A run of [`Effect::Adopt`] has neither a run directory nor a process on this host, and was looked for long
+    /// enough.
+    NotFound {
+        /// Which run.
+        run: RunId,
+    },
     /// An app told of its progress.
     Reported {
         /// Which run.

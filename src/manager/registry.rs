@@ -288,6 +288,19 @@ impl Entry {
         }
     }
 
+    /// Nothing is found of a run that somebody else began. What its row says of the owner decides whether it is
+    /// closed; the row of the app then tells that the run is over.
+    pub(super) fn not_found(&mut self, desk: &mut Desk, step: &mut Step) {
+        let Phase::Starting(starting) = &self.phase else { return };
+        if starting.cause.trigger != Trigger::RunApp {
+            return;
+        }
+        let (run, app, owners, at) = (starting.run, self.app.id, desk.owners.clone(), desk.now.wall);
+        step.changes.push(Change::RunNotFound { run, app, owners, at });
+        // It may have been killed when it had made its run directory and nothing in it.
+        step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX });
+    }
+
     /// The row is gone or cannot be obeyed: what goes on may end, nothing new begins.
     fn set_aside(&mut self, reason: &str, desk: &mut Desk, step: &mut Step) {
         self.set_aside = true;

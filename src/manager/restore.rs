@@ -38,6 +38,7 @@ impl Manager {
         now: Now,
     ) -> (Self, Step) {
         let desk = Desk {
+            owners: [identity.name.clone(), format!("run-app@{}", identity.host)],
             manager: identity.name,
             now,
             ids: RunIds::new(identity.seed),
@@ -54,7 +55,6 @@ impl Manager {
         let mut restore = Restore {
             elsewhere: snapshot.elsewhere,
             removed: snapshot.removed,
-            here: [manager.desk.manager.clone(), format!("run-app@{}", identity.host)],
             commands: snapshot.commands.into_iter().map(|command| (command.id, command)).collect(),
             running: survivors
                 .iter()
@@ -118,8 +118,6 @@ struct Restore {
     elsewhere: BTreeSet<AppId>,
     /// Apps that were deleted.
     removed: BTreeSet<AppId>,
-    /// By these names runs of this host are on record.
-    here: [String; 2],
     /// Commands without a verdict that no run accounts for yet, oldest first.
     commands: BTreeMap<CommandId, Command>,
     /// The runs that live on this host, by their apps.
@@ -139,7 +137,7 @@ impl Restore {
     fn open_run(&mut self, manager: &mut Manager, open: OpenRun, step: &mut Step) {
         let survivor = self.survivors.remove(&open.run);
         let at = manager.desk.now.wall;
-        let is_elsewhere = open.manager.as_ref().is_some_and(|name| !self.here.contains(name));
+        let is_elsewhere = open.manager.as_ref().is_some_and(|name| !manager.desk.owners.contains(name));
         let Some(entry) = manager.apps.get(&open.app) else {
             // Its app is gone or invalid. A run that lives is left alone until it ends.
             if self.is_stray(open.app, survivor.as_ref()) {

@@ -34,6 +34,19 @@ pub enum Change {
         /// How.
         closing: Closing,
     },
+    /// Nothing of a run that somebody else began is on this host. Its row is closed as unknown if it is open and
+    /// names one of these owners, or none; a run of another host may live, and stays. Whether it was closed is
+    /// seen by the row of the app.
+    RunNotFound {
+        /// Which run.
+        run: RunId,
+        /// Whose.
+        app: AppId,
+        /// The names by which runs of this host are on record.
+        owners: [String; 2],
+        /// When the search for it ended.
+        at: Timestamp,
+    },
     /// The columns of an app that belong to the manager.
     App(AppUpdate),
     /// What a running app reported, or what was worked out from its counters.
@@ -110,6 +123,7 @@ impl Change {
             Self::CommandSettled { app, .. } => *app,
             Self::RunStarted { app, .. }
             | Self::RunClosed { app, .. }
+            | Self::RunNotFound { app, .. }
             | Self::Progress { app, .. }
             | Self::AlertsCleared { app, .. }
             | Self::AppNamed { id: app, .. }

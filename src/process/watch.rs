@@ -20,7 +20,7 @@ use crate::model::{Closing, Ending, Obstacle, RunId, StartFailure};
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a run directory is looked for that is not there: `run-app` puts its run on record before
-/// it makes one, and may do so on another host.
+/// it makes one, with another state directory or on another host perhaps.
 const LOOKED_FOR_MAX: u32 = 30;
 
 /// A shim that is gone is replaced at most so often; each of them can only have been killed.
@@ -232,20 +232,22 @@ impl<L: Looker, W: Waits> Watch<L, W> {
         }
     }
 
-    /// Watches a run that somebody else began, once its directory is there. Without one here, the run
-    /// is somebody else's to end.
+    /// Watches a run that somebody else began, once its directory is there. Without one, and without a process on
+    /// this host, the search ends and the manager is told.
     fn look_for(&mut self, run: RunId, dir: RunDir, times: u32) {
-        match self.looker.lock(&dir) {
-            Ok(Lock::Held | Lock::Free) => self.watch(run, dir, None, false),
-            Ok(Lock::Missing) if times >= LOOKED_FOR_MAX => {}
-            Ok(Lock::Missing) => {
-                self.looked_for.insert(run, (dir, times));
-            }
+        let is_last = times >= LOOKED_FOR_MAX;
+        // Processes first: one that ends between both looks leaves its directory.
+        let has_processes = if is_last { self.looker.has_processes(run) } else { Ok(true) };
+        let times = match (has_processes, self.looker.lock(&dir)) {
+            (_, Ok(Lock::Held | Lock::Free)) => return self.watch(run, dir, None, false),
+            (Ok(false), Ok(Lock::Missing)) => return (self.sink)(Event::NotFound { run }),
+            // It lives with another state directory; whoever began it enters its end, unless killed before that.
+            (Ok(true), Ok(Lock::Missing)) if is_last => 0,
+            (Ok(true), Ok(Lock::Missing)) => times,
             // A look that failed does not count.
-            Err(_) => {
-                self.looked_for.insert(run, (dir, times.saturating_sub(1)));
-            }
-        }
+            (Err(_), _) | (_, Err(_)) => times.saturating_sub(1),
+        };
+        self.looked_for.insert(run, (dir, times));
     }
 
     fn watch(&mut self, run: RunId, dir: RunDir, shim: Option<Identity>, is_announced: bool) {
@@ -436,16 +438,50 @@ mod tests {
         assert!(told.lock().unwrap().is_empty());
     }
 
+    /// A look that fails on a busy host does not count for the watch, and counts here.
+    fn looks_until_told(watch: &mut Watch<Host, NoWaits>) -> u32 {
+        let mut looks = 0;
+        while watch.has_silent() {
+            watch.look_at_the_silent();
+            looks += 1;
+            assert!(looks < 10 * LOOKED_FOR_MAX);
+        }
+        looks
+    }
+
     #[test]
-    fn a_run_of_another_host_is_not_looked_for_without_end() {
+    fn a_run_that_is_not_on_this_host_is_looked_for_long_enough_and_told_once() {
         let folder = tempfile::tempdir().unwrap();
         let (run, dir) = (RunId::from_random_bits(7), RunDir::new(folder.path().join("run")));
-        let mut watch = Watch::new(Host, NoWaits, Arc::new(|event| panic!("{event:?}")), Box::new(|_| {}));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&told);
+        let sink: Sink = Arc::new(move |event| sink.lock().unwrap().push(event));
+        let mut watch = Watch::new(Host, NoWaits, sink, Box::new(|_| {}));
         watch.take(Request::TakeOver { run, dir });
-        for _ in 0..LOOKED_FOR_MAX {
-            assert!(watch.has_silent());
+        assert!(looks_until_told(&mut watch) >= LOOKED_FOR_MAX);
+        assert_eq!(*told.lock().unwrap(), [Event::NotFound { run }]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_with_a_process_and_without_a_directory_is_never_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, dir) = (RunId::from_random_bits(8), RunDir::new(folder.path().join("run")));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&told);
+        let sink: Sink = Arc::new(move |event| sink.lock().unwrap().push(event));
+        let mut watch = Watch::new(Host, NoWaits, sink, Box::new(|_| {}));
+        let mut process = std::process::Command::new("sleep");
+        let mut process = process.arg("600").env("DC_RUNTIME", run.to_string()).spawn().unwrap();
+        watch.take(Request::TakeOver { run, dir });
+        for _ in 0..=2 * LOOKED_FOR_MAX {
             watch.look_at_the_silent();
         }
-        assert!(!watch.has_silent());
+        let is_looked_for = watch.has_silent();
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert!(is_looked_for && told.lock().unwrap().is_empty());
+        looks_until_told(&mut watch);
+        assert_eq!(*told.lock().unwrap(), [Event::NotFound { run }]);
     }
 }

@@ -429,6 +429,14 @@ fn log(manager: &Manager, event: &Event) {
                 tracing::info!(app = app_of(run), %run, outcome = closing.ending.outcome(), code, "ended");
             }
         }
+        Event::NotFound { run } => {
+            tracing::warn!(
+                app = app_of(run),
+                %run,
+                "on record as running, and nothing of it was found on this host; unless it is another host's it is \
+                 closed as unknown"
+            );
+        }
         Event::RunRefused { run, refusal } => {
             tracing::info!(app = app_of(run), %run, ?refusal, "not opened");
         }

@@ -2,10 +2,13 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use dcm::model::RunStatus;
+use dcm::model::{Change, RunId, RunOpening, RunStatus, Timestamp, Trigger};
+use dcm::process::host_name;
+use dcm::store::Store as _;
 
-use crate::fleet::{Fleet, send_signal, until_gone};
+use crate::fleet::{Fleet, PATIENCE, id, send_signal, until_gone};
 
 #[test]
 fn output_and_exit_code_go_through_and_the_run_is_on_record() {
@@ -181,4 +184,63 @@ fn a_terminal_that_hangs_up_stops_the_app_unless_nohup_is_asked_for() {
     let mut child = begin("nohup", &[]);
     std::fs::write(&go, "").unwrap();
     assert!(child.wait().unwrap().success());
+}
+
+/// What `run-app` enters before it makes its run directory.
+fn opening(path: &str, run: RunId, host: &str) -> Change {
+    Change::RunOpened(RunOpening {
+        run,
+        app: id(path),
+        at: Timestamp::UNIX_EPOCH,
+        due: None,
+        trigger: Trigger::RunApp,
+        attempt: 1,
+        command: None,
+        manager: format!("run-app@{host}"),
+        is_forced: true,
+    })
+}
+
+#[test]
+fn a_run_that_is_nowhere_on_this_host_is_closed_by_the_manager_that_is_there() {
+    let fleet = Fleet::with_manager();
+    for name in ["killed", "strange", "afar", "lives"] {
+        fleet.add(&format!("a/b/{name}"), &[], &["sh", "-c", "echo ready; exec sleep 600"]);
+    }
+    let mut living = fleet.command();
+    living.env("DC_STATE_DIR", fleet.dir.path().join("other"));
+    living.env("DC_DATABASE_URL", format!("sqlite:{}", fleet.database().display()));
+    let mut living = living.args(["run-app", "a/b/lives"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(living.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let run = RunId::from_random_bits;
+    fleet.ask(async |store| {
+        let killed = opening("a/b/killed", run(1), &host_name());
+        store.commit(vec![killed, opening("a/b/afar", run(2), "another host")]).await.unwrap();
+    });
+    // One that some program wrote; the manager meets it when it is to start the app.
+    fleet.sql(&format!(
+        "INSERT INTO runtime (runtime, app_id, start_time, trigger) \
+         VALUES ('{}', '{}', '2026-11-23T12:00:00.000Z', 'schedule')",
+        run(3),
+        id("a/b/strange")
+    ));
+    fleet.dcm(&["start", "a/b/strange", "--wait"]).refused(75, &["already running"]);
+    for path in ["a/b/killed", "a/b/strange"] {
+        let begun = Instant::now();
+        // They are looked for as long as other tests have patience.
+        while fleet.runs(path)[0].end.is_none() && begun.elapsed() < 3 * PATIENCE {
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        let runs = fleet.runs(path);
+        assert_eq!((runs[0].outcome.as_deref(), runs[0].exit_code), (Some("unknown"), None), "{runs:?}");
+        fleet.dcm(&["start", path, "--wait"]).ok();
+    }
+    // These may live, or do.
+    for path in ["a/b/afar", "a/b/lives"] {
+        assert_eq!(fleet.runs(path)[0].end, None, "{path}");
+    }
+    send_signal(living.id(), libc::SIGTERM);
+    assert_eq!(living.wait().unwrap().code(), Some(143));
+    fleet.dcm(&["start", "a/b/lives", "--wait"]).ok();
 }

@@ -28,6 +28,7 @@ contract! {
     apps_are_registered_and_read_back
     all_or_none_are_registered
     a_run_goes_through_its_life
+    a_run_that_is_not_found_is_closed_only_by_its_owner
     a_second_run_of_an_app_is_refused
     disabled_and_missing_apps_are_not_opened
     writing_twice_is_writing_once
@@ -222,6 +223,25 @@ async fn a_run_goes_through_its_life(store: &dyn Store) {
     assert_eq!(closed.end, Some(at("2026-11-23T13:02:03.500Z")));
     assert_eq!(self::row(store, id).await.state.status, RunStatus::NotRunning);
     assert!(store.snapshot().await.unwrap().open_runs.is_empty());
+}
+
+async fn a_run_that_is_not_found_is_closed_only_by_its_owner(store: &dyn Store) {
+    let (id, other) = (register(store, "a/b/c").await, register(store, "a/b/d").await);
+    commit(store, vec![opening(id, run(1)), opening(other, run(2))]).await;
+    let not_found = |run, app, owner: &str| Change::RunNotFound {
+        run,
+        app,
+        owners: [owner.to_owned(), "run-app@here".to_owned()],
+        at: at("2026-11-23T13:00:00Z"),
+    };
+    commit(store, vec![not_found(run(1), id, "zg"), not_found(run(2), other, "st")]).await;
+    // A row that was deleted says nothing of its owner.
+    commit(store, vec![not_found(run(3), other, "zg")]).await;
+    let closed = only_run(store, id).await;
+    assert_eq!((closed.outcome.as_deref(), closed.exit_code), (Some("unknown"), None));
+    assert_eq!(row(store, id).await.state.status, RunStatus::NotRunning);
+    assert_eq!(only_run(store, other).await.end, None);
+    assert_eq!(row(store, other).await.state.status, RunStatus::Running);
 }
 
 async fn a_second_run_of_an_app_is_refused(store: &dyn Store) {

@@ -75,6 +75,13 @@ impl Tables {
                     }
                 }
                 Change::RunStarted { run, pid, at, .. } => self.start_run(*run, *pid, *at),
+                Change::RunNotFound { run, app, owners, at } => {
+                    let is_owned =
+                        |row: &RunRow| row.run.manager.is_empty() || owners.contains(&row.run.manager);
+                    if self.runs.get(run).is_some_and(is_owned) {
+                        self.close_run(*run, *app, &Closing::unseen(Ending::Unknown, *at));
+                    }
+                }
                 Change::RunClosed { run, app, closing } => self.close_run(*run, *app, closing),
                 Change::App(update) => self.update_app(update),
                 Change::Progress { app, run, report } => self.note_progress(*app, *run, report),

@@ -47,6 +47,11 @@ pub(super) async fn commit(
             }
             Change::RunStarted { run, pid, at, .. } => start_run(connection, *run, *pid, *at).await?,
             Change::RunClosed { run, app, closing } => close_run(connection, *run, *app, closing).await?,
+            Change::RunNotFound { run, app, owners, at } => {
+                if is_owned(connection, *run, owners).await? {
+                    close_run(connection, *run, *app, &Closing::unseen(Ending::Unknown, *at)).await?;
+                }
+            }
             Change::App(update) => update_app(connection, update, manager).await?,
             Change::Progress { app, run, report } => note_progress(connection, *app, *run, report).await?,
             Change::CommandSettled { id, verdict, at, .. } => {
@@ -153,6 +158,17 @@ async fn start_run(connection: &mut PgConnection, run: RunId, pid: u32, at: Time
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Whether the row of a run says one of these owners, or none.
+async fn is_owned(connection: &mut PgConnection, run: RunId, owners: &[String; 2]) -> Written<bool> {
+    let found =
+        statement("SELECT FROM runtime WHERE runtime = $1 AND (manager IS NULL OR manager = ANY($2))")
+            .bind(run.to_string())
+            .bind(owners.each_ref().map(|owner| text(owner)).to_vec())
+            .fetch_optional(connection)
+            .await?;
+    Ok(found.is_some())
 }
 
 async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closing: &Closing) -> Written<()> {

@@ -34,6 +34,7 @@ impl Needed {
                 }
                 Change::RunStarted { run, .. }
                 | Change::RunClosed { run, .. }
+                | Change::RunNotFound { run, .. }
                 | Change::Progress { run, .. } => {
                     needed.runs.push(run.to_string());
                 }

@@ -49,6 +49,11 @@ fn write(transaction: &Transaction<'_>, changes: &[Change]) -> rusqlite::Result<
             }
             Change::RunStarted { run, pid, at, .. } => start_run(transaction, *run, *pid, *at)?,
             Change::RunClosed { run, app, closing } => close_run(transaction, *run, *app, closing)?,
+            Change::RunNotFound { run, app, owners, at } => {
+                if is_owned(transaction, *run, owners)? {
+                    close_run(transaction, *run, *app, &Closing::unseen(Ending::Unknown, *at))?;
+                }
+            }
             Change::App(update) => update_app(transaction, update)?,
             Change::Progress { app, run, report } => note_progress(transaction, *app, *run, report)?,
             Change::CommandSettled { id, verdict, at, .. } => settle_command(transaction, *id, verdict, *at)?,
@@ -150,6 +155,15 @@ fn start_run(transaction: &Transaction<'_>, run: RunId, pid: u32, at: Timestamp)
         params![run.to_string(), known_pid(pid).map(|pid| pid.to_string()), format_timestamp(at)],
     )?;
     Ok(())
+}
+
+/// Whether the row of a run says one of these owners, or none.
+fn is_owned(transaction: &Transaction<'_>, run: RunId, owners: &[String; 2]) -> rusqlite::Result<bool> {
+    transaction
+        .prepare_cached(
+            "SELECT 1 FROM runtime WHERE runtime = ?1 AND (manager IS NULL OR manager IN (?2, ?3))",
+        )?
+        .exists(params![run.to_string(), owners[0], owners[1]])
 }
 
 fn close_run(

@@ -52,6 +52,7 @@ impl Oracle {
                     self.must(has_begun, "3 no invented process", || format!("{run:?} as {pid} never began"));
                 }
                 Change::App(_)
+                | Change::RunNotFound { .. }
                 | Change::AlertRaised(_)
                 | Change::Progress { .. }
                 | Change::AlertsCleared { .. }
