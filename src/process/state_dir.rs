@@ -143,9 +143,14 @@ impl StateLock {
 /// The process of the manager that works in a state directory; `None` while there is none.
 ///
 /// # Errors
-/// When that cannot be seen.
+/// When that cannot be seen. Where a manager has worked, a missing lock says nothing: it was removed, and a manager
+/// that lives makes it again within seconds.
 pub fn manager_of(state: &StateDir) -> io::Result<Option<Option<u32>>> {
-    Ok(sys::is_locked(&state.manager_lock())?.then(|| manager_pid(state)))
+    let lock = state.manager_lock();
+    if !lock.try_exists()? && state.home().try_exists()? {
+        return Err(io::Error::new(io::ErrorKind::NotFound, format!("{} was removed", lock.display())));
+    }
+    Ok(sys::is_locked(&lock)?.then(|| manager_pid(state)))
 }
 
 /// The name of a state directory, and which directory it was given to.
@@ -246,6 +251,23 @@ mod tests {
         // What a version before this one wrote.
         fs::write(second.home(), &home).unwrap();
         assert_eq!((home_of(&second), make_home(&second).unwrap()), (Some(home.clone()), home));
+    }
+
+    #[test]
+    fn a_lock_that_was_removed_does_not_say_that_no_manager_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::new(folder.path().join("state"));
+        let lock = lock_state_dir(&state).unwrap();
+        assert_eq!(manager_of(&state).unwrap(), Some(Some(std::process::id())));
+        make_home(&state).unwrap();
+        if cfg!(unix) {
+            fs::remove_file(state.manager_lock()).unwrap();
+            manager_of(&state).unwrap_err();
+            lock.keep_whole(&state);
+            assert_eq!(manager_of(&state).unwrap(), Some(Some(std::process::id())));
+        }
+        drop(lock);
+        assert_eq!(manager_of(&state).unwrap(), None);
     }
 
     #[test]

@@ -112,6 +112,12 @@ fn what_is_removed_under_a_living_manager_is_made_again_and_exit_codes_are_kept(
     for file in ["doorbell", "manager.lock", "lease"] {
         fs::remove_file(state.join(file)).unwrap();
     }
+    // Who looks before they are made again does not take the manager for killed.
+    send_signal(fleet.manager_pid(), libc::SIGSTOP);
+    let _ = fs::remove_file(state.join("manager.lock"));
+    let called = fleet.dcm(&["status"]).ok();
+    assert_eq!(called.err, "");
+    send_signal(fleet.manager_pid(), libc::SIGCONT);
     // A start needs no restart of the manager, and finds the folder that it needs.
     fleet.dcm(&["start", "a/b/later", "--wait"]).ok();
     // A stop arrives, although there is no run directory to send it by.
