@@ -409,11 +409,11 @@ fn describe(ended: Result<(), tokio::task::JoinError>) -> String {
 }
 
 fn log(manager: &Manager, event: &Event) {
-    let app_of = |run: &RunId| manager.path_of_run(*run).map_or(String::new(), ToString::to_string);
+    // A run whose app is gone or unknown is named by its id alone.
+    let app_of = |run: &RunId| manager.path_of_run(*run).map(ToString::to_string);
     match event {
         Event::Command(command) => {
-            let path = command.app.and_then(|app| manager.path_of(app));
-            let app = path.map_or(String::new(), ToString::to_string);
+            let app = command.app.and_then(|app| manager.path_of(app)).map(ToString::to_string);
             tracing::info!(id = command.id.0, name = %command.name, app, by = command.by, "command");
         }
         Event::Started { run, pid, .. } => tracing::debug!(app = app_of(run), %run, pid, "started"),

@@ -169,7 +169,9 @@ fn a_row_that_is_deleted_while_its_app_runs_ends_the_run() {
     );
     let row = fleet.until("a/b/back", "is shown as running", |row| row.state.pid == Some(back));
     assert_eq!(row.state.status, dcm::model::RunStatus::Running);
-    assert!(fleet.manager_log().contains("the row of an app was deleted while it ran"));
+    let log = fleet.manager_log();
+    assert!(log.contains("the row of an app was deleted while it ran"), "{log}");
+    assert!(log.contains(r#""outcome":"stopped""#) && !log.contains(r#""app":"""#), "{log}");
     fleet.dcm(&["history", "a/b/live"]).ok();
     // The same while no manager is there.
     fleet.kill_manager();
