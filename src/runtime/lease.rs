@@ -30,14 +30,16 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Goes on until the seat is lost.
     pub(super) async fn run(mut self) -> Deposed {
-        let mut is_away = false;
+        let mut said = String::new();
         let mut drained = None;
         let mut shared_at = Instant::now();
         loop {
             let begun = Instant::now();
             let pause = match self.renew().await {
                 Ok(sight) => {
-                    is_away = false;
+                    if !std::mem::take(&mut said).is_empty() {
+                        tracing::info!("the lease is renewed again");
+                    }
                     // Everything else is tried again with the next renewal.
                     let mut looked = self.look_after(&sight, &mut drained).await;
                     if looked.is_ok() && begun >= shared_at + self.lease.length() * 2 {
@@ -51,8 +53,15 @@ impl Keeper {
                 }
                 Err(StoreError::Deposed | StoreError::Replaced) => return Deposed,
                 Err(error) => {
-                    if !std::mem::replace(&mut is_away, true) {
-                        tracing::warn!(%error, "cannot renew the lease; it is tried again");
+                    let why = error.to_string();
+                    if said != why {
+                        let fence = self.lease.fence_soft();
+                        tracing::warn!(
+                            why,
+                            "cannot renew the lease; it is tried again. Runs of exclusive apps are ended {fence:?} after the \
+                             last renewal, and apps that others may take over are not started"
+                        );
+                        said = why;
                     }
                     self.lease.renew_every() / 3
                 }

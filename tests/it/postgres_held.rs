@@ -246,6 +246,13 @@ fn a_lock_on_the_row_of_a_manager_stops_only_what_others_may_take_over() {
     let over = "SELECT count(*) FROM managers WHERE lease_until < clock_timestamp()";
     place.until("its lease is over", over, 1);
     place.until("there is an alert", OPEN, 1);
+    // Alert and log say who holds it.
+    let pid = holder.pid;
+    let named = format!("SELECT count(*) FROM alerts WHERE message LIKE '%table managers%pid {pid} %'");
+    assert_eq!(place.schema.number(&named), 1);
+    let log = std::fs::read_to_string(place.dir.path().join("log")).unwrap();
+    let line = log.lines().find(|line| line.contains("cannot renew the lease")).unwrap_or_default();
+    assert!(line.contains(&format!("pid {pid} ")) && line.contains("pg_terminate_backend"), "{log}");
     let before = place.runs("bad");
     let more = place.runs("good") + 5;
     place.until("the other app runs on", &runs_of("good"), more);

@@ -27,7 +27,7 @@ pub(super) async fn commit(
         managers::share_seat(connection, &seat.name).await?;
         if !managers::holds(connection, seat).await? {
             // Others may be about to take over: of what they may have, nothing new begins before that.
-            committed.held = held::without_lease(connection, changes).await?;
+            committed.held = held::without_lease(connection, changes, &seat.name).await?;
         }
     }
     let manager = seat.map(|seat| seat.name.as_str());

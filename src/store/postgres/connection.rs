@@ -109,6 +109,11 @@ impl Plan {
     /// For what must not wait for anything: the renewal of a lease.
     pub(super) const URGENT: Self = Self { is_reserved: true, ..Self::of(Begin::Write, DEADLINE) };
 
+    /// Who made the call is told when a row is held for so long.
+    pub(super) const fn waiting(self, lock_wait: Duration) -> Self {
+        Self { lock_wait: Some(lock_wait), ..self }
+    }
+
     const fn of(begin: Begin, deadline: Duration) -> Self {
         Self { begin, deadline, is_reserved: false, lock_wait: None }
     }

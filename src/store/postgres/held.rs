@@ -104,6 +104,7 @@ pub(super) async fn take(connection: &mut PgConnection, changes: &[Change]) -> R
 pub(super) async fn without_lease(
     connection: &mut PgConnection,
     changes: &[Change],
+    manager: &str,
 ) -> Result<Vec<Held>, Fault> {
     let opened = changes.iter().filter_map(|change| {
         if let Change::RunOpened(opening) = change { Some(opening.app.to_string()) } else { None }
@@ -111,21 +112,40 @@ pub(super) async fn without_lease(
     let found = statement("SELECT app FROM apps WHERE app = ANY($1) AND failover = ANY($2)")
         .bind(opened.collect::<Vec<_>>())
         .bind(&AUTOMATIC[..])
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
-    let held = |app: &str| {
-        Held {
-        app: app.parse().ok(),
-        why: "the lease of its manager is over and cannot be renewed, so it is not started: its row in the table managers \
-              is locked by another session, or the server answers too late"
-            .to_owned(),
+    if found.is_empty() {
+        return Ok(Vec::new());
     }
-    };
+    let cause = seat(connection, manager).await?.unwrap_or_else(|| {
+        "its row in the table managers was locked by another session, or the server answers too late"
+            .to_owned()
+    });
+    let why =
+        format!("the lease of its manager is over and cannot be renewed, so it is not started: {cause}");
+    let held = |app: &str| Held { app: app.parse().ok(), why: why.clone() };
     Ok(first_column::<&str>(&found)?.into_iter().map(held).collect())
+}
+
+/// Who holds the row of a manager, without which its lease cannot be renewed.
+pub(super) async fn seat(connection: &mut PgConnection, manager: &str) -> Result<Option<String>, Fault> {
+    let row = statement("SELECT xmax::text AS holder FROM managers WHERE name = $1")
+        .bind(manager)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    // The number of a transaction that is over may stand there as well.
+    let who = holder(connection, row.try_get("holder")?).await?;
+    Ok(who.map(|who| format!("the row of {manager} in the table managers is locked by {who}")))
 }
 
 /// Who holds a row, by the number of the transaction that stands in it.
 async fn describe(connection: &mut PgConnection, transaction: &str) -> Result<String, Fault> {
+    Ok(holder(connection, transaction).await?.unwrap_or_else(|| "another transaction".to_owned()))
+}
+
+/// The session of a transaction, while that is open and can be told.
+async fn holder(connection: &mut PgConnection, transaction: &str) -> Result<Option<String>, Fault> {
     let found = statement(
         "SELECT pid, coalesce(usename::text, '?') AS login, coalesce(application_name, '') AS program, \
            coalesce(client_addr::text, '') AS address, to_char(xact_start, 'YYYY-MM-DD HH24:MI:SS TZ') AS since \
@@ -135,7 +155,7 @@ async fn describe(connection: &mut PgConnection, transaction: &str) -> Result<St
     .bind(transaction)
     .fetch_optional(connection)
     .await?;
-    let Some(row) = found else { return Ok("another transaction".to_owned()) };
+    let Some(row) = found else { return Ok(None) };
     let (pid, login): (i32, String) = (row.try_get("pid")?, row.try_get("login")?);
     let (program, address): (String, String) = (row.try_get("program")?, row.try_get("address")?);
     let since: Option<String> = row.try_get("since")?;
@@ -146,5 +166,5 @@ async fn describe(connection: &mut PgConnection, transaction: &str) -> Result<St
             words.push_str(&word);
         }
     }
-    Ok(format!("{words} (SELECT pg_terminate_backend({pid}) ends it)"))
+    Ok(Some(format!("{words} (SELECT pg_terminate_backend({pid}) ends it)")))
 }

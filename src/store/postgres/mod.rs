@@ -288,11 +288,21 @@ impl Store for PostgresStore {
     async fn renew(&self, load: Load) -> Result<Sight, StoreError> {
         let seat = self.own_seat()?;
         let patience = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
-        self.worker
-            .call(Plan::URGENT.within(patience), async move |connection: &mut PgConnection| {
-                managers::renew(connection, &seat, load).await
-            })
-            .await
+        let plan = Plan::URGENT.within(patience).waiting(patience * 4 / 5);
+        let own = seat.clone();
+        let renewed = self.worker.call(plan, async move |connection: &mut PgConnection| {
+            managers::renew(connection, &own, load).await
+        });
+        match renewed.await {
+            // Nothing but this row says until when the manager may run: an operator has to end the other transaction.
+            Err(StoreError::Locked(why)) => {
+                let held = self.worker.call(Plan::READ.within(patience), async move |connection| {
+                    held::seat(connection, &seat.name).await
+                });
+                Err(StoreError::Unavailable(held.await.ok().flatten().unwrap_or(why)))
+            }
+            renewed => renewed,
+        }
     }
 
     async fn prune(
