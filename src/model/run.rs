@@ -182,6 +182,23 @@ impl Ending {
         }
     }
 
+    /// Fills in how the main process ended where whoever recorded it had not seen that.
+    pub fn complete(&mut self, seen: impl FnOnce() -> Option<Exit>) {
+        match self {
+            Self::Unknown => {
+                if let Some(exit) = seen() {
+                    *self = Self::Exited(exit);
+                }
+            }
+            Self::Stopped { exit: exit @ None, .. } => *exit = seen(),
+            Self::Stopped { exit: Some(_), .. }
+            | Self::Exited(_)
+            | Self::StartFailed(_)
+            | Self::NeverStarted
+            | Self::HostRebooted => {}
+        }
+    }
+
     /// How the main process ended, where that is known.
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {

@@ -7,7 +7,7 @@ use super::journal::{self, Journal, Lock};
 use super::layout::RunDir;
 use super::record::Identity;
 use super::sys;
-use crate::model::RunId;
+use crate::model::{Exit, RunId};
 
 /// Looks at runs. Each call is one look, and between two of them anything may happen: a conclusion that
 /// something is over needs the look at who could still write first, and at what was written after it.
@@ -20,6 +20,9 @@ pub(super) trait Looker {
 
     /// Whether this very process is running.
     fn is_alive(&self, process: Identity) -> io::Result<bool>;
+
+    /// How a process ended that this one has reaped; `None` where it was the child of another.
+    fn exit_of(&self, process: Identity) -> Option<Exit>;
 
     /// Whether any process says by its environment that it belongs to the run.
     fn has_processes(&self, run: RunId) -> io::Result<bool>;
@@ -39,6 +42,10 @@ impl Looker for Host {
 
     fn is_alive(&self, process: Identity) -> io::Result<bool> {
         sys::is_alive(process)
+    }
+
+    fn exit_of(&self, process: Identity) -> Option<Exit> {
+        sys::exit_of(process)
     }
 
     fn has_processes(&self, run: RunId) -> io::Result<bool> {

@@ -44,7 +44,7 @@ pub(super) use limits::{check_room, raise_open_files};
 pub(super) use members::members_of;
 pub(super) use process::is_alive;
 pub(super) use program::find as find_program;
-pub(super) use reaper::reap_children;
+pub(super) use reaper::{exit_of, reap_children};
 pub(super) use rights::{check_parents, create_private, create_private_dir, make_private, open_private};
 pub(super) use shim::foreground;
 pub(super) use signals::{reset_inherited as reset_signals, stand_still};

@@ -312,7 +312,12 @@ impl<L: Looker, W: Waits> Watch<L, W> {
             (self.sink)(Event::Started { run, pid: app.pid, at: started });
         }
         if let Some(record) = journal.exit {
-            (self.sink)(Event::Ended { run, closing: record.into() });
+            let mut closing: Closing = record.into();
+            // The successor of a shim is not the parent of the app. Where this is process 1, it is.
+            if let Some((app, _)) = journal.app {
+                closing.ending.complete(|| self.looker.exit_of(app));
+            }
+            (self.sink)(Event::Ended { run, closing });
             return Ok(Some(Seen::Over));
         }
         let has_begun = journal.begun.is_some();

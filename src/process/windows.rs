@@ -38,6 +38,7 @@ use super::journal::Lock;
 use super::layout::{RunDir, StateDir};
 use super::record::{Identity, Message, Place};
 use super::stop_all::Member;
+use crate::model::Exit;
 
 pub(super) use console::{
     on_hangup, on_job_control, on_termination, read_terminal, run_in_front, stand_still, terminal_output,
@@ -159,6 +160,11 @@ pub(super) fn check_room(_newest: &File) -> io::Result<()> {
 #[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
 pub(super) fn reap_children() -> io::Result<()> {
     Ok(())
+}
+
+/// An end is seen by handles there, whoever is the parent.
+pub(super) fn exit_of(_process: Identity) -> Option<Exit> {
+    None
 }
 
 /// Opens a file, or makes it, and locks it: others may read it, nothing else.

@@ -55,6 +55,12 @@ pub(super) fn start_of(pid: u32) -> io::Result<Option<u64>> {
     Ok(stat_of(pid)?.filter(|stat| stat.is_alive).map(|stat| stat.start))
 }
 
+/// A process, also one that has ended and is not reaped yet.
+pub(super) fn identity_of_ended(pid: u32) -> Option<Identity> {
+    let stat = stat_of(pid).ok()??;
+    Some(Identity { pid, start: stat.start })
+}
+
 struct Stat {
     start: u64,
     is_alive: bool,

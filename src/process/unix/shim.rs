@@ -267,7 +267,7 @@ impl Shim {
             if let (Main::Child(main), Some(pid)) = (&self.main, status.pid())
                 && pid == pid_of(*main)
             {
-                self.main_ended(exit_of(status));
+                self.main_ended(exit_of_status(status));
             }
         }
         if let Main::Adopted(main, _) = &self.main
@@ -368,7 +368,8 @@ fn pid_of(identity: Identity) -> Pid {
     Pid::from_raw(i32::try_from(identity.pid).unwrap_or(i32::MAX))
 }
 
-fn exit_of(status: WaitStatus) -> Option<Exit> {
+/// How a process ended, by what the kernel told its parent.
+pub(super) fn exit_of_status(status: WaitStatus) -> Option<Exit> {
     match status {
         WaitStatus::Exited(_, code) => Some(Exit::Code(code.into())),
         WaitStatus::Signaled(_, signal, core) => Some(Exit::Signal { signal: signal as i32, core }),

@@ -146,6 +146,10 @@ impl Looker for World {
         self.look(|done, _| lives(process, done))
     }
 
+    fn exit_of(&self, _process: Identity) -> Option<Exit> {
+        None
+    }
+
     fn has_processes(&self, _run: RunId) -> io::Result<bool> {
         self.look(|done, _| lives(APP, done))
     }
