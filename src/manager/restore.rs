@@ -144,7 +144,7 @@ impl Restore {
                 manager.stray(open.run, Stray::elsewhere(open.app), step);
             } else if let Some(orphan) = survivor.as_ref().and_then(Orphan::of) {
                 manager.keep_orphan(open.run, orphan, &self.removed, step);
-            } else if let Some(closing) = over(survivor, at).filter(|_| !is_elsewhere) {
+            } else if let Some(closing) = over(&open, survivor, at).filter(|_| !is_elsewhere) {
                 close_without_app(open.run, open.app, closing, step);
             }
             return;
@@ -152,7 +152,7 @@ impl Restore {
         let is_superseded = self.running.get(&open.app).is_some_and(|run| *run != open.run);
         if is_superseded
             && !is_elsewhere
-            && let Some(closing) = over(survivor.clone(), at)
+            && let Some(closing) = over(&open, survivor.clone(), at)
         {
             // The row is of an older backup: another run of the app lives now.
             close_without_app(open.run, open.app, closing, step);
@@ -203,10 +203,7 @@ impl Restore {
             }
             None => {
                 take_up(manager, &open, cause, step);
-                // One that has begun was ended and forgotten, but in another database: this one is an older backup.
-                let has_begun = open.trigger == Trigger::RunApp || open.pid.is_some();
-                let ending = if has_begun { Ending::Unknown } else { Ending::NeverStarted };
-                let closing = Closing::unseen(ending, at);
+                let closing = without_trace(&open, at);
                 manager.work(open.app, step, |entry, desk, step| entry.ended(open.run, closing, desk, step));
             }
         }
@@ -344,12 +341,19 @@ pub(super) fn close_without_app(run: RunId, app: AppId, closing: Closing, step: 
     step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX });
 }
 
-fn over(survivor: Option<Survivor>, at: Timestamp) -> Option<Closing> {
+fn over(open: &OpenRun, survivor: Option<Survivor>, at: Timestamp) -> Option<Closing> {
     match survivor.map(|survivor| survivor.state) {
         Some(SurvivorState::Running { .. }) => None,
         Some(SurvivorState::Over(closing)) => Some(closing),
-        None => Some(Closing::unseen(Ending::Unknown, at)),
+        None => Some(without_trace(open, at)),
     }
+}
+
+/// How a run ended of which the host knows nothing: it never began, or was ended and forgotten, but in another database:
+/// this one is an older backup.
+fn without_trace(open: &OpenRun, at: Timestamp) -> Closing {
+    let has_begun = open.trigger == Trigger::RunApp || open.pid.is_some();
+    Closing::unseen(if has_begun { Ending::Unknown } else { Ending::NeverStarted }, at)
 }
 
 fn stop_cause(ending: &Ending) -> Option<&StopCause> {

@@ -66,10 +66,14 @@ pub(crate) enum Planted {
     DependsOnHistory,
     /// A new manager does not read what `next_run` is, nor which time of a calendar is open.
     ForgetsPlans,
+    /// It is not told that rows were deleted.
+    OverlooksDeletions,
+    /// A new manager does not know which rows were deleted before it began.
+    ForgetsDeletions,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::ActsBeforeCommit,
         Self::ActsOnRefused,
         Self::IgnoresTheGate,
@@ -101,5 +105,7 @@ impl Planted {
         Self::ActsOnHeld,
         Self::DependsOnHistory,
         Self::ForgetsPlans,
+        Self::OverlooksDeletions,
+        Self::ForgetsDeletions,
     ];
 }

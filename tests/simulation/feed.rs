@@ -32,7 +32,7 @@ impl World {
         if !delta.replaced.is_empty() {
             self.send(Event::AppsReplaced(delta.replaced));
         }
-        if !delta.removed.is_empty() {
+        if !delta.removed.is_empty() && self.planted != Some(Planted::OverlooksDeletions) {
             self.send(Event::AppsRemoved(delta.removed));
         }
         if !delta.rows.is_empty() && self.planted != Some(Planted::LosesEdits) {

@@ -127,6 +127,9 @@ impl World {
         if self.random.per_mille(self.swarm.removals) {
             self.remove_or_add(&app);
         }
+        if self.random.per_mille(self.swarm.deletions) {
+            self.delete_row(&app);
+        }
         if self.swarm.has_limits && self.random.per_mille(50) {
             let limit = u32::try_from(self.random.between(1, 3)).unwrap_or(1);
             self.database.tables.limits.groups.insert(app.path.group.clone(), limit);
@@ -198,6 +201,9 @@ impl World {
 
     fn remove_or_add(&mut self, app: &App) {
         if self.database.tables.app(app.id).is_none() {
+            if !self.is_nothing_under_way(app.id) {
+                return;
+            }
             self.note(|| format!("added again: {:?}", app.id));
             let registration = Registration { app: app.clone(), next_run: None, existing: Existing::Refuse };
             if self.database.tables.register(&registration).is_ok() {
@@ -209,6 +215,19 @@ impl World {
             if self.random.coin() {
                 self.after(1, Happening::AddAgain { app: app.id });
             }
+        }
+    }
+
+    /// Deletes the row of an app that runs, as any program with SQL can, now and then to write it again in the same
+    /// transaction.
+    fn delete_row(&mut self, app: &App) {
+        if !self.oracle.has_open_run(app.id) || !self.database.tables.delete(app.id) {
+            return;
+        }
+        self.note(|| format!("the row is deleted: {:?}", app.id));
+        self.oracle.row_deleted(self.time, app.id);
+        if self.random.coin() {
+            self.remove_or_add(app);
         }
     }
 

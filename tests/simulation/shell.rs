@@ -175,6 +175,9 @@ impl World {
                 }
             }
         }
+        if self.planted == Some(Planted::ForgetsDeletions) {
+            snapshot.removed.clear();
+        }
         let seed = u128::from(self.random.number()) << 64 | u128::from(self.random.number());
         let now = self.now();
         let limits = snapshot.limits.clone();

@@ -32,6 +32,8 @@ pub(crate) struct Swarm {
     pub(crate) commands: u64,
     pub(crate) edits: u64,
     pub(crate) removals: u64,
+    /// The row of an app is deleted while it runs.
+    pub(crate) deletions: u64,
     pub(crate) stop_apps: u64,
     pub(crate) has_limits: bool,
     /// Messages inside the manager may take up to a second instead of some milliseconds.
@@ -82,6 +84,7 @@ impl Swarm {
         for trouble in [&mut swarm.blind, &mut swarm.rows_held, &mut swarm.purges] {
             *trouble = if random.coin() { random.between(10, 150) } else { 0 };
         }
+        swarm.deletions = if random.coin() { random.between(20, 150) } else { 0 };
         swarm.begins_ahead = random.per_mille(150);
         swarm.has_limits = random.coin();
         swarm.is_slow = random.per_mille(250);

@@ -418,11 +418,18 @@ impl Tables {
                 self.apps.get(&app).map_or_else(|| app.to_string(), |row| row.app.path.to_string()),
             ));
         }
-        if self.apps.remove(&app).is_some() {
+        self.delete(app);
+        Ok(())
+    }
+
+    /// Deletes the row of an app whether or not it runs, as any program with SQL can. Gives whether it was there.
+    pub fn delete(&mut self, app: AppId) -> bool {
+        let was_there = self.apps.remove(&app).is_some();
+        if was_there {
             self.revision.0 += 1;
             self.removed.insert(app, self.revision);
         }
-        Ok(())
+        was_there
     }
 
     /// Deletes the rows of runs that ended before a time, as retention and people do.

@@ -33,6 +33,7 @@ impl World {
             return;
         }
         self.rows_without_process();
+        self.processes_unseen();
         self.commands_without_verdict();
         self.oracle.runs_that_take_too_long(time);
         if let Some(shell) = &self.shell {
@@ -62,6 +63,20 @@ impl World {
         });
         let what = stale.map(|(run, truth)| format!("{run:?}: {truth:?}"));
         self.oracle.must(what.is_none(), "4 no row without a process", || what.unwrap_or_default());
+    }
+
+    /// What lives is shown by the row of its app; what has no row has been ended.
+    fn processes_unseen(&mut self) {
+        let (time, tables, apps) = (self.time, &self.database.tables, &self.oracle.apps);
+        let unseen = self.oracle.living.values().copied().find(|living| {
+            let touched_at = apps.get(&living.app).map_or(0, |subject| subject.touched_at);
+            let is_settled = living.began + CLOSED_WITHIN < time && touched_at + CALM < time;
+            let is_shown = tables.app(living.app).is_some_and(|row| {
+                row.state.status == RunStatus::Running && row.state.run == Some(living.run)
+            });
+            is_settled && !is_shown
+        });
+        self.oracle.must(unseen.is_none(), "P30 nothing runs unseen", || format!("{unseen:?}"));
     }
 
     fn commands_without_verdict(&mut self) {

@@ -5,7 +5,7 @@ use dcm::model::{
 };
 use dcm::store::{Committed, Tables};
 
-use super::{Oracle, Truth};
+use super::{Living, Oracle, Truth};
 
 /// How long a run may be on record before its process begins, on a host that works, in milliseconds.
 const BEGINS_WITHIN: u64 = 10_000;
@@ -76,10 +76,11 @@ impl Oracle {
         self.wish_is_granted(time, opening);
         self.must(open.is_none(), "2 one open row", || format!("{run:?} is opened while {open:?} is open"));
         // The row of a run that is over, or never began, may be closed later than that of the one is opened that
-        // takes its room: somebody holds it.
+        // takes its room: somebody holds it. One whose app was deleted is being ended and takes no room.
         let goes_on = |run: RunId| {
             self.runs.get(&run).is_none_or(|truth| {
                 truth.ended_at.is_none()
+                    && !truth.lost_app
                     && (!truth.began.is_empty() || truth.opened_at + BEGINS_WITHIN > time)
             })
         };
@@ -151,7 +152,11 @@ impl Oracle {
         let (name, at, run) = (issued.command.name, issued.at, issued.run);
         let expires = issued.command.expires.is_some();
         let Some(app) = issued.command.app else { return };
-        let lives = self.living.values().find(|living| living.app == app && living.began < at).copied();
+        // One whose app was deleted ends by itself, whatever is asked of the app that has its name now.
+        let has_lost_app = |run: RunId| self.runs.get(&run).is_some_and(|truth| truth.lost_app);
+        let is_before =
+            |living: &&Living| living.app == app && living.began < at && !has_lost_app(living.run);
+        let lives = self.living.values().find(is_before).copied();
         let is_ended = lives.is_none();
         match (&verdict, name) {
             (Verdict::Executed, CmdName::Start | CmdName::Restart) => {

@@ -140,6 +140,8 @@ struct Truth {
     closed: Option<Run>,
     /// Its row was deleted once it was closed.
     is_purged: bool,
+    /// The row of its app was deleted while it went on.
+    lost_app: bool,
 }
 
 #[derive(Debug)]
@@ -224,6 +226,17 @@ impl Oracle {
             subject.touched_at = time;
             subject.last_barred_at = Some(time);
         }
+    }
+
+    pub(crate) fn has_open_run(&self, app: AppId) -> bool {
+        self.apps.get(&app).is_some_and(|subject| subject.open.is_some())
+    }
+
+    /// The row of an app was deleted while it ran: its run is to end, unless the row is written again at once.
+    pub(crate) fn row_deleted(&mut self, time: u64, app: AppId) {
+        self.removed(time, app);
+        let is_open = |truth: &&mut Truth| truth.app == Some(app) && truth.closed.is_none();
+        self.runs.values_mut().filter(is_open).for_each(|truth| truth.lost_app = true);
     }
 
     /// A row was edited by hand.

@@ -34,7 +34,9 @@ impl Oracle {
         truth.app = Some(app);
         truth.began.push(time);
         let times = truth.began.len();
-        let (command, requested) = (truth.command, truth.stop_requested_at);
+        // A run whose app is gone is asked again when it has begun: before, nobody may have been there to hear it.
+        let requested = truth.stop_requested_at.filter(|_| !truth.lost_app);
+        let command = truth.command;
         self.must(times == 1, "12 a run begins once", || format!("{run:?} begins for the {times}. time"));
         self.must(requested.is_none(), "10 STOP sticks", || {
             format!("{run:?} begins after it was to be stopped")
@@ -167,7 +169,7 @@ impl Oracle {
                 is_misled || time + TOLERANCE >= living.began + limit
             });
         is_overdue
-            || truth.is_some_and(|truth| truth.is_stopped_by_hand)
+            || truth.is_some_and(|truth| truth.is_stopped_by_hand || truth.lost_app)
             || self.is_asked_to_end(living.app, living.began, None)
     }
 

@@ -76,7 +76,7 @@ impl Oracle {
         let (since, command) = (truth.opened_at, truth.command);
         let obstacle = truth.start_failed;
         let is_permanent = matches!(obstacle, Some(Obstacle::NotFound | Obstacle::NotExecutable));
-        let is_ambiguous = self.is_asked_to_end(app, since, command);
+        let is_ambiguous = truth.lost_app || self.is_asked_to_end(app, since, command);
         let Some(subject) = self.apps.get_mut(&app) else { return };
         subject.cannot_start = is_permanent;
         let is_failure = match row.outcome.as_deref().unwrap_or_default() {
