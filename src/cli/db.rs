@@ -11,11 +11,11 @@ use super::output;
 use super::presence::Managers;
 use super::session::{Session, block_on};
 use crate::config::Database;
-use crate::model::{Prunable, Pruning};
-use crate::store::{CopyEnd, OpenMode, ROLES, SqliteStore, Store, copy};
+use crate::model::Prunable;
+use crate::store::{CopyEnd, OpenMode, Pace, ROLES, SqliteStore, Store, copy, prune_history};
 
-/// Between two batches of a pruning, so that a manager need not wait.
-const PRUNE_PAUSE: Duration = Duration::from_millis(20);
+/// A manager need not wait, and whoever called the command waits for its end.
+const PACE: Pace = Pace { after_rows: Duration::from_millis(20), after_none: Duration::ZERO };
 
 pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
     match command {
@@ -75,17 +75,7 @@ fn prune(session: &Session, dry_run: bool) -> Result<(), Error> {
             return Ok(store.prunable(retention).await?);
         }
         let mut pruned = Prunable::default();
-        for pruning in Pruning::ALL {
-            let mut after = Some(String::new());
-            while let Some(from) = after {
-                let batch = store.prune(pruning, retention, from).await?;
-                pruned.add(pruning, batch.rows);
-                after = batch.next;
-                if batch.rows > 0 {
-                    tokio::time::sleep(PRUNE_PAUSE).await;
-                }
-            }
-        }
+        prune_history(store.as_ref(), retention, PACE, &mut pruned).await?;
         Ok(pruned)
     })?;
     if session.json {

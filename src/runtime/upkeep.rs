@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::model::{Prunable, Pruning, Retention};
-use crate::store::{Store, StoreError};
+use crate::model::{Prunable, Retention};
+use crate::store::{Pace, Store, prune_history};
 
 /// After the start of a manager its fleet comes first.
 const BEGINS_AFTER: Duration = Duration::from_secs(10);
@@ -15,8 +15,8 @@ const BEGINS_AFTER: Duration = Duration::from_secs(10);
 /// How often it is looked for old rows.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
-/// Between two batches everybody else has a turn.
-const PRUNE_PAUSE: Duration = Duration::from_millis(50);
+/// Nobody waits for the end of a pass, and to look through a long history takes time of the database.
+const PACE: Pace = Pace { after_rows: Duration::from_millis(50), after_none: Duration::from_millis(50) };
 
 /// A pass that found the database away is tried again after so long.
 const RETRY: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ pub(super) async fn prune(store: Arc<dyn Store>, retention: Retention) {
     sleep(BEGINS_AFTER).await;
     loop {
         let mut pruned = Prunable::default();
-        let pause = match pass(store.as_ref(), retention, &mut pruned).await {
+        let pause = match prune_history(store.as_ref(), retention, PACE, &mut pruned).await {
             Ok(()) => PRUNE_EVERY,
             Err(error) => {
                 tracing::debug!(%error, "pruning is tried again later");
@@ -42,21 +42,6 @@ pub(super) async fn prune(store: Arc<dyn Store>, retention: Retention) {
         }
         sleep(pause).await;
     }
-}
-
-async fn pass(store: &dyn Store, retention: Retention, pruned: &mut Prunable) -> Result<(), StoreError> {
-    for pruning in Pruning::ALL {
-        let mut after = Some(String::new());
-        while let Some(from) = after {
-            let batch = store.prune(pruning, retention, from).await?;
-            pruned.add(pruning, batch.rows);
-            after = batch.next;
-            if after.is_some() {
-                sleep(PRUNE_PAUSE).await;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Looks for damage: after a manager that did not end in order, and once a day.
