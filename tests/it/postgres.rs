@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use dcm::model::{AppId, CmdName, CommandSource, NewCommand, parse_timestamp};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tokio::time::Instant;
 
@@ -91,6 +92,21 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>
 pub(crate) fn until_said(path: &Path, word: &str) {
     let said = async || std::fs::read_to_string(path).ok().filter(|text| text.contains(word)).map(drop);
     block_on(until(word, said));
+}
+
+/// START of `a/b/c`.
+pub(crate) fn command() -> NewCommand {
+    NewCommand {
+        app: AppId::of(&"a/b/c".parse().unwrap()),
+        name: CmdName::Start,
+        args: None,
+        by: "ana".to_owned(),
+        source: CommandSource::Cli,
+        time: parse_timestamp("2026-01-01T00:00:00Z").unwrap(),
+        expires: None,
+        batch: None,
+        note: None,
+    }
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {

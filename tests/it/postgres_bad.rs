@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use dcm::model::{App, AppId, AppPath, CmdName, CommandSource, NewCommand, Policy, Program, Schedule};
+use dcm::model::{App, AppId, AppPath, Policy, Program, Schedule};
 use dcm::store::{Existing, OpenMode, OperatorStore as _, PostgresStore, Registration, Rights, StoreError};
 
 use crate::fleet::Fleet;
-use crate::postgres::{self, Cluster, Schema, block_on};
+use crate::postgres::{self, Cluster, Schema, block_on, command};
 use crate::proxy::Proxy;
 
 /// In every URL of these tests, and in nothing that is said.
@@ -92,20 +92,6 @@ fn passwords_and_certificates_are_checked() {
     let proxy = Proxy::to_database(schema.url());
     let plain = proxy.url(schema.url()).replace("sslmode=disable", "sslmode=verify-full");
     denied(&postgres::with(&plain, &format!("password={CANARY}")), "no secure connection");
-}
-
-fn command() -> NewCommand {
-    NewCommand {
-        app: AppId::of(&"a/b/c".parse::<AppPath>().unwrap()),
-        name: CmdName::Start,
-        args: None,
-        by: "ana".to_owned(),
-        source: CommandSource::Cli,
-        time: dcm::model::parse_timestamp("2026-11-23T12:00:00Z").unwrap(),
-        expires: None,
-        batch: None,
-        note: None,
-    }
 }
 
 #[test]

@@ -2,24 +2,10 @@
 
 use std::time::Duration;
 
-use dcm::model::{AppId, Change, CmdName, CommandSource, ManagerRow, NewCommand, Revision, parse_timestamp};
+use dcm::model::{AppId, Change, ManagerRow, Revision};
 use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
 
-use crate::postgres::{self, Schema, block_on};
-
-fn command() -> NewCommand {
-    NewCommand {
-        app: AppId::of(&"a/b/c".parse().unwrap()),
-        name: CmdName::Start,
-        args: None,
-        by: "ana".to_owned(),
-        source: CommandSource::Cli,
-        time: parse_timestamp("2026-01-01T00:00:00Z").unwrap(),
-        expires: None,
-        batch: None,
-        note: None,
-    }
-}
+use crate::postgres::{self, Schema, block_on, command};
 
 fn refused(url: &str, mode: OpenMode) -> StoreError {
     let error = PostgresStore::connect(url, mode).map(|_| ()).unwrap_err();

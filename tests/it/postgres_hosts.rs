@@ -1,23 +1,9 @@
 //! A URL with several servers, of which one takes writes.
 
-use dcm::model::{AppId, CmdName, CommandSource, NewCommand, Revision, parse_timestamp};
+use dcm::model::Revision;
 use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, StoreError};
 
-use crate::postgres::{Cluster, block_on, until};
-
-fn command() -> NewCommand {
-    NewCommand {
-        app: AppId::of(&"a/b/c".parse().unwrap()),
-        name: CmdName::Start,
-        args: None,
-        by: "ana".to_owned(),
-        source: CommandSource::Cli,
-        time: parse_timestamp("2026-01-01T00:00:00Z").unwrap(),
-        expires: None,
-        batch: None,
-        note: None,
-    }
-}
+use crate::postgres::{Cluster, block_on, command, until};
 
 #[test]
 fn the_server_that_takes_writes_is_found_and_followed() {

@@ -2,26 +2,12 @@
 
 use std::time::Duration;
 
-use dcm::model::{App, AppId, CmdName, CommandSource, NewCommand, Revision, parse_timestamp};
+use dcm::model::{App, CmdName, NewCommand, Revision};
 use dcm::store::{Existing, OpenMode, OperatorStore as _, PostgresStore, Registration, StoreError};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::postgres::{Schema, block_on, until, with};
+use crate::postgres::{Schema, block_on, command, until, with};
 use crate::proxy::Proxy;
-
-fn command() -> NewCommand {
-    NewCommand {
-        app: AppId::of(&"a/b/c".parse().unwrap()),
-        name: CmdName::Start,
-        args: None,
-        by: "ana".to_owned(),
-        source: CommandSource::Cli,
-        time: parse_timestamp("2026-01-01T00:00:00Z").unwrap(),
-        expires: None,
-        batch: None,
-        note: None,
-    }
-}
 
 /// A schema with one app, and a store that gives way after waiting for so long.
 fn with_an_app() -> (Schema, PostgresStore) {
