@@ -7,7 +7,7 @@ use super::error::Error;
 use super::session::{Fleet, Session, block_on};
 use super::{format, json, output};
 use crate::config::Database;
-use crate::manager::schedule;
+use crate::manager::{coming, schedule};
 use crate::model::{AppRow, RunStatus, Timestamp};
 use crate::store::OpenMode;
 
@@ -63,7 +63,7 @@ fn due(row: &AppRow, count: u32, now: Timestamp) -> impl Iterator<Item = Timesta
     // Until a manager has looked at the app, its calendar says when it will be due.
     let jitter = schedule::jitter(&row.app.schedule, row.app.id);
     let planned = match row.next_run {
-        Some(_) => coming(row, now),
+        Some(_) => coming::coming_of(row, now),
         None => slot_after(row, now).map(|slot| slot + jitter),
     };
     if let Some(first) = planned.filter(|_| !barred) {
@@ -82,24 +82,13 @@ fn due(row: &AppRow, count: u32, now: Timestamp) -> impl Iterator<Item = Timesta
     times.into_iter()
 }
 
-/// When the app is to run next. A time that comes while it runs does not become a run: the one after that is next.
-pub(super) fn coming(row: &AppRow, now: Timestamp) -> Option<Timestamp> {
-    let planned = row.next_run?;
-    let is_passed_over = row.state.status == RunStatus::Running && planned <= now;
-    let jitter = schedule::jitter(&row.app.schedule, row.app.id);
-    if is_passed_over { slot_after(row, now - jitter).map(|slot| slot + jitter) } else { Some(planned) }
-}
-
 fn slot_after(row: &AppRow, after: Timestamp) -> Option<Timestamp> {
     schedule::next_slot(row.app.schedule.cron.as_ref()?, row.app.schedule.time_zone, after)
 }
 
 /// The zone of a time without a zone that SQL writes to `next_run`.
 pub(super) fn zone_of_sql(session: &Session, row: &AppRow) -> &'static str {
-    match &session.settings.database {
-        Database::Postgres(_) => "the zone of the session that writes it",
-        Database::Sqlite { .. } => row.app.schedule.time_zone.name(),
-    }
+    coming::zone_of_sql(row, matches!(session.settings.database, Database::Postgres(_)))
 }
 
 /// Whether a manager has yet to say when the app is due.

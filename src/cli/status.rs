@@ -4,8 +4,9 @@ use super::args::StatusArgs;
 use super::error::Error;
 use super::presence::Managers;
 use super::session::{Fleet, Session, block_on, tell_faults};
-use super::{format, json, next, output};
+use super::{format, json, output};
 use crate::config::Database;
+use crate::manager::coming::coming_of;
 use crate::model::AppRow;
 use crate::store::OpenMode;
 
@@ -39,7 +40,7 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
                     format::counts(row),
                     row.progress.failed.to_string(),
                     format::time(row.progress.eta, now),
-                    format::time(next::coming(row, now), now),
+                    format::time(coming_of(row, now), now),
                     format::time(row.state.last_run, now),
                     row.state.pid.map_or(String::new(), |pid| pid.to_string()),
                     row.state.manager.clone().unwrap_or_default(),

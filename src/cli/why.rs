@@ -8,6 +8,7 @@ use super::presence::Managers;
 use super::session::{Fleet, Session, block_on};
 use super::{format, next, output};
 use crate::config::Database;
+use crate::manager::coming::coming_of;
 use crate::model::{AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, SkipReason, Timestamp};
 use crate::process::{containment, log_end, logs_of};
 use crate::store::{HistoryQuery, OpenMode, SkipQuery};
@@ -201,7 +202,7 @@ fn not_running(row: &AppRow, now: Timestamp) -> Vec<String> {
     }
     let is_barred = row.state.fatal.is_some() || row.app.disabled || row.state.stopped_by.is_some();
     if !is_barred && row.state.waiting_for.is_none() {
-        reasons.push(match (row.next_run, next::is_scheduled(row)) {
+        reasons.push(match (coming_of(row, now), next::is_scheduled(row)) {
             (Some(time), _) => {
                 format!("it is due {} ({})", format::relative(time, now), format::time(Some(time), now))
             }

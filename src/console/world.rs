@@ -130,6 +130,11 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// Whether the database is a server, and not a file of this host.
+    pub(super) fn is_shared(&self) -> bool {
+        !self.database.starts_with("sqlite:")
+    }
+
     /// Whether nothing can be changed from here.
     pub(super) const fn is_read_only(&self) -> bool {
         self.read_only.is_some()

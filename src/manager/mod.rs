@@ -3,6 +3,7 @@
 //! Pure: no clock, no random numbers, no locks, no IO, no log. The runtime feeds it events and
 //! carries out its steps; a simulation does the same with a made-up world.
 
+pub mod coming;
 mod commands;
 mod core;
 mod desk;

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 
 use super::pulse::Pulse;
+use crate::manager::coming::{Calendar, coming};
+use crate::manager::schedule::jitter;
 use crate::model::{
     AppId, AppPath, AppRow, CmdFlag, FatalFlag, LastCommand, Revision, RunId, RunStatus, Schedule, Timestamp,
 };
@@ -38,6 +41,9 @@ pub(in crate::console) struct Row {
     pub(in crate::console) command: Option<Box<LastCommand>>,
     pub(in crate::console) message: Option<Box<str>>,
     pub(in crate::console) cron: Option<crate::model::Cron>,
+    /// The zone of the calendar, and by how much its times are put off.
+    zone: Tz,
+    jitter: TimeDelta,
     pub(in crate::console) interval: Option<Duration>,
     pub(in crate::console) revision: Revision,
     /// How its counters move.
@@ -135,7 +141,8 @@ impl Row {
             (RunStatus::Stopped, ..) => Condition::Stopped,
             (RunStatus::NotRunning, ..) => Condition::Idle,
         };
-        let Schedule { interval, cron, .. } = app.schedule;
+        let jitter = jitter(&app.schedule, app.id);
+        let Schedule { interval, cron, time_zone: zone, .. } = app.schedule;
         Self {
             id: app.id,
             path,
@@ -159,6 +166,8 @@ impl Row {
             command: command.map(Box::new),
             message: progress.message.map(Into::into),
             cron,
+            zone,
+            jitter,
             interval: interval.map(crate::model::Minutes::duration),
             revision,
             pulse: Pulse::default(),
@@ -169,6 +178,12 @@ impl Row {
 
     pub(in crate::console) fn is_running(&self) -> bool {
         self.condition == Condition::Running
+    }
+
+    /// When it is to run next.
+    pub(in crate::console) fn coming(&self, now: Timestamp) -> Option<Timestamp> {
+        let calendar = self.cron.as_ref().map(|cron| Calendar::new(cron, self.zone, self.jitter));
+        coming(self.next_run, self.is_running(), calendar, now)
     }
 
     /// Whether the latest command has no verdict yet.

@@ -70,7 +70,8 @@ pub(super) fn all(row: &Row, now: Timestamp) -> Vec<String> {
     let mut lines = vec![format!("{}", row.path), format!("state: {}", state(row))];
     lines.extend(progress(row).map(|progress| format!("progress: {progress}")));
     let ends = row.eta.filter(|eta| row.is_running() && *eta > now);
-    for (name, moment) in [("expected end", ends), ("next run", row.next_run), ("last run", row.last_run)] {
+    for (name, moment) in [("expected end", ends), ("next run", row.coming(now)), ("last run", row.last_run)]
+    {
         lines.extend(moment.map(|moment| format!("{name}: {}", time(moment))));
     }
     lines.extend(row.message.as_ref().map(|message| format!("message: {message}")));

@@ -13,7 +13,8 @@ use crate::console::fleet::{Row, Trouble};
 use crate::console::screen::detail::Detail;
 use crate::console::theme::Theme;
 use crate::console::world::World;
-use crate::model::{AppRow, CmdFlag, CommandRow, Run, RunStatus, Timestamp};
+use crate::manager::coming::{coming_of, zone_of_sql};
+use crate::model::{AppRow, CmdFlag, CommandRow, Planned, Run, RunStatus, Timestamp};
 
 /// Rows of runs at most, by the height of the body.
 const RUNS_MAX: u16 = 8;
@@ -73,7 +74,7 @@ fn facts(detail: &Detail, app: &AppRow, world: &World, theme: Theme) -> Vec<(&'s
         let style = if command.flag == CmdFlag::NotExecuted { theme.alarm() } else { Style::new() };
         facts.push(("COMMAND", describe(command, now), style));
     }
-    facts.push(("SCHEDULE", schedule(app, now), Style::new()));
+    facts.push(("SCHEDULE", schedule(app, world.identity.is_shared(), now), Style::new()));
     facts.push(("WHERE", place(app, now), Style::new()));
     facts.push(("PROGRESS", progress(app, now, theme), Style::new()));
     facts
@@ -138,7 +139,7 @@ fn describe(command: &CommandRow, now: Timestamp) -> String {
     )
 }
 
-fn schedule(app: &AppRow, now: Timestamp) -> String {
+fn schedule(app: &AppRow, is_shared: bool, now: Timestamp) -> String {
     let schedule = &app.app.schedule;
     let mut words = Vec::new();
     if let Some(cron) = &schedule.cron {
@@ -150,10 +151,13 @@ fn schedule(app: &AppRow, now: Timestamp) -> String {
         words.push("on command only".to_owned());
     }
     let is_barred = app.app.disabled || app.state.fatal.is_some() || app.state.stopped_by.is_some();
-    words.extend(app.next_run.filter(|_| !is_barred).map(|next| match (next - now).num_seconds() {
+    words.extend(coming_of(app, now).filter(|_| !is_barred).map(|next| match (next - now).num_seconds() {
         seconds @ 0.. => format!("next {} in {}", clock(next), span(seconds)),
         seconds => format!("was due {} ago", span(-seconds)),
     }));
+    if app.asked_next_run.is_some() || app.planned == Some(Planned::Asked) {
+        words.push(format!("asked for; without a zone it is read in {}", zone_of_sql(app, is_shared)));
+    }
     words.join("  ")
 }
 

@@ -250,9 +250,9 @@ fn band(least: TimeDelta, most: TimeDelta) -> String {
 }
 
 pub(super) fn next(app: &Row, now: Timestamp) -> String {
-    match app.next_run {
+    match app.coming(now) {
         _ if app.disabled || app.fatal.is_some() => "off".to_owned(),
-        Some(time) if time < now && !app.is_running() => format!("-{}", seconds(now - time)),
+        Some(time) if time < now => format!("-{}", seconds(now - time)),
         Some(time) => clock(time, now),
         None => String::new(),
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::console::request::{Answer, LogNews, Question, Ticket};
-use crate::model::{Run, RunId};
+use crate::model::{AppRow, Planned, Run, RunId, RunStatus};
 use crate::process::{LogRecord, Stream};
 
 const PATH: &str = "croatia/fina/companies";
@@ -148,4 +148,34 @@ fn what_the_console_concludes_is_told_with_what_can_be_done() {
     let shown = screen(&model, unicode());
     assert!(shown.contains("TROUBLE   ! LATE due 12m ago"), "{shown}");
     assert!(shown.contains("NEXT      s starts it now"), "{shown}");
+}
+
+#[test]
+fn a_running_app_shows_a_time_to_come_and_one_that_was_asked_for_its_zone() {
+    let shown = |change: &dyn Fn(&mut AppRow)| {
+        let mut app = row("austria/tax/liens");
+        app.state.status = RunStatus::Running;
+        app.next_run = Some(noon() - TimeDelta::minutes(12));
+        change(&mut app);
+        let mut model = model((120, 40), vec![app.clone()]);
+        let fleet = screen(&model, unicode());
+        type_keys(&mut model, "nd");
+        let now = model.world.now;
+        let Some(Cmd::Work(work)) = update(&mut model, Msg::Tick(now)) else { panic!() };
+        let [Request::Ask(ticket, Question::App(_))] = work[..] else { panic!("{work:?}") };
+        update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::App(Some(Box::new(app)))) });
+        let detail = screen(&model, unicode());
+        assert!(!fleet.contains("was due") && !detail.contains("was due"), "{fleet}{detail}");
+        detail
+    };
+    let by_calendar = shown(&|app| app.app.schedule.cron = "*/30 * * * *".parse().ok());
+    assert!(by_calendar.contains("next ") && by_calendar.contains(" in 30m"), "{by_calendar}");
+    let by_interval = shown(&|app| app.app.schedule.cron = None);
+    assert!(!by_interval.contains("next "), "{by_interval}");
+    let asked = shown(&|app| {
+        app.app.schedule.time_zone = chrono_tz::Tz::Europe__Zagreb;
+        app.next_run = Some(noon() + TimeDelta::minutes(12));
+        app.planned = Some(Planned::Asked);
+    });
+    assert!(asked.contains("without a zone it is read in Europe/Zagreb"), "{asked}");
 }
