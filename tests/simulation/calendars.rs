@@ -9,8 +9,8 @@ use chrono::TimeDelta;
 use dcm::manager::{Effect, Event, Identity, Manager, Step};
 use dcm::model::{
     App, AppId, AppPath, AppRow, CatchUp, Change, Closing, CmdName, CommandId, CommandSource, Ending, Exit,
-    Minutes, NewCommand, Now, Policy, Program, Report, Revision, RunId, RunOpening, Schedule, StopCause,
-    Survivor, SurvivorState, Timestamp, Trigger,
+    Minutes, NewCommand, Now, Policy, Program, Report, Revision, Run, RunId, RunOpening, Schedule, SkipReason,
+    StopCause, Survivor, SurvivorState, Timestamp, Trigger,
 };
 use dcm::store::{Existing, Registration, Tables};
 
@@ -434,13 +434,18 @@ impl Town {
             let mut numbers = numbers.filter(|number| number * self.period < to.timestamp_millis());
             numbers.find(|number| !accounts.contains_key(number)).map(|number| (number, from, to))
         });
+        // What came after the end of a run of which nobody knew yet was missed, not passed over.
+        let mistaken = self.tables.skips().find(|skip| {
+            let covers = |run: &&Run| run.start < skip.at && run.end.is_none_or(|end| skip.last <= end);
+            skip.reason == SkipReason::Overlap && !self.tables.runs().iter().any(covers)
+        });
         let shown = |number: i64| Timestamp::from_timestamp_millis(number * self.period).unwrap_or_default();
         let fault = match (twice, lost) {
             (Some((number, by)), _) => format!("{} is accounted for by {by:?}", shown(*number)),
             (None, Some((number, from, to))) => {
                 format!("{} is lost, scheduled from {from} to {to}", shown(number))
             }
-            (None, None) => return None,
+            (None, None) => format!("{:?} came after the run", mistaken?),
         };
         let policy = format!("{:?} {:?}", row.app.schedule, row.app.policy.catch_up);
         Some(format!("{}\n{policy}\n{fault}", self.story.join("\n")))
