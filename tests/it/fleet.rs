@@ -18,7 +18,8 @@ pub(crate) struct Fleet {
     manager: Option<Child>,
     pub(crate) environment: Vec<(String, String)>,
     database: PathBuf,
-    descriptors: Option<u64>,
+    /// What a shell does before it becomes the manager.
+    limits: Option<String>,
 }
 
 /// What a call of the program gave back.
@@ -41,7 +42,7 @@ impl Fleet {
     pub(crate) fn bare() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = dir.path().join("state/dcm.db");
-        Self { dir, manager: None, environment: Vec::new(), database, descriptors: None }
+        Self { dir, manager: None, environment: Vec::new(), database, limits: None }
     }
 
     /// An empty database and a manager that serves it.
@@ -71,7 +72,12 @@ impl Fleet {
 
     /// The manager may have at most so many open files.
     pub(crate) fn limit_descriptors(&mut self, limit: u64) {
-        self.descriptors = Some(limit);
+        self.limit(&format!("ulimit -n {limit}"));
+    }
+
+    /// What a shell is to do before it becomes the manager.
+    pub(crate) fn limit(&mut self, script: &str) {
+        self.limits = Some(script.to_owned());
     }
 
     pub(crate) fn command(&self) -> Command {
@@ -110,9 +116,9 @@ impl Fleet {
     pub(crate) fn start_manager(&mut self) {
         assert!(self.manager.is_none(), "one manager a fleet");
         let log = std::fs::File::create(self.dir.path().join("manager.log")).unwrap();
-        let mut command = match self.descriptors {
+        let mut command = match &self.limits {
             None => self.command(),
-            Some(limit) => self.limited(limit),
+            Some(script) => self.limited(script),
         };
         let child =
             command.arg("--headless").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
@@ -127,10 +133,10 @@ impl Fleet {
         });
     }
 
-    fn limited(&self, descriptors: u64) -> Command {
+    fn limited(&self, script: &str) -> Command {
         let dcm = self.command();
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]).arg(dcm.get_program());
+        command.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]).arg(dcm.get_program());
         for (name, value) in dcm.get_envs() {
             match value {
                 Some(value) => command.env(name, value),

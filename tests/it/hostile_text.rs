@@ -3,7 +3,10 @@
 
 use dcm::model::Printable;
 
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
 use crate::fleet::{Fleet, id, send_signal};
+use crate::postgres::{Schema, block_on};
 use crate::terminal::Terminal;
 
 /// A title, an erased screen, C1 forms of the same, characters that reorder or hide, a line of its own.
@@ -35,19 +38,26 @@ fn call(fleet: &Fleet, arguments: &[&str]) -> String {
     written
 }
 
-/// Enters rows into a table, each with one hostile text column and good values elsewhere; how many the table took.
-fn fill(fleet: &Fleet, table: &str, good: impl Fn(&str) -> Vec<(&'static str, String)>) -> usize {
+/// Columns of a row and what is entered into them.
+type Row = Vec<(&'static str, String)>;
+
+/// A row with one hostile text column and good values elsewhere.
+fn hostile(column: &str, mut good: Row) -> Row {
+    match good.iter_mut().find(|(name, _)| *name == column) {
+        Some((_, value)) => HOSTILE.clone_into(value),
+        None => good.push((column.to_owned().leak(), HOSTILE.to_owned())),
+    }
+    good
+}
+
+/// Enters rows into a table, one for each of its text columns; how many the table took.
+fn fill(fleet: &Fleet, table: &str, good: &dyn Fn(&str) -> Row) -> usize {
     let columns = fleet.query(&format!("SELECT name FROM pragma_table_info('{table}') WHERE type = 'TEXT'"));
     let connection = rusqlite::Connection::open(fleet.database()).unwrap();
     let mut taken = 0;
     for column in columns.concat() {
         let rusqlite::types::Value::Text(column) = column else { panic!("a name is a text") };
-        let mut values = good(&column);
-        match values.iter_mut().find(|(name, _)| *name == column) {
-            Some((_, value)) => HOSTILE.clone_into(value),
-            None => values.push((column.leak(), HOSTILE.to_owned())),
-        }
-        let (names, values): (Vec<_>, Vec<_>) = values.into_iter().unzip();
+        let (names, values): (Vec<_>, Vec<_>) = hostile(&column, good(&column)).into_iter().unzip();
         let places = vec!["?"; names.len()].join(", ");
         let sql = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({places})", names.join(", "));
         taken += connection.execute(&sql, rusqlite::params_from_iter(values)).unwrap_or(0);
@@ -55,15 +65,50 @@ fn fill(fleet: &Fleet, table: &str, good: impl Fn(&str) -> Vec<(&'static str, St
     taken
 }
 
+/// The same on a server.
+fn fill_server(schema: &Schema, table: &str, good: &dyn Fn(&str) -> Row) -> usize {
+    block_on(async {
+        let mut connection = PgConnection::connect(schema.url()).await.unwrap();
+        let columns = "SELECT column_name::text FROM information_schema.columns \
+                       WHERE table_schema = current_schema() AND table_name = $1 AND data_type = 'text'";
+        let columns: Vec<String> =
+            sqlx::query_scalar(columns).bind(table).fetch_all(&mut connection).await.unwrap();
+        let mut taken = 0;
+        for column in columns {
+            let (names, values): (Vec<_>, Vec<_>) = hostile(&column, good(&column)).into_iter().unzip();
+            let values: Vec<_> = values.iter().map(|value| format!("$hostile${value}$hostile$")).collect();
+            let sql = format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "));
+            let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
+            taken += usize::from(done.is_ok());
+        }
+        taken
+    })
+}
+
 fn hostile_fleet() -> Fleet {
     let fleet = Fleet::new();
     fleet.add("f/f/good", &["--interval", "60"], &["true"]);
+    fill_all(|table, good| fill(&fleet, table, good));
+    fleet
+}
+
+/// A fleet on a server, called from a host of its own.
+fn hostile_fleet_on_a_server() -> (Fleet, Schema) {
+    let (mut fleet, schema) = (Fleet::bare(), Schema::new());
+    fleet.set("DC_DATABASE_URL", schema.url());
+    fleet.dcm(&["db", "migrate"]).ok();
+    fleet.add("f/f/good", &["--interval", "60"], &["true"]);
+    fill_all(|table, good| fill_server(&schema, table, good));
+    (fleet, schema)
+}
+
+fn fill_all(fill: impl Fn(&str, &dyn Fn(&str) -> Row) -> usize) {
     let app = id("f/f/good").to_string();
     let text = str::to_owned;
-    let apps = fill(&fleet, "apps", |column| {
+    let apps = fill("apps", &|column| {
         vec![("app_group", text("a")), ("app_parent", text("b")), ("app_name", text(column))]
     });
-    let runs = fill(&fleet, "runtime", |column| {
+    let runs = fill("runtime", &|column| {
         vec![
             ("runtime", format!("{:0>32x}", column.len() * 1000 + usize::from(column.as_bytes()[2]))),
             ("app_id", app.clone()),
@@ -73,7 +118,7 @@ fn hostile_fleet() -> Fleet {
             ("trigger", text("schedule")),
         ]
     });
-    let commands = fill(&fleet, "commands", |_| {
+    let commands = fill("commands", &|_| {
         vec![
             ("app_id", app.clone()),
             ("cmd_name", text("1")),
@@ -83,7 +128,7 @@ fn hostile_fleet() -> Fleet {
             ("reason", text("disabled")),
         ]
     });
-    let managers = fill(&fleet, "managers", |column| {
+    let managers = fill("managers", &|column| {
         vec![
             ("name", format!("m-{column}")),
             ("host", text("h")),
@@ -93,7 +138,7 @@ fn hostile_fleet() -> Fleet {
             ("heartbeat", text("2026-11-01T00:00:01.000Z")),
         ]
     });
-    let alerts = fill(&fleet, "alerts", |column| {
+    let alerts = fill("alerts", &|column| {
         vec![
             ("app_id", app.clone()),
             ("kind", text("crashed")),
@@ -105,13 +150,22 @@ fn hostile_fleet() -> Fleet {
     for (taken, least) in [(apps, 25), (runs, 5), (commands, 5), (managers, 4), (alerts, 3)] {
         assert!(taken >= least, "{taken} of at least {least}");
     }
-    fleet
 }
 
 #[test]
 fn no_text_of_others_commands_the_terminal_of_any_command() {
-    let fleet = hostile_fleet();
-    let status = call(&fleet, &["status"]);
+    call_all(&hostile_fleet());
+}
+
+#[test]
+fn no_text_of_others_on_a_server_commands_the_terminal_of_any_command() {
+    let (fleet, _schema) = hostile_fleet_on_a_server();
+    call_all(&fleet);
+}
+
+/// Calls all commands that show what others wrote.
+fn call_all(fleet: &Fleet) {
+    let status = call(fleet, &["status"]);
     assert!(status.contains("\\x1b]0;pwn\\x07"), "{status}");
     for command in [
         &["app", "list"][..],
@@ -123,18 +177,18 @@ fn no_text_of_others_commands_the_terminal_of_any_command() {
         &["start", "a", "--wait=0"],
         &["logs", "f/f/good"],
     ] {
-        call(&fleet, command);
-        call(&fleet, &[command, &["--json"]].concat());
+        call(fleet, command);
+        call(fleet, &[command, &["--json"]].concat());
     }
     for column in
         ["message", "fatal_msg", "stopped_by", "waiting_for", "manager", "cmd_by", "cwd", "env", "fault"]
     {
         let path = format!("a/b/{column}");
-        call(&fleet, &["why", &path]);
-        call(&fleet, &["app", "show", &path]);
-        call(&fleet, &["app", "show", &path, "--json"]);
+        call(fleet, &["why", &path]);
+        call(fleet, &["app", "show", &path]);
+        call(fleet, &["app", "show", &path, "--json"]);
     }
-    let mut console = Terminal::open(&fleet, &["console", "--plain"], (200, 50));
+    let mut console = Terminal::open(fleet, &["console", "--plain"], (200, 50));
     console.press("list\nalerts\nshow a/b/message\nshow a/b/stopped_by\nquit\n");
     check("console --plain", &console.until_end());
 }

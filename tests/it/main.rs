@@ -30,6 +30,7 @@ mod demo;
 mod fleet;
 mod history;
 mod host_faults;
+mod host_limits;
 mod hostile_rows;
 mod hostile_text;
 mod issuers;
