@@ -72,16 +72,16 @@ impl Entry {
     fn enqueue(&mut self, command: Command, desk: &mut Desk, step: &mut Step) {
         if !self.knows(&command) {
             self.supersede(&command, desk, step);
-            self.queue.push(Box::new(command));
+            self.queue.push(command);
         }
     }
 
     /// Whether the command is being dealt with already.
     fn knows(&self, command: &Command) -> bool {
         let under_way = match &self.phase {
-            Phase::Waiting(waiting) => waiting.cause.command.as_ref(),
-            Phase::Starting(starting) => starting.cause.command.as_ref(),
-            Phase::Stopping(Stopping { purpose: Purpose::Command(command), .. }) => Some(command),
+            Phase::Waiting(waiting) => waiting.cause.command.as_deref(),
+            Phase::Starting(starting) => starting.cause.command.as_deref(),
+            Phase::Stopping(Stopping { purpose: Purpose::Command(command), .. }) => Some(&**command),
             Phase::Stopping(_) | Phase::Resting(_) | Phase::Running(_) => None,
         };
         under_way.into_iter().chain(&self.queue).any(|known| known.id == command.id)

@@ -34,7 +34,7 @@ pub(super) struct Entry {
     pub(super) fatal: Option<Box<Fatal>>,
     pub(super) last_run: Option<(RunId, Timestamp)>,
     /// Commands behind the one that is being carried out, oldest first.
-    pub(super) queue: Vec<Box<Command>>,
+    pub(super) queue: Vec<Command>,
     /// A `next_run` that the app or a person wrote into the row while a run went on.
     pub(super) asked: Option<Timestamp>,
     /// The row is gone or invalid by now: what goes on may end, nothing new begins.
@@ -187,7 +187,7 @@ impl Entry {
             },
             Phase::Resting(_) | Phase::Running(_) => None,
         };
-        under_way.into_iter().chain(std::mem::take(&mut self.queue)).map(|command| *command).collect()
+        under_way.map(|command| *command).into_iter().chain(std::mem::take(&mut self.queue)).collect()
     }
 
     /// The run under way.

@@ -32,7 +32,7 @@ impl Entry {
         let Phase::Resting(rest) = &self.phase else { return };
         match desk.index.full(&self.app.path) {
             Some(limit) => {
-                self.phase = Phase::Waiting(Box::new(Waiting { cause, rest: rest.clone(), limit }))
+                self.phase = Phase::Waiting(Box::new(Waiting { cause, rest: rest.clone(), limit }));
             }
             None => self.open(cause, desk, step),
         }

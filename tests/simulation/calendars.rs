@@ -9,8 +9,8 @@ use chrono::TimeDelta;
 use dcm::manager::{Effect, Event, Identity, Manager, Step};
 use dcm::model::{
     App, AppId, AppPath, AppRow, CatchUp, Change, Closing, CmdName, CommandId, CommandSource, Ending, Exit,
-    Minutes, NewCommand, Now, Policy, Program, Report, Revision, Run, RunId, RunOpening, Schedule, SkipReason,
-    StopCause, Survivor, SurvivorState, Timestamp, Trigger,
+    Minutes, NewCommand, Now, Policy, Program, Report, Revision, Run, RunId, RunOpening, Schedule,
+    SkipReason, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
 };
 use dcm::store::{Existing, Registration, Tables};
 
