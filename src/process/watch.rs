@@ -470,14 +470,20 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_run_with_a_process_and_without_a_directory_is_never_given_up() {
+        use std::io::Read as _;
+        use std::process::{Command, Stdio};
+
         let folder = tempfile::tempdir().unwrap();
         let (run, dir) = (RunId::from_random_bits(8), RunDir::new(folder.path().join("run")));
         let told = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&told);
         let sink: Sink = Arc::new(move |event| sink.lock().unwrap().push(event));
         let mut watch = Watch::new(Host, NoWaits, sink, Box::new(|_| {}));
-        let mut process = std::process::Command::new("sleep");
-        let mut process = process.arg("600").env("DC_RUNTIME", run.to_string()).spawn().unwrap();
+        let mut process = Command::new("sh");
+        process.args(["-c", "echo ready; read line"]).env("DC_RUNTIME", run.to_string());
+        let mut process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // The environment of a process can be read a moment after its start.
+        process.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
         watch.take(Request::TakeOver { run, dir });
         for _ in 0..=2 * LOOKED_FOR_MAX {
             watch.look_at_the_silent();
