@@ -33,8 +33,9 @@ pub(super) fn run_app(session: &Session, args: RunAppArgs) -> Result<u8, Error> 
         let run = RunId::from_random_bits(uuid::Uuid::new_v4().as_u128());
         let launch = launch(&row, args.args);
         let store = store.as_ref();
+        let since = clock::boot_time();
         open(store, &row, run, args.force).await?;
-        let closing = supervise(store, &settings, run, launch).await?;
+        let closing = supervise(store, &settings, run, launch, since).await?;
         let entered = timeout(
             ENTER_MAX,
             enter(store, Change::RunClosed { run, app: row.app.id, closing: closing.clone() }),
@@ -116,13 +117,14 @@ async fn supervise(
     settings: &LaunchSettings,
     run: RunId,
     launch: Launch,
+    since: Duration,
 ) -> Result<Closing, Error> {
     let (events, mut told) = unbounded_channel();
     let app = launch.app;
     let thread = std::thread::Builder::new().name("dcm-run".to_owned()).spawn({
         let settings = settings.clone();
         move || {
-            foreground::run(&settings, run, &launch, move |event| {
+            foreground::run(&settings, run, &launch, since, move |event| {
                 // The receiver is there until this thread has ended.
                 let _ = events.send(event);
             })

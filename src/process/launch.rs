@@ -129,13 +129,13 @@ pub(super) fn withheld_variables() -> Vec<OsString> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::model::{AppId, AppPath, Program, Trigger, parse_timestamp};
 
-    fn launch(program: Program, args: Option<&str>) -> Launch {
+    pub(in crate::process) fn launch(program: Program, args: Option<&str>) -> Launch {
         let path: AppPath = "croatia/fina/companies".parse().unwrap();
         Launch {
             app: AppId::of(&path),
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    fn settings() -> LaunchSettings {
+    pub(in crate::process) fn settings() -> LaunchSettings {
         LaunchSettings {
             state: StateDir::new(PathBuf::from("/state")),
             python: "/venv/bin/python".to_owned(),

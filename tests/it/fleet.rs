@@ -230,7 +230,6 @@ impl Fleet {
         rows.collect::<Result<_, _>>().unwrap()
     }
 
-    /// A script of tests/apps.
     /// Waits until a query gives this.
     pub(crate) fn until_query(&self, sql: &str, expected: &str) {
         let deadline = std::time::Instant::now() + PATIENCE;
@@ -244,6 +243,7 @@ impl Fleet {
         }
     }
 
+    /// A script of tests/apps.
     pub(crate) fn script(name: &str) -> String {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/apps").join(name).display().to_string()
     }

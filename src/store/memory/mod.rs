@@ -6,6 +6,7 @@ mod ledger;
 mod logs;
 mod look;
 mod prune;
+mod runs;
 mod tables;
 
 use std::sync::{Mutex, PoisonError};

@@ -159,7 +159,7 @@ fn a_running_app_shows_a_time_to_come_and_one_that_was_asked_for_its_zone() {
         change(&mut app);
         let mut model = model((120, 40), vec![app.clone()]);
         let fleet = screen(&model, unicode());
-        type_keys(&mut model, "nd");
+        type_keys(&mut model, "jjd");
         let now = model.world.now;
         let Some(Cmd::Work(work)) = update(&mut model, Msg::Tick(now)) else { panic!() };
         let [Request::Ask(ticket, Question::App(_))] = work[..] else { panic!("{work:?}") };
