@@ -15,6 +15,7 @@ pub(super) use json::{json, json_rows, json_text};
 pub(super) use log::{Form, LogWriter};
 pub(super) use panic::report_panics;
 
+use crate::console::cells::{cells, cut, padded};
 use crate::model::Printable;
 
 /// Prints one line of data.
@@ -120,7 +121,7 @@ pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str])
         .map(|row| row.iter().map(|cell| Printable(cell).text()).collect())
         .collect();
     let terminal = is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
-    let room = terminal.map_or(usize::MAX, |(columns, _)| usize::from(columns)).max(ROOM_MIN);
+    let room = terminal.map_or(u16::MAX, |(columns, _)| columns).max(ROOM_MIN);
     for column in expendable {
         let (_, total) = widths(&rows);
         if let Some(at) = rows[0].iter().position(|cell| cell == column).filter(|_| total > room) {
@@ -133,42 +134,45 @@ pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str])
     let last = widths.last().copied().unwrap_or(0);
     let last_room = room.saturating_sub(total - last).max(LAST_MIN);
     for cell in rows.iter_mut().filter_map(|row| row.last_mut()) {
-        if cell.chars().count() > last_room {
-            *cell = cell.chars().take(last_room - 1).chain(['…']).collect::<String>().into();
+        if cells(cell) > last_room {
+            *cell = (cut(cell, last_room - 1) + "…").into();
         }
     }
     lines(rows.iter().map(|row| Cells { row, widths: &widths }));
 }
 
 /// The narrowest terminal that a table is cut for.
-const ROOM_MIN: usize = 40;
+const ROOM_MIN: u16 = 40;
 
 /// So much of the last column is shown on any terminal.
-const LAST_MIN: usize = 16;
+const LAST_MIN: u16 = 16;
 
 /// The widths of the columns, and of all of them with the blanks between.
-fn widths(rows: &[Vec<std::borrow::Cow<'_, str>>]) -> (Vec<usize>, usize) {
+fn widths(rows: &[Vec<std::borrow::Cow<'_, str>>]) -> (Vec<u16>, u16) {
     let mut widths = vec![0; rows.first().map_or(0, Vec::len)];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(cells(cell));
         }
     }
-    let total = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
+    let total = widths
+        .iter()
+        .fold(0_u16, |total, width| total.saturating_add(*width).saturating_add(2))
+        .saturating_sub(2);
     (widths, total)
 }
 
 /// A line of a table.
 struct Cells<'a> {
     row: &'a [std::borrow::Cow<'a, str>],
-    widths: &'a [usize],
+    widths: &'a [u16],
 }
 
 impl Display for Cells<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = String::new();
         for (cell, width) in self.row.iter().zip(self.widths) {
-            write!(line, "{cell:width$}  ")?;
+            write!(line, "{}  ", padded(cell, *width))?;
         }
         f.write_str(line.trim_end())
     }

@@ -1,7 +1,7 @@
 //! Commands that were sent together: how far they are, what became of them, and how an ENABLE or
 //! DISABLE is undone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::fleet::Fleet;
@@ -203,6 +203,9 @@ impl Batch {
             apps: Vec::new(),
             changed_since: Vec::new(),
         };
+        // Looked up for each app, so that all of the fleet is undone within one key press.
+        let sent: BTreeSet<AppId> =
+            self.rows.values().filter_map(|command| command.app.parse().ok()).collect();
         for (id, was_disabled) in &self.before {
             let Some(row) = fleet.by_id(*id) else { continue };
             let is_ours = row
@@ -210,8 +213,7 @@ impl Batch {
                 .as_ref()
                 .and_then(|command| command.id)
                 .is_none_or(|command| self.rows.contains_key(&command));
-            let was_sent = self.rows.values().any(|command| command.app == id.to_string());
-            if !was_sent || *was_disabled == now_disabled {
+            if !sent.contains(id) || *was_disabled == now_disabled {
                 // Nothing was done to it, or it was so before.
             } else if !is_ours || row.disabled != now_disabled {
                 undo.changed_since.push(row.path.to_string());

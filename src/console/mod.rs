@@ -4,6 +4,7 @@
 //! for anything. What takes time is done by the worker, in a thread of its own.
 
 mod batch;
+pub(crate) mod cells;
 mod clipboard;
 mod cmd;
 mod dialog;

@@ -1,4 +1,4 @@
-//! Alerts: one row per episode, delivered by the channels of `notify`.
+//! Alerts: one row per episode.
 
 use std::fmt;
 
@@ -92,7 +92,7 @@ pub struct AlertRow {
     pub message: String,
     /// When it was raised.
     pub raised: Timestamp,
-    /// When a channel took it.
+    /// When a notification of it left the program; none is sent yet.
     pub delivered: Option<Timestamp>,
     /// When it was over: the app was enabled again.
     pub cleared: Option<Timestamp>,

@@ -126,3 +126,27 @@ fn undo_restores_each_former_value_and_names_what_others_changed() {
     assert!(!stop.is_undoable());
     fleet.apply(delta(vec![running("g/p/a0", 1, 1, 2)]), noon());
 }
+
+#[test]
+fn ten_thousand_apps_are_undone_within_a_key_press() {
+    let apps = paths(10_000);
+    let mut fleet = Fleet::default();
+    fleet.apply(delta(apps.iter().map(|path| row(path)).collect()), noon());
+    let mut batch = Batch::new(Ticket(1), order(CmdName::Disable, &apps, Pace::All), &fleet, NOW);
+    batch.next(NOW);
+    let rows =
+        apps.iter().zip(1..).map(|(app, number)| command(number, app, CmdName::Disable, CmdFlag::Executed));
+    batch.submitted(Ticket(1), &Ok(rows.collect()));
+    let disabled = apps.iter().map(|path| {
+        let mut row = row(path);
+        row.app.disabled = true;
+        row
+    });
+    fleet.apply(delta(disabled.collect()), noon());
+    let begin = crate::process::clock::boot_time();
+    let undo = batch.undo(&fleet);
+    // Milliseconds; a search of all rows for each app takes minutes in an unoptimised build.
+    let took = crate::process::clock::boot_time().saturating_sub(begin);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!((undo.apps.len(), undo.changed_since.len()), (10_000, 0));
+}

@@ -122,19 +122,19 @@ impl Filter {
 
 impl Test {
     fn applies(&self, row: &Row, fleet: &Fleet, now: Timestamp, path: &str) -> bool {
-        let begins = |text: &str, word: &str| text.to_ascii_lowercase().contains(word);
+        let holds = |text: &str, word: &str| text.to_ascii_lowercase().contains(word);
         match self {
             Self::Holds(word) => path.contains(word.as_str()),
             Self::Fuzzy(word) => is_subsequence(word, path),
             Self::Like(regex) => regex.is_match(path),
-            Self::Group(word) => begins(row.path.group.as_str(), word),
-            Self::Parent(word) => begins(row.path.parent.as_str(), word),
-            Self::Manager(word) => row.manager.as_deref().is_some_and(|name| begins(name, word)),
+            Self::Group(word) => holds(row.path.group.as_str(), word),
+            Self::Parent(word) => holds(row.path.parent.as_str(), word),
+            Self::Manager(word) => row.manager.as_deref().is_some_and(|name| holds(name, word)),
             Self::Host(word) => row
                 .manager
                 .as_deref()
                 .and_then(|name| fleet.manager(name))
-                .is_some_and(|manager| begins(&manager.host, word)),
+                .is_some_and(|manager| holds(&manager.host, word)),
             Self::Message(word) => {
                 let texts = [row.message.as_deref(), row.fatal.as_ref().map(|(_, text, _)| &**text)];
                 texts.into_iter().flatten().any(|text| text.to_lowercase().contains(word.as_str()))

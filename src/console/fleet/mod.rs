@@ -8,8 +8,6 @@ pub(super) mod sums;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-
 pub(super) use pulse::Eta;
 pub(super) use row::{Condition, Row, Trouble, Usual};
 pub(super) use sums::Sums;
@@ -18,9 +16,6 @@ use crate::model::{AppId, AppPath, AppRow, Delta, ManagerRow, Part, Registered, 
 use meter::Meter;
 use pulse::Pulse;
 use sums::Extremes;
-
-/// A manager whose heartbeat is older does not live: three beats.
-pub(super) const HEARTBEAT_MAX: TimeDelta = TimeDelta::seconds(15);
 
 /// All apps, and the sums over them.
 #[derive(Debug, Default)]
@@ -245,13 +240,14 @@ impl Fleet {
         self.managers_read = Some(read);
     }
 
-    /// Whether a manager lives, as far as is known.
+    /// Whether the lease of a manager holds, as far as is known.
     pub(super) fn has_live(&self, name: &str, now: Timestamp) -> bool {
-        self.manager(name).is_some_and(|manager| is_live(manager, self.heard(now)))
+        self.manager(name).is_some_and(|manager| manager.is_live(self.managers_time(now)))
     }
 
-    /// The time of what is known of managers.
-    fn heard(&self, now: Timestamp) -> Timestamp {
+    /// The time at which managers are judged. A console that cannot read the database declares no manager dead: its
+    /// heartbeats are as old as they were when they were read.
+    pub(super) fn managers_time(&self, now: Timestamp) -> Timestamp {
         self.managers_read.map_or(now, |read| read.min(now))
     }
 
@@ -261,8 +257,8 @@ impl Fleet {
 
     /// How many managers live.
     pub(super) fn live_managers(&self, now: Timestamp) -> usize {
-        let heard = self.heard(now);
-        self.managers.iter().filter(|manager| is_live(manager, heard)).count()
+        let time = self.managers_time(now);
+        self.managers.iter().filter(|manager| manager.is_live(time)).count()
     }
 
     /// All apps, by group, parent and name.
@@ -360,11 +356,6 @@ impl Fleet {
 /// The first of all parts in order: what sorts before a digit cannot begin one.
 fn lowest() -> Part {
     Part::new("0").expect("a digit is a valid part")
-}
-
-/// Whether a manager gave a sign of life lately.
-fn is_live(manager: &ManagerRow, now: Timestamp) -> bool {
-    manager.stopped.is_none() && now - manager.heartbeat < HEARTBEAT_MAX
 }
 
 #[cfg(test)]

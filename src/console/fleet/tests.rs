@@ -1,11 +1,14 @@
 //! Sums, conclusions and rates.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use super::pulse::{self, Eta};
 use super::{Condition, Fleet, Trouble, Usual};
+use crate::console::screen::managers::{Life, life};
 use crate::console::testing::{Dice, delta, manager, noon, row, running, small_fleet};
-use crate::model::{AppId, AppRow, Delta, Registered, Revision, RunId, RunStatus};
+use crate::model::{AppId, AppRow, Delta, ManagerRow, Registered, Revision, RunId, RunStatus, Timestamp};
 
 fn step(rows: Vec<AppRow>) -> Delta {
     delta(rows)
@@ -108,6 +111,36 @@ fn an_app_is_late_after_its_grace_and_unknown_without_its_manager() {
     assert_ne!(trouble(&fleet, "a/b/d"), Some(Trouble::Unknown));
     fleet.judge(due + TimeDelta::seconds(16));
     assert_eq!(trouble(&fleet, "a/b/d"), Some(Trouble::Unknown));
+}
+
+#[test]
+fn a_manager_is_live_as_long_as_its_lease_lasts() {
+    let mut fleet = Fleet::default();
+    let lease =
+        |name: &str, seconds| ManagerRow { lease: Duration::from_secs(seconds), ..manager(name, noon()) };
+    let read = noon() + TimeDelta::seconds(60);
+    let apps = [("a/b/long", "long"), ("a/b/short", "short"), ("a/b/gone", "gone")];
+    let row = |(path, name): (&str, &str)| {
+        let mut row = silent(path);
+        row.state.manager = Some(name.to_owned());
+        row
+    };
+    let gone = ManagerRow { stopped: Some(noon()), ..lease("gone", 300) };
+    fleet.meet(vec![lease("long", 300), lease("short", 15), gone], read);
+    fleet.apply(step(apps.map(row).to_vec()), read);
+    fleet.judge(read);
+    let found = apps.map(|(path, _)| trouble(&fleet, path));
+    assert_eq!(found, [None, Some(Trouble::Unknown), Some(Trouble::Unknown)]);
+    let live = |time| life_of(&fleet, time);
+    assert_eq!(live(read), [Life::Alive, Life::Silent, Life::Ended]);
+    // What was not read again is not older for that.
+    assert_eq!(live(read + TimeDelta::hours(1)), live(read));
+    assert_eq!(fleet.live_managers(read), 1);
+}
+
+/// As the screen of managers has them.
+fn life_of(fleet: &Fleet, now: Timestamp) -> [Life; 3] {
+    ["long", "short", "gone"].map(|name| life(fleet.manager(name).unwrap(), fleet, now))
 }
 
 #[test]

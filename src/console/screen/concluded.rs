@@ -14,7 +14,7 @@ use crate::model::{AppPath, ManagerRow, Timestamp};
 /// Managers that did not end and are not heard of, with the apps that run under them, unseen.
 pub(super) fn lost_managers(managers: &[ManagerRow], world: &World) -> Vec<Cause> {
     let now = world.time();
-    let lost = managers.iter().filter(|row| life(row, now) == Life::Silent);
+    let lost = managers.iter().filter(|row| life(row, &world.fleet, now) == Life::Silent);
     let cause = |row: &ManagerRow| {
         let apps: Vec<AppPath> = world
             .fleet

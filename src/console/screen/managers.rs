@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{List, Page, Turn};
 use crate::console::dialog::DEAF;
+use crate::console::fleet::Fleet;
 use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
@@ -19,19 +20,19 @@ pub(in crate::console) enum Wish {
     Yes,
 }
 
-/// Whether a manager lives, as far as is known.
+/// How a manager is, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::console) enum Life {
     Alive,
-    /// It did not end in order, and is not heard of.
+    /// It did not end in order, and its lease is over.
     Silent,
     Ended,
 }
 
-pub(in crate::console) fn life(row: &ManagerRow, now: Timestamp) -> Life {
+pub(in crate::console) fn life(row: &ManagerRow, fleet: &Fleet, now: Timestamp) -> Life {
     match row.stopped {
         Some(_) => Life::Ended,
-        None if row.is_live(now) => Life::Alive,
+        None if row.is_live(fleet.managers_time(now)) => Life::Alive,
         None => Life::Silent,
     }
 }
@@ -81,7 +82,7 @@ impl Managers {
             Wish::Drain => {
                 let row = self.list.current()?;
                 let deed = if row.draining { Deed::Resume } else { Deed::Drain };
-                if life(row, now) == Life::Alive {
+                if life(row, &world.fleet, now) == Life::Alive {
                     self.plan(world, deed)?;
                 } else {
                     world.say(format!("{} does not live: there is nothing to drain", row.name));
@@ -89,7 +90,7 @@ impl Managers {
             }
             Wish::TakeOver => {
                 let row = self.list.current()?;
-                if life(row, now) == Life::Alive {
+                if life(row, &world.fleet, now) == Life::Alive {
                     world.say(format!("{} lives: d lets it give away what others may have", row.name));
                 } else {
                     self.plan(world, Deed::TakeOver)?;

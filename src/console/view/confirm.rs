@@ -7,6 +7,7 @@ use ratatui::widgets::{Block, Clear, Widget as _};
 
 use super::text::put;
 use crate::console::batch::Pace;
+use crate::console::cells::padded;
 use crate::console::dialog::confirm::{Confirm, Consent, Effect, Part, Weight};
 use crate::console::dialog::field::Field;
 use crate::console::model::Model;
@@ -62,7 +63,7 @@ fn effects(model: &Model, confirm: &Confirm, theme: Theme) -> Vec<Line> {
             Weight::Alarm => theme.alarm(),
             Weight::None => theme.faint(),
         };
-        vec![(format!("{:>5} {:<14} {}", effect.count, effect.whose, effect.what), style)]
+        vec![(format!("{:>5} {} {}", effect.count, padded(&effect.whose, 14), effect.what), style)]
     };
     let mut lines: Vec<Line> = confirm.effects().iter().map(line).collect();
     for other in &confirm.others {

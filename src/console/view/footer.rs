@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 
 use super::text::{put, span};
 use crate::console::batch::Batch;
+use crate::console::cells::cells;
 use crate::console::dialog::Dialog;
 use crate::console::fleet::{Condition, Row};
 use crate::console::keymap::{Binding, Common, Intent};
@@ -65,7 +66,7 @@ fn keys_of(model: &Model, width: u16) -> String {
     let help = format!("{} help", keys.key(tab, Intent::Common(Common::Help)));
     let mut text = String::new();
     for word in words {
-        if text.chars().count() + word.chars().count() + help.len() + 4 > usize::from(width) {
+        if cells(&text) + cells(&word) + cells(&help) + 4 > width {
             break;
         }
         text.push_str(&word);

@@ -8,6 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::text::{count, put, put_right, rate, short, span};
+use crate::console::cells::{cells, cut};
 use crate::console::fleet::{Condition, Trouble};
 use crate::console::keymap::{Common, Intent};
 use crate::console::model::Model;
@@ -34,7 +35,7 @@ struct Pen<'a> {
 impl Pen<'_> {
     /// Writes a piece, if all of it has room.
     fn put(&mut self, text: &str, style: Style) {
-        let width = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+        let width = cells(text);
         if self.at.saturating_add(width) <= self.end {
             self.at = put(self.buffer, self.area, self.row, self.at, text, style);
         }
@@ -68,13 +69,13 @@ fn first_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         format!(" {} ", time.format("%H:%M"))
     };
     put_right(buffer, area, 0, area.width, &right, theme.faint());
-    let taken = u16::try_from(right.chars().count()).unwrap_or(u16::MAX);
+    let taken = cells(&right);
     let end = area.width.saturating_sub(taken);
     let mut pen = Pen { buffer, area, row: 0, at: 0, end };
     if area.width >= NAMES_FROM {
         // The name of the fleet is cut before the counts are.
-        let room = usize::from(area.width / 2).saturating_sub(20);
-        let database: String = world.identity.database.chars().take(room).collect();
+        let room = (area.width / 2).saturating_sub(20);
+        let database = cut(&world.identity.database, room);
         pen.put(&format!(" dcm {database} "), theme.strong());
         let role = match (world.identity.is_attached, world.identity.is_read_only()) {
             (_, true) => "[RO]",

@@ -51,7 +51,7 @@ pub(super) fn draw(managers: &Managers, world: &World, theme: Theme, buffer: &mu
         if area.width < NARROW {
             return vec![(row.name.clone(), theme.strong()), (sign.to_string(), style), beat, all];
         }
-        let is_alive = life(row, now) == Life::Alive;
+        let is_alive = life(row, &world.fleet, now) == Life::Alive;
         let limit =
             row.load.running_max.map(|most| format!("/{}", count(u64::from(most)))).unwrap_or_default();
         // What an old row says is not known to be so any more.
@@ -105,7 +105,7 @@ fn version(text: &str) -> Vec<u64> {
 
 fn state(row: &ManagerRow, world: &World, theme: Theme) -> (char, &'static str, Style) {
     let glyphs = theme.glyphs;
-    match (life(row, world.time()), row.draining) {
+    match (life(row, &world.fleet, world.time()), row.draining) {
         (Life::Alive, false) => (glyphs.running, "live", theme.running()),
         (Life::Alive, true) => (glyphs.waiting, "draining", theme.pending()),
         (Life::Silent, _) => (glyphs.unknown, "lost", theme.alarm()),
@@ -120,7 +120,7 @@ fn describe(row: &ManagerRow, world: &World, running: u64, theme: Theme, buffer:
         if row.pools.is_empty() { String::new() } else { format!("  pools {}", row.pools.join(", ")) };
     let first = format!("{}  host {}  pid {}  began {since} ago{pools}", row.name, row.host, row.pid);
     put(buffer, area, 1, 1, &first, theme.strong());
-    let (second, third) = match life(row, now) {
+    let (second, third) = match life(row, &world.fleet, now) {
         Life::Alive if row.draining => (
             "it starts nothing new; what runs there runs on".to_owned(),
             "d lets it start apps again".to_owned(),

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::text::{count, put, rule};
+use crate::console::cells::cells;
 use crate::console::model::Model;
 use crate::console::screen::Tab;
 use crate::console::theme::Theme;
@@ -20,7 +21,7 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
 pub(super) fn places(model: &Model) -> Vec<(Tab, u16, u16)> {
     let mut at = 1;
     let place = |tab| {
-        let width = u16::try_from(name(model, tab).chars().count()).unwrap_or(u16::MAX);
+        let width = cells(&name(model, tab));
         let begin = at;
         at += width + 2;
         (tab, begin, width)

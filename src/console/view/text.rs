@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use chrono::{Local, TimeDelta};
 
+use crate::console::cells::cells;
 use crate::console::theme::Theme;
 use crate::model::{AppPath, Printable, Timestamp};
 
@@ -25,7 +26,7 @@ pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, column: u16, text: 
 /// As much of a path as fits: names differ at the end.
 pub(super) fn fitting(path: &AppPath, width: u16) -> String {
     let forms = [path.to_string(), format!("{}/{}", path.parent, path.name)];
-    let fits = |form: &String| form.chars().count() <= usize::from(width);
+    let fits = |form: &String| cells(form) <= width;
     forms.into_iter().find(fits).unwrap_or_else(|| path.name.to_string())
 }
 
@@ -43,9 +44,7 @@ pub(in crate::console) fn top_of(cursor: usize, height: usize, rows: usize) -> u
 
 /// Writes text that ends before this column.
 pub(super) fn put_right(buffer: &mut Buffer, area: Rect, row: u16, end: u16, text: &str, style: Style) {
-    let shown = Printable(text).text();
-    let width = u16::try_from(shown.chars().count()).unwrap_or(u16::MAX);
-    put(buffer, area, row, end.saturating_sub(width), &shown, style);
+    put(buffer, area, row, end.saturating_sub(cells(text)), text, style);
 }
 
 /// `12,301`, or `24.0M` when that would take more than nine places.
@@ -130,6 +129,16 @@ pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_at_the_right_ends_where_it_should_whatever_its_characters() {
+        let area = Rect::new(0, 0, 8, 1);
+        let mut buffer = Buffer::empty(area);
+        put_right(&mut buffer, area, 0, 8, "日本", Style::new());
+        // The second cell of a wide character holds a blank.
+        let row: String = (0..8).map(|x| buffer[(x, 0)].symbol()).collect();
+        assert_eq!(row, "    日 本 ");
+    }
 
     #[test]
     fn numbers_and_spans_are_short() {

@@ -11,6 +11,7 @@ use ratatui::style::Style;
 
 use super::panes::Panes;
 use super::text::{count, fitting, put, put_right, rule, span, top_of};
+use crate::console::cells::cut;
 use crate::console::fleet::{Row, Trouble};
 use crate::console::keymap::Intent;
 use crate::console::model::Model;
@@ -296,7 +297,7 @@ fn cell(buffer: &mut Buffer, area: Rect, row: u16, (column, at): (Column, u16), 
     if text.is_empty() {
         return;
     }
-    let text: String = text.chars().take(usize::from(column.width())).collect();
+    let text = cut(text, column.width());
     if column.is_left() {
         put(buffer, Rect { width: area.width.min(at + column.width()), ..area }, row, at, &text, style);
     } else {

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::detail::{Fact, long_clock};
+use crate::console::cells::padded;
 use crate::console::model::Model;
 use crate::console::past::{Ended, ended, p50};
 use crate::console::theme::Theme;
@@ -121,7 +122,7 @@ pub(super) fn commands(model: &Model, theme: Theme, buffer: &mut Buffer, area: R
             area,
             row,
             at,
-            &format!("{:<8}{:<10}", command.name.word(), command.by),
+            &format!("{:<8}{}", command.name.word(), padded(&command.by, 10)),
             Style::new(),
         );
         let reason = command.reason.as_deref().unwrap_or_default();
