@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dcm::model::{AppId, Change, Load, ManagerRow, RunId, RunOpening, Trigger};
-use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _};
+use dcm::store::{Cluster as _, OpenMode, OperatorStore as _, PostgresStore, Store as _};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tempfile::TempDir;
 

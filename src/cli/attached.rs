@@ -14,7 +14,7 @@ use super::presence::Managers;
 use super::session::{Session, block_on};
 use super::{headless, look, output, plain};
 use crate::config::console::ConsoleFile;
-use crate::config::{ConsoleSettings, Database, OnHangup, env};
+use crate::config::{ConsoleSettings, OnHangup, env};
 use crate::console::{self, Leave, ReadOnly};
 use crate::process::{OpenError, home_of, on_termination, spawn_detached, user_name};
 use crate::runtime::{self, RunError, Stop};
@@ -39,7 +39,7 @@ pub(super) fn open(session: &Session, args: &ConsoleArgs, role: Role) -> Result<
         Role::Client => None,
         // Who may change nothing starts nothing either.
         Role::AttachedIfNeeded if args.read_only || settings.read_only => None,
-        Role::AttachedIfNeeded if may_manage(session)? => Manager::start(session)?,
+        Role::AttachedIfNeeded if session.may_manage()? => Manager::start(session)?,
         Role::AttachedIfNeeded => None,
     };
     let store: Arc<dyn OperatorStore> = session.store_or_later()?;
@@ -99,21 +99,6 @@ pub(super) fn read_only(args: &ConsoleArgs, settings: &ConsoleSettings, rights: 
         (false, true, _) => Some(ReadOnly::Settings),
         (false, false, false) => Some(ReadOnly::Rights),
         (false, false, true) => None,
-    }
-}
-
-/// Whether the user of the database may be a manager. An operator's console on a shared server is a
-/// client, also while no manager lives.
-fn may_manage(session: &Session) -> Result<bool, Error> {
-    match &session.settings.database {
-        Database::Sqlite { .. } => Ok(true),
-        Database::Postgres(_) => match session.store(OpenMode::Existing) {
-            Ok(store) => block_on(async { Ok(store.rights().await?.manage) }),
-            // The console opens, and shows it as soon as it is back.
-            Err(error) if error.is_refusal_for_now() => Ok(false),
-            // The manager makes it, or says why it cannot.
-            Err(_) => Ok(true),
-        },
     }
 }
 
@@ -186,13 +171,9 @@ impl Manager {
             }
             Leave::Headless => {
                 self.end()?;
-                let url = session.settings.database.url();
-                let environment: &[(&str, &str)] = match &session.settings.database {
-                    Database::Sqlite { .. } => &[],
-                    // It may hold a password, and arguments are for all to see.
-                    Database::Postgres(_) => &[(env::DATABASE_URL, &url)],
-                };
-                let pid = spawn_detached(&headless_arguments(session), environment, session.open_files)?;
+                let secret = session.settings.database.secret();
+                let environment: Vec<_> = secret.map(|url| (env::DATABASE_URL, url)).into_iter().collect();
+                let pid = spawn_detached(&headless_arguments(session), &environment, session.open_files)?;
                 until_served(session, pid)?;
                 output::message(format_args!(
                     "the manager goes on without a console (pid {pid}); dcm opens one again"
@@ -282,9 +263,8 @@ fn headless_arguments(session: &Session) -> Vec<OsString> {
     if let Some(config) = &session.config {
         arguments.extend(["--config".into(), config.into()]);
     }
-    // The one in the state directory is named by that, whatever bytes are in its path.
-    if let Database::Sqlite { is_default: false, .. } = session.settings.database {
-        arguments.extend(["--database".into(), session.settings.database.url().into()]);
+    if let Some(url) = session.settings.database.argument() {
+        arguments.extend(["--database".into(), url.into()]);
     }
     arguments
 }

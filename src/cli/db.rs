@@ -1,6 +1,5 @@
 //! `dcm db`: create, check and copy the database.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,7 +11,7 @@ use super::presence::Managers;
 use super::session::{Session, block_on};
 use crate::config::Database;
 use crate::model::Prunable;
-use crate::store::{CopyEnd, OpenMode, Pace, ROLES, SqliteStore, Store, copy, prune_history};
+use crate::store::{OpenMode, Pace, ROLES, copy, prune_history};
 
 /// A manager need not wait, and whoever called the command waits for its end.
 const PACE: Pace = Pace { after_rows: Duration::from_millis(20), after_none: Duration::ZERO };
@@ -21,18 +20,13 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
     match command {
         DbCommand::Migrate { empty } => {
             let was_current = session.store(OpenMode::Existing).is_ok();
-            match &session.settings.database {
-                Database::Sqlite { path, .. } if empty => {
-                    session.file_or_empty(path, OpenMode::Create)?;
-                }
-                Database::Sqlite { .. } | Database::Postgres(_) => {
-                    session.store(OpenMode::Create)?;
-                }
+            let database = &session.settings.database;
+            if empty {
+                session.store_or_empty(database, OpenMode::Create)?;
+            } else {
+                session.store(OpenMode::Create)?;
             }
-            let place = match &session.settings.database {
-                Database::Sqlite { path, .. } => path.display().to_string(),
-                server @ Database::Postgres(_) => server.to_string(),
-            };
+            let place = database.place();
             done(
                 session,
                 &json!({ "database": place, "migrated": !was_current }),
@@ -41,7 +35,7 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
             Ok(())
         }
         DbCommand::Check => {
-            let store = file(session, "a server is checked by pg_amcheck")?;
+            let store = session.own_file("a server is checked by pg_amcheck")?;
             let faults = block_on(async { Ok(store.check().await?) })?;
             let text = if faults.is_empty() { "ok".to_owned() } else { faults.join("\n") };
             done(session, &json!({ "ok": faults.is_empty(), "faults": faults }), &text);
@@ -57,7 +51,7 @@ pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {
         }
         DbCommand::Copy { source, destination } => copy_fleet(session, &source, &destination),
         DbCommand::Backup { target } => {
-            let store = file(session, "a server is copied by pg_dump")?;
+            let store = session.own_file("a server is copied by pg_dump")?;
             block_on(async { Ok(store.backup(&target).await?) })?;
             let path = target.display().to_string();
             done(session, &json!({ "backup": path }), &format!("copied to {path}"));
@@ -96,17 +90,14 @@ fn copy_fleet(session: &Session, source: &str, destination: &str) -> Result<(), 
         return Err(Error::usage("source and destination are the same database"));
     }
     for (end, mode) in [(&source, OpenMode::Existing), (&destination, OpenMode::Create)] {
-        let store: Arc<dyn Store> = match end {
-            Database::Sqlite { path, .. } => Arc::new(session.file_or_empty(path, mode)?),
-            Database::Postgres(_) => session.store_of(end, mode)?,
-        };
+        let store = session.store_or_empty(end, mode)?;
         let managers = block_on(Managers::read(session, store.as_ref()))?;
         if let Some(manager) = managers.live().next() {
             return Err(Error::new(Kind::RefusedForNow, format!("manager {} serves {end}", manager.name))
                 .hint("stop it first; apps run on"));
         }
     }
-    let counts = block_on(async { Ok(copy(&end_of(source), &end_of(destination)).await?) })?;
+    let counts = block_on(async { Ok(copy(&source.into(), &destination.into()).await?) })?;
     if session.json {
         let counts: serde_json::Map<_, _> =
             counts.iter().map(|(table, rows)| ((*table).to_owned(), (*rows).into())).collect();
@@ -117,23 +108,6 @@ fn copy_fleet(session: &Session, source: &str, destination: &str) -> Result<(), 
         output::table(&["TABLE", "ROWS"], &rows);
     }
     Ok(())
-}
-
-fn end_of(database: Database) -> CopyEnd {
-    match database {
-        Database::Sqlite { path, .. } => CopyEnd::Sqlite(path),
-        Database::Postgres(url) => CopyEnd::Postgres(url),
-    }
-}
-
-/// The database, where it is a file.
-fn file(session: &Session, otherwise: &str) -> Result<SqliteStore, Error> {
-    match &session.settings.database {
-        Database::Sqlite { path, .. } => session.file(path, OpenMode::Existing),
-        server @ Database::Postgres(_) => {
-            Err(Error::usage(format!("{server} is no file")).hint(otherwise.to_owned()))
-        }
-    }
 }
 
 fn done(session: &Session, value: &serde_json::Value, text: &str) {

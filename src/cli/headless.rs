@@ -1,6 +1,5 @@
 //! `dcm --headless`: the manager as a service.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -8,10 +7,8 @@ use tokio::time::sleep;
 use super::error::Error;
 use super::logging::{self, Stderr};
 use super::session::{Session, block_on};
-use crate::config::Database;
 use crate::process::{on_hangup, on_termination};
 use crate::runtime::{self, Options, Stop};
-use crate::store::{OpenMode, Store, StoreError};
 
 /// Pauses between tries to reach a server that is away when the manager starts.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
@@ -59,11 +56,10 @@ pub(super) fn headless(session: &Session, hangup: Hangup) -> Result<(), Error> {
 /// The same, once the server is there: a host may be up before its database. `None` when the manager is
 /// to end before that.
 async fn options_once_there(session: &Session, stop: &Stop) -> Result<Option<Options>, Error> {
-    let is_server = matches!(session.settings.database, Database::Postgres(_));
     let mut pause = PAUSE_MIN;
     loop {
         match options(session).await {
-            Err(error) if is_server && error.is_refusal_for_now() => {
+            Err(error) if session.may_be_away() && error.is_refusal_for_now() => {
                 if pause == PAUSE_MIN {
                     tracing::warn!(%error, "waiting for the database");
                 }
@@ -80,19 +76,7 @@ async fn options_once_there(session: &Session, stop: &Stop) -> Result<Option<Opt
 
 /// What a manager of this host is started with.
 pub(super) async fn options(session: &Session) -> Result<Options, Error> {
-    let store: Arc<dyn Store> = match &session.settings.database {
-        Database::Sqlite { path, .. } => {
-            let store = session.file(path, OpenMode::Create)?;
-            if let Some(fault) = store.check_fleet().await?.first() {
-                return Err(StoreError::Corrupt(format!(
-                    "the database is damaged: {fault}; restore a backup (dcm db check tells more)"
-                ))
-                .into());
-            }
-            Arc::new(store)
-        }
-        Database::Postgres(_) => session.store(OpenMode::Create)?,
-    };
+    let store = session.store_to_manage().await?;
     let settings = &session.settings;
     let python = session.python();
     let before = store.managers().await?.into_iter().find(|row| row.name == settings.name);
@@ -103,7 +87,7 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
             "apps without a command get another Python than from the manager before"
         );
     }
-    if matches!(settings.database, Database::Sqlite { .. }) && !settings.pools.is_empty() {
+    if !store.capabilities().is_shared && !settings.pools.is_empty() {
         tracing::warn!("pools have no effect on an embedded database: its one manager runs all apps");
     }
     Ok(Options {
@@ -116,6 +100,5 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
         retention: settings.retention,
         pools: settings.pools.clone(),
         lease: settings.lease,
-        keeps_logs: matches!(settings.database, Database::Postgres(_)),
     })
 }

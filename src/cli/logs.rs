@@ -8,7 +8,6 @@ use super::error::Error;
 use super::log_printer::Printer;
 use super::session::{Fleet, Session, block_on};
 use super::{format, logs_afar, output};
-use crate::config::Database;
 use crate::model::{AppId, Run, RunId};
 use crate::process::{LogTail, clock, join_lines, logs_of};
 use crate::store::{HistoryQuery, OpenMode};
@@ -29,8 +28,7 @@ pub(super) fn logs(session: &Session, args: &LogsArgs) -> Result<(), Error> {
         }
     };
     let is_here = |run: RunId| here.iter().any(|(found, _)| *found == run);
-    let is_shared = matches!(session.settings.database, Database::Postgres(_));
-    if is_shared && known.wanted.is_some_and(|run| !is_here(run)) {
+    if known.keeps_logs && known.wanted.is_some_and(|run| !is_here(run)) {
         let store = session.store(OpenMode::Existing)?;
         return block_on(logs_afar::logs(session, args, app, store.as_ref()));
     }
@@ -52,6 +50,8 @@ struct Known {
     /// The run that is asked for, or the latest; `None` when the app never ran or nothing is known.
     wanted: Option<RunId>,
     row: Option<Run>,
+    /// Whether the database keeps the ends of logs of other hosts.
+    keeps_logs: bool,
 }
 
 impl Known {
@@ -61,7 +61,7 @@ impl Known {
         let wanted = args.run.or(row.state.run);
         let query = HistoryQuery { apps: vec![row.app.id], run: wanted, limit: 1, ..HistoryQuery::default() };
         let row = store.history(query).await?.into_iter().find(|run| Some(run.run) == wanted);
-        Ok(Self { wanted, row })
+        Ok(Self { wanted, row, keeps_logs: store.capabilities().keeps_logs })
     }
 
     /// Says which run is shown.

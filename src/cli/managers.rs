@@ -10,7 +10,7 @@ use super::presence::{Managers, Presence};
 use super::session::{Fleet, Session, block_on};
 use super::{format, output};
 use crate::model::{ManagerRow, Released, format_timestamp};
-use crate::store::{OpenMode, OperatorStore};
+use crate::store::{OpenMode, OperatorStore, take_from};
 
 pub(super) fn managers(session: &Session, command: Option<ManagersCommand>) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
@@ -34,7 +34,7 @@ pub(super) fn managers(session: &Session, command: Option<ManagersCommand>) -> R
                 if !yes && output::is_interactive() && !output::confirm(question) {
                     return Err(Error::failed("nothing was done"));
                 }
-                let released = store.take_from(&name, pinned).await?;
+                let released = take_from(store.as_ref(), &name, pinned).await?;
                 told(session, &name, released, "its apps are free for others");
                 Ok(())
             }

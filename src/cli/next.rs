@@ -6,10 +6,9 @@ use super::args::NextArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on};
 use super::{format, json, output};
-use crate::config::Database;
 use crate::manager::{coming, schedule};
 use crate::model::{AppRow, RunStatus, Timestamp};
-use crate::store::OpenMode;
+use crate::store::{OpenMode, OperatorStore};
 
 pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
@@ -87,8 +86,8 @@ fn slot_after(row: &AppRow, after: Timestamp) -> Option<Timestamp> {
 }
 
 /// The zone of a time without a zone that SQL writes to `next_run`.
-pub(super) fn zone_of_sql(session: &Session, row: &AppRow) -> &'static str {
-    coming::zone_of_sql(row, matches!(session.settings.database, Database::Postgres(_)))
+pub(super) fn zone_of_sql(store: &dyn OperatorStore, row: &AppRow) -> &'static str {
+    coming::zone_of_sql(row, store.capabilities().has_session_zone)
 }
 
 /// Whether a manager has yet to say when the app is due.

@@ -53,8 +53,65 @@ impl Session {
         }
     }
 
+    /// Whether the database may come later than this host: a server may be away when the host starts.
+    pub(super) fn may_be_away(&self) -> bool {
+        matches!(self.settings.database, Database::Postgres(_))
+    }
+
+    /// Whether the user of the database may be a manager. An operator's console on a shared server is a
+    /// client, also while no manager lives.
+    pub(super) fn may_manage(&self) -> Result<bool, Error> {
+        match &self.settings.database {
+            Database::Sqlite { .. } => Ok(true),
+            Database::Postgres(_) => match self.store(OpenMode::Existing) {
+                Ok(store) => block_on(async { Ok(store.rights().await?.manage) }),
+                // The console opens, and shows it as soon as it is back.
+                Err(error) if error.is_refusal_for_now() => Ok(false),
+                // The manager makes it, or says why it cannot.
+                Err(_) => Ok(true),
+            },
+        }
+    }
+
+    /// Opens the database for a manager, and makes it if there is none. A file that is damaged is not written to.
+    pub(super) async fn store_to_manage(&self) -> Result<Arc<dyn Store>, Error> {
+        let Database::Sqlite { path, .. } = &self.settings.database else {
+            return self.store(OpenMode::Create);
+        };
+        let store = self.file(path, OpenMode::Create)?;
+        if let Some(fault) = store.check_fleet().await?.first() {
+            return Err(StoreError::Corrupt(format!(
+                "the database is damaged: {fault}; restore a backup (dcm db check tells more)"
+            ))
+            .into());
+        }
+        Ok(Arc::new(store))
+    }
+
+    /// Opens another database; one that is made begins with an empty fleet, whatever was here before.
+    pub(super) fn store_or_empty(
+        &self,
+        database: &Database,
+        mode: OpenMode,
+    ) -> Result<Arc<dyn Store>, Error> {
+        match database {
+            Database::Sqlite { path, .. } => Ok(Arc::new(self.file_or_empty(path, mode)?)),
+            Database::Postgres(_) => self.store_of(database, mode),
+        }
+    }
+
+    /// The database, where it is a file; `otherwise` says what does the same for a server.
+    pub(super) fn own_file(&self, otherwise: &str) -> Result<SqliteStore, Error> {
+        match &self.settings.database {
+            Database::Sqlite { path, .. } => self.file(path, OpenMode::Existing),
+            server @ Database::Postgres(_) => {
+                Err(Error::usage(format!("{server} is no file")).hint(otherwise.to_owned()))
+            }
+        }
+    }
+
     /// Opens another database.
-    pub(super) fn store_of(&self, database: &Database, mode: OpenMode) -> Result<Arc<dyn Store>, Error> {
+    fn store_of(&self, database: &Database, mode: OpenMode) -> Result<Arc<dyn Store>, Error> {
         Ok(match database {
             Database::Sqlite { path, .. } => Arc::new(self.file(path, mode)?),
             Database::Postgres(url) => Arc::new(PostgresStore::connect(url, mode)?),
@@ -66,7 +123,7 @@ impl Session {
     /// # Errors
     /// With exit code 2 also when one would have to be made though a fleet has lived here: its database is lost, and
     /// an empty one in its place would look as if there had never been any app.
-    pub(super) fn file(&self, path: &Path, mode: OpenMode) -> Result<SqliteStore, Error> {
+    fn file(&self, path: &Path, mode: OpenMode) -> Result<SqliteStore, Error> {
         let is_missing = match std::fs::metadata(path) {
             Ok(metadata) => metadata.is_file() && metadata.len() == 0,
             Err(error) => error.kind() == ErrorKind::NotFound,
@@ -87,7 +144,7 @@ impl Session {
     }
 
     /// Opens a database file; one that is made begins with an empty fleet, whatever was here before.
-    pub(super) fn file_or_empty(&self, path: &Path, mode: OpenMode) -> Result<SqliteStore, Error> {
+    fn file_or_empty(&self, path: &Path, mode: OpenMode) -> Result<SqliteStore, Error> {
         let state = &self.settings.state;
         if mode != OpenMode::Create || !path.starts_with(state.path()) {
             return Ok(SqliteStore::open(path, mode)?);

@@ -5,7 +5,6 @@ use super::error::Error;
 use super::presence::Managers;
 use super::session::{Fleet, Session, block_on, tell_faults};
 use super::{format, json, output};
-use crate::config::Database;
 use crate::manager::coming::coming_of;
 use crate::model::AppRow;
 use crate::store::OpenMode;
@@ -22,7 +21,7 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
         let managers = Managers::read(session, store.as_ref()).await?;
         let now = managers.now;
         // What runs under a manager that is lost may have ended long ago.
-        let is_shared = matches!(session.settings.database, Database::Postgres(_));
+        let is_shared = store.capabilities().is_shared;
         let flags = |row: &AppRow| {
             let lost = row.state.manager.as_ref().and_then(|name| managers.lost(name)).filter(|_| is_shared);
             let since = lost.map(|lost| format!("unheard {}", format::duration(now - lost.heartbeat)));

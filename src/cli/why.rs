@@ -7,7 +7,6 @@ use super::error::Error;
 use super::presence::Managers;
 use super::session::{Fleet, Session, block_on};
 use super::{format, next, output};
-use crate::config::Database;
 use crate::manager::coming::coming_of;
 use crate::model::{AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, SkipReason, Timestamp};
 use crate::process::{containment, log_end, logs_of};
@@ -32,7 +31,7 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
             managers: &managers,
             last: last.as_ref(),
             skip: skip.as_ref(),
-            is_shared: matches!(session.settings.database, Database::Postgres(_)),
+            is_shared: store.capabilities().is_shared,
             lost: own.and_then(|name| managers.lost(name)),
             now,
         });
@@ -44,7 +43,7 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
         reasons.extend(held_by.map(|held_by| held_by.to_string()));
         reasons.push(format!(
             "a next_run that SQL writes without a zone is read in {}",
-            next::zone_of_sql(session, &row)
+            next::zone_of_sql(store.as_ref(), &row)
         ));
         if session.json {
             output::json(

@@ -1,6 +1,7 @@
 //! Settings: flags come before the environment, that before the file, that before the defaults.
 
 pub mod console;
+mod database;
 pub mod env;
 mod file;
 mod paths;
@@ -8,6 +9,7 @@ mod paths;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use database::Database;
 pub(crate) use file::line_of;
 pub use paths::expand_home;
 
@@ -126,98 +128,6 @@ impl OnHangup {
             Self::Drain => "drain",
             Self::Stop => "stop",
         }
-    }
-}
-
-/// Where the fleet is kept.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Database {
-    /// A file on this host. `is_default`: nobody has named it.
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// Whether it is the one in the state directory.
-        is_default: bool,
-    },
-    /// A server; the URL may hold a password.
-    Postgres(String),
-}
-
-impl Database {
-    /// One that an argument names.
-    ///
-    /// # Errors
-    /// When it is no URL of a database.
-    pub fn named(text: &str) -> Result<Self, ConfigError> {
-        // What has more than a path may hold a password.
-        let origin = if text.contains([':', '@']) { "the argument" } else { text };
-        Self::parse(text, origin, None, env::home)
-    }
-
-    /// A relative path of a file starts at `base`, if there is one.
-    fn parse(
-        text: &str,
-        origin: &str,
-        base: Option<&Path>,
-        home: impl FnOnce() -> Option<PathBuf>,
-    ) -> Result<Self, ConfigError> {
-        let wrong = |why: &str| Err(ConfigError { origin: origin.to_owned(), why: why.to_owned() });
-        if let Some(path) = text.strip_prefix("sqlite:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            if path.is_empty() || path.contains('\0') {
-                return wrong("sqlite: must be followed by the path of a file");
-            }
-            if path.split_once('?').is_some_and(|(_, parameters)| parameters.contains('=')) {
-                return wrong("sqlite: takes the path of a file without parameters (?name=value)");
-            }
-            let path = paths::expand(Path::new(path), origin, base, home)?;
-            return Ok(Self::Sqlite { path, is_default: false });
-        }
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(text.to_owned()));
-        }
-        // The value may hold a password: only its beginning is shown.
-        let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
-        Err(ConfigError {
-            origin: origin.to_owned(),
-            why: if scheme.is_empty() {
-                "it names no kind of database: expected sqlite:PATH or postgres://...".to_owned()
-            } else {
-                format!("unknown kind of database {scheme:?}: expected sqlite:PATH or postgres://...")
-            },
-        })
-    }
-
-    /// The URL as apps may get it; it may hold a password.
-    #[must_use]
-    pub fn url(&self) -> String {
-        match self {
-            Self::Sqlite { path, .. } => {
-                format!("sqlite:{}", std::path::absolute(path).unwrap_or_else(|_| path.clone()).display())
-            }
-            Self::Postgres(url) => url.clone(),
-        }
-    }
-}
-
-/// The URL without its password.
-impl fmt::Display for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite { path, .. } => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => {
-                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
-                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-                // Parameters may hold a password as well.
-                write!(f, "{scheme}://{}", place.split('?').next().unwrap_or_default())
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -162,6 +162,7 @@ fn open(
     remark: Option<String>,
 ) -> Result<Leave, RunError> {
     let identity = Identity {
+        capabilities: options.store.capabilities(),
         database: options.database.clone(),
         user: options.user.clone(),
         is_attached: options.is_attached,

@@ -16,6 +16,7 @@ use super::view;
 use super::world::Identity;
 use crate::model::{Delta, ManagerRow, Now, Run, Timestamp};
 use crate::process::{LogRecord, Stream};
+use crate::store::Capabilities;
 
 /// The console.
 pub struct Rehearsal {
@@ -33,6 +34,7 @@ impl Rehearsal {
     pub fn new(look: Look, size: (u16, u16), now: Now) -> Self {
         let identity = Identity {
             database: "prod-eu".to_owned(),
+            capabilities: Capabilities::SERVER,
             user: "ana".to_owned(),
             is_attached: false,
             read_only: None,

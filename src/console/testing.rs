@@ -22,6 +22,7 @@ use crate::model::{
     App, AppId, AppRow, AppState, CmdFlag, CmdName, CommandId, Delta, Fatal, FatalFlag, LastCommand,
     ManagerRow, Now, Policy, Program, Progress, Registered, Revision, RunStatus, Schedule, Timestamp,
 };
+use crate::store::Capabilities;
 
 pub(in crate::console) fn noon() -> Timestamp {
     // Noon wherever the test runs: the screen shows local time.
@@ -120,6 +121,7 @@ pub(in crate::console) fn small_fleet() -> Vec<AppRow> {
 pub(in crate::console) fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
     let identity = Identity {
         database: "sqlite:/var/lib/dcm/dcm.db".to_owned(),
+        capabilities: Capabilities::EMBEDDED,
         user: "ana".to_owned(),
         is_attached: false,
         read_only: None,

@@ -11,6 +11,7 @@ use super::keymap::Keymap;
 use super::request::{Answer, Question, Request, Ticket};
 use super::screen::List;
 use crate::model::{AlertRow, Delta, Now, Timestamp};
+use crate::store::Capabilities;
 
 /// How long a remark stays in the footer.
 const REMARK_STAYS: Duration = Duration::from_secs(6);
@@ -122,6 +123,8 @@ pub(super) enum Bell {
 pub(super) struct Identity {
     /// The database, without a password.
     pub(super) database: String,
+    /// What it can.
+    pub(super) capabilities: Capabilities,
     pub(super) user: String,
     /// The manager lives in this process.
     pub(super) is_attached: bool,
@@ -130,11 +133,6 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Whether the database is a server, and not a file of this host.
-    pub(super) fn is_shared(&self) -> bool {
-        !self.database.starts_with("sqlite:")
-    }
-
     /// Whether nothing can be changed from here.
     pub(super) const fn is_read_only(&self) -> bool {
         self.read_only.is_some()

@@ -53,9 +53,13 @@ pub fn coming_of(row: &AppRow, now: Timestamp) -> Option<Timestamp> {
     coming(row.next_run, is_running, Calendar::of(&row.app.schedule, row.app.id), now)
 }
 
-/// The zone of a time without one that SQL writes to `next_run`: a server reads it in that of the session, an embedded
-/// database (`is_shared` is false) keeps it as it is, and it is read in the app's zone.
+/// The zone of a time without one that SQL writes to `next_run`: a database whose sessions have one reads it in
+/// that; any other keeps it as it is, and it is read in the app's zone.
 #[must_use]
-pub fn zone_of_sql(row: &AppRow, is_shared: bool) -> &'static str {
-    if is_shared { "the zone of the session that writes it" } else { row.app.schedule.time_zone.name() }
+pub fn zone_of_sql(row: &AppRow, has_session_zone: bool) -> &'static str {
+    if has_session_zone {
+        "the zone of the session that writes it"
+    } else {
+        row.app.schedule.time_zone.name()
+    }
 }

@@ -51,8 +51,6 @@ pub struct Options {
     pub pools: Vec<String>,
     /// How long its lease lasts.
     pub lease: Lease,
-    /// Whether others read logs from afar: then the database keeps the ends of some.
-    pub keeps_logs: bool,
 }
 
 /// Why a manager could not begin, or ended.
@@ -203,7 +201,7 @@ impl Host {
         parts.writer.spawn(
             Outbox { store: Arc::clone(store), supervisor, steps: queue, events, failed: failures }.run(),
         );
-        if self.options.keeps_logs {
+        if store.capabilities().keeps_logs {
             let state = self.options.launch.state.clone();
             let tails = Tails { store: Arc::clone(store), state, name: name.clone(), failed, wanted };
             parts.others.spawn(tails.run());
@@ -232,7 +230,10 @@ impl Host {
         let store = &self.options.store;
         let seated = wait_for(&self.stop, || store.take_seat(self.row.clone())).await?;
         let renewed = wait_for(&self.stop, || keeper.renew()).await?;
-        let claimed = wait_for(&self.stop, || store.claim()).await?;
+        let claimed = match store.cluster() {
+            Some(cluster) => wait_for(&self.stop, || cluster.claim()).await?.map(drop),
+            None => Some(()),
+        };
         Ok(seated.and(renewed).and(claimed).map(drop))
     }
 
@@ -307,9 +308,9 @@ impl Host {
         let store = &self.options.store;
         let Some(mut snapshot) = wait_for(&self.stop, || store.snapshot()).await? else { return Ok(None) };
         snapshot.limits.host = self.options.running_max;
-        if !survivors.is_empty() {
+        if let Some(cluster) = store.cluster().filter(|_| !survivors.is_empty()) {
             let apps: Vec<_> = survivors.iter().map(|survivor| survivor.app).collect();
-            let elsewhere = wait_for(&self.stop, || store.elsewhere(apps.clone())).await?;
+            let elsewhere = wait_for(&self.stop, || cluster.elsewhere(apps.clone())).await?;
             snapshot.elsewhere = elsewhere.unwrap_or_default();
         }
         Ok(Some(snapshot))

@@ -70,9 +70,9 @@ impl Feed {
                 .send_if_modified(|before| std::mem::replace(before, wanted_logs.clone()) != wanted_logs);
         }
         loop {
-            if delta.claimable {
+            if let Some(cluster) = self.store.cluster().filter(|_| delta.claimable) {
                 // They come with the next change, which this is.
-                self.store.claim().await?;
+                cluster.claim().await?;
             }
             delta.removed.retain(|app| !delta.replaced.contains(app));
             if !delta.replaced.is_empty() && self.events.send(Event::AppsReplaced(delta.replaced)).is_err() {

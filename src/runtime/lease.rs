@@ -49,7 +49,7 @@ impl Keeper {
                     if matches!(looked, Err(StoreError::Deposed | StoreError::Replaced)) {
                         return Deposed;
                     }
-                    if sight.managers.is_empty() { EMBEDDED_EVERY } else { self.lease.renew_every() }
+                    if self.store.cluster().is_some() { self.lease.renew_every() } else { EMBEDDED_EVERY }
                 }
                 Err(StoreError::Deposed | StoreError::Replaced) => return Deposed,
                 Err(error) => {
@@ -85,7 +85,8 @@ impl Keeper {
     }
 
     async fn share(&self) -> Result<(), StoreError> {
-        let released = self.store.share().await?;
+        let Some(cluster) = self.store.cluster() else { return Ok(()) };
+        let released = cluster.share().await?;
         if released.apps > 0 {
             tracing::info!(
                 apps = released.apps,
@@ -98,8 +99,9 @@ impl Keeper {
     /// Takes over from managers that are lost, gives away what a draining manager has no use for. What
     /// belongs to nobody is for the feed to find.
     async fn look_after(&mut self, sight: &Sight, drained: &mut Option<Load>) -> Result<(), StoreError> {
+        let Some(cluster) = self.store.cluster() else { return Ok(()) };
         for lost in self.peers.look(clock::boot_time(), sight) {
-            let released = self.store.depose(&lost).await?;
+            let released = cluster.depose(&lost).await?;
             if released.apps > 0 {
                 let (apps, runs) = (released.apps, released.runs);
                 tracing::warn!(

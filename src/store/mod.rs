@@ -3,6 +3,7 @@
 //! [`OperatorStore`] is all that a console or the command line can do, [`Store`] is what a manager
 //! needs besides. Every implementation passes the same contract tests (`tests/it/store_contract.rs`).
 
+mod cluster;
 mod copy;
 mod definition;
 mod error;
@@ -14,11 +15,10 @@ mod rights;
 mod sqlite;
 mod submit;
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use cluster::{Capabilities, Cluster, take_from};
 pub use copy::{CopyEnd, copy};
 pub use error::StoreError;
 pub use memory::{MemoryStore, Tables};
@@ -41,6 +41,14 @@ pub const PAGE: usize = 2000;
 /// What a console or the command line can do.
 #[async_trait]
 pub trait OperatorStore: Send + Sync {
+    /// What this database can.
+    fn capabilities(&self) -> Capabilities;
+
+    /// How managers share it, where several may serve it.
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        None
+    }
+
     /// Rows of the apps table that are newer than `revision`, at most [`PAGE`] at a time.
     async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError>;
 
@@ -79,13 +87,6 @@ pub trait OperatorStore: Send + Sync {
 
     /// Lets a manager start nothing new and give away what others may have, or ends that.
     async fn drain(&self, name: &str, is_draining: bool) -> Result<Released, StoreError>;
-
-    /// Takes its apps from a manager of which a person knows that it is gone, also those that others
-    /// do not take over by themselves; with `pinned` those too that belong to it alone.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] while the manager lives.
-    async fn take_from(&self, name: &str, pinned: bool) -> Result<Released, StoreError>;
 
     /// How many apps may run at once.
     async fn limits(&self) -> Result<Limits, StoreError>;
@@ -178,24 +179,6 @@ pub trait Store: OperatorStore {
     /// # Errors
     /// [`StoreError::Deposed`] when others have taken it for lost.
     async fn renew(&self, load: Load) -> Result<Sight, StoreError>;
-
-    /// Which of these apps are another manager's.
-    async fn elsewhere(&self, _apps: Vec<AppId>) -> Result<BTreeSet<AppId>, StoreError> {
-        Ok(BTreeSet::new())
-    }
-
-    /// Makes apps that belong to nobody this manager's, as far as it is the one to have them; how many.
-    async fn claim(&self) -> Result<u64, StoreError>;
-
-    /// Takes its apps from a manager that is lost, if it is still as it was seen: then they belong to
-    /// nobody.
-    async fn depose(&self, lost: &ManagerRow) -> Result<Released, StoreError>;
-
-    /// Lets go of apps that rest and that others may have by themselves, as far as another manager
-    /// would claim them that has been there for a while: so one that comes back gets its share.
-    async fn share(&self) -> Result<Released, StoreError> {
-        Ok(Released::default())
-    }
 
     /// Gives up the seat in order. Apps that others may have by themselves and that do not run
     /// belong to nobody from now on.
@@ -320,11 +303,4 @@ fn no_such_app(path: &AppPath) -> StoreError {
 
 fn no_such_manager(name: &str) -> StoreError {
     StoreError::Refused(format!("no such manager: {name}; dcm managers lists them"))
-}
-
-/// The refusal of an embedded database.
-fn one_manager(name: &str) -> StoreError {
-    StoreError::Refused(format!(
-        "an embedded database has one manager: nobody is there to take apps from {name}"
-    ))
 }

@@ -47,6 +47,23 @@ fn only_one_place_of_console_and_cli_starts_a_manager() {
 }
 
 #[test]
+fn nobody_above_the_store_asks_which_kind_of_database_it_is() {
+    // Who opens one knows the kind; everybody else asks what it can (`OperatorStore::capabilities`).
+    let opens = "src/cli/session.rs";
+    for (path, text) in sources() {
+        let place = path.strip_prefix(root()).unwrap().display().to_string();
+        let is_above = matches!(module_of(&path).as_str(), "runtime" | "console" | "cli");
+        if !is_above || place == opens {
+            continue;
+        }
+        let code = code_of(&text);
+        for word in ["Database::Sqlite", "Database::Postgres", "with(\"sqlite", "with(\"postgres"] {
+            assert!(!code.contains(word), "{place} mentions {word}: ask for Capabilities or a Cluster");
+        }
+    }
+}
+
+#[test]
 fn model_and_manager_are_pure() {
     for (path, text) in sources() {
         if matches!(module_of(&path).as_str(), "model" | "manager") {

@@ -95,7 +95,9 @@ async fn populate(store: &dyn Store) {
     store.set_limit("a".parse().unwrap(), Some("b".parse().unwrap()), Some(5)).await.unwrap();
     store.take_seat(ManagerRow { name: "zg".to_owned(), ..ManagerRow::default() }).await.unwrap();
     store.renew(Load::default()).await.unwrap();
-    store.claim().await.unwrap();
+    if let Some(cluster) = store.cluster() {
+        cluster.claim().await.unwrap();
+    }
     store.want_log(victim()).await.unwrap();
     let alert = Alert {
         app: victim(),
@@ -158,7 +160,9 @@ async fn read(store: &dyn Store) -> Result<(), StoreError> {
     store.rights().await?;
     store.wanted_logs("zg".to_owned()).await?;
     store.kept_log(victim(), None).await?;
-    store.elsewhere(vec![victim(), good()]).await.or_else(not_deposed)?;
+    if let Some(cluster) = store.cluster() {
+        cluster.elsewhere(vec![victim(), good()]).await.or_else(not_deposed)?;
+    }
     Ok(())
 }
 
@@ -220,8 +224,10 @@ async fn go_on(store: &dyn Store) -> Result<(), StoreError> {
         seated => seated?,
     }
     store.renew(Load::default()).await?;
-    store.claim().await?;
-    store.share().await?;
+    if let Some(cluster) = store.cluster() {
+        cluster.claim().await?;
+        cluster.share().await?;
+    }
     let committed = store.commit(vec![opening(good(), 3)]).await?;
     check(committed.refused.is_empty(), "a run is refused")?;
     store.commit(vec![closed(good(), 3)]).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dcm::model::{AppId, Change, ManagerRow, Revision};
-use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
+use dcm::store::{Cluster as _, OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
 
 use crate::postgres::{self, Schema, block_on, command};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dcm::model::{
     AppId, Change, Command, Load, ManagerRow, Refusal, RunId, RunOpening, RunStatus, Timestamp, Trigger,
 };
-use dcm::store::{OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
+use dcm::store::{Cluster as _, OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
 
 use crate::postgres::{Schema, block_on};
 

@@ -10,7 +10,7 @@ use dcm::model::{
 };
 use dcm::store::{
     AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, NextRun, OpenMode,
-    PostgresStore, Registration, Rights, SkipQuery, SqliteStore, Store, StoreError,
+    PostgresStore, Registration, Rights, SkipQuery, SqliteStore, Store, StoreError, take_from,
 };
 
 use crate::postgres::{Schema, block_on};
@@ -34,6 +34,7 @@ contract! {
     writing_twice_is_writing_once
     a_closed_run_is_never_changed
     commands_get_one_verdict
+    what_a_database_can_is_what_it_has
     the_ends_of_logs_are_kept_for_those_who_look
     the_row_follows_its_latest_command
     percentage_and_eta_follow_from_the_counters
@@ -345,13 +346,22 @@ async fn commands_get_one_verdict(store: &dyn Store) {
     assert_eq!(recent[0].id, second);
 }
 
+async fn what_a_database_can_is_what_it_has(store: &dyn Store) {
+    assert_eq!(store.capabilities().is_shared, store.cluster().is_some());
+    // Nobody is there whose apps could be taken, and where there is only one manager that is said.
+    let refused = take_from(store, "zg", false).await;
+    assert!(matches!(&refused, Err(StoreError::Refused(why)) if why.contains("zg")), "{refused:?}");
+}
+
 async fn the_ends_of_logs_are_kept_for_those_who_look(store: &dyn Store) {
     assert_eq!(store.rights().await.unwrap(), Rights::ALL);
     let id = register(store, "a/b/c").await;
     let pools = vec!["eu-1".to_owned()];
     store.take_seat(ManagerRow { name: "zg".to_owned(), pools, ..ManagerRow::default() }).await.unwrap();
     // Where managers share a database, the app is now its own.
-    store.claim().await.unwrap();
+    if let Some(cluster) = store.cluster() {
+        cluster.claim().await.unwrap();
+    }
     commit(store, vec![opening(id, run(1))]).await;
     let wanted = async |manager: &str| store.wanted_logs(manager.to_owned()).await.unwrap();
     let kept = async |run| store.kept_log(id, run).await.unwrap();

@@ -22,10 +22,10 @@ pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
     let has_cwd = definition.cwd.is_some();
     super::apply(definition, &mut app)?;
     super::program::settle(&mut app.program, &std::env::current_dir()?)?;
-    super::program::warn(session, &app);
+    let store = session.store(OpenMode::Create)?;
+    super::program::warn(session, store.as_ref(), &app);
     let cwd = app.program.cwd.clone().filter(|_| !has_cwd);
     let (path, id) = (app.path.to_string(), app.id.to_string());
-    let store = session.store(OpenMode::Create)?;
     block_on(async {
         let registration = Registration {
             app,

@@ -6,9 +6,10 @@ use std::path::Path;
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::config::{ConfigError, Database, env, expand_home};
+use crate::config::{ConfigError, env, expand_home};
 use crate::model::{App, Program};
 use crate::process::find_program;
+use crate::store::OperatorStore;
 
 /// Makes a relative program mean the same wherever the manager is: found in the app's working directory, or else
 /// in `base`, which becomes the working directory where the app has none.
@@ -46,8 +47,8 @@ pub(in crate::cli) fn directory(text: &str, base: &Path) -> Result<String, Error
 }
 
 /// Says what would keep an app from being started on this host: its directory, or its program.
-pub(in crate::cli) fn warn(session: &Session, app: &App) {
-    if app.policy.pool.is_some() && matches!(session.settings.database, Database::Sqlite { .. }) {
+pub(in crate::cli) fn warn(session: &Session, store: &dyn OperatorStore, app: &App) {
+    if app.policy.pool.is_some() && !store.capabilities().is_shared {
         output::message(format_args!(
             "{}: pool has no effect on an embedded database: its one manager runs all apps",
             app.path

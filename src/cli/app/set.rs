@@ -35,7 +35,7 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
             super::program::settle(&mut app.program, &std::env::current_dir()?)?;
         }
         if app.program != row.app.program || app.policy.pool != row.app.policy.pool {
-            super::program::warn(session, &app);
+            super::program::warn(session, store.as_ref(), &app);
         }
         if app != row.app || next_run.is_some() || row.fault.is_some() {
             store

@@ -14,7 +14,7 @@ pub(super) fn show(session: &Session, path: &AppPath) -> Result<(), Error> {
         output::message("env is hidden from this user of the database");
     }
     let mut value = serde_json::to_value(json::Full::of(&row)).map_err(std::io::Error::from)?;
-    value["next_run_zone"] = next::zone_of_sql(session, &row).into();
+    value["next_run_zone"] = next::zone_of_sql(store.as_ref(), &row).into();
     if session.json {
         output::json(&value);
         return Ok(());

@@ -71,6 +71,7 @@ impl From<StoreError> for Fault {
 impl<W: Write> Session<W> {
     pub(super) fn new(options: PlainOptions, lines: UnboundedReceiver<String>, output: W) -> Self {
         let identity = Identity {
+            capabilities: options.store.capabilities(),
             database: options.database.clone(),
             user: options.user.clone(),
             is_attached: false,

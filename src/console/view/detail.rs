@@ -74,7 +74,7 @@ fn facts(detail: &Detail, app: &AppRow, world: &World, theme: Theme) -> Vec<(&'s
         let style = if command.flag == CmdFlag::NotExecuted { theme.alarm() } else { Style::new() };
         facts.push(("COMMAND", describe(command, now), style));
     }
-    facts.push(("SCHEDULE", schedule(app, world.identity.is_shared(), now), Style::new()));
+    facts.push(("SCHEDULE", schedule(app, world.identity.capabilities.has_session_zone, now), Style::new()));
     facts.push(("WHERE", place(app, now), Style::new()));
     facts.push(("PROGRESS", progress(app, now, theme), Style::new()));
     facts
@@ -139,7 +139,7 @@ fn describe(command: &CommandRow, now: Timestamp) -> String {
     )
 }
 
-fn schedule(app: &AppRow, is_shared: bool, now: Timestamp) -> String {
+fn schedule(app: &AppRow, has_session_zone: bool, now: Timestamp) -> String {
     let schedule = &app.app.schedule;
     let mut words = Vec::new();
     if let Some(cron) = &schedule.cron {
@@ -156,7 +156,7 @@ fn schedule(app: &AppRow, is_shared: bool, now: Timestamp) -> String {
         seconds => format!("was due {} ago", span(-seconds)),
     }));
     if app.asked_next_run.is_some() || app.planned == Some(Planned::Asked) {
-        words.push(format!("asked for; without a zone it is read in {}", zone_of_sql(app, is_shared)));
+        words.push(format!("asked for; without a zone it is read in {}", zone_of_sql(app, has_session_zone)));
     }
     words.join("  ")
 }

@@ -2,7 +2,7 @@
 
 use crate::console::request::{Answer, Question};
 use crate::model::Registered;
-use crate::store::{OperatorStore, StoreError};
+use crate::store::{OperatorStore, StoreError, take_from};
 
 /// Finds out what a screen wants to know.
 ///
@@ -33,7 +33,7 @@ pub(super) async fn ask(store: &dyn OperatorStore, question: Question) -> Result
             Answer::KeptLog(store.kept_log(app, run).await?)
         }
         Question::Drain(name, is_draining) => Answer::Released(store.drain(&name, is_draining).await?),
-        Question::TakeFrom(name) => Answer::Released(store.take_from(&name, false).await?),
+        Question::TakeFrom(name) => Answer::Released(take_from(store, &name, false).await?),
         Question::Commands(query) => Answer::Commands(store.ledger(query).await?),
         Question::History(query) => Answer::History(store.history(query).await?),
         Question::Skips(query) => Answer::Skips(store.skips(query).await?),

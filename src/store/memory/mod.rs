@@ -17,8 +17,8 @@ use tokio::sync::watch;
 pub use tables::Tables;
 
 use super::{
-    AlertNote, AlertQuery, Committed, HistoryQuery, LedgerQuery, OperatorStore, Registration, Rights,
-    SkipQuery, Store, StoreError, no_such_manager, one_manager,
+    AlertNote, AlertQuery, Capabilities, Committed, HistoryQuery, LedgerQuery, OperatorStore, Registration,
+    Rights, SkipQuery, Store, StoreError, no_such_manager,
 };
 use crate::model::{
     AlertId, AlertRow, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog,
@@ -53,6 +53,10 @@ impl MemoryStore {
 
 #[async_trait]
 impl OperatorStore for MemoryStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::EMBEDDED
+    }
+
     async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError> {
         Ok(self.read(|tables| tables.changes_since(revision)))
     }
@@ -113,10 +117,6 @@ impl OperatorStore for MemoryStore {
             tables.limits.draining = is_draining;
             Ok(Released::default())
         })
-    }
-
-    async fn take_from(&self, name: &str, _pinned: bool) -> Result<Released, StoreError> {
-        Err(one_manager(name))
     }
 
     async fn limits(&self) -> Result<Limits, StoreError> {
@@ -223,14 +223,6 @@ impl Store for MemoryStore {
             });
             Sight { now: tables.time, ..Sight::default() }
         }))
-    }
-
-    async fn claim(&self) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn depose(&self, _lost: &ManagerRow) -> Result<Released, StoreError> {
-        Ok(Released::default())
     }
 
     async fn leave(&self) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! A PostgreSQL server. Each call is one transaction with a deadline on one of a few connections,
 //! which a thread of its own takes care of.
 
+mod cluster;
 mod commit;
 mod connection;
 mod errors;
@@ -43,7 +44,7 @@ pub use schema::ROLES;
 use super::{Committed, OpenMode, Store, StoreError};
 use crate::model::{
     AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, News, Prunable,
-    PrunedBatch, Pruning, Released, Retention, Revision, Sight, Snapshot,
+    PrunedBatch, Pruning, Retention, Revision, Sight, Snapshot,
 };
 
 /// What a change may take on top of the deadline of its commit.
@@ -337,69 +338,6 @@ impl Store for PostgresStore {
     async fn keep_log(&self, log: KeptLog) -> Result<(), StoreError> {
         self.worker
             .call(Plan::WRITE, async move |connection: &mut PgConnection| logs::keep(connection, &log).await)
-            .await
-    }
-
-    async fn elsewhere(&self, apps: Vec<AppId>) -> Result<BTreeSet<AppId>, StoreError> {
-        let seat = self.own_seat()?;
-        let apps: Vec<_> = apps.iter().map(ToString::to_string).collect();
-        self.worker
-            .call(Plan::READ, async move |connection: &mut PgConnection| {
-                let rows =
-                    statement("SELECT app FROM apps WHERE app = ANY($1) AND manager IS DISTINCT FROM $2")
-                        .bind(&apps)
-                        .bind(&seat.name)
-                        .fetch_all(connection)
-                        .await?;
-                let keys: Vec<&str> = first_column(&rows)?;
-                Ok(keys.into_iter().filter_map(|app| app.parse().ok()).collect())
-            })
-            .await
-    }
-
-    async fn claim(&self) -> Result<u64, StoreError> {
-        let seat = self.own_seat()?;
-        let asking = seat.clone();
-        let is_any = self.worker.call(Plan::READ, async move |connection: &mut PgConnection| {
-            managers::has_claimable(connection, &asking).await
-        });
-        if !is_any.await? {
-            return Ok(0);
-        }
-        self.worker
-            .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
-                managers::share_seat(connection, &seat.name).await?;
-                managers::holds(connection, &seat).await?;
-                managers::claim(connection, &seat).await
-            })
-            .await
-    }
-
-    async fn depose(&self, lost: &ManagerRow) -> Result<Released, StoreError> {
-        let lost = lost.clone();
-        let seat = self.own_seat()?;
-        self.worker
-            .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
-                managers::share_seat(connection, &seat.name).await?;
-                managers::holds(connection, &seat).await?;
-                managers::depose(connection, &lost).await
-            })
-            .await
-    }
-
-    async fn share(&self) -> Result<Released, StoreError> {
-        let seat = self.own_seat()?;
-        let asking = seat.clone();
-        let is_any = self.worker.call(Plan::READ, async move |connection: &mut PgConnection| {
-            managers::has_to_share(connection, &asking).await
-        });
-        if !is_any.await? {
-            return Ok(Released::default());
-        }
-        self.worker
-            .call(Plan::WRITE_MANY, async move |connection: &mut PgConnection| {
-                managers::share(connection, &seat).await
-            })
             .await
     }
 

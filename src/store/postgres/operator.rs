@@ -18,8 +18,8 @@ use crate::model::{
 };
 use crate::store::definition::Definition;
 use crate::store::{
-    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, Rights,
-    SkipQuery, StoreError, exists, running,
+    AlertNote, AlertQuery, Capabilities, Cluster, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE,
+    Registration, Rights, SkipQuery, StoreError, exists, running,
 };
 
 /// Rows of the apps table that are new, and what is seen by that, unless nothing is new.
@@ -129,6 +129,14 @@ pub(super) async fn limits(connection: &mut PgConnection, manager: Option<&str>)
 
 #[async_trait]
 impl OperatorStore for PostgresStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::SERVER
+    }
+
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        Some(self)
+    }
+
     async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError> {
         let known = Arc::clone(&self.app_columns);
         let since = self.seen_at(revision);
@@ -238,15 +246,6 @@ impl OperatorStore for PostgresStore {
         self.worker
             .call(Plan::WRITE, async move |connection: &mut PgConnection| {
                 managers::drain(connection, &name, is_draining).await
-            })
-            .await
-    }
-
-    async fn take_from(&self, name: &str, pinned: bool) -> Result<Released, StoreError> {
-        let name = name.to_owned();
-        self.worker
-            .call(Plan::WRITE, async move |connection: &mut PgConnection| {
-                managers::take_from(connection, &name, pinned).await
             })
             .await
     }

@@ -38,7 +38,7 @@ use super::{Committed, OperatorStore as _, Store, StoreError};
 use crate::files;
 use crate::model::{
     AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, Prunable, PrunedBatch,
-    Pruning, Released, Retention, Revision, Sight, Snapshot,
+    Pruning, Retention, Revision, Sight, Snapshot,
 };
 
 /// Whether a database file is created where there is none.
@@ -345,14 +345,6 @@ impl Store for SqliteStore {
         let shared = Arc::clone(&self.shared);
         self.writer.call_as_heartbeat(move |connection| seat::renew(connection, load, &shared)).await?;
         Ok(Sight { now: self.time().await?, ..Sight::default() })
-    }
-
-    async fn claim(&self) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn depose(&self, _lost: &ManagerRow) -> Result<Released, StoreError> {
-        Ok(Released::default())
     }
 
     async fn leave(&self) -> Result<(), StoreError> {

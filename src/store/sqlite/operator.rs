@@ -15,8 +15,8 @@ use crate::model::{
 };
 use crate::store::definition::Definition;
 use crate::store::{
-    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE, Registration, Rights,
-    SkipQuery, StoreError, exists, no_such_manager, one_manager, running,
+    AlertNote, AlertQuery, Capabilities, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE,
+    Registration, Rights, SkipQuery, StoreError, exists, no_such_manager, running,
 };
 
 /// Rows of the apps table after `revision`.
@@ -105,6 +105,10 @@ pub(super) fn limits(connection: &Connection, seat: Option<&str>) -> Result<Limi
 
 #[async_trait]
 impl OperatorStore for SqliteStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::EMBEDDED
+    }
+
     async fn changes_since(&self, revision: Revision) -> Result<Delta, StoreError> {
         self.reader.call(move |connection| delta(connection, revision)).await
     }
@@ -183,10 +187,6 @@ impl OperatorStore for SqliteStore {
                 if changed == 0 { Err(no_such_manager(&name)) } else { Ok(Released::default()) }
             })
             .await
-    }
-
-    async fn take_from(&self, name: &str, _pinned: bool) -> Result<Released, StoreError> {
-        Err(one_manager(name))
     }
 
     async fn limits(&self) -> Result<Limits, StoreError> {
