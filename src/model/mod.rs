@@ -7,6 +7,7 @@ mod app;
 mod change;
 mod command;
 mod cron;
+mod flapping;
 mod id;
 mod kept_log;
 mod manager_row;
@@ -30,6 +31,7 @@ pub use app::{
 pub use change::{AppUpdate, Change, Refusal, RunOpening, Skip, SkipReason, Unopened};
 pub use command::{Command, CommandRow, CommandSource, NewCommand, Verdict};
 pub use cron::{Cron, CronError};
+pub use flapping::{FLAPPING_ENDS, FLAPPING_WITHIN, flaps};
 pub use id::{AlertId, AppId, CommandId, ParseIdError, Revision, RunId};
 pub use kept_log::KeptLog;
 pub use manager_row::{LEASE, Load, ManagerRow, Released, Seen, Sight};

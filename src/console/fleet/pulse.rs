@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 
 use super::row::{Row, Usual};
-use crate::model::Timestamp;
+use crate::model::{FLAPPING_ENDS, FLAPPING_WITHIN, Timestamp, flaps};
 
 /// The rate is an average that forgets with this time constant.
 const MEMORY_SECONDS: f64 = 60.0;
@@ -14,9 +14,6 @@ const STILL_MIN: TimeDelta = TimeDelta::seconds(60);
 
 /// Standing still: so many times the usual pause between two changes.
 const STILL_STEPS: i32 = 5;
-
-/// Bad ends within this time make an app flap.
-const FLAPPING_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 /// Pauses between changes that are remembered.
 const STEPS: usize = 5;
@@ -35,7 +32,7 @@ pub(in crate::console) struct Pulse {
     steps: [u16; STEPS],
     seen_steps: usize,
     /// The last bad ends of runs.
-    ends: [Option<Timestamp>; 3],
+    ends: [Option<Timestamp>; FLAPPING_ENDS],
     /// Items of the last minutes; the newest is last.
     bars: [u32; BARS],
     minute: i64,
@@ -64,7 +61,7 @@ impl Pulse {
         let is_bad = row.failures > before.failures;
         if is_bad && before.is_running() && (!row.is_running() || before.run != row.run) {
             pulse.ends.rotate_left(1);
-            pulse.ends[2] = Some(now);
+            pulse.ends[FLAPPING_ENDS - 1] = Some(now);
         }
         if row.is_running() && (!before.is_running() || before.run != row.run) {
             let fresh = Self::default();
@@ -156,14 +153,16 @@ impl Pulse {
         self.changed
     }
 
-    /// The first of the last three bad ends.
+    /// The first of the last bad ends that are remembered.
     pub(in crate::console) fn flaps_since(&self) -> Option<Timestamp> {
         self.ends[0]
     }
 
-    /// Whether it ended badly three times in a short while.
+    /// Whether it flaps at this moment.
     pub(super) fn is_flapping(&self, now: Timestamp) -> bool {
-        self.ends[0].is_some_and(|end| now - end < FLAPPING_WITHIN)
+        // Asked of every app each second: most have no bad ends.
+        self.ends[0].is_some_and(|first| now - first <= FLAPPING_WITHIN)
+            && flaps(self.ends.into_iter().flatten()).is_some()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use crate::model::{AppId, Run, Skip, Timestamp};
+use crate::model::{AppId, Run, Skip, Timestamp, flaps};
 
 /// Seconds of a cell, from the nearest look to the widest.
 const ZOOMS: [i64; 14] = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 10_800, 43_200, 86_400];
@@ -12,9 +12,6 @@ const ZOOM_FIRST: usize = 7;
 
 /// Ten seconds: what is nearer moves with each second, which is for a hand to choose.
 const ZOOM_NEAR: usize = 2;
-
-/// Three bad ends within this time are flapping.
-const FLAPPING_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 /// So many good runs in a row are one row of the table.
 const FOLD_FROM: usize = 4;
@@ -184,8 +181,8 @@ pub(in crate::console) struct Track {
     /// The middle one of the good runs' lengths.
     pub(in crate::console) p50: Option<TimeDelta>,
     pub(in crate::console) last: Last,
-    /// So many bad ends within ten minutes, if that is flapping.
-    pub(in crate::console) flaps: usize,
+    /// The number of bad ends in a short time, where that is flapping.
+    pub(in crate::console) flaps: Option<usize>,
     pub(in crate::console) runs: usize,
 }
 
@@ -237,7 +234,8 @@ impl Track {
             (Some(_), Ended::Stopped) => Last::Stopped,
             (Some(_), Ended::Badly) => Last::Failed,
         });
-        Self { cells, p50: p50(own.iter().copied()), last, flaps: flaps(&own), runs: own.len() }
+        let bad_ends = own.iter().filter(|run| ended(run) == Ended::Badly).filter_map(|run| run.end);
+        Self { cells, p50: p50(own.iter().copied()), last, flaps: flaps(bad_ends), runs: own.len() }
     }
 }
 
@@ -247,14 +245,6 @@ pub(in crate::console) fn p50<'a>(runs: impl Iterator<Item = &'a Run>) -> Option
     let mut lengths: Vec<_> = good.filter_map(|run| Some(run.end? - run.start)).collect();
     lengths.sort_unstable();
     lengths.get(lengths.len() / 2).copied()
-}
-
-fn flaps(runs: &[&Run]) -> usize {
-    let ends: Vec<_> =
-        runs.iter().filter(|run| ended(run) == Ended::Badly).filter_map(|run| run.end).collect();
-    let within =
-        |from: Timestamp| ends.iter().filter(|end| **end >= from && **end - from <= FLAPPING_WITHIN).count();
-    ends.iter().map(|from| within(*from)).max().filter(|most| *most >= 3).unwrap_or(0)
 }
 
 /// How many of the runs went on at once, at most, in each cell.
@@ -443,8 +433,14 @@ mod tests {
         ];
         let track = |runs: &[Run]| Track::new(app("a/b/c"), runs, &[], &span(), at("14:08:30"));
         let found = track(&runs);
-        assert_eq!((found.p50, found.last, found.flaps), (Some(TimeDelta::seconds(20)), Last::Failed, 3));
-        assert_eq!((track(&runs[..3]).last, track(&runs[..5]).flaps), (Last::Ok(TimeDelta::seconds(20)), 0));
+        assert_eq!(
+            (found.p50, found.last, found.flaps),
+            (Some(TimeDelta::seconds(20)), Last::Failed, Some(3))
+        );
+        assert_eq!(
+            (track(&runs[..3]).last, track(&runs[..5]).flaps),
+            (Last::Ok(TimeDelta::seconds(20)), None)
+        );
         assert_eq!((track(&[]).last, track(&[]).p50), (Last::Never, None));
     }
 

@@ -165,8 +165,8 @@ fn length(length: TimeDelta) -> String {
 }
 
 fn lengths(track: &Track, world: &World, path: &AppPath, theme: Theme) -> (String, Style) {
-    if track.flaps > 0 {
-        return (format!("flap {}x", track.flaps), theme.alarm());
+    if let Some(flaps) = track.flaps {
+        return (format!("flap {flaps}x"), theme.alarm());
     }
     let p50 = track.p50.map_or_else(|| "-".to_owned(), length);
     match track.last {
