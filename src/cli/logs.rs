@@ -100,7 +100,7 @@ fn state_of(run: &Run) -> String {
         (Some(outcome), Some(end)) => {
             let exit = run.exit_code.map(|code| format!(", exit {code}")).unwrap_or_default();
             let took = format::duration(end - run.start);
-            format!(", began {began}, took {took}: {}{exit}", outcome.replace('_', " "))
+            format!(", began {began}, took {took}: {}{exit}", outcome.word().replace('_', " "))
         }
         (_, _) => format!(", began {began}: running"),
     }

@@ -8,7 +8,9 @@ use super::presence::Managers;
 use super::session::{Fleet, Session, block_on};
 use super::{format, next, output};
 use crate::manager::coming::coming_of;
-use crate::model::{AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, SkipReason, Timestamp};
+use crate::model::{
+    AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+};
 use crate::process::{containment, log_end, logs_of};
 use crate::store::{HistoryQuery, OpenMode, SkipQuery};
 
@@ -167,11 +169,13 @@ const fn explain_skip(reason: SkipReason) -> &'static str {
 fn running(row: &AppRow, last: Option<&Run>, now: Timestamp) -> String {
     let since =
         row.state.last_run.map(|time| format!(" since {}", format::duration(now - time))).unwrap_or_default();
-    let trigger = last.filter(|run| run.end.is_none()).map(|run| match run.trigger.as_str() {
-        "schedule" => format!(", started by its schedule (due {})", format::time(run.due, now)),
-        "catch-up" => format!(", started late for a time that was missed ({})", format::time(run.due, now)),
-        "command" => ", started by a command".to_owned(),
-        other => format!(", started by {other}"),
+    let trigger = last.filter(|run| run.end.is_none()).map(|run| match run.trigger.known() {
+        Some(Trigger::Schedule) => format!(", started by its schedule (due {})", format::time(run.due, now)),
+        Some(Trigger::CatchUp) => {
+            format!(", started late for a time that was missed ({})", format::time(run.due, now))
+        }
+        Some(Trigger::Command) => ", started by a command".to_owned(),
+        Some(Trigger::RunApp) | None => format!(", started by {}", run.trigger),
     });
     let pid = row.state.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     let disabled = if row.app.disabled { "; it is disabled and will not be started again" } else { "" };
@@ -228,6 +232,6 @@ fn last_run(run: &Run, now: Timestamp) -> String {
     format!(
         "the last run began {} and took {took}: {}{exit}{message}{leftovers}",
         format::relative(run.start, now),
-        run.outcome.as_deref().unwrap_or("running").replace('_', " ")
+        run.outcome_word().unwrap_or("running").replace('_', " ")
     )
 }

@@ -9,7 +9,7 @@ use super::entry::{Entry, Phase, Rest};
 use super::event::Step;
 use super::plan::{Over, Went};
 use crate::model::{
-    Alert, AlertKind, Change, Ending, Exit, Fatal, FatalFlag, Obstacle, RunId, SkipReason, StopCause,
+    Alert, AlertKind, Blame, Change, Ending, Exit, Fatal, FatalFlag, Obstacle, RunId, SkipReason, StopCause,
 };
 
 /// The first pause after a crash; it doubles with each further failure.
@@ -50,7 +50,7 @@ impl Entry {
         step: &mut Step,
     ) {
         let judgement = Judgement::of(ending);
-        self.count(&judgement, desk, step);
+        self.count(ending.outcome().blame(), desk, step);
         let (rest, went) = match &judgement {
             Judgement::Good | Judgement::Excused => (Rest::Ready, Went::Well),
             Judgement::Failed | Judgement::CannotStart(_) => (Rest::Ready, Went::Badly),
@@ -67,9 +67,9 @@ impl Entry {
         self.consider_fatal(run, ending, &judgement, lifetime, desk, step);
     }
 
-    fn count(&mut self, judgement: &Judgement, desk: &Desk, step: &mut Step) {
-        match judgement {
-            Judgement::Good => {
+    fn count(&mut self, blame: Blame, desk: &Desk, step: &mut Step) {
+        match blame {
+            Blame::Good => {
                 if self.app.policy.max_failures > 0 && self.failures >= self.app.policy.max_failures {
                     step.changes.push(Change::AlertsCleared {
                         app: self.app.id,
@@ -79,13 +79,10 @@ impl Entry {
                 }
                 self.failures = 0;
             }
-            Judgement::Failed
-            | Judgement::Crashed
-            | Judgement::CannotStart(_)
-            | Judgement::HostExhausted(_) => {
+            Blame::Bad => {
                 self.failures = self.failures.saturating_add(1);
             }
-            Judgement::Interrupted | Judgement::Excused => {}
+            Blame::Excused => {}
         }
     }
 

@@ -22,6 +22,7 @@ mod selector;
 mod snapshot;
 mod status;
 mod time;
+mod vocabulary;
 
 pub use alert::{Alert, AlertKind, AlertRow};
 pub use app::{
@@ -40,9 +41,13 @@ pub use pattern::Pattern;
 pub use printable::Printable;
 pub use progress::{Progress, Report, ReportError};
 pub use retention::{DAYS_MAX, Prunable, PrunedBatch, Pruning, Retention};
-pub use run::{Closing, Ending, Exit, Leftovers, Obstacle, Run, StartFailure, StopCause, Trigger, known_pid};
+pub use run::{
+    Blame, Closing, Ending, Exit, Leftovers, Obstacle, Outcome, Run, StartFailure, StopCause, Trigger,
+    known_pid,
+};
 pub use schedule::{Minutes, MinutesError, Planned, Schedule};
 pub use selector::{Selector, SelectorError};
 pub use snapshot::{Delta, Foreign, Limits, News, OpenRun, Snapshot, Survivor, SurvivorState};
 pub use status::{CmdFlag, CmdName, FatalFlag, RunStatus, UnknownCode};
 pub use time::{Now, Timestamp, TimestampError, format_timestamp, parse_timestamp, parse_timestamp_in};
+pub use vocabulary::{Vocabulary, Word};

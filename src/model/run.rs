@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{AppId, CommandId, Progress, Report, RunId, Timestamp};
+use super::vocabulary::words;
+use super::{AppId, CommandId, Progress, Report, RunId, Timestamp, Word};
 
 /// The number of a process, unless it is the 0 that stands for one that nobody noted.
 #[must_use]
@@ -10,39 +11,84 @@ pub fn known_pid(pid: u32) -> Option<u32> {
     Some(pid).filter(|pid| *pid != 0)
 }
 
-/// Why a run was begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Trigger {
-    /// Its `next_run` came, be it by cron, interval, retry, back-off or set by the app itself.
-    Schedule,
-    /// START or RESTART.
-    Command,
-    /// `dcm run-app`, in the foreground of some terminal or program.
-    RunApp,
-    /// Its time passed while no manager could start it.
-    CatchUp,
+words! {
+    /// Why a run was begun.
+    Trigger {
+        /// Its `next_run` came, be it by cron, interval, retry, back-off or set by the app itself.
+        Schedule = "schedule",
+        /// START or RESTART.
+        Command = "command",
+        /// `dcm run-app`, in the foreground of some terminal or program.
+        RunApp = "run-app",
+        /// Its time passed while no manager could start it.
+        CatchUp = "catch-up",
+    }
 }
 
-impl Trigger {
-    /// All values.
-    pub const ALL: [Self; 4] = [Self::Schedule, Self::Command, Self::RunApp, Self::CatchUp];
+words! {
+    /// How a run ended, in one word.
+    Outcome {
+        /// By itself, with exit code 0.
+        Ok = "ok",
+        /// By itself, with another exit code.
+        Failed = "failed",
+        /// Killed by a signal that dcm did not send.
+        Crashed = "crashed",
+        /// Ended for taking longer than `max_runtime`.
+        TimedOut = "timed_out",
+        /// Ended because the manager could not renew its lease, or had lost the app to another one.
+        Fenced = "fenced",
+        /// Ended on request, and killed because it outlived the grace time.
+        KilledAfterGrace = "killed_after_grace",
+        /// Ended on request.
+        Stopped = "stopped",
+        /// There was never a process, because it could not be started.
+        FailedToStart = "failed_to_start",
+        /// There was never a process, because the manager was gone before it started one.
+        NeverStarted = "never_started",
+        /// The process vanished and nobody saw how.
+        Unknown = "unknown",
+        /// The host went down with the run under way.
+        HostRebooted = "host_rebooted",
+        /// The app was taken over from a manager that is lost, together with whatever it ran.
+        LostOwner = "lost_owner",
+    }
+}
 
-    /// The word that the database stores.
+impl Outcome {
+    /// What it says about the app.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn blame(self) -> Blame {
         match self {
-            Self::Schedule => "schedule",
-            Self::Command => "command",
-            Self::RunApp => "run-app",
-            Self::CatchUp => "catch-up",
+            Self::Ok => Blame::Good,
+            Self::Failed | Self::Crashed | Self::TimedOut | Self::FailedToStart | Self::Unknown => Blame::Bad,
+            Self::Fenced
+            | Self::KilledAfterGrace
+            | Self::Stopped
+            | Self::NeverStarted
+            | Self::HostRebooted
+            | Self::LostOwner => Blame::Excused,
         }
     }
 }
 
-impl fmt::Display for Trigger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+impl Word<Outcome> {
+    /// What it says about the app; a word that this version does not know says nothing.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        self.known().map_or(Blame::Excused, Outcome::blame)
     }
+}
+
+/// What the end of a run says about its app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The run did what it should: failures in a row begin anew.
+    Good,
+    /// Ended by a person, a manager or the host: it counts neither as good nor as a failure.
+    Excused,
+    /// The app failed: the run counts as a failure.
+    Bad,
 }
 
 /// How the main process of a run ended, as the kernel told its parent.
@@ -164,21 +210,21 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The word that the database stores.
+    /// The word for it.
     #[must_use]
-    pub fn outcome(&self) -> &'static str {
+    pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Exited(Exit::Code(0)) => "ok",
-            Self::Exited(Exit::Code(_)) => "failed",
-            Self::Exited(Exit::Signal { .. }) => "crashed",
-            Self::Stopped { cause: StopCause::Timeout, .. } => "timed_out",
-            Self::Stopped { cause: StopCause::Fence, .. } => "fenced",
-            Self::Stopped { killed: true, .. } => "killed_after_grace",
-            Self::Stopped { killed: false, .. } => "stopped",
-            Self::StartFailed(_) => "failed_to_start",
-            Self::NeverStarted => "never_started",
-            Self::Unknown => "unknown",
-            Self::HostRebooted => "host_rebooted",
+            Self::Exited(Exit::Code(0)) => Outcome::Ok,
+            Self::Exited(Exit::Code(_)) => Outcome::Failed,
+            Self::Exited(Exit::Signal { .. }) => Outcome::Crashed,
+            Self::Stopped { cause: StopCause::Timeout, .. } => Outcome::TimedOut,
+            Self::Stopped { cause: StopCause::Fence, .. } => Outcome::Fenced,
+            Self::Stopped { killed: true, .. } => Outcome::KilledAfterGrace,
+            Self::Stopped { killed: false, .. } => Outcome::Stopped,
+            Self::StartFailed(_) => Outcome::FailedToStart,
+            Self::NeverStarted => Outcome::NeverStarted,
+            Self::Unknown => Outcome::Unknown,
+            Self::HostRebooted => Outcome::HostRebooted,
         }
     }
 
@@ -289,8 +335,8 @@ pub struct Run {
     pub start: Timestamp,
     /// When it ended; `None` while it goes on.
     pub end: Option<Timestamp>,
-    /// The word of [`Ending::outcome`]; `None` while it goes on.
-    pub outcome: Option<String>,
+    /// How it ended; `None` while it goes on.
+    pub outcome: Option<Word<Outcome>>,
     /// The exit code where it is known.
     pub exit_code: Option<i64>,
     /// The signal that killed it.
@@ -300,7 +346,7 @@ pub struct Run {
     /// The counters at its end.
     pub progress: Progress,
     /// Why it was begun.
-    pub trigger: String,
+    pub trigger: Word<Trigger>,
     /// When it was due; `None` for runs by command.
     pub due: Option<Timestamp>,
     /// 1 for the first try, then counted up for each try after a failure.
@@ -315,4 +361,18 @@ pub struct Run {
     pub leftovers: u32,
     /// The command of the ledger that began it.
     pub command: Option<CommandId>,
+}
+
+impl Run {
+    /// The word for how it ended; `None` while it goes on.
+    #[must_use]
+    pub fn outcome_word(&self) -> Option<&str> {
+        self.outcome.as_ref().map(Word::word)
+    }
+
+    /// What its end says about the app; `None` while it goes on.
+    #[must_use]
+    pub fn blame(&self) -> Option<Blame> {
+        self.outcome.as_ref().map(Word::blame)
+    }
 }

@@ -427,7 +427,7 @@ fn log(manager: &Manager, event: &Event) {
             if code == Some(0) {
                 tracing::debug!(app = app_of(run), %run, "succeeded");
             } else {
-                tracing::info!(app = app_of(run), %run, outcome = closing.ending.outcome(), code, "ended");
+                tracing::info!(app = app_of(run), %run, outcome = closing.ending.outcome().word(), code, "ended");
             }
         }
         Event::NotFound { run } => {

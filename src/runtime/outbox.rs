@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::batch::{Batch, Waiting};
 use crate::manager::{Effect, Event, Step};
-use crate::model::{AppId, Change, Refusal, RunId, Unopened};
+use crate::model::{AppId, Blame, Change, Refusal, RunId, Unopened};
 use crate::process::{Supervisor, clock};
 use crate::store::{Committed, Held, Store, StoreError};
 
@@ -232,8 +232,7 @@ impl Outbox {
 /// The run that a change says has failed.
 fn failed(change: &Change) -> Option<(AppId, RunId)> {
     let Change::RunClosed { run, app, closing } = change else { return None };
-    matches!(closing.ending.outcome(), "failed" | "crashed" | "timed_out" | "failed_to_start")
-        .then_some((*app, *run))
+    (closing.ending.outcome().blame() == Blame::Bad).then_some((*app, *run))
 }
 
 /// A run whose row cannot be written must not be started.

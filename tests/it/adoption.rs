@@ -73,7 +73,7 @@ fn killed_again_and_again_it_never_starts_a_run_twice() {
     for run in &seen {
         assert!(recorded.iter().any(|row| row.run.to_string() == *run), "run {run} is not on record");
     }
-    for run in recorded.iter().filter(|run| run.outcome.as_deref() == Some("ok")) {
+    for run in recorded.iter().filter(|run| run.outcome_word() == Some("ok")) {
         assert!(seen.contains(&run.run.to_string()), "run {} is on record and never ran", run.run);
     }
 }
@@ -104,7 +104,7 @@ fn a_killed_shim_is_replaced_and_the_app_does_not_notice() {
     fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
     until_gone(pid);
     let run = &fleet.runs("a/b/c")[0];
-    assert_eq!(run.outcome.as_deref(), Some("stopped"), "{run:?}");
+    assert_eq!(run.outcome_word(), Some("stopped"), "{run:?}");
     assert!(fleet.log("a/b/c").contains("waiting"));
 }
 
@@ -136,7 +136,7 @@ fn with_the_manager_and_the_shim_killed_the_end_is_unknown_and_not_invented() {
         runs.last().is_some_and(|run| run.end.is_some())
     });
     let run = runs.last().unwrap();
-    assert_eq!((run.outcome.as_deref(), run.exit_code), (Some("unknown"), None));
+    assert_eq!((run.outcome_word(), run.exit_code), (Some("unknown"), None));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_stop_that_was_under_way_is_finished_by_the_next_manager() {
     let verdicts = fleet.query(&format!("SELECT cmd_flag, reason FROM commands WHERE id = {id}"));
     assert_eq!(format!("{verdicts:?}"), "[[Integer(1), Null]]");
     let run = &fleet.runs("a/b/c")[0];
-    assert_eq!((run.outcome.as_deref(), run.exit_code), (Some("killed_after_grace"), Some(137)));
+    assert_eq!((run.outcome_word(), run.exit_code), (Some("killed_after_grace"), Some(137)));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn stop_apps_needs_no_manager_and_the_next_one_enters_what_happened() {
     fleet.start_manager();
     for (path, outcome) in [("a/b/polite", "stopped"), ("a/b/rude", "killed_after_grace")] {
         let runs = fleet.until_runs(path, "is closed", |runs| runs[0].end.is_some());
-        assert_eq!(runs[0].outcome.as_deref(), Some(outcome));
+        assert_eq!(runs[0].outcome_word(), Some(outcome));
     }
     let row = fleet.until("a/b/polite", "rests", |row| row.state.status == RunStatus::NotRunning);
     assert_eq!(row.state.stopped_by, None);
@@ -266,7 +266,7 @@ fn as_process_1_a_manager_knows_how_an_app_ended_whose_shim_was_killed() {
     std::fs::write(at("kill"), "").unwrap();
     std::fs::write(at("go"), "").unwrap();
     let runs = fleet.until_runs("a/b/c", "has ended", |runs| runs[0].end.is_some());
-    assert_eq!((runs[0].exit_code, runs[0].outcome.as_deref()), (Some(7), Some("failed")), "{runs:?}");
+    assert_eq!((runs[0].exit_code, runs[0].outcome_word()), (Some(7), Some("failed")), "{runs:?}");
     manager.kill().unwrap();
     manager.wait().unwrap();
 }

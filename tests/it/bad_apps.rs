@@ -14,7 +14,7 @@ fn an_app_that_ignores_term_is_killed_with_its_child_after_the_grace_time() {
     fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
     assert!(!is_alive(pid) && !is_alive(child));
     let run = &fleet.runs("a/b/c")[0];
-    assert_eq!((run.outcome.as_deref(), run.signal), (Some("killed_after_grace"), Some(9)));
+    assert_eq!((run.outcome_word(), run.signal), (Some("killed_after_grace"), Some(9)));
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn an_app_that_is_stopped_by_a_signal_can_be_stopped_for_good() {
     crate::fleet::send_signal(pid, libc::SIGSTOP);
     fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
     until_gone(pid);
-    assert_eq!(fleet.runs("a/b/c")[0].outcome.as_deref(), Some("stopped"));
+    assert_eq!(fleet.runs("a/b/c")[0].outcome_word(), Some("stopped"));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn an_app_that_ends_at_once_has_its_code_and_both_times() {
         fleet.until_runs("a/b/c", "is over", |runs| runs.len() == count && runs[0].end.is_some());
     }
     for run in fleet.runs("a/b/c") {
-        assert_eq!((run.exit_code, run.outcome.as_deref()), (Some(3), Some("failed")));
+        assert_eq!((run.exit_code, run.outcome_word()), (Some(3), Some("failed")));
         assert!(run.start <= run.end.unwrap() && run.pid.is_some());
     }
 }
@@ -159,7 +159,7 @@ fn what_cannot_be_started_is_fatal_at_once_and_says_why() {
         assert!(row.app.disabled);
         let runs = fleet.runs(&path);
         assert_eq!((runs.len(), runs[0].exit_code), (1, None));
-        assert_eq!(runs[0].outcome.as_deref(), Some("failed_to_start"));
+        assert_eq!(runs[0].outcome_word(), Some("failed_to_start"));
     }
     fleet.sql(&format!(
         "INSERT INTO apps (app_group, app_parent, app_name, disable, command) VALUES ('a', 'b', 'huge', 0, '[\"true\", \"{huge}\"]')"

@@ -1,6 +1,6 @@
 //! The table of verdicts, through the real program and real processes.
 
-use dcm::model::{CmdFlag, RunStatus};
+use dcm::model::{CmdFlag, Outcome, RunStatus};
 
 use crate::fleet::{Fleet, until_gone};
 
@@ -40,8 +40,8 @@ fn the_verdicts_of_the_contract() {
     let row = fleet.app("a/b/c");
     assert!(!row.app.disabled);
     assert_eq!((row.state.status, row.state.stopped_by), (RunStatus::NotRunning, None));
-    let outcomes: Vec<_> = fleet.runs("a/b/c").into_iter().filter_map(|run| run.outcome).collect();
-    assert_eq!(outcomes, ["stopped", "stopped", "stopped"]);
+    let outcomes: Vec<_> = fleet.runs("a/b/c").into_iter().map(|run| run.outcome).collect();
+    assert_eq!(outcomes, vec![Some(Outcome::Stopped.into()); 3]);
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn rows_that_others_delete_or_change_while_an_app_runs_do_no_harm() {
     fleet.dcm(&["start", "x/y/z", "--wait"]).ok();
     until_gone(pid);
     let runs = fleet.until_runs("a/b/gone", "is closed", |runs| runs[0].end.is_some());
-    assert_eq!(runs[0].outcome.as_deref(), Some("stopped"));
+    assert_eq!(runs[0].outcome_word(), Some("stopped"));
     std::fs::write(go, "").unwrap();
     fleet.until_runs("a/b/bad", "is closed", |runs| runs[0].end.is_some());
     // Set aside, it is not started again; mended, it is.

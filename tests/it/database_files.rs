@@ -58,7 +58,7 @@ fn a_log_that_is_removed_under_the_manager_is_told_and_nothing_is_lost() {
         fleet.kill_manager();
         fleet.start_manager();
         let runs = fleet.runs("a/b/c");
-        assert_eq!((runs.len(), runs[0].outcome.as_deref()), (1, Some("stopped")), "{removed:?}");
+        assert_eq!((runs.len(), runs[0].outcome_word()), (1, Some("stopped")), "{removed:?}");
         fleet.dcm(&["db", "check"]).ok();
     }
 }
@@ -101,7 +101,7 @@ fn a_backup_put_back_under_the_manager_is_taken_up() {
         let closed = |runs: &[Run]| first(runs).is_some_and(|run| run.end.is_some());
         let run = first(&fleet.until_runs("a/b/c", "is closed", closed)).unwrap();
         assert_eq!(
-            (run.exit_code, run.outcome.as_deref()),
+            (run.exit_code, run.outcome_word()),
             (None, Some("unknown")),
             "way {number}: not invented"
         );

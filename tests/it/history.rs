@@ -53,7 +53,7 @@ fn what_runs_is_stopped_and_closed_though_its_rows_are_deleted() {
     until_gone(pids[1]);
     for name in ["a/b/stopped", "a/b/disabled"] {
         let runs = fleet.until_runs(name, "is closed", |runs| !runs.is_empty());
-        assert_eq!((runs.len(), runs[0].outcome.as_deref()), (1, Some("stopped")), "{runs:?}");
+        assert_eq!((runs.len(), runs[0].outcome_word()), (1, Some("stopped")), "{runs:?}");
     }
     // A new manager finds the process, and enters its row again.
     fleet.kill_manager();

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use crossterm::event::KeyCode;
 use dcm::console::export::svg;
 use dcm::console::{GlyphSet, Palette};
-use dcm::model::{AppId, Progress, Run, RunId, Timestamp};
+use dcm::model::{AppId, Outcome, Progress, Run, RunId, Timestamp, Trigger};
 use ratatui::buffer::{Buffer, CellWidth as _};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
@@ -67,12 +67,12 @@ fn runs(time: Timestamp) -> Vec<Run> {
             app: AppId::of(&"croatia/fina/companies".parse().unwrap()),
             start,
             end: Some(start + TimeDelta::seconds(seconds)),
-            outcome: Some(if code == 0 { "ok" } else { "failed" }.to_owned()),
+            outcome: Some(if code == 0 { Outcome::Ok } else { Outcome::Failed }.into()),
             exit_code: Some(code),
             signal: None,
             except_cnt: 0,
             progress: Progress { solved, ..Progress::default() },
-            trigger: "schedule".to_owned(),
+            trigger: Trigger::Schedule.into(),
             due: Some(start),
             attempt: 1,
             manager: "zg-01".to_owned(),

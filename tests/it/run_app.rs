@@ -17,7 +17,7 @@ fn output_and_exit_code_go_through_and_the_run_is_on_record() {
     let called = fleet.dcm(&["run-app", "a/b/c"]);
     assert_eq!((called.code, called.out.as_str(), called.err.as_str()), (3, "out\n", "err\n"));
     let run = &fleet.runs("a/b/c")[0];
-    assert_eq!((run.exit_code, run.trigger.as_str(), run.progress.solved), (Some(3), "run-app", 4));
+    assert_eq!((run.exit_code, run.trigger.word(), run.progress.solved), (Some(3), "run-app", 4));
     assert_eq!(fleet.app("a/b/c").state.status, RunStatus::NotRunning);
     assert_eq!(fleet.log("a/b/c"), "out\nerr\n");
 }
@@ -70,7 +70,7 @@ fn a_signal_is_passed_on() {
     assert_eq!(lines.next().unwrap().unwrap(), "got it");
     assert_eq!(child.wait().unwrap().code(), Some(9));
     let run = &fleet.runs("a/b/c")[0];
-    assert_eq!((run.exit_code, run.outcome.as_deref()), (Some(9), Some("stopped")));
+    assert_eq!((run.exit_code, run.outcome_word()), (Some(9), Some("stopped")));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_manager_sees_it_can_stop_it_and_takes_over_when_it_is_killed() {
     child.wait().unwrap();
     fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
     until_gone(pid);
-    assert!(fleet.runs("a/b/c").iter().all(|run| run.end.is_some() && run.trigger == "run-app"));
+    assert!(fleet.runs("a/b/c").iter().all(|run| run.end.is_some() && run.trigger.word() == "run-app"));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn max_runtime_holds_without_a_manager() {
     let fleet = Fleet::new();
     fleet.add("a/b/c", &["--max-runtime", "0.02"], &["sleep", "600"]);
     fleet.dcm(&["run-app", "a/b/c"]).refused(143, &["max_runtime"]);
-    assert_eq!(fleet.runs("a/b/c")[0].outcome.as_deref(), Some("timed_out"));
+    assert_eq!(fleet.runs("a/b/c")[0].outcome_word(), Some("timed_out"));
     // To take TERM well is not to succeed.
     let script = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
     fleet.add("a/b/polite", &["--max-runtime", "0.02"], &["sh", "-c", script]);
@@ -180,7 +180,7 @@ fn a_terminal_that_hangs_up_stops_the_app_unless_nohup_is_asked_for() {
     };
     assert_eq!(begin("env", &[]).wait().unwrap().code(), Some(129));
     let run = &fleet.runs("a/b/c")[0];
-    assert_eq!((run.outcome.as_deref(), run.signal), (Some("stopped"), Some(1)));
+    assert_eq!((run.outcome_word(), run.signal), (Some("stopped"), Some(1)));
     let mut child = begin("nohup", &[]);
     std::fs::write(&go, "").unwrap();
     assert!(child.wait().unwrap().success());
@@ -233,7 +233,7 @@ fn a_run_that_is_nowhere_on_this_host_is_closed_by_the_manager_that_is_there() {
             std::thread::park_timeout(Duration::from_millis(100));
         }
         let runs = fleet.runs(path);
-        assert_eq!((runs[0].outcome.as_deref(), runs[0].exit_code), (Some("unknown"), None), "{runs:?}");
+        assert_eq!((runs[0].outcome_word(), runs[0].exit_code), (Some("unknown"), None), "{runs:?}");
         fleet.dcm(&["start", path, "--wait"]).ok();
     }
     // These may live, or do.

@@ -118,7 +118,7 @@ fn a_crash_is_restarted_after_a_back_off_and_the_third_is_fatal() {
     assert_eq!((row.state.status, row.next_run), (RunStatus::Stopped, None));
     let runs = fleet.runs("a/b/c");
     assert_eq!(runs.len(), 3);
-    assert!(runs.iter().all(|run| run.outcome.as_deref() == Some("crashed") && run.exit_code == Some(139)));
+    assert!(runs.iter().all(|run| run.outcome_word() == Some("crashed") && run.exit_code == Some(139)));
     let pauses: Vec<_> = runs
         .windows(2)
         .map(|pair| (pair[0].due.unwrap() - pair[1].end.unwrap()).num_milliseconds())
@@ -151,7 +151,7 @@ fn a_run_that_takes_too_long_is_ended_and_counts_as_failed() {
     fleet.add("a/b/c", &["--max-runtime", "0.01", "--retry-interval", "60"], &["sleep", "600"]);
     fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
     let runs = fleet.until_runs("a/b/c", "is over", |runs| runs[0].end.is_some());
-    assert_eq!(runs[0].outcome.as_deref(), Some("timed_out"));
+    assert_eq!(runs[0].outcome_word(), Some("timed_out"));
     let row = fleet.until("a/b/c", "is retried later", |row| row.next_run.is_some());
     assert_eq!((row.state.failures, row.state.status), (1, RunStatus::NotRunning));
 }
@@ -175,13 +175,13 @@ fn missed_times_are_caught_up_with_as_the_policy_says() {
     fleet.start_manager();
     let runs =
         fleet.until_runs("a/b/latest", "has caught up", |runs| runs.iter().any(|run| run.end.is_some()));
-    assert_eq!(runs.iter().filter(|run| run.trigger == "catch-up").count(), 1);
+    assert_eq!(runs.iter().filter(|run| run.trigger.word() == "catch-up").count(), 1);
     let runs = fleet.until_runs("a/b/all", "has caught up", |runs| runs.len() >= 3);
-    let caught_up: Vec<_> = runs.iter().filter(|run| run.trigger == "catch-up").collect();
+    let caught_up: Vec<_> = runs.iter().filter(|run| run.trigger.word() == "catch-up").collect();
     assert_eq!(caught_up.len(), 3);
     assert_eq!(caught_up[0].due.unwrap() - caught_up[2].due.unwrap(), TimeDelta::minutes(2));
     let runs = fleet.until_runs("a/b/interval", "has caught up", |runs| !runs.is_empty());
-    assert_eq!((runs.len(), runs[0].trigger.as_str()), (1, "catch-up"));
+    assert_eq!((runs.len(), runs[0].trigger.word()), (1, "catch-up"));
     let row = fleet.until("a/b/none", "waits for the next time", |row| row.next_run > Some(runs[0].start));
     assert_eq!(row.state.run, None);
     let skips = format!(

@@ -233,7 +233,7 @@ async fn taken_over_rows_say_what_to_do(st: &PostgresStore) {
     assert_eq!(found("idle").next_run, Some(dcm::model::parse_timestamp("2030-01-01T00:00:00Z").unwrap()));
     assert_eq!(found("idle").epoch, found("single").epoch);
     let runs = st.history(dcm::store::HistoryQuery { limit: 9, ..Default::default() }).await.unwrap();
-    let lost: Vec<_> = runs.iter().filter(|run| run.outcome.as_deref() == Some("lost_owner")).collect();
+    let lost: Vec<_> = runs.iter().filter(|run| run.outcome_word() == Some("lost_owner")).collect();
     assert_eq!(lost.len(), 2);
     assert!(lost.iter().all(|run| run.exit_code.is_none() && run.end.is_some()));
 }

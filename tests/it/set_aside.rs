@@ -67,7 +67,7 @@ fn what_is_set_aside_while_it_runs_is_supervised_shown_and_stopped() {
     fleet.dcm(&["restart", "a/b/bad", "--wait"]).refused(1, &["set aside"]);
     fleet.dcm(&["stop", "a", "--wait"]).ok();
     let runs = fleet.until_runs("a/b/bad", "is over", |runs| runs[0].end.is_some());
-    assert_eq!(runs[0].outcome.as_deref(), Some("stopped"));
+    assert_eq!(runs[0].outcome_word(), Some("stopped"));
     assert_eq!(value(&fleet, "SELECT run_status FROM apps WHERE app_name = 'bad'"), "Integer(2)");
     for command in [["history", "a/b/bad"], ["logs", "a/b/bad"], ["why", "a/b/bad"]] {
         fleet.dcm(&command).ok();

@@ -69,7 +69,7 @@ fn assert_all_ended_well(fleet: &Fleet, outcome: &str) {
     for (name, _) in SHAPES {
         assert_eq!(read(&done(fleet, name)), "1", "{name}");
         let run = &fleet.runs(&format!("a/b/{name}"))[0];
-        assert_eq!((run.outcome.as_deref(), run.leftovers), (Some(outcome), 0), "{name}: {run:?}");
+        assert_eq!((run.outcome_word(), run.leftovers), (Some(outcome), 0), "{name}: {run:?}");
     }
 }
 
@@ -114,7 +114,7 @@ fn a_worker_below_a_shell_has_the_whole_grace_time_however_it_is_stopped() {
     for (name, outcome) in [("disabled", "stopped"), ("shutdown", "stopped"), ("timeout", "timed_out")] {
         let runs = fleet
             .until_runs(&format!("a/b/{name}"), "is over", |runs| runs.iter().any(|run| run.end.is_some()));
-        assert_eq!(runs.last().unwrap().outcome.as_deref(), Some(outcome), "{name}");
+        assert_eq!(runs.last().unwrap().outcome_word(), Some(outcome), "{name}");
         assert_eq!(read(&done(&fleet, name)), "1", "{name}");
     }
 }
@@ -144,7 +144,7 @@ fn a_second_signal_to_run_app_ends_the_worker_as_well() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(!is_alive(worker) && !done(&fleet, "c").exists());
     let run = &fleet.runs("a/b/c")[0];
-    assert_eq!((run.outcome.as_deref(), run.leftovers), (Some("killed_after_grace"), 1));
+    assert_eq!((run.outcome_word(), run.leftovers), (Some("killed_after_grace"), 1));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_worker_that_outlives_the_grace_time_is_killed_and_named() {
     fleet.dcm(&["stop", "a/b/c", "--wait"]).ok();
     assert!(!is_alive(sleeper));
     let run = &fleet.runs("a/b/c")[0];
-    assert_eq!((run.outcome.as_deref(), run.leftovers), (Some("killed_after_grace"), 1));
+    assert_eq!((run.outcome_word(), run.leftovers), (Some("killed_after_grace"), 1));
     assert_eq!((run.exit_code, run.signal), (Some(143), Some(15)));
     assert!(fleet.log("a/b/c").ends_with("[dcm] 1 leftover process was ended: sleep\n"));
 }
@@ -185,7 +185,7 @@ fn a_helper_that_follows_the_main_process_is_no_leftover() {
     fleet.add("a/b/c", &[], &["python3", "-c", FOLLOWS]);
     fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
     let runs = fleet.until_runs("a/b/c", "is over", |runs| runs[0].end.is_some());
-    assert_eq!((runs[0].outcome.as_deref(), runs[0].leftovers), (Some("ok"), 0));
+    assert_eq!((runs[0].outcome_word(), runs[0].leftovers), (Some("ok"), 0));
 }
 
 const FOLLOWS: &str = "

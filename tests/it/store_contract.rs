@@ -219,7 +219,7 @@ async fn a_run_goes_through_its_life(store: &dyn Store) {
     commit(store, vec![Change::RunClosed { run: run(1), app: id, closing: closing(ending) }]).await;
     let closed = only_run(store, id).await;
     assert_eq!((closed.exit_code, closed.signal), (Some(137), Some(9)));
-    assert_eq!(closed.outcome.as_deref(), Some("crashed"));
+    assert_eq!(closed.outcome_word(), Some("crashed"));
     assert_eq!((closed.progress.solved, closed.except_cnt, closed.pid), (9, 2, Some(42)));
     assert_eq!(closed.end, Some(at("2026-11-23T13:02:03.500Z")));
     assert_eq!(self::row(store, id).await.state.status, RunStatus::NotRunning);
@@ -239,7 +239,7 @@ async fn a_run_that_is_not_found_is_closed_only_by_its_owner(store: &dyn Store) 
     // A row that was deleted says nothing of its owner.
     commit(store, vec![not_found(run(3), other, "zg")]).await;
     let closed = only_run(store, id).await;
-    assert_eq!((closed.outcome.as_deref(), closed.exit_code), (Some("unknown"), None));
+    assert_eq!((closed.outcome_word(), closed.exit_code), (Some("unknown"), None));
     assert_eq!(row(store, id).await.state.status, RunStatus::NotRunning);
     assert_eq!(only_run(store, other).await.end, None);
     assert_eq!(row(store, other).await.state.status, RunStatus::Running);
@@ -489,7 +489,7 @@ async fn a_run_is_closed_whatever_other_rows_say(store: &dyn Store) {
     commit(store, vec![Change::RunClosed { run: run(2), app: id, closing }]).await;
     let query = HistoryQuery { run: Some(run(2)), limit: 10, ..HistoryQuery::default() };
     let closed = store.history(query).await.unwrap().remove(0);
-    assert_eq!((closed.exit_code, closed.outcome.as_deref()), (Some(4), Some("failed")));
+    assert_eq!((closed.exit_code, closed.outcome_word()), (Some(4), Some("failed")));
     assert_eq!(
         (closed.start, closed.end),
         (at("2026-11-23T12:00:01Z"), Some(at("2026-11-23T13:02:03.500Z")))

@@ -111,7 +111,7 @@ impl Events {
 }
 
 fn ending(run: &Run, end: Timestamp) -> String {
-    let outcome = run.outcome.as_deref().unwrap_or("ended").replace('_', " ");
+    let outcome = run.outcome_word().unwrap_or("ended").replace('_', " ");
     let exit = run.exit_code.map(|code| format!(", exit {code}")).unwrap_or_default();
     let message = run.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     format!("{outcome} after {}{exit}{message}", format::duration(end - run.start))

@@ -9,4 +9,4 @@ mod timeline;
 pub(super) use batch::{Batch, LedgerFilter, batches};
 pub(super) use cause::{Cause, Sign, causes};
 pub(super) use names::{parse_span, together};
-pub(super) use timeline::{Cell, Ended, Last, Span, TableRow, Track, Window, at_once, ended, p50, table};
+pub(super) use timeline::{Cell, Last, Span, TableRow, Track, Window, at_once, p50, table};

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use crate::model::{AppId, Run, Skip, Timestamp, flaps};
+use crate::model::{AppId, Blame, Run, Skip, Timestamp, flaps};
 
 /// Seconds of a cell, from the nearest look to the widest.
 const ZOOMS: [i64; 14] = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 10_800, 43_200, 86_400];
@@ -145,25 +145,6 @@ pub(in crate::console) enum Cell {
     EndedBadly,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::console) enum Ended {
-    Not,
-    Ok,
-    Stopped,
-    Badly,
-}
-
-/// By the word of the database.
-pub(in crate::console) fn ended(run: &Run) -> Ended {
-    match run.outcome.as_deref() {
-        None => Ended::Not,
-        Some("ok") => Ended::Ok,
-        Some("stopped" | "killed_after_grace") => Ended::Stopped,
-        Some(_) => Ended::Badly,
-    }
-}
-
 /// How the last run of the window is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::console) enum Last {
@@ -210,11 +191,11 @@ impl Track {
                 fill(due, run.start, Cell::Waited);
             }
             fill(run.start, run.end.unwrap_or(now).min(now).max(run.start), Cell::Ran);
-            let (time, cell) = match (run.end, ended(run)) {
-                (None, _) | (_, Ended::Not) => (now, Cell::Now),
-                (Some(end), Ended::Ok) => (end, Cell::EndedOk),
-                (Some(end), Ended::Stopped) => (end, Cell::Stopped),
-                (Some(end), Ended::Badly) => (end, Cell::EndedBadly),
+            let (time, cell) = match (run.end, run.blame()) {
+                (None, _) | (_, None) => (now, Cell::Now),
+                (Some(end), Some(Blame::Good)) => (end, Cell::EndedOk),
+                (Some(end), Some(Blame::Excused)) => (end, Cell::Stopped),
+                (Some(end), Some(Blame::Bad)) => (end, Cell::EndedBadly),
             };
             if span.holds(time) {
                 fill(time, time, cell);
@@ -228,20 +209,24 @@ impl Track {
                 fill(skip.first, skip.last, Cell::Missed);
             }
         }
-        let last = own.last().map_or(Last::Never, |run| match (run.end, ended(run)) {
-            (None, _) | (_, Ended::Not) => Last::Running,
-            (Some(end), Ended::Ok) => Last::Ok(end - run.start),
-            (Some(_), Ended::Stopped) => Last::Stopped,
-            (Some(_), Ended::Badly) => Last::Failed,
+        let last = own.last().map_or(Last::Never, |run| match (run.end, run.blame()) {
+            (None, _) | (_, None) => Last::Running,
+            (Some(end), Some(Blame::Good)) => Last::Ok(end - run.start),
+            (Some(_), Some(Blame::Excused)) => Last::Stopped,
+            (Some(_), Some(Blame::Bad)) => Last::Failed,
         });
-        let bad_ends = own.iter().filter(|run| ended(run) == Ended::Badly).filter_map(|run| run.end);
+        let bad_ends = own.iter().filter(|run| run.blame() == Some(Blame::Bad)).filter_map(|run| run.end);
         Self { cells, p50: p50(own.iter().copied()), last, flaps: flaps(bad_ends), runs: own.len() }
     }
 }
 
+fn is_good(run: &Run) -> bool {
+    run.blame() == Some(Blame::Good)
+}
+
 /// The middle one of the good runs' lengths.
 pub(in crate::console) fn p50<'a>(runs: impl Iterator<Item = &'a Run>) -> Option<TimeDelta> {
-    let good = runs.filter(|run| ended(run) == Ended::Ok);
+    let good = runs.filter(|run| is_good(run));
     let mut lengths: Vec<_> = good.filter_map(|run| Some(run.end? - run.start)).collect();
     lengths.sort_unstable();
     lengths.get(lengths.len() / 2).copied()
@@ -296,8 +281,8 @@ pub(in crate::console) fn table(runs: &[Run], only_bad: bool) -> Vec<TableRow> {
     let mut rows = Vec::new();
     for own in apps.values_mut() {
         own.sort_by_key(|run| std::cmp::Reverse((run.start, run.run)));
-        for row in own.chunk_by(|a, b| ended(a) == Ended::Ok && ended(b) == Ended::Ok) {
-            let is_good = ended(row[0]) == Ended::Ok;
+        for row in own.chunk_by(|a, b| is_good(a) && is_good(b)) {
+            let is_good = is_good(row[0]);
             if is_good && only_bad {
                 continue;
             }
@@ -317,7 +302,7 @@ pub(in crate::console) fn table(runs: &[Run], only_bad: bool) -> Vec<TableRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AppId, Progress, RunId, SkipReason, parse_timestamp};
+    use crate::model::{AppId, Outcome, Progress, RunId, SkipReason, Trigger, parse_timestamp};
 
     fn app(name: &str) -> AppId {
         AppId::of(&name.parse().unwrap())
@@ -333,12 +318,12 @@ mod tests {
             app: app(name),
             start: at(start),
             end: end.map(at),
-            outcome: end.map(|_| outcome.to_owned()),
+            outcome: end.map(|_| outcome.into()),
             exit_code: None,
             signal: None,
             except_cnt: 0,
             progress: Progress::default(),
-            trigger: "schedule".to_owned(),
+            trigger: Trigger::Schedule.into(),
             due: None,
             attempt: 1,
             manager: "zg".to_owned(),
@@ -442,6 +427,18 @@ mod tests {
             (Last::Ok(TimeDelta::seconds(20)), None)
         );
         assert_eq!((track(&[]).last, track(&[]).p50), (Last::Never, None));
+    }
+
+    #[test]
+    fn runs_that_the_manager_excuses_are_not_bad() {
+        for outcome in Outcome::ALL.iter().filter(|outcome| outcome.blame() == Blame::Excused) {
+            let runs: Vec<_> = ["14:00:00", "14:01:00", "14:02:00"]
+                .map(|start| run("a/b/c", start, Some(start), outcome.word()))
+                .into();
+            let track = Track::new(app("a/b/c"), &runs, &[], &span(), at("14:05:30"));
+            assert_eq!((track.flaps, track.last), (None, Last::Stopped), "{outcome}");
+            assert_eq!(picture(&track.cells), "###.......", "{outcome}");
+        }
     }
 
     #[test]

@@ -7,11 +7,11 @@ use ratatui::style::Style;
 
 use super::list::{self, Column};
 use super::text::{clock, count, fitting, put, put_right, rule, span, took};
-use crate::console::past::{Cell, Ended, Last, Span, TableRow, Track, at_once, ended};
+use crate::console::past::{Cell, Last, Span, TableRow, Track, at_once};
 use crate::console::screen::history::{History, NARROW, PANE, ROOMY, length_width, name_width};
 use crate::console::theme::Theme;
 use crate::console::world::World;
-use crate::model::{AppId, AppPath, Leftovers, Run, Timestamp};
+use crate::model::{AppId, AppPath, Blame, Leftovers, Run, Timestamp};
 
 pub(super) fn draw(history: &History, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
     rule(theme, buffer, area, 0);
@@ -259,16 +259,16 @@ pub(super) fn outcome(run: &Run) -> String {
         (None, ..) => "running".to_owned(),
         (Some(outcome), _, Some(signal)) => format!("{outcome}, signal {signal}"),
         (Some(outcome), Some(code), None) => format!("{outcome}, exit {code}"),
-        (Some(outcome), None, None) => outcome.clone(),
+        (Some(outcome), None, None) => outcome.to_string(),
     }
 }
 
 pub(super) fn style_of(run: &Run, theme: Theme) -> Style {
-    match ended(run) {
-        Ended::Not => theme.running(),
-        Ended::Ok => theme.good(),
-        Ended::Stopped => theme.stopped(),
-        Ended::Badly => theme.alarm(),
+    match run.blame() {
+        None => theme.running(),
+        Some(Blame::Good) => theme.good(),
+        Some(Blame::Excused) => theme.stopped(),
+        Some(Blame::Bad) => theme.alarm(),
     }
 }
 

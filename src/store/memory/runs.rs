@@ -45,7 +45,7 @@ impl Tables {
             signal: None,
             except_cnt: 0,
             progress: Progress::default(),
-            trigger: opening.trigger.word().to_owned(),
+            trigger: opening.trigger.into(),
             due: opening.due,
             attempt: opening.attempt,
             manager: opening.manager.clone(),
@@ -87,7 +87,7 @@ impl Tables {
         row.run.start = closing.started.unwrap_or(row.run.start);
         // The clock may have been set back meanwhile.
         row.run.end = Some(closing.ended.max(row.run.start));
-        row.run.outcome = Some(closing.ending.outcome().to_owned());
+        row.run.outcome = Some(closing.ending.outcome().into());
         row.run.exit_code = closing.ending.exit().map(Exit::code);
         row.run.signal = closing.ending.exit().and_then(|exit| match exit {
             Exit::Signal { signal, .. } => Some(signal),
@@ -170,7 +170,7 @@ fn unknown_run(run: RunId, app: AppId, closing: &Closing, order: i64) -> RunRow 
         signal: None,
         except_cnt: 0,
         progress: Progress::default(),
-        trigger: trigger.word().to_owned(),
+        trigger: trigger.into(),
         due: None,
         attempt: 1,
         manager: String::new(),

@@ -213,7 +213,7 @@ async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closin
     .bind(&app)
     .bind(closing.started.map(milliseconds))
     .bind(milliseconds(closing.ended))
-    .bind(closing.ending.outcome())
+    .bind(closing.ending.outcome().word())
     .bind(exit.map(Exit::code))
     .bind(signal)
     .bind(i64::from(closing.leftovers.count))

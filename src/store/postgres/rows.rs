@@ -9,7 +9,7 @@ use sqlx::{Postgres, Row as _};
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
     CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
-    Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+    Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word,
 };
 use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
 
@@ -354,7 +354,7 @@ pub(super) fn run(row: &PgRow) -> Read<Run> {
         app: parsed(row, "app_id")?,
         start: sure_time(row, "start_time")?,
         end: time(row, "end_time")?,
-        outcome: row.try_get("outcome")?,
+        outcome: row.try_get::<Option<&str>, _>("outcome")?.map(Word::from),
         exit_code: row.try_get("exit_code")?,
         signal: small(row, "signal")?,
         except_cnt: count(row, "except_cnt")?.unwrap_or(0),
@@ -364,7 +364,7 @@ pub(super) fn run(row: &PgRow) -> Read<Run> {
             failed: count(row, "failed")?.unwrap_or(0),
             ..Progress::default()
         },
-        trigger: row.try_get("trigger")?,
+        trigger: row.try_get::<&str, _>("trigger")?.into(),
         due: time(row, "due_time")?,
         attempt: small(row, "attempt")?.unwrap_or(1),
         manager: row.try_get::<Option<String>, _>("manager")?.unwrap_or_default(),
@@ -377,13 +377,13 @@ pub(super) fn run(row: &PgRow) -> Read<Run> {
 
 /// An open run.
 pub(super) fn open_run(row: &PgRow) -> Read<OpenRun> {
-    let trigger: &str = row.try_get("trigger")?;
+    let trigger = Word::from(row.try_get::<&str, _>("trigger")?);
     Ok(OpenRun {
         run: parsed::<RunId>(row, "runtime")?,
         app: parsed(row, "app_id")?,
         start: sure_time(row, "start_time")?,
         due: time(row, "due_time")?,
-        trigger: Trigger::ALL.into_iter().find(|known| known.word() == trigger).unwrap_or(Trigger::Schedule),
+        trigger: trigger.known().unwrap_or(Trigger::Schedule),
         attempt: small(row, "attempt")?.unwrap_or(1),
         command: row.try_get::<Option<i64>, _>("command_id")?.map(CommandId),
         pid: small(row, "pid")?,

@@ -218,7 +218,7 @@ fn close_run(
             ":app": app,
             ":start": closing.started.map(format_timestamp),
             ":end": format_timestamp(closing.ended),
-            ":outcome": closing.ending.outcome(),
+            ":outcome": closing.ending.outcome().word(),
             ":exit_code": exit.map(Exit::code),
             ":signal": signal,
             ":leftovers": closing.leftovers.count,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
     CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
-    Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, parse_timestamp_in,
+    Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word, parse_timestamp_in,
 };
 use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
 
@@ -286,7 +286,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         app: parsed(row, "app_id")?,
         start: sure_time(row, "start_time")?,
         end: time(row, "end_time")?,
-        outcome: text(row, "outcome")?,
+        outcome: text(row, "outcome")?.as_deref().map(Word::from),
         exit_code: small(row, "exit_code")?,
         signal: small(row, "signal")?,
         except_cnt: count(row, "except_cnt")?.unwrap_or(0),
@@ -296,7 +296,7 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
             failed: count(row, "failed")?.unwrap_or(0),
             ..Progress::default()
         },
-        trigger: sure_text(row, "trigger")?,
+        trigger: sure_text(row, "trigger")?.as_str().into(),
         due: time(row, "due_time")?,
         attempt: small(row, "attempt")?.unwrap_or(1),
         manager: sure_text(row, "manager")?,
@@ -309,13 +309,13 @@ pub(super) fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
 
 /// An open run.
 pub(super) fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
-    let trigger = sure_text(row, "trigger")?;
+    let trigger = Word::from(sure_text(row, "trigger")?.as_str());
     Ok(OpenRun {
         run: parsed(row, "runtime")?,
         app: parsed(row, "app_id")?,
         start: sure_time(row, "start_time")?,
         due: time(row, "due_time")?,
-        trigger: Trigger::ALL.into_iter().find(|known| known.word() == trigger).unwrap_or(Trigger::Schedule),
+        trigger: trigger.known().unwrap_or(Trigger::Schedule),
         attempt: small(row, "attempt")?.unwrap_or(1),
         command: whole(row, "command_id")?.map(CommandId),
         pid: small(row, "pid")?,

@@ -44,7 +44,7 @@ impl Oracle {
         let exit = truth.exit;
         let start_failed = truth.start_failed.is_some();
         let stop_requested = truth.stop_requested_at.is_some();
-        let outcome = row.outcome.as_deref().unwrap_or_default();
+        let outcome = row.outcome_word().unwrap_or_default();
         let what = || format!("{row:?}, in truth {exit:?}");
         let is_as_it_was = match outcome {
             "ok" => exit == Some(Exit::Code(0)),
@@ -79,7 +79,7 @@ impl Oracle {
         let is_ambiguous = truth.lost_app || self.is_asked_to_end(app, since, command);
         let Some(subject) = self.apps.get_mut(&app) else { return };
         subject.cannot_start = is_permanent;
-        let is_failure = match row.outcome.as_deref().unwrap_or_default() {
+        let is_failure = match row.outcome_word().unwrap_or_default() {
             "ok" => {
                 subject.failures = (0, if is_ambiguous { subject.failures.1 } else { 0 });
                 false
@@ -95,7 +95,7 @@ impl Oracle {
             subject.failures.0 += 1;
         }
         let limit = subject.max_failures;
-        let is_exhausted = row.outcome.as_deref() == Some("failed_to_start") && !is_permanent;
+        let is_exhausted = row.outcome_word() == Some("failed_to_start") && !is_permanent;
         let is_too_much = is_permanent || limit > 0 && subject.failures.0 >= limit && !is_exhausted;
         if is_too_much && !is_ambiguous && subject.is_registered {
             subject.must_wait = true;

@@ -7,15 +7,15 @@ use ratatui::style::Style;
 use super::detail::{Fact, long_clock};
 use crate::console::cells::padded;
 use crate::console::model::Model;
-use crate::console::past::{Ended, ended, p50};
+use crate::console::past::p50;
 use crate::console::theme::Theme;
 use crate::console::view::text::{clock, count, put, put_right, rule, took};
-use crate::model::{CmdFlag, Run};
+use crate::model::{Blame, CmdFlag, Run};
 
 /// How long it takes as a rule.
 pub(super) fn usual(model: &Model) -> Option<Fact> {
     let runs = &model.table.detail.runs.rows;
-    let good = || runs.iter().filter(|run| ended(run) == Ended::Ok);
+    let good = || runs.iter().filter(|run| run.blame() == Some(Blame::Good));
     let middle = p50(runs.iter())?;
     let worst = good().filter_map(|run| Some(run.end? - run.start)).max()?;
     let last = good().find_map(|run| run.end)?;
@@ -51,11 +51,11 @@ pub(super) fn line(model: &Model, theme: Theme, width: u16) -> Option<Fact> {
 
 fn sign(run: &Run, theme: Theme) -> (char, Style) {
     let glyphs = theme.glyphs;
-    match ended(run) {
-        Ended::Not => (glyphs.running, theme.running()),
-        Ended::Ok => (glyphs.executed, theme.good()),
-        Ended::Stopped => (glyphs.stopped, theme.stopped()),
-        Ended::Badly => (glyphs.refused, theme.alarm()),
+    match run.blame() {
+        None => (glyphs.running, theme.running()),
+        Some(Blame::Good) => (glyphs.executed, theme.good()),
+        Some(Blame::Excused) => (glyphs.stopped, theme.stopped()),
+        Some(Blame::Bad) => (glyphs.refused, theme.alarm()),
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) fn table(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect
     }
     for (row, run) in (0..area.height).zip(&list.rows) {
         let (sign, style) = sign(run, theme);
-        let outcome = run.outcome.as_deref().unwrap_or("running");
+        let outcome = run.outcome_word().unwrap_or("running");
         let code = run.exit_code.filter(|code| *code != 0).map(|code| format!(" {code}")).unwrap_or_default();
         let begun =
             if clock(run.start, now).contains(':') { long_clock(run.start) } else { clock(run.start, now) };

@@ -1,6 +1,6 @@
 use super::*;
 use crate::console::request::{Answer, LogNews, Question, Ticket};
-use crate::model::{AppRow, Planned, Run, RunId, RunStatus};
+use crate::model::{AppRow, Planned, Run, RunId, RunStatus, Trigger};
 use crate::process::{LogRecord, Stream};
 
 const PATH: &str = "croatia/fina/companies";
@@ -12,12 +12,12 @@ pub(super) fn run(number: u128, begin: i64, seconds: Option<i64>, outcome: &str)
         app: AppId::of(&PATH.parse().unwrap()),
         start,
         end: seconds.map(|seconds| start + TimeDelta::seconds(seconds)),
-        outcome: seconds.map(|_| outcome.to_owned()),
+        outcome: seconds.map(|_| outcome.into()),
         exit_code: (outcome == "ok").then_some(0),
         signal: None,
         except_cnt: 0,
         progress: Progress { task_size: Some(30_000), solved: 30_000, failed: 120, ..Progress::default() },
-        trigger: "schedule".to_owned(),
+        trigger: Trigger::Schedule.into(),
         due: Some(start),
         attempt: 1,
         manager: "zg-01".to_owned(),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::console::request::{Answer, Question, Ticket};
-use crate::model::{Run, RunId, Skip, SkipReason};
+use crate::model::{Run, RunId, Skip, SkipReason, Trigger};
 
 fn run(number: u128, path: &str, begin: i64, minutes: Option<i64>, outcome: &str) -> Run {
     let start = noon() - TimeDelta::minutes(begin);
@@ -9,12 +9,12 @@ fn run(number: u128, path: &str, begin: i64, minutes: Option<i64>, outcome: &str
         app: AppId::of(&path.parse().unwrap()),
         start,
         end: minutes.map(|minutes| start + TimeDelta::minutes(minutes)),
-        outcome: minutes.map(|_| outcome.to_owned()),
+        outcome: minutes.map(|_| outcome.into()),
         exit_code: (outcome == "ok").then_some(0).or((outcome == "failed").then_some(1)),
         signal: (outcome == "crashed").then_some(9),
         except_cnt: u64::from(outcome == "failed"),
         progress: Progress { task_size: Some(30_000), solved: 12_301, failed: 214, ..Progress::default() },
-        trigger: "schedule".to_owned(),
+        trigger: Trigger::Schedule.into(),
         due: Some(start),
         attempt: 1,
         manager: "zg-01".to_owned(),

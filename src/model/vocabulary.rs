@@ -1,0 +1,136 @@
+//! Words of the database as enums, on the way out and on the way back.
+
+use std::fmt;
+
+/// A closed set of words that the database stores as text.
+pub trait Vocabulary: Copy + Eq + 'static {
+    /// All values.
+    const ALL: &'static [Self];
+
+    /// The word that the database stores.
+    fn word(self) -> &'static str;
+}
+
+/// A word as it was read: one that this version knows, or the text that a newer version or another program wrote.
+/// Such a text is shown as it stands, and nothing is concluded from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word<T> {
+    /// A word of this version.
+    Known(T),
+    /// Any other text.
+    Other(Box<str>),
+}
+
+impl<T: Vocabulary> Word<T> {
+    /// The word as the database has it.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Known(known) => known.word(),
+            Self::Other(text) => text,
+        }
+    }
+
+    /// The value, if this version knows the word.
+    #[must_use]
+    pub fn known(&self) -> Option<T> {
+        match self {
+            Self::Known(known) => Some(*known),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl<T: Vocabulary> From<T> for Word<T> {
+    fn from(known: T) -> Self {
+        Self::Known(known)
+    }
+}
+
+impl<T: Vocabulary> From<&str> for Word<T> {
+    fn from(text: &str) -> Self {
+        let known = T::ALL.iter().find(|known| known.word() == text);
+        known.map_or_else(|| Self::Other(text.into()), |known| Self::Known(*known))
+    }
+}
+
+impl<T: Vocabulary> fmt::Display for Word<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// Declares an enum whose values the database stores as words.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// All values.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word that the database stores.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl $crate::model::Vocabulary for $name {
+            const ALL: &'static [Self] = Self::ALL;
+
+            fn word(self) -> &'static str {
+                self.word()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.word())
+            }
+        }
+    };
+}
+
+pub(super) use words;
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{Blame, Outcome, Trigger, Vocabulary, Word};
+
+    fn assert_comes_back<T: Vocabulary + std::fmt::Debug>(words: &[&str]) {
+        for (value, word) in T::ALL.iter().zip(words) {
+            assert_eq!((value.word(), Word::from(*word)), (*word, Word::Known(*value)));
+        }
+        assert_eq!(T::ALL.len(), words.len());
+        let newer = Word::<T>::from("of_version_9");
+        assert_eq!((newer.word(), newer.known()), ("of_version_9", None));
+    }
+
+    #[test]
+    fn each_word_comes_back_as_it_went_out() {
+        assert_comes_back::<Trigger>(&["schedule", "command", "run-app", "catch-up"]);
+        assert_comes_back::<Outcome>(&[
+            "ok",
+            "failed",
+            "crashed",
+            "timed_out",
+            "fenced",
+            "killed_after_grace",
+            "stopped",
+            "failed_to_start",
+            "never_started",
+            "unknown",
+            "host_rebooted",
+            "lost_owner",
+        ]);
+    }
+
+    #[test]
+    fn an_outcome_of_a_newer_version_is_neither_good_nor_bad() {
+        assert_eq!(Word::from("of_version_9").blame(), Blame::Excused);
+        assert_eq!(Word::from("crashed").blame(), Blame::Bad);
+    }
+}
