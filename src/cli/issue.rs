@@ -143,7 +143,12 @@ fn show(session: &Session, rows: &[CommandRow], paths: &BTreeMap<CommandId, Stri
                 format!("not executed: {}", reason.as_deref().unwrap_or("unknown"))
             }
         };
-        format!("{} {} {}  {verdict}", row.id, row.name, path(row).unwrap_or(&row.app))
+        format!(
+            "{} {} {}  {verdict}",
+            row.id,
+            row.name,
+            path(row).map_or_else(|| row.app.to_string(), str::to_owned)
+        )
     }));
 }
 
@@ -161,7 +166,7 @@ fn judge(rows: &[CommandRow], paths: &BTreeMap<CommandId, String>) -> Result<(),
     };
     for kind in [Kind::Failed, Kind::TimedOut, Kind::RefusedForNow] {
         if let Some(row) = of_kind(kind) {
-            let path = paths.get(&row.id).map_or(row.app.as_str(), String::as_str);
+            let path = paths.get(&row.id).cloned().unwrap_or_else(|| row.app.to_string());
             let why = if kind == Kind::TimedOut { "no verdict in time".to_owned() } else { reason(row) };
             return Err(Error::new(kind, format!("{} {path}: {why}", row.name)));
         }

@@ -229,14 +229,14 @@ pub(super) fn run(run: &Run, path: Option<&str>) -> Value {
 pub(super) fn command(row: &CommandRow, path: Option<&str>) -> Value {
     json!({
         "id": row.id.0,
-        "app_id": row.app,
+        "app_id": row.app.to_string(),
         "path": path,
         "cmd_name": row.name.code(),
         "command": row.name.word(),
         "cmd_flag": row.flag.code(),
         "verdict": row.flag.word(),
         "cmd_by": row.by,
-        "cmd_source": row.source,
+        "cmd_source": row.source.word(),
         "cmd_time": format_timestamp(row.time),
         "cmd_exec": time(row.executed),
         "reason": row.reason,

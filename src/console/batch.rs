@@ -186,7 +186,7 @@ impl Batch {
 
     /// One of the apps for which nobody has given a verdict.
     pub(super) fn waits_for(&self) -> Option<AppId> {
-        self.rows.values().find(|row| row.flag == CmdFlag::Pending)?.app.parse().ok()
+        self.rows.values().find(|row| row.flag == CmdFlag::Pending)?.app.id()
     }
 
     /// Whether it can be undone.
@@ -204,8 +204,7 @@ impl Batch {
             changed_since: Vec::new(),
         };
         // Looked up for each app, so that all of the fleet is undone within one key press.
-        let sent: BTreeSet<AppId> =
-            self.rows.values().filter_map(|command| command.app.parse().ok()).collect();
+        let sent: BTreeSet<AppId> = self.rows.values().filter_map(|command| command.app.id()).collect();
         for (id, was_disabled) in &self.before {
             let Some(row) = fleet.by_id(*id) else { continue };
             let is_ours = row

@@ -1,58 +1,29 @@
 //! Alerts: one row per episode.
 
-use std::fmt;
+use super::vocabulary::words;
+use super::{AlertId, AppId, AppRef, RunId, Timestamp, Word, format_timestamp};
 
-use super::{AlertId, AppId, RunId, Timestamp, format_timestamp};
-
-/// What an alert is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AlertKind {
-    /// Fatal flag 1.
-    FailedToStart,
-    /// Fatal flag 3.
-    UnexpectedBehavior,
-    /// The host has no room for another process; the app is tried again.
-    HostExhausted,
-    /// The definition in its row cannot be obeyed.
-    SetAside,
-    /// It reported something that cannot be read.
-    BadReport,
-    /// Another program holds a row of it, and nothing can be written about it.
-    RowLocked,
+words! {
+    /// What an alert is about.
+    AlertKind {
+        /// Fatal flag 1.
+        FailedToStart = "failed_to_start",
+        /// Fatal flag 3.
+        UnexpectedBehavior = "unexpected_behavior",
+        /// The host has no room for another process; the app is tried again.
+        HostExhausted = "host_exhausted",
+        /// The definition in its row cannot be obeyed.
+        SetAside = "set_aside",
+        /// It reported something that cannot be read.
+        BadReport = "bad_report",
+        /// Another program holds a row of it, and nothing can be written about it.
+        RowLocked = "row_locked",
+    }
 }
 
 impl AlertKind {
-    /// All kinds.
-    pub const ALL: &[Self] = &[
-        Self::FailedToStart,
-        Self::UnexpectedBehavior,
-        Self::HostExhausted,
-        Self::SetAside,
-        Self::BadReport,
-        Self::RowLocked,
-    ];
-
     /// Alerts about how runs ended.
     pub const OF_RUNS: &[Self] = &[Self::FailedToStart, Self::UnexpectedBehavior, Self::HostExhausted];
-
-    /// The word that the database stores.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::FailedToStart => "failed_to_start",
-            Self::UnexpectedBehavior => "unexpected_behavior",
-            Self::HostExhausted => "host_exhausted",
-            Self::SetAside => "set_aside",
-            Self::BadReport => "bad_report",
-            Self::RowLocked => "row_locked",
-        }
-    }
-}
-
-impl fmt::Display for AlertKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
 }
 
 /// An alert that is to be raised. One app, kind and run make one episode, however often it is
@@ -85,9 +56,9 @@ pub struct AlertRow {
     /// Its number.
     pub id: AlertId,
     /// About which app.
-    pub app: String,
+    pub app: AppRef,
     /// What it is about.
-    pub kind: String,
+    pub kind: Word<AlertKind>,
     /// What happened.
     pub message: String,
     /// When it was raised.

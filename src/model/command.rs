@@ -1,50 +1,19 @@
 //! Commands: what people and programs ask of apps, and the verdicts.
 
-use std::fmt;
-use std::str::FromStr;
+use super::vocabulary::words;
+use super::{AppId, AppRef, CmdFlag, CmdName, CommandId, Timestamp, Word};
 
-use super::{AppId, CmdFlag, CmdName, CommandId, Timestamp, UnknownCode};
-
-/// The way by which a command came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CommandSource {
-    /// An UPDATE of the apps table.
-    Apps,
-    /// The command line.
-    Cli,
-    /// The console.
-    Console,
-    /// RabbitMQ.
-    Rabbitmq,
-}
-
-impl CommandSource {
-    /// The word that the database stores.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Apps => "apps",
-            Self::Cli => "cli",
-            Self::Console => "console",
-            Self::Rabbitmq => "rabbitmq",
-        }
-    }
-}
-
-impl fmt::Display for CommandSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-impl FromStr for CommandSource {
-    type Err = UnknownCode;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        [Self::Apps, Self::Cli, Self::Console, Self::Rabbitmq]
-            .into_iter()
-            .find(|source| source.word() == text)
-            .ok_or_else(|| UnknownCode::new("command source", text))
+words! {
+    /// The way by which a command came.
+    CommandSource {
+        /// An UPDATE of the apps table.
+        Apps = "apps",
+        /// The command line.
+        Cli = "cli",
+        /// The console.
+        Console = "console",
+        /// RabbitMQ.
+        Rabbitmq = "rabbitmq",
     }
 }
 
@@ -126,8 +95,8 @@ impl Verdict {
 pub struct CommandRow {
     /// Its number.
     pub id: CommandId,
-    /// The hash (or the path, where the hash was not known yet) of the app.
-    pub app: String,
+    /// For which app.
+    pub app: AppRef,
     /// What was asked.
     pub name: CmdName,
     /// Whether it is pending, executed or not.
@@ -135,7 +104,7 @@ pub struct CommandRow {
     /// Who asked.
     pub by: String,
     /// By which way.
-    pub source: String,
+    pub source: Word<CommandSource>,
     /// When it was issued.
     pub time: Timestamp,
     /// When the verdict fell.

@@ -78,6 +78,56 @@ impl FromStr for AppId {
     }
 }
 
+/// An app as a row of the ledger or an alert names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AppRef {
+    /// By its key.
+    Known(AppId),
+    /// By its path, where its key was not filled in yet, or by any other text that another program wrote.
+    Text(Box<str>),
+}
+
+impl AppRef {
+    /// The key, if the text names an app.
+    #[must_use]
+    pub fn id(&self) -> Option<AppId> {
+        match self {
+            Self::Known(id) => Some(*id),
+            Self::Text(_) => self.path().map(|path| AppId::of(&path)),
+        }
+    }
+
+    /// The path, where the row has that instead of the key.
+    #[must_use]
+    pub fn path(&self) -> Option<AppPath> {
+        match self {
+            Self::Known(_) => None,
+            Self::Text(text) => text.parse().ok(),
+        }
+    }
+}
+
+impl From<AppId> for AppRef {
+    fn from(id: AppId) -> Self {
+        Self::Known(id)
+    }
+}
+
+impl From<&str> for AppRef {
+    fn from(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Text(text.into()), Self::Known)
+    }
+}
+
+impl fmt::Display for AppRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(id) => id.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
 /// One execution of an app: a version-4 UUID, written as 32 lower-case hex characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(u128);
@@ -183,6 +233,17 @@ mod tests {
         }
         for text in ["", &"A".repeat(32), &"a".repeat(31), "+1111111111111111111111111111111"] {
             assert!(text.parse::<RunId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_app_that_a_row_names_is_found_by_key_and_by_path_and_shown_as_it_stands() {
+        let id = AppId::of(&"a/b/c".parse().unwrap());
+        for (text, expected) in
+            [(id.to_string(), Some(id)), ("a/b/c".to_owned(), Some(id)), ("?".to_owned(), None)]
+        {
+            let named = AppRef::from(text.as_str());
+            assert_eq!((named.id(), named.to_string()), (expected, text));
         }
     }
 }

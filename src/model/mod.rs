@@ -33,7 +33,7 @@ pub use change::{AppUpdate, Change, Refusal, RunOpening, Skip, SkipReason, Unope
 pub use command::{Command, CommandRow, CommandSource, NewCommand, Verdict};
 pub use cron::{Cron, CronError};
 pub use flapping::{FLAPPING_ENDS, FLAPPING_WITHIN, flaps};
-pub use id::{AlertId, AppId, CommandId, ParseIdError, Revision, RunId};
+pub use id::{AlertId, AppId, AppRef, CommandId, ParseIdError, Revision, RunId};
 pub use kept_log::KeptLog;
 pub use manager_row::{LEASE, Load, ManagerRow, Released, Seen, Sight};
 pub use path::{AppPath, Part, PathError};

@@ -98,7 +98,7 @@ pub(super) use words;
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{Blame, Outcome, Trigger, Vocabulary, Word};
+    use crate::model::{AlertKind, Blame, CommandSource, Outcome, Trigger, Vocabulary, Word};
 
     fn assert_comes_back<T: Vocabulary + std::fmt::Debug>(words: &[&str]) {
         for (value, word) in T::ALL.iter().zip(words) {
@@ -126,6 +126,19 @@ mod tests {
             "host_rebooted",
             "lost_owner",
         ]);
+    }
+
+    #[test]
+    fn the_words_of_alerts_and_sources_come_back_too() {
+        assert_comes_back::<AlertKind>(&[
+            "failed_to_start",
+            "unexpected_behavior",
+            "host_exhausted",
+            "set_aside",
+            "bad_report",
+            "row_locked",
+        ]);
+        assert_comes_back::<CommandSource>(&["apps", "cli", "console", "rabbitmq"]);
     }
 
     #[test]

@@ -97,9 +97,9 @@ impl Events {
         }
         for row in commands.iter().filter(|row| row.flag != CmdFlag::Pending) {
             if self.settled.insert(row.id) {
-                let path = row.app.parse().ok().and_then(|id: AppId| paths.get(&id));
-                let path = path.map_or(row.app.as_str(), String::as_str);
-                lines.push((row.executed.unwrap_or(row.time), verdict(row, path)));
+                let path = row.app.id().and_then(|id| paths.get(&id));
+                let path = path.cloned().unwrap_or_else(|| row.app.to_string());
+                lines.push((row.executed.unwrap_or(row.time), verdict(row, &path)));
             }
         }
         lines.sort();

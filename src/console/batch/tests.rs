@@ -6,7 +6,7 @@ use super::{Batch, Order, Pace};
 use crate::console::fleet::Fleet;
 use crate::console::request::{Request, Ticket};
 use crate::console::testing::{delta, hash, noon, row, running};
-use crate::model::{AppId, CmdFlag, CmdName, CommandId, CommandRow, LastCommand};
+use crate::model::{AppId, AppRef, CmdFlag, CmdName, CommandId, CommandRow, LastCommand};
 
 const NOW: Duration = Duration::from_secs(1000);
 
@@ -32,11 +32,11 @@ fn order(name: CmdName, apps: &[String], pace: Pace) -> Order {
 fn command(number: i64, app: &str, name: CmdName, flag: CmdFlag) -> CommandRow {
     CommandRow {
         id: CommandId(number),
-        app: hash(app),
+        app: AppRef::from(hash(app).as_str()),
         name,
         flag,
         by: "ana".to_owned(),
-        source: "console".to_owned(),
+        source: crate::model::CommandSource::Console.into(),
         time: noon(),
         executed: None,
         reason: (flag == CmdFlag::NotExecuted).then(|| "not running".to_owned()),

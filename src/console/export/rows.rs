@@ -132,7 +132,7 @@ fn alert(row: &AlertRow, world: &World) -> Vec<Value> {
     vec![
         json!(row.id.0),
         json!(world.fleet.name_of(&row.app)),
-        json!(row.kind),
+        json!(row.kind.word()),
         json!(row.message),
         time(Some(row.raised)),
         time(row.delivered),
@@ -147,7 +147,7 @@ fn alert(row: &AlertRow, world: &World) -> Vec<Value> {
 fn run(run: &Run, world: &World) -> Vec<Value> {
     vec![
         json!(run.run.to_string()),
-        json!(world.fleet.name_of(&run.app.to_string())),
+        json!(world.fleet.name_of(&run.app.into())),
         time(Some(run.start)),
         time(run.end),
         json!(run.outcome_word()),
@@ -172,7 +172,7 @@ fn command(row: &CommandRow, world: &World) -> Vec<Value> {
         json!(row.name.word()),
         json!(row.flag.word()),
         json!(row.by),
-        json!(row.source),
+        json!(row.source.word()),
         time(Some(row.time)),
         time(row.executed),
         json!(row.reason),
@@ -226,7 +226,7 @@ mod tests {
     use crate::console::request::{Answer, Request};
     use crate::console::testing::{hash, model, noon, press, small_fleet};
     use crate::console::update::update;
-    use crate::model::{CmdFlag, CmdName, CommandId};
+    use crate::model::{CmdFlag, CmdName, CommandId, CommandSource};
     use crossterm::event::KeyCode;
 
     #[test]
@@ -238,11 +238,11 @@ mod tests {
         let [Request::Ask(ticket, _)] = work[..] else { panic!("{work:?}") };
         let command = CommandRow {
             id: CommandId(7),
-            app: hash("croatia/fina/companies"),
+            app: hash("croatia/fina/companies").as_str().into(),
             name: CmdName::Stop,
             flag: CmdFlag::NotExecuted,
             by: "ana".to_owned(),
-            source: "cli".to_owned(),
+            source: CommandSource::Cli.into(),
             time: noon(),
             executed: Some(noon()),
             reason: Some("not running".to_owned()),

@@ -12,7 +12,7 @@ pub(super) use pulse::Eta;
 pub(super) use row::{Condition, Row, Trouble, Usual};
 pub(super) use sums::Sums;
 
-use crate::model::{AppId, AppPath, AppRow, Delta, ManagerRow, Part, Registered, Timestamp};
+use crate::model::{AppId, AppPath, AppRef, AppRow, Delta, ManagerRow, Part, Registered, Timestamp};
 use meter::Meter;
 use pulse::Pulse;
 use sums::Extremes;
@@ -304,10 +304,10 @@ impl Fleet {
         self.by_id(id).map(|row| &row.path)
     }
 
-    /// An app as alerts and commands call it, by its hash, for people: its path, while it is registered.
-    pub(super) fn name_of(&self, app: &str) -> String {
-        let path = app.parse().ok().and_then(|id| self.path_of(id));
-        path.map_or_else(|| app.to_owned(), ToString::to_string)
+    /// An app as alerts and commands name it, for people: by its path while it is registered.
+    pub(super) fn name_of(&self, app: &AppRef) -> String {
+        let path = app.id().and_then(|id| self.path_of(id));
+        path.map_or_else(|| app.to_string(), ToString::to_string)
     }
 
     pub(super) fn group(&self, group: &Part) -> Option<&Sums> {

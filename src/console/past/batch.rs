@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 
 use super::parse_span;
-use crate::model::{CmdFlag, CmdName, CommandRow, Timestamp};
+use crate::model::{CmdFlag, CmdName, CommandRow, CommandSource, Timestamp, Word};
 use crate::store::LedgerQuery;
 
 /// Commands that were sent together.
@@ -15,7 +15,7 @@ pub(in crate::console) struct Batch {
     pub(in crate::console) key: String,
     pub(in crate::console) name: CmdName,
     pub(in crate::console) by: String,
-    pub(in crate::console) source: String,
+    pub(in crate::console) source: Word<CommandSource>,
     pub(in crate::console) time: Timestamp,
     pub(in crate::console) note: Option<String>,
     /// The commands, in the order in which they were sent.
@@ -159,11 +159,11 @@ mod tests {
         let time = parse_timestamp(time).unwrap();
         CommandRow {
             id: CommandId(id),
-            app: "x".to_owned(),
+            app: "x".into(),
             name: CmdName::Stop,
             flag,
             by: "ana".to_owned(),
-            source: "console".to_owned(),
+            source: CommandSource::Console.into(),
             time,
             executed: (flag != CmdFlag::Pending).then(|| time + TimeDelta::seconds(id)),
             reason: (flag == CmdFlag::NotExecuted).then(|| "not running".to_owned()),

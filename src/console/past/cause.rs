@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::together;
-use crate::model::{AlertId, AlertRow, AppPath, Timestamp};
+use crate::model::{AlertId, AlertKind, AlertRow, AppPath, AppRef, Timestamp};
 
 /// How bad it is, by the sign that the fleet shows for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,10 +71,13 @@ pub(in crate::console) fn template(text: &str) -> String {
 
 /// What broke comes first: `F3 exit 137 x3`.
 fn short(alert: &AlertRow) -> String {
-    let flag = match alert.kind.as_str() {
-        "failed_to_start" => "F1 ",
-        "unexpected_behavior" => "F3 ",
-        _ => "",
+    let flag = match alert.kind.known() {
+        Some(AlertKind::FailedToStart) => "F1 ",
+        Some(AlertKind::UnexpectedBehavior) => "F3 ",
+        Some(
+            AlertKind::HostExhausted | AlertKind::SetAside | AlertKind::BadReport | AlertKind::RowLocked,
+        )
+        | None => "",
     };
     let (count, what) = match alert.message.split_once(" failures in a row, the last: ") {
         Some((count, what)) => (format!(" x{count}"), what),
@@ -88,7 +91,7 @@ fn short(alert: &AlertRow) -> String {
 pub(in crate::console) fn causes(
     alerts: &[AlertRow],
     is_single: bool,
-    path_of: impl Fn(&str) -> Option<AppPath>,
+    path_of: impl Fn(&AppRef) -> Option<AppPath>,
 ) -> Vec<Cause> {
     let mut found: BTreeMap<String, Vec<AlertRow>> = BTreeMap::new();
     for alert in alerts {
@@ -104,11 +107,11 @@ pub(in crate::console) fn causes(
         .filter_map(|(key, alerts)| {
             let first = alerts.first()?;
             let mut seen = BTreeSet::new();
-            let named = alerts.iter().filter(|alert| seen.insert(alert.app.as_str()));
+            let named = alerts.iter().filter(|alert| seen.insert(&alert.app));
             let apps: Vec<_> = named.filter_map(|alert| path_of(&alert.app)).collect();
             Some(Cause {
                 key,
-                sign: if first.kind == "host_exhausted" { Sign::Warning } else { Sign::Fatal },
+                sign: if first.kind == AlertKind::HostExhausted.into() { Sign::Warning } else { Sign::Fatal },
                 since: alerts.iter().map(|alert| alert.raised).min()?,
                 who: if apps.is_empty() { "an app that is gone".to_owned() } else { together(&apps) },
                 what: short(first),
@@ -129,8 +132,8 @@ mod tests {
     fn alert(id: i64, app: &str, message: &str) -> AlertRow {
         AlertRow {
             id: AlertId(id),
-            app: app.to_owned(),
-            kind: "unexpected_behavior".to_owned(),
+            app: app.into(),
+            kind: AlertKind::UnexpectedBehavior.into(),
             message: message.to_owned(),
             raised: Timestamp::UNIX_EPOCH + TimeDelta::minutes(id),
             delivered: None,
@@ -151,7 +154,7 @@ mod tests {
     fn what_broke_comes_first() {
         let crashed = alert(1, "a/b/c", "3 failures in a row, the last: killed by signal 6");
         assert_eq!(short(&crashed), "F3 killed by signal 6 x3");
-        let unstarted = AlertRow { kind: "failed_to_start".to_owned(), ..alert(1, "a/b/c", "no python3") };
+        let unstarted = AlertRow { kind: AlertKind::FailedToStart.into(), ..alert(1, "a/b/c", "no python3") };
         assert_eq!(short(&unstarted), "F1 no python3");
     }
 
@@ -159,12 +162,12 @@ mod tests {
     fn alerts_of_one_cause_are_one_row() {
         let alerts = [
             alert(5, "serbia/notary/b", "HTTP 403 after 9 s"),
-            AlertRow { kind: "host_exhausted".to_owned(), ..alert(4, "a/b/c", "no memory") },
+            AlertRow { kind: AlertKind::HostExhausted.into(), ..alert(4, "a/b/c", "no memory") },
             alert(3, "serbia/notary/a", "HTTP 403 after 12 s"),
             alert(2, "serbia/notary/a", "HTTP 404 after 1 s"),
             alert(1, "gone", "exit 1"),
         ];
-        let grouped = causes(&alerts, false, |app| app.parse().ok());
+        let grouped = causes(&alerts, false, AppRef::path);
         let rows: Vec<_> =
             grouped.iter().map(|cause| (cause.who.as_str(), cause.alerts.len(), cause.sign)).collect();
         assert_eq!(
@@ -177,7 +180,7 @@ mod tests {
         );
         assert_eq!(grouped[0].what, "F3 HTTP 403 after 9 s");
         assert_eq!(grouped[0].since, Timestamp::UNIX_EPOCH + TimeDelta::minutes(2));
-        assert_eq!(causes(&alerts, true, |app| app.parse().ok()).len(), 5);
+        assert_eq!(causes(&alerts, true, AppRef::path).len(), 5);
     }
 
     #[test]
@@ -186,7 +189,7 @@ mod tests {
         let mut alerts = vec![alert(2, "a/b/c", "x 1"), alert(1, "a/b/d", "x 2")];
         alerts[0].acknowledged = Some(("marko".to_owned(), now));
         alerts[0].muted_until = Some(now + TimeDelta::hours(1));
-        let cause = |alerts: &[AlertRow]| causes(alerts, false, |app| app.parse().ok()).remove(0);
+        let cause = |alerts: &[AlertRow]| causes(alerts, false, AppRef::path).remove(0);
         assert_eq!((cause(&alerts).acknowledged(), cause(&alerts).muted(now)), (None, None));
         alerts[1].acknowledged = Some(("ana".to_owned(), now));
         alerts[1].muted_until = Some(now + TimeDelta::hours(2));

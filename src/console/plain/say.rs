@@ -3,7 +3,7 @@
 use chrono::Local;
 
 use crate::console::fleet::{Condition, Row, Trouble};
-use crate::model::{AlertRow, CmdFlag, CommandRow, Timestamp};
+use crate::model::{AlertRow, AppRef, CmdFlag, CommandRow, Timestamp};
 
 /// What an app is doing: `running, 41 percent, 12301 of 30000`.
 pub(super) fn state(row: &Row) -> String {
@@ -96,7 +96,7 @@ pub(super) fn alert(alert: &AlertRow, app: &str) -> String {
 }
 
 /// What became of commands: `START: 2 executed, 1 not executed`, and why.
-pub(super) fn verdicts(rows: &[CommandRow]) -> Vec<String> {
+pub(super) fn verdicts(rows: &[CommandRow], name_of: impl Fn(&AppRef) -> String) -> Vec<String> {
     let Some(first) = rows.first() else { return Vec::new() };
     let count = |flag| rows.iter().filter(|row| row.flag == flag).count();
     let parts = [
@@ -108,7 +108,7 @@ pub(super) fn verdicts(rows: &[CommandRow]) -> Vec<String> {
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let mut lines = vec![format!("{}: {}", first.name, parts.join(", "))];
     for row in rows.iter().filter(|row| row.flag == CmdFlag::NotExecuted) {
-        lines.push(format!("{}: {}", row.app, row.reason.as_deref().unwrap_or("unknown")));
+        lines.push(format!("{}: {}", name_of(&row.app), row.reason.as_deref().unwrap_or("unknown")));
     }
     lines
 }

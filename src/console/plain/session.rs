@@ -293,13 +293,11 @@ impl<W: Write> Session<W> {
         let mut changed = self.options.store.changed();
         loop {
             changed.mark_unchanged();
-            let mut rows = self.options.store.commands(ids.clone()).await?;
+            let rows = self.options.store.commands(ids.clone()).await?;
             let is_over = rows.iter().all(|row| row.flag != CmdFlag::Pending) || Instant::now() >= deadline;
             if is_over {
-                for row in &mut rows {
-                    row.app = self.world.fleet.name_of(&row.app);
-                }
-                return Ok(self.say_all(say::verdicts(&rows))?);
+                let said = say::verdicts(&rows, |app| self.world.fleet.name_of(app));
+                return Ok(self.say_all(said)?);
             }
             // A hint, or time to look without one.
             let _ = timeout_at(deadline.min(Instant::now() + LOOK_EVERY), changed.changed()).await;

@@ -6,7 +6,7 @@ use crate::console::keymap::Intent;
 use crate::console::past::{Cause, causes};
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::{Bell, World};
-use crate::model::{AlertRow, ManagerRow};
+use crate::model::{AlertRow, AppRef, ManagerRow};
 use crate::store::AlertNote;
 
 /// Muted so long.
@@ -47,7 +47,7 @@ impl Alerts {
     /// Makes the rows anew. The cursor stays on its cause.
     fn regroup(&mut self, world: &mut World) {
         let now = world.time();
-        let path_of = |app: &str| world.fleet.path_of(app.parse().ok()?).cloned();
+        let path_of = |app: &AppRef| world.fleet.path_of(app.id()?).cloned();
         let mut found = lost_managers(&self.managers.rows, world);
         found.extend(causes(&self.asked.rows, self.is_single, path_of));
         found.extend(troubled(world, self.is_single));

@@ -120,8 +120,7 @@ impl Commands {
 
 /// The app of a command, where it is still registered.
 fn path_of(world: &World, command: &CommandRow) -> Option<AppPath> {
-    let id: Option<AppId> = command.app.parse().ok();
-    id.and_then(|id| world.fleet.path_of(id)).cloned().or_else(|| command.app.parse().ok())
+    command.app.id().and_then(|id| world.fleet.path_of(id)).cloned().or_else(|| command.app.path())
 }
 
 /// Whether nothing was asked of an app since this batch.

@@ -11,7 +11,7 @@ use crate::console::past::{Batch, together};
 use crate::console::screen::commands::Commands;
 use crate::console::theme::Theme;
 use crate::console::world::World;
-use crate::model::{AppId, CmdFlag, CommandRow, Timestamp};
+use crate::model::{CmdFlag, CommandRow, Timestamp};
 
 /// Below this width there is no room for who it was.
 const NARROW: u16 = 60;
@@ -50,7 +50,7 @@ fn draw_batches(commands: &Commands, world: &World, (theme, buffer, area): (Them
         _ => &[("WHEN", 8), ("WHO", 14), ("COMMAND", 7), ("N", 6), ("RESULT", 26), ("TARGET", 0)],
     };
     list::draw(&commands.batches, columns, "no commands yet", (theme, buffer, area), |batch| {
-        let ids = batch.commands.iter().filter_map(|command| command.app.parse::<AppId>().ok());
+        let ids = batch.commands.iter().filter_map(|command| command.app.id());
         let paths: Vec<_> = ids.filter_map(|id| world.fleet.path_of(id)).collect();
         let target = match batch.commands.first() {
             Some(command) if paths.is_empty() => world.fleet.name_of(&command.app),

@@ -208,11 +208,11 @@ fn verdicts_are_told_as_they_come() {
     let [Request::Submit { ticket, .. }] = work[..] else { panic!("{work:?}") };
     let verdict = |flag, reason: Option<&str>| CommandRow {
         id: CommandId(1),
-        app: hash("austria/tax/liens"),
+        app: hash("austria/tax/liens").as_str().into(),
         name: CmdName::Start,
         flag,
         by: "ana".to_owned(),
-        source: "console".to_owned(),
+        source: crate::model::CommandSource::Console.into(),
         time: noon(),
         executed: None,
         reason: reason.map(str::to_owned),

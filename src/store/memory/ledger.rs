@@ -1,13 +1,16 @@
 //! The ledger of commands in memory.
 
 use super::Tables;
-use crate::model::{CmdFlag, Command, CommandId, CommandRow, LastCommand, NewCommand, Timestamp, Verdict};
+use crate::model::{
+    AppRef, CmdFlag, Command, CommandId, CommandRow, CommandSource, LastCommand, NewCommand, Timestamp,
+    Verdict,
+};
 use crate::store::LedgerQuery;
 
 #[derive(Debug, Clone)]
 pub(super) struct LedgerRow {
     pub(super) command: Command,
-    source: &'static str,
+    source: CommandSource,
     pub(super) batch: Option<String>,
     note: Option<String>,
     pub(super) verdict: Option<(Verdict, Timestamp)>,
@@ -37,7 +40,7 @@ impl Tables {
                 expires: new.expires,
                 fault: None,
             },
-            source: new.source.word(),
+            source: new.source,
             batch: new.batch.clone(),
             note: new.note.clone(),
             verdict: None,
@@ -112,11 +115,11 @@ impl Tables {
     pub(super) fn command_row(row: &LedgerRow) -> CommandRow {
         CommandRow {
             id: row.command.id,
-            app: row.command.app.map(|app| app.to_string()).unwrap_or_default(),
+            app: row.command.app.map_or_else(|| AppRef::from(""), AppRef::from),
             name: row.command.name,
             flag: row.verdict.as_ref().map_or(CmdFlag::Pending, |(verdict, _)| verdict.flag()),
             by: row.command.by.clone(),
-            source: row.source.to_owned(),
+            source: row.source.into(),
             time: row.command.time,
             executed: row.verdict.as_ref().map(|(_, at)| *at),
             reason: row.verdict.as_ref().and_then(|(verdict, _)| verdict.reason().map(str::to_owned)),

@@ -2,7 +2,7 @@
 
 use super::Tables;
 use super::tables::RunRow;
-use crate::model::{AlertId, AlertRow, Run, Skip, Timestamp};
+use crate::model::{AlertId, AlertRow, AppRef, Run, Skip, Timestamp};
 use crate::store::{AlertNote, AlertQuery, HistoryQuery, SkipQuery};
 
 impl Tables {
@@ -42,7 +42,7 @@ impl Tables {
     }
 
     pub(super) fn alerts_of(&self, query: &AlertQuery) -> Vec<AlertRow> {
-        let app = query.app.map(|app| app.to_string());
+        let app = query.app.map(AppRef::from);
         self.alerts
             .iter()
             .rev()

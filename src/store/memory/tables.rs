@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ledger::LedgerRow;
 use crate::model::{
-    AlertId, AlertKind, AlertRow, App, AppId, AppPath, AppRow, AppState, AppUpdate, Change, Closing,
+    AlertId, AlertKind, AlertRow, App, AppId, AppPath, AppRef, AppRow, AppState, AppUpdate, Change, Closing,
     CommandId, Delta, Ending, KeptLog, Limits, ManagerRow, OpenRun, Progress, Registered, Revision, Run,
     RunId, Skip, Snapshot, Timestamp, Unopened,
 };
@@ -91,8 +91,8 @@ impl Tables {
                         self.alert_keys.push(key);
                         self.alerts.push(AlertRow {
                             id: AlertId(i64::try_from(self.alerts.len()).unwrap_or(0) + 1),
-                            app: alert.app.to_string(),
-                            kind: alert.kind.word().to_owned(),
+                            app: alert.app.into(),
+                            kind: alert.kind.into(),
                             message: alert.message.clone(),
                             raised: alert.raised,
                             delivered: None,
@@ -104,11 +104,11 @@ impl Tables {
                     }
                 }
                 Change::AlertsCleared { app, kinds, at } => {
-                    let app = app.to_string();
+                    let app = AppRef::from(*app);
                     let is_meant = |alert: &&mut AlertRow| {
                         alert.app == app
                             && alert.cleared.is_none()
-                            && kinds.iter().any(|kind| kind.word() == alert.kind)
+                            && alert.kind.known().is_some_and(|kind| kinds.contains(&kind))
                     };
                     self.alerts.iter_mut().filter(is_meant).for_each(|alert| alert.cleared = Some(*at));
                 }
@@ -231,8 +231,8 @@ impl Tables {
             bad_reports: self
                 .alerts
                 .iter()
-                .filter(|alert| alert.cleared.is_none() && alert.kind == AlertKind::BadReport.word())
-                .filter_map(|alert| alert.app.parse().ok())
+                .filter(|alert| alert.cleared.is_none() && alert.kind == AlertKind::BadReport.into())
+                .filter_map(|alert| alert.app.id())
                 .collect(),
             revision: self.revision,
         }
@@ -315,8 +315,8 @@ impl Tables {
         for row in self.commands.iter_mut().filter(|row| row.command.app == Some(old)) {
             row.command.app = Some(new);
         }
-        for alert in self.alerts.iter_mut().filter(|alert| alert.app == old.to_string()) {
-            alert.app = new.to_string();
+        for alert in self.alerts.iter_mut().filter(|alert| alert.app == old.into()) {
+            alert.app = new.into();
         }
         for (app, ..) in self.alert_keys.iter_mut().filter(|(app, ..)| *app == old) {
             *app = new;

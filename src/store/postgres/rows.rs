@@ -7,7 +7,7 @@ use sqlx::postgres::{PgRow, PgTypeInfo, PgValueRef};
 use sqlx::{Postgres, Row as _};
 
 use crate::model::{
-    AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
+    AlertId, AlertRow, App, AppId, AppRef, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
     CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
     Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word,
 };
@@ -319,7 +319,7 @@ pub(super) fn command(row: &PgRow) -> Read<Command> {
 
 /// An app as the ledger names it: by hash, or by path where the app was not known then.
 fn app_named(text: &str) -> Option<AppId> {
-    text.parse().ok().or_else(|| text.parse::<AppPath>().ok().map(|path| AppId::of(&path)))
+    AppRef::from(text).id()
 }
 
 /// The columns that [`command_row`] reads.
@@ -330,11 +330,11 @@ pub(super) const COMMAND_COLUMNS: &str =
 pub(super) fn command_row(row: &PgRow) -> Read<CommandRow> {
     Ok(CommandRow {
         id: CommandId(row.try_get("id")?),
-        app: row.try_get("app_id")?,
+        app: row.try_get::<&str, _>("app_id")?.into(),
         name: cmd_name(row)?,
         flag: CmdFlag::from_code(row.try_get("cmd_flag")?).map_err(|_| Unreadable::Row)?,
         by: row.try_get("cmd_by")?,
-        source: row.try_get("cmd_source")?,
+        source: row.try_get::<&str, _>("cmd_source")?.into(),
         time: sure_time(row, "cmd_time")?,
         executed: time(row, "cmd_exec")?,
         reason: row.try_get("reason")?,
@@ -423,8 +423,8 @@ pub(super) fn alert(row: &PgRow) -> Read<AlertRow> {
     let by: Option<String> = row.try_get("acked_by")?;
     Ok(AlertRow {
         id: AlertId(row.try_get("id")?),
-        app: row.try_get("app_id")?,
-        kind: row.try_get("kind")?,
+        app: row.try_get::<&str, _>("app_id")?.into(),
+        kind: row.try_get::<&str, _>("kind")?.into(),
         message: row.try_get("message")?,
         raised: sure_time(row, "raised")?,
         delivered: time(row, "delivered")?,

@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 use std::time::Duration;
 
 use crate::model::{
-    AlertId, AlertRow, App, AppId, AppPath, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
+    AlertId, AlertRow, App, AppId, AppRef, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
     CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
     Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word, parse_timestamp_in,
 };
@@ -254,7 +254,7 @@ fn cmd_name(row: &Row<'_>) -> rusqlite::Result<CmdName> {
 
 /// An app as the ledger names it: by hash, or by path where the hash was not filled in yet.
 pub(super) fn app_named(text: &str) -> Option<AppId> {
-    text.parse().ok().or_else(|| text.parse::<AppPath>().ok().map(|path| AppId::of(&path)))
+    AppRef::from(text).id()
 }
 
 /// A row of the ledger.
@@ -262,11 +262,11 @@ pub(super) fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
     let flag = CmdFlag::from_code(whole(row, "cmd_flag")?.unwrap_or(0));
     Ok(CommandRow {
         id: CommandId(whole(row, "id")?.unwrap_or(0)),
-        app: sure_text(row, "app_id")?,
+        app: sure_text(row, "app_id")?.as_str().into(),
         name: cmd_name(row)?,
         flag: flag.map_err(|error| invalid(row, "cmd_flag", error))?,
         by: sure_text(row, "cmd_by")?,
-        source: sure_text(row, "cmd_source")?,
+        source: sure_text(row, "cmd_source")?.as_str().into(),
         time: sure_time(row, "cmd_time")?,
         executed: time(row, "cmd_exec")?,
         reason: text(row, "reason")?,
@@ -357,8 +357,8 @@ pub(super) fn alert(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
     let by = sure_text(row, "acked_by")?;
     Ok(AlertRow {
         id: AlertId(whole(row, "id")?.unwrap_or(0)),
-        app: sure_text(row, "app_id")?,
-        kind: sure_text(row, "kind")?,
+        app: sure_text(row, "app_id")?.as_str().into(),
+        kind: sure_text(row, "kind")?.as_str().into(),
         message: sure_text(row, "message")?,
         raised: sure_time(row, "raised")?,
         delivered: time(row, "delivered")?,

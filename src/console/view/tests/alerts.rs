@@ -1,13 +1,13 @@
 use super::*;
 use crate::console::request::{Answer, Question, Ticket};
-use crate::model::{AlertId, AlertRow, ManagerRow};
+use crate::model::{AlertId, AlertKind, AlertRow, ManagerRow};
 use crate::store::AlertNote;
 
 fn alert(id: i64, path: &str, minutes: i64, message: &str) -> AlertRow {
     AlertRow {
         id: AlertId(id),
-        app: AppId::of(&path.parse().unwrap()).to_string(),
-        kind: "unexpected_behavior".to_owned(),
+        app: AppId::of(&path.parse().unwrap()).into(),
+        kind: AlertKind::UnexpectedBehavior.into(),
         message: message.to_owned(),
         raised: noon() - TimeDelta::minutes(minutes),
         delivered: None,

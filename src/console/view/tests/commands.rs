@@ -5,11 +5,11 @@ use crate::model::LastCommand;
 fn command(id: i64, path: &str, name: CmdName, flag: CmdFlag, batch: Option<&str>) -> CommandRow {
     CommandRow {
         id: CommandId(id),
-        app: AppId::of(&path.parse().unwrap()).to_string(),
+        app: AppId::of(&path.parse().unwrap()).into(),
         name,
         flag,
         by: if id < 3 { "marko" } else { "ana" }.to_owned(),
-        source: "console".to_owned(),
+        source: crate::model::CommandSource::Console.into(),
         time: noon() - TimeDelta::minutes(10 - id),
         executed: (flag != CmdFlag::Pending)
             .then(|| noon() - TimeDelta::minutes(10 - id) + TimeDelta::milliseconds(820)),

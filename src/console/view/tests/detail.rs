@@ -31,11 +31,11 @@ pub(super) fn run(number: u128, begin: i64, seconds: Option<i64>, outcome: &str)
 fn command() -> CommandRow {
     CommandRow {
         id: CommandId(88_120),
-        app: AppId::of(&PATH.parse().unwrap()).to_string(),
+        app: AppId::of(&PATH.parse().unwrap()).into(),
         name: CmdName::Start,
         flag: CmdFlag::NotExecuted,
         by: "ana".to_owned(),
-        source: "console".to_owned(),
+        source: crate::model::CommandSource::Console.into(),
         time: noon() - TimeDelta::seconds(100),
         executed: Some(noon() - TimeDelta::seconds(91)),
         reason: Some("spawn failed".to_owned()),
