@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ratatui::symbols::border;
 
-use super::fleet::Condition;
+use crate::model::explain::State;
 
 /// Which signs a terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,6 +60,8 @@ pub(super) struct Glyphs {
     pub(super) idle: char,
     pub(super) stopped: char,
     pub(super) fatal: char,
+    /// Its last run ended badly.
+    pub(super) failed: char,
     pub(super) waiting: char,
     /// It runs and gets nowhere.
     pub(super) stalled: char,
@@ -96,6 +98,7 @@ pub(super) const UNICODE: Glyphs = Glyphs {
     idle: '·',
     stopped: '■',
     fatal: '✗',
+    failed: '▼',
     waiting: '○',
     stalled: '≈',
     late: '!',
@@ -136,6 +139,7 @@ pub(super) const ASCII: Glyphs = Glyphs {
     idle: '.',
     stopped: '#',
     fatal: 'X',
+    failed: 'f',
     waiting: 'o',
     stalled: '~',
     late: '!',
@@ -167,13 +171,16 @@ pub(super) const ASCII: Glyphs = Glyphs {
 };
 
 impl Glyphs {
-    pub(super) fn condition(&self, condition: Condition) -> char {
-        match condition {
-            Condition::Idle => self.idle,
-            Condition::Running => self.running,
-            Condition::Waiting => self.waiting,
-            Condition::Stopped => self.stopped,
-            Condition::Fatal => self.fatal,
+    /// The sign in the first column; how a state differs from the one with the same sign, the flags say.
+    pub(super) const fn state(&self, state: State) -> char {
+        match state {
+            State::Idle | State::Late | State::Disabled => self.idle,
+            State::Running | State::Stalled => self.running,
+            State::Waiting => self.waiting,
+            State::Stopped => self.stopped,
+            State::Failed => self.failed,
+            State::Fatal | State::GivenUp | State::SetAside => self.fatal,
+            State::Unknown => self.unknown,
         }
     }
 
@@ -232,6 +239,7 @@ mod tests {
                 glyphs.idle,
                 glyphs.stopped,
                 glyphs.fatal,
+                glyphs.failed,
                 glyphs.waiting,
                 glyphs.stalled,
                 glyphs.late,

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use ratatui::style::{Color, Modifier, Style};
 
-use super::fleet::Condition;
 use super::glyphs::{GlyphSet, Glyphs};
+use crate::model::explain::State;
 
 /// Which colours carry which meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,13 +87,15 @@ impl Theme {
         }
     }
 
-    pub(super) fn condition(self, condition: Condition) -> Style {
-        match condition {
-            Condition::Idle => self.faint(),
-            Condition::Running => self.running(),
-            Condition::Waiting => self.pending(),
-            Condition::Stopped => self.stopped(),
-            Condition::Fatal => self.alarm(),
+    pub(super) fn state(self, state: State) -> Style {
+        match state {
+            State::Idle | State::Late | State::Disabled => self.faint(),
+            State::Running | State::Stalled => self.running(),
+            State::Waiting => self.pending(),
+            State::Stopped => self.stopped(),
+            State::Failed => self.failed(),
+            State::Fatal | State::GivenUp | State::SetAside => self.alarm(),
+            State::Unknown => self.unknown(),
         }
     }
 
@@ -109,6 +111,11 @@ impl Theme {
     /// Fatal, refused, lost.
     pub(super) const fn alarm(self) -> Style {
         self.pick(BOLD.fg(Color::Red), BOLD.fg(ORANGE), BOLD.add_modifier(Modifier::REVERSED))
+    }
+
+    /// Its last run ended badly; it goes on.
+    pub(super) const fn failed(self) -> Style {
+        self.pick(PLAIN.fg(Color::Red), PLAIN.fg(ORANGE), BOLD.add_modifier(Modifier::UNDERLINED))
     }
 
     /// It runs and gets nowhere.

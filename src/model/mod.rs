@@ -7,6 +7,7 @@ mod app;
 mod change;
 mod command;
 mod cron;
+pub mod explain;
 mod flapping;
 mod id;
 mod kept_log;

@@ -7,10 +7,11 @@ use chrono::TimeDelta;
 
 use super::field::Field;
 use crate::console::batch::{Order, Pace};
-use crate::console::fleet::{Condition, Row};
+use crate::console::fleet::Row;
 use crate::console::view::span;
 use crate::console::world::World;
-use crate::model::{AppId, CmdName};
+use crate::model::explain::State;
+use crate::model::{AppId, CmdName, RunStatus};
 
 /// More apps than this need their number to be typed.
 const TYPED_FROM: usize = 10;
@@ -312,8 +313,8 @@ pub(in crate::console) fn has_effect(name: CmdName, row: &Row) -> bool {
         CmdName::Start => !row.is_running() && !is_barred,
         CmdName::Restart => !is_barred,
         // On an idle app it keeps the schedule away.
-        CmdName::Stop => row.condition != Condition::Stopped,
-        CmdName::Enable => is_barred || row.condition == Condition::Stopped,
+        CmdName::Stop => row.state != State::Stopped,
+        CmdName::Enable => is_barred || row.status == RunStatus::Stopped,
         CmdName::Disable => !row.disabled,
     }
 }

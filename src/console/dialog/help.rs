@@ -6,8 +6,9 @@ use crate::console::screen::Tab;
 
 /// What can be typed as a filter of the fleet.
 const FILTERS: &[(&str, &str)] = &[
-    ("is:", "fatal stalled late"),
-    ("", "unknown flapping problem"),
+    ("is:", "failed given_up fatal"),
+    ("", "stalled late unknown"),
+    ("", "flapping problem"),
     ("", "running idle stopped"),
     ("", "waiting disabled pending"),
     ("", "refused protected"),

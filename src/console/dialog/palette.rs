@@ -107,7 +107,7 @@ pub(in crate::console) fn offers(world: &World, query: &str) -> Vec<Item> {
         let some = [
             (CmdName::Restart, Which::Running, sums.running()),
             (CmdName::Stop, Which::Running, sums.running()),
-            (CmdName::Enable, Which::Fatal, sums.with(Trouble::Fatal)),
+            (CmdName::Enable, Which::Fatal, sums.with(Trouble::Fatal) + sums.with(Trouble::GivenUp)),
         ];
         for (command, which, count) in all.chain(some).filter(|(_, _, count)| *count > 0) {
             let text = format!("{} {} in {name} ({count})", command.word().to_lowercase(), which.word());

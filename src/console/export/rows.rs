@@ -111,7 +111,7 @@ fn time(time: Option<Timestamp>) -> Value {
 fn app(row: &Row) -> Vec<Value> {
     vec![
         json!(row.path.to_string()),
-        json!(row.condition.word()),
+        json!(row.state.word()),
         json!(row.trouble.map(Trouble::word)),
         json!(row.disabled),
         json!(row.fatal.as_ref().map(|(_, why, _)| why.as_ref())),

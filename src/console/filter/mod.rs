@@ -6,7 +6,8 @@ mod parse;
 use chrono::TimeDelta;
 use regex_lite::Regex;
 
-use super::fleet::{Condition, Fleet, Row, Trouble};
+use super::fleet::{Fleet, Row, Trouble};
+use crate::model::explain::State;
 use crate::model::{CmdFlag, Timestamp};
 
 /// A filter, as it was typed and as it is understood.
@@ -43,7 +44,11 @@ enum Test {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Quality {
-    Condition(Condition),
+    /// A process runs, as far as is known.
+    Running,
+    State(State),
+    /// Its last run failed, or it waits for ENABLE.
+    Failed,
     Trouble(Trouble),
     /// Any trouble.
     Problem,
@@ -151,7 +156,9 @@ impl Quality {
     fn applies(self, row: &Row) -> bool {
         let flag = row.command.as_ref().map(|command| command.flag);
         match self {
-            Self::Condition(condition) => row.condition == condition,
+            Self::Running => row.is_running(),
+            Self::State(state) => row.state == state,
+            Self::Failed => row.state.is_failed() || row.fatal.is_some(),
             Self::Trouble(Trouble::Fatal) => row.fatal.is_some(),
             Self::Trouble(trouble) => row.trouble == Some(trouble),
             Self::Problem => row.trouble.is_some(),

@@ -3,17 +3,20 @@
 use regex_lite::RegexBuilder;
 
 use super::{Comparison, Field, Filter, Quality, Term, Test};
-use crate::console::fleet::{Condition, Trouble};
+use crate::console::fleet::Trouble;
+use crate::model::explain::State;
 
 /// A pattern that would take more room than this is refused.
 const REGEX_SIZE_MAX: usize = 256 * 1024;
 
 const QUALITIES: &[(&str, Quality)] = &[
-    ("running", Quality::Condition(Condition::Running)),
-    ("idle", Quality::Condition(Condition::Idle)),
-    ("stopped", Quality::Condition(Condition::Stopped)),
-    ("waiting", Quality::Condition(Condition::Waiting)),
+    ("running", Quality::Running),
+    ("idle", Quality::State(State::Idle)),
+    ("stopped", Quality::State(State::Stopped)),
+    ("waiting", Quality::State(State::Waiting)),
     ("fatal", Quality::Trouble(Trouble::Fatal)),
+    ("given_up", Quality::State(State::GivenUp)),
+    ("failed", Quality::Failed),
     ("stalled", Quality::Trouble(Trouble::Stalled)),
     ("late", Quality::Trouble(Trouble::Late)),
     ("unknown", Quality::Trouble(Trouble::Unknown)),

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(super) use pulse::Eta;
-pub(super) use row::{Condition, Row, Trouble, Usual};
+pub(super) use row::{Row, Trouble, Usual};
 pub(super) use sums::Sums;
 
+use crate::model::explain::is_heard;
 use crate::model::{AppId, AppPath, AppRef, AppRow, Delta, ManagerRow, Part, Registered, Timestamp};
 use meter::Meter;
 use pulse::Pulse;
@@ -110,9 +111,9 @@ impl Fleet {
             None => Pulse::first(&row, read),
         };
         row.usual = old.as_ref().map_or_else(Usual::default, |old| old.usual);
-        row.trouble = row.judge(read, self.is_seen(&row, read));
+        (row.state, row.trouble) = row.judge(read, self.is_heard(&row, read));
         change.note(old.as_ref().and_then(|old| old.trouble), row.trouble);
-        let shape = |row: &Row| (row.condition, row.disabled, row.trouble, row.is_pending());
+        let shape = |row: &Row| (row.state, row.disabled, row.trouble, row.is_pending());
         change.is_reshaped |=
             old.as_ref().is_none_or(|old| old.path != row.path || shape(old) != shape(&row));
         if let Some(old) = &old {
@@ -195,18 +196,18 @@ impl Fleet {
         let mut changed = Vec::new();
         for (slot, row) in self.rows.iter().enumerate() {
             if let Some(row) = row {
-                let trouble = row.judge(now, self.is_seen(row, now));
-                if trouble != row.trouble {
-                    changed.push((slot, trouble));
+                let judged = row.judge(now, self.is_heard(row, now));
+                if judged != (row.state, row.trouble) {
+                    changed.push((slot, judged));
                 }
             }
         }
         let mut change = Change { is_reshaped: !changed.is_empty(), ..Change::default() };
-        for (slot, trouble) in changed {
+        for (slot, (state, trouble)) in changed {
             if let Some(mut row) = self.rows[slot].take() {
                 change.note(row.trouble, trouble);
                 self.take_off(&row);
-                row.trouble = trouble;
+                (row.state, row.trouble) = (state, trouble);
                 self.put_on(&row);
                 self.rows[slot] = Some(row);
             }
@@ -225,13 +226,9 @@ impl Fleet {
         }
     }
 
-    /// Whether the manager of an app lives, as far as one is needed to know how the app is.
-    fn is_seen(&self, row: &Row, now: Timestamp) -> bool {
-        if !row.is_running() || self.managers.is_empty() {
-            return true;
-        }
-        let Some(name) = row.manager.as_deref() else { return true };
-        self.has_live(name, now)
+    /// Whether the lease of an app's manager holds, as far as one is needed to know how the app is.
+    fn is_heard(&self, row: &Row, now: Timestamp) -> bool {
+        !row.is_running() || is_heard(row.manager.as_deref(), &self.managers, self.managers_time(now))
     }
 
     /// These managers were there at this time.

@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 use super::pulse::Pulse;
 use crate::manager::coming::{Calendar, coming};
 use crate::manager::schedule::jitter;
+use crate::model::explain::State;
 use crate::model::{
     AppId, AppPath, AppRow, CmdFlag, FatalFlag, LastCommand, Revision, RunId, RunStatus, Schedule, Timestamp,
 };
@@ -19,7 +20,11 @@ use crate::model::{
 pub(in crate::console) struct Row {
     pub(in crate::console) id: AppId,
     pub(in crate::console) path: AppPath,
-    pub(in crate::console) condition: Condition,
+    /// What it is doing, as its row says by itself.
+    said: State,
+    /// What it is doing at this moment.
+    pub(in crate::console) state: State,
+    pub(in crate::console) status: RunStatus,
     pub(in crate::console) disabled: bool,
     /// Nothing is done to it without its number being typed.
     pub(in crate::console) protected: bool,
@@ -64,22 +69,14 @@ pub(in crate::console) enum Usual {
     Takes(TimeDelta),
 }
 
-/// What an app is doing, as its row says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::console) enum Condition {
-    Idle,
-    Running,
-    Waiting,
-    Stopped,
-    Fatal,
-}
-
 /// Why an app may need a person, the worst first. Only the first of them stands in its row; the
 /// others are conclusions of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::console) enum Trouble {
-    /// Given up until a person says ENABLE.
+    /// It could not be started, and waits for ENABLE.
     Fatal,
+    /// It failed too often, and waits for ENABLE.
+    GivenUp,
     /// It runs as far as anybody knows, but its manager does not live.
     Unknown,
     /// It runs, and its counters stand still.
@@ -88,44 +85,27 @@ pub(in crate::console) enum Trouble {
     Late,
     /// It ended badly three times within ten minutes.
     Flapping,
+    /// Its last run ended badly; it goes on.
+    Failed,
 }
 
 impl Trouble {
-    pub(in crate::console) const ALL: [Self; 5] =
-        [Self::Fatal, Self::Unknown, Self::Stalled, Self::Late, Self::Flapping];
+    pub(in crate::console) const ALL: [Self; 7] =
+        [Self::Fatal, Self::GivenUp, Self::Unknown, Self::Stalled, Self::Late, Self::Flapping, Self::Failed];
 
     /// The word for people and for `is:`.
     pub(in crate::console) const fn word(self) -> &'static str {
         match self {
             Self::Fatal => "FATAL",
+            Self::GivenUp => "GIVEN UP",
             Self::Unknown => "UNKNOWN",
             Self::Stalled => "STALLED",
             Self::Late => "LATE",
             Self::Flapping => "FLAPPING",
+            Self::Failed => "FAILED",
         }
     }
 }
-
-impl Condition {
-    pub(in crate::console) const ALL: [Self; 5] =
-        [Self::Idle, Self::Running, Self::Waiting, Self::Stopped, Self::Fatal];
-
-    pub(in crate::console) const fn word(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Stopped => "stopped",
-            Self::Fatal => "fatal",
-        }
-    }
-}
-
-/// The shortest grace before an app is called late.
-const GRACE_MIN: Duration = Duration::from_secs(30);
-
-/// The share of the interval that an app may be late.
-const GRACE_SHARE: u32 = 20;
 
 /// A run has just begun when less than this share of it is done: 2 %.
 const EARLY_SHARE: u64 = 50;
@@ -133,20 +113,16 @@ const EARLY_SHARE: u64 = 50;
 impl Row {
     /// The row as the database has it; `path` and `manager` share their texts with other rows.
     pub(super) fn new(row: AppRow, path: AppPath, manager: Option<Arc<str>>) -> Self {
+        let said = State::of_row(&row);
         let AppRow { app, next_run, state, progress, command, revision, .. } = row;
-        let condition = match (state.status, state.fatal.is_some(), state.waiting_for.is_some()) {
-            (RunStatus::Running, ..) => Condition::Running,
-            (_, true, _) => Condition::Fatal,
-            (_, _, true) => Condition::Waiting,
-            (RunStatus::Stopped, ..) => Condition::Stopped,
-            (RunStatus::NotRunning, ..) => Condition::Idle,
-        };
         let jitter = jitter(&app.schedule, app.id);
         let Schedule { interval, cron, time_zone: zone, .. } = app.schedule;
         Self {
             id: app.id,
             path,
-            condition,
+            said,
+            state: said,
+            status: state.status,
             disabled: app.disabled,
             protected: app.policy.protected,
             fatal: state.fatal.map(|fatal| (fatal.flag, fatal.message.into(), fatal.time)),
@@ -177,7 +153,7 @@ impl Row {
     }
 
     pub(in crate::console) fn is_running(&self) -> bool {
-        self.condition == Condition::Running
+        self.said == State::Running
     }
 
     /// When it is to run next.
@@ -220,29 +196,35 @@ impl Row {
 
     /// By how much it is late, once that is more than its grace.
     pub(in crate::console) fn lateness(&self, now: Timestamp) -> Option<TimeDelta> {
-        // Asked of every app each second: what rules most of them out comes first.
-        let due = self.next_run.filter(|due| *due < now)?;
-        let is_due = !self.disabled && self.fatal.is_none() && self.stopped_by.is_none();
-        let is_resting = matches!(self.condition, Condition::Idle);
-        let late = now - due;
-        let grace = self.interval.map_or(GRACE_MIN, |interval| (interval / GRACE_SHARE).max(GRACE_MIN));
-        (is_due && is_resting && late.to_std().is_ok_and(|late| late > grace)).then_some(late)
+        self.said.lateness(self.next_run, self.interval, now)
     }
 
-    /// What is wrong with it. `is_seen`: its manager lives.
-    pub(super) fn judge(&self, now: Timestamp, is_seen: bool) -> Option<Trouble> {
-        if self.fatal.is_some() {
-            return Some(Trouble::Fatal);
-        }
-        if self.is_running() && !is_seen {
-            return Some(Trouble::Unknown);
-        }
-        if self.is_running() && self.pulse.stalled(now).is_some() {
-            return Some(Trouble::Stalled);
-        }
-        if self.lateness(now).is_some() {
-            return Some(Trouble::Late);
-        }
-        self.pulse.is_flapping(now).then_some(Trouble::Flapping)
+    /// What it is doing at this moment, and whether that needs a person. `is_heard`: the lease of its manager holds.
+    pub(super) fn judge(&self, now: Timestamp, is_heard: bool) -> (State, Option<Trouble>) {
+        let state = if self.is_running() {
+            State::running(is_heard, self.pulse.stalled(now).is_some())
+        } else {
+            self.lateness(now).map_or(self.said, |_| State::Late)
+        };
+        let flapping = self.pulse.is_flapping(now).then_some(Trouble::Flapping);
+        let trouble = match state {
+            State::Fatal => Some(Trouble::Fatal),
+            State::GivenUp => Some(Trouble::GivenUp),
+            State::Unknown => Some(Trouble::Unknown),
+            State::Stalled => Some(Trouble::Stalled),
+            State::Late => Some(Trouble::Late),
+            State::Failed => Some(flapping.unwrap_or(Trouble::Failed)),
+            // A flag is seen until a good run or ENABLE clears it.
+            State::Running | State::Waiting if self.fatal.is_some() => {
+                Some(flapping.unwrap_or(Trouble::Failed))
+            }
+            State::Running
+            | State::Waiting
+            | State::Idle
+            | State::Stopped
+            | State::Disabled
+            | State::SetAside => flapping,
+        };
+        (state, trouble)
     }
 }

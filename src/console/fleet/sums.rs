@@ -1,14 +1,15 @@
 //! Sums over a group, a parent, or all apps. A row that changes is taken off and put on again, so
 //! the cost does not grow with the fleet.
 
-use super::row::{Condition, Row, Trouble};
+use super::row::{Row, Trouble};
+use crate::model::explain::State;
 use crate::model::{CmdFlag, Timestamp};
 
 /// The sums of a group, a parent, or of all.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::console) struct Sums {
     pub(in crate::console) apps: usize,
-    conditions: [usize; Condition::ALL.len()],
+    states: [usize; State::ALL.len()],
     troubles: [usize; Trouble::ALL.len()],
     pub(in crate::console) disabled: usize,
     pub(in crate::console) pending: usize,
@@ -58,8 +59,9 @@ impl Extremes {
 }
 
 impl Sums {
-    pub(in crate::console) fn of(&self, condition: Condition) -> usize {
-        self.conditions[condition as usize]
+    /// How many are in a state. All that run are running here, stalled ones and those that nobody hears of too.
+    pub(in crate::console) fn of(&self, state: State) -> usize {
+        if state == State::Running { self.running() } else { self.states[state as usize] }
     }
 
     pub(in crate::console) fn with(&self, trouble: Trouble) -> usize {
@@ -67,7 +69,11 @@ impl Sums {
     }
 
     pub(in crate::console) fn running(&self) -> usize {
-        self.of(Condition::Running)
+        State::ALL
+            .into_iter()
+            .filter(|state| state.is_running())
+            .map(|state| self.states[state as usize])
+            .sum()
     }
 
     /// The worst trouble, and how many have it.
@@ -109,7 +115,7 @@ impl Sums {
             *sum = changed.unwrap_or(0);
         };
         step(&mut self.apps, true);
-        step(&mut self.conditions[row.condition as usize], true);
+        step(&mut self.states[row.state as usize], true);
         if let Some(trouble) = row.trouble {
             step(&mut self.troubles[trouble as usize], true);
         }

@@ -5,10 +5,13 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::pulse::{self, Eta};
-use super::{Condition, Fleet, Trouble, Usual};
+use super::{Fleet, Trouble, Usual};
 use crate::console::screen::managers::{Life, life};
 use crate::console::testing::{Dice, delta, manager, noon, row, running, small_fleet};
-use crate::model::{AppId, AppRow, Delta, ManagerRow, Registered, Revision, RunId, RunStatus, Timestamp};
+use crate::model::explain::State;
+use crate::model::{
+    AppId, AppRow, AppState, Delta, ManagerRow, Registered, Revision, RunId, RunStatus, Timestamp,
+};
 
 fn step(rows: Vec<AppRow>) -> Delta {
     delta(rows)
@@ -57,8 +60,9 @@ fn sums_by_difference_are_those_from_scratch() {
         anew.apply(step(rows.clone()), at);
         // What was concluded from what was seen before is not known to the new one.
         let sums = |fleet: &Fleet| -> Vec<_> {
+            let seen = |sums: &super::Sums, state| if state == State::Stalled { 0 } else { sums.of(state) };
             let of = |sums: &super::Sums| {
-                (sums.apps, Condition::ALL.map(|one| sums.of(one)), sums.disabled, sums.solved, sums.extremes)
+                (sums.apps, State::ALL.map(|one| seen(sums, one)), sums.disabled, sums.solved, sums.extremes)
             };
             let groups = fleet.groups().filter_map(|group| fleet.group(group)).map(of);
             let parents = fleet.parents().filter_map(|(group, parent)| fleet.parent(group, parent)).map(of);
@@ -227,4 +231,27 @@ fn a_run_that_has_just_begun_takes_as_long_as_those_before_it() {
     let row = fleet.get(&path).unwrap();
     assert_eq!(row.usual, Usual::Takes(TimeDelta::minutes(22)), "it is remembered");
     assert!(!matches!(pulse::eta(row, noon()), Some(Eta::Usual(_))), "40 of 2000 are 2 %");
+}
+
+#[test]
+fn a_failed_run_is_seen_at_the_first_failure() {
+    let mut fleet = Fleet::default();
+    let mut failed = row("a/b/c");
+    failed.state.failures = 1;
+    let mut crashed = row("a/b/d");
+    crashed.state = AppState { status: RunStatus::Stopped, failures: 1, ..AppState::default() };
+    let change = fleet.apply(step(vec![failed.clone(), crashed, row("a/b/e")]), noon());
+    assert_eq!(change.news().as_deref(), Some("2 new FAILED"));
+    let state = |fleet: &Fleet, path: &str| fleet.get(&path.parse().unwrap()).unwrap().state;
+    assert_eq!(
+        ["a/b/c", "a/b/d", "a/b/e"].map(|path| state(&fleet, path)),
+        [State::Failed, State::Failed, State::Idle]
+    );
+    let group = fleet.group(&"a".parse().unwrap()).unwrap();
+    assert_eq!((group.of(State::Failed), group.of(State::Idle), group.troubled()), (2, 1, 2));
+    assert_eq!(group.worst(), Some((Trouble::Failed, 2)));
+    // The next run that ends well clears it.
+    failed.state.failures = 0;
+    fleet.apply(step(vec![failed]), noon());
+    assert_eq!((state(&fleet, "a/b/c"), trouble(&fleet, "a/b/c")), (State::Idle, None));
 }

@@ -16,6 +16,7 @@ pub(in crate::console) enum Sign {
     Warning,
     Late,
     Flapping,
+    Failed,
 }
 
 /// One row of the alerts.

@@ -2,32 +2,34 @@
 
 use chrono::Local;
 
-use crate::console::fleet::{Condition, Row, Trouble};
+use crate::console::fleet::Row;
+use crate::model::explain::State;
 use crate::model::{AlertRow, AppRef, CmdFlag, CommandRow, Timestamp};
 
-/// What an app is doing: `running, 41 percent, 12301 of 30000`.
+/// What an app is doing: `running`, `FAILED, 2 failures in a row`, `stopped by ana`.
 pub(super) fn state(row: &Row) -> String {
-    let mut text = match (row.trouble, &row.fatal) {
-        (_, Some((flag, why, _))) => format!("FATAL, {flag}: {why}"),
-        (Some(Trouble::Unknown), _) => "UNKNOWN, its manager gives no sign of life".to_owned(),
-        (Some(Trouble::Stalled), _) => "running but STALLED".to_owned(),
-        (Some(trouble @ (Trouble::Late | Trouble::Flapping | Trouble::Fatal)), _) => {
-            format!("{}, {}", trouble.word(), condition(row))
+    let mut text = match (row.state, row.trouble) {
+        (State::Unknown, _) => "UNKNOWN, its manager gives no sign of life".to_owned(),
+        (State::Stalled, _) => "running but STALLED".to_owned(),
+        (State::Late, _) => "LATE, idle".to_owned(),
+        (_, Some(trouble)) => {
+            let why = match &row.fatal {
+                Some((flag, why, _)) => format!("{flag}: {why}"),
+                None if row.state == State::Failed => format!("{} in a row", row.failures),
+                None => row.state.word().to_owned(),
+            };
+            format!("{}, {why}", trouble.word())
         }
-        (None, None) => condition(row),
+        (state, None) => match (state, &row.waiting_for, &row.stopped_by) {
+            (State::Waiting, Some(limit), _) => format!("waiting for room ({limit})"),
+            (State::Stopped, _, Some(by)) => format!("stopped by {by}"),
+            (state, ..) => state.word().to_owned(),
+        },
     };
-    if row.disabled {
+    if row.disabled && row.state != State::Disabled {
         text.push_str(", disabled");
     }
     text
-}
-
-fn condition(row: &Row) -> String {
-    match (row.condition, &row.waiting_for, &row.stopped_by) {
-        (Condition::Waiting, Some(limit), _) => format!("waiting for room ({limit})"),
-        (Condition::Stopped | Condition::Idle, _, Some(by)) => format!("stopped by {by}"),
-        (condition, ..) => condition.word().to_owned(),
-    }
 }
 
 /// How far it is: `41 percent, 12301 of 30000, 12 failed`.

@@ -43,7 +43,8 @@ pub(super) fn troubled(world: &World, is_single: bool) -> Vec<Cause> {
         let Some(trouble) = row.trouble else { continue };
         let sign = match trouble {
             // These have rows of their own: alerts, and managers.
-            Trouble::Fatal | Trouble::Unknown => continue,
+            Trouble::Fatal | Trouble::GivenUp | Trouble::Unknown => continue,
+            Trouble::Failed => Sign::Failed,
             Trouble::Stalled => Sign::Stalled,
             Trouble::Late => Sign::Late,
             Trouble::Flapping => Sign::Flapping,
@@ -72,6 +73,7 @@ fn describe(row: &Row, sign: Sign, now: Timestamp) -> (Timestamp, String) {
             let due = row.next_run.map(|due| due.with_timezone(&Local).format("%H:%M").to_string());
             (row.next_run, format!("missed its start at {}", due.unwrap_or_default()))
         }
+        Sign::Failed => (row.last_run, "its last run failed, it goes on".to_owned()),
         Sign::Flapping | Sign::Unknown | Sign::Fatal | Sign::Warning => {
             (row.pulse.flaps_since(), "three bad ends in ten minutes".to_owned())
         }

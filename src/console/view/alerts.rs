@@ -75,5 +75,6 @@ fn sign_of(cause: &Cause, theme: Theme) -> (char, Style) {
         Sign::Stalled => (theme.glyphs.stalled, theme.stalled()),
         Sign::Warning | Sign::Late => (theme.glyphs.late, theme.late()),
         Sign::Flapping => ('%', theme.late()),
+        Sign::Failed => (theme.glyphs.failed, theme.failed()),
     }
 }

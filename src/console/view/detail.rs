@@ -14,6 +14,7 @@ use crate::console::screen::detail::Detail;
 use crate::console::theme::Theme;
 use crate::console::world::World;
 use crate::manager::coming::{coming_of, zone_of_sql};
+use crate::model::explain::State;
 use crate::model::{AppRow, CmdFlag, CommandRow, Planned, Run, RunStatus, Timestamp};
 
 /// Rows of runs at most, by the height of the body.
@@ -63,7 +64,8 @@ pub(super) fn draw(detail: &Detail, world: &World, theme: Theme, buffer: &mut Bu
 /// The lines at the top.
 fn facts(detail: &Detail, app: &AppRow, world: &World, theme: Theme) -> Vec<(&'static str, String, Style)> {
     let now = world.time();
-    let (state, style) = state(app, now, theme);
+    let known = world.fleet.by_id(app.app.id).map_or_else(|| State::of_row(app), |row| row.state);
+    let (state, style) = state(app, known, now, theme);
     let mut facts = vec![("STATE", state, style)];
     facts.extend(world.fleet.by_id(app.app.id).and_then(|row| conclusion(row, now, theme)));
     let message = app.state.fatal.as_ref().map(|fatal| fatal.message.clone());
@@ -80,31 +82,33 @@ fn facts(detail: &Detail, app: &AppRow, world: &World, theme: Theme) -> Vec<(&'s
     facts
 }
 
-fn state(app: &AppRow, now: Timestamp, theme: Theme) -> (String, Style) {
+fn state(app: &AppRow, known: State, now: Timestamp, theme: Theme) -> (String, Style) {
     let glyphs = theme.glyphs;
     let since = |time: Option<Timestamp>| match time {
         Some(time) => format!(" since {} ({})", clock(time), span((now - time).num_seconds())),
         None => String::new(),
     };
-    let disabled = if app.app.disabled { format!("  {} disabled", glyphs.disabled) } else { String::new() };
-    let (text, style) = match (&app.state.fatal, app.state.status) {
-        (Some(fatal), status) => {
-            let run = if status == RunStatus::Running { ", still running" } else { "" };
-            let time = since(Some(fatal.time));
-            (format!("{} {} {}{time}{run}", glyphs.fatal, fatal.flag.code(), fatal.flag), theme.alarm())
-        }
-        (None, RunStatus::Running) => {
-            (format!("{} RUNNING{}", glyphs.running, since(app.state.last_run)), theme.running())
-        }
-        (None, RunStatus::Stopped) => {
-            let by = app.state.stopped_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-            (format!("{} STOPPED{by}", glyphs.stopped), theme.stopped())
-        }
-        (None, RunStatus::NotRunning) => match &app.state.waiting_for {
-            Some(limit) => (format!("{} WAITS for room ({limit})", glyphs.waiting), theme.pending()),
-            None => (format!("{} NOT_RUNNING", glyphs.idle), Style::new()),
-        },
+    let disabled = if app.app.disabled && known != State::Disabled {
+        format!("  {} disabled", glyphs.disabled)
+    } else {
+        String::new()
     };
+    let more = match (&app.state.fatal, known) {
+        (Some(fatal), known) => {
+            let run = if known.is_running() { ", still running" } else { "" };
+            format!(" {} {}{}{run}", fatal.flag.code(), fatal.flag, since(Some(fatal.time)))
+        }
+        (None, known) if known.is_running() => since(app.state.last_run),
+        (None, State::Waiting) => {
+            app.state.waiting_for.as_ref().map(|limit| format!(" for room ({limit})")).unwrap_or_default()
+        }
+        (None, State::Stopped) => {
+            app.state.stopped_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default()
+        }
+        (None, _) => String::new(),
+    };
+    let text = format!("{} {}{more}", glyphs.state(known), known.word().to_uppercase().replace('_', " "));
+    let style = if app.state.fatal.is_some() { theme.alarm() } else { theme.state(known) };
     let failures = match app.state.failures {
         0 => String::new(),
         count => format!("  {count} failures in a row of {}", app.app.policy.max_failures),
@@ -114,7 +118,9 @@ fn state(app: &AppRow, now: Timestamp, theme: Theme) -> (String, Style) {
 
 /// What the console concludes; what the row says itself is not repeated.
 fn conclusion(row: &Row, now: Timestamp, theme: Theme) -> Option<(&'static str, String, Style)> {
-    let trouble = row.trouble.filter(|trouble| *trouble != Trouble::Fatal)?;
+    let trouble = row
+        .trouble
+        .filter(|trouble| !matches!(trouble, Trouble::Fatal | Trouble::GivenUp | Trouble::Failed))?;
     let text = format!("{} {} {}", sign(theme, trouble), trouble.word(), why(row, trouble, now));
     Some(("TROUBLE", text, trouble_style(theme, trouble)))
 }
@@ -209,12 +215,15 @@ fn rate(done: u64, length: TimeDelta) -> Option<String> {
 /// What a person can do about it.
 fn advice(app: &AppRow, trouble: Option<Trouble>) -> Option<String> {
     let advice = match (trouble, app.state.status) {
-        (Some(Trouble::Fatal), _) => "mend the cause (l: its log), then E: it may run again",
+        (Some(Trouble::Fatal | Trouble::GivenUp), _) => {
+            "mend the cause (l: its log), then E: it may run again"
+        }
         (Some(Trouble::Unknown), _) => {
             "its manager gives no sign of life: 6 shows which, and what can be done"
         }
         (Some(Trouble::Stalled), _) => "see what it waits for (l: its log); r starts it again",
         (Some(Trouble::Late), _) => "s starts it now; 6 shows whether its manager is well",
+        (Some(Trouble::Failed), _) => "l: its log; it goes on by itself",
         (Some(Trouble::Flapping), _) => "l: its log; D keeps it off until it is mended",
         (None, RunStatus::Stopped) if app.state.stopped_by.is_some() => {
             "s starts it; E lets its schedule go on"

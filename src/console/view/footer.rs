@@ -8,11 +8,12 @@ use super::text::{put, span};
 use crate::console::batch::Batch;
 use crate::console::cells::cells;
 use crate::console::dialog::Dialog;
-use crate::console::fleet::{Condition, Row};
+use crate::console::fleet::Row;
 use crate::console::keymap::{Binding, Common, Intent};
 use crate::console::model::Model;
 use crate::console::screen::{Screen, Tab};
 use crate::console::theme::Theme;
+use crate::model::explain::State;
 
 pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let (message, keys) = if area.height < 2 { (None, 0) } else { (Some(0), 1) };
@@ -146,13 +147,18 @@ fn describe(app: &Row) -> String {
     if let Some(by) = &app.stopped_by {
         return format!("stopped by {by}; start, restart or enable lets it run");
     }
-    match (app.condition, app.disabled, &app.message) {
-        (Condition::Running, _, Some(message)) => message.to_string(),
-        (Condition::Running, ..) => "running".to_owned(),
-        (Condition::Stopped, ..) => "crashed; it is started again after a pause".to_owned(),
-        (_, true, _) => "disabled; enable lets it run".to_owned(),
-        (_, false, Some(message)) => message.to_string(),
-        (_, false, None) if app.next_run.is_none() => "on command only".to_owned(),
-        (_, false, None) => "idle".to_owned(),
+    match (app.state, &app.message) {
+        (State::Running | State::Stalled | State::Unknown, Some(message)) => message.to_string(),
+        (State::Running, None) => "running".to_owned(),
+        (State::Unknown, None) => "unknown: its manager gives no sign of life".to_owned(),
+        (State::Stopped, _) => "its run was ended; it is started again after a pause".to_owned(),
+        (State::Failed, message) => {
+            let message = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+            format!("failed {} in a row, it goes on{message}", app.failures)
+        }
+        (State::Disabled, _) => "disabled; enable lets it run".to_owned(),
+        (_, Some(message)) => message.to_string(),
+        (State::Idle, None) if app.next_run.is_none() => "on command only".to_owned(),
+        (state, None) => state.word().to_owned(),
     }
 }

@@ -9,11 +9,12 @@ use ratatui::style::Style;
 
 use super::text::{count, put, put_right, rate, short, span};
 use crate::console::cells::{cells, cut};
-use crate::console::fleet::{Condition, Trouble};
+use crate::console::fleet::Trouble;
 use crate::console::keymap::{Common, Intent};
 use crate::console::model::Model;
 use crate::console::theme::Theme;
 use crate::console::world::Link;
+use crate::model::explain::State;
 
 /// From these widths on there is room for more words.
 const WORDS_FROM: u16 = 110;
@@ -94,12 +95,12 @@ fn first_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         pen.put(&format!(" CONNECTION LOST {}", lost_for(world.now.mono, *since)), theme.banner());
         return;
     }
-    counts(model, &[Condition::Running], theme, &mut pen);
+    counts(model, &[State::Running], theme, &mut pen);
     if is_small {
         // What needs somebody comes before what rests.
         troubles(model, theme, &mut pen);
     }
-    counts(model, &[Condition::Idle, Condition::Waiting, Condition::Stopped], theme, &mut pen);
+    counts(model, &[State::Idle, State::Waiting, State::Stopped], theme, &mut pen);
     let total = &world.fleet.total;
     if total.disabled > 0 {
         let word = if area.width >= WORDS_FROM { " disabled" } else { "" };
@@ -108,15 +109,15 @@ fn first_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn counts(model: &Model, conditions: &[Condition], theme: Theme, pen: &mut Pen<'_>) {
+fn counts(model: &Model, states: &[State], theme: Theme, pen: &mut Pen<'_>) {
     let total = &model.world.fleet.total;
     let has_words = pen.area.width >= WORDS_FROM;
-    for condition in conditions.iter().copied() {
-        let number = total.of(condition);
-        if number > 0 || condition == Condition::Running {
-            let word = if has_words { format!(" {} ", condition.word()) } else { String::new() };
-            let sign = theme.glyphs.condition(condition);
-            pen.put(&format!(" {sign}{}{word}", count(number as u64)), theme.condition(condition));
+    for state in states.iter().copied() {
+        let number = total.of(state);
+        if number > 0 || state == State::Running {
+            let word = if has_words { format!(" {} ", state.word()) } else { String::new() };
+            let sign = theme.glyphs.state(state);
+            pen.put(&format!(" {sign}{}{word}", count(number as u64)), theme.state(state));
         }
     }
 }

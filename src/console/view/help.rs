@@ -93,8 +93,8 @@ fn closing(world: &World, theme: Theme) -> [String; CLOSING] {
     };
     [
         format!(
-            "{} running  {} idle  {} stopped  {} fatal",
-            signs.running, signs.idle, signs.stopped, signs.fatal
+            "{} running  {} idle  {} stopped  {} failed, goes on  {} fatal or given up",
+            signs.running, signs.idle, signs.stopped, signs.failed, signs.fatal
         ),
         format!(
             "{} stalled  {} late  {} unknown  % flapping  (what we conclude)  ~ our estimate",

@@ -219,7 +219,7 @@ impl Table {
 fn json(row: &Row) -> serde_json::Value {
     serde_json::json!({
         "path": row.path.to_string(),
-        "state": row.condition.word(),
+        "state": row.state.word(),
         "trouble": row.trouble.map(|trouble| trouble.word().to_lowercase()),
         "disabled": row.disabled,
         "fatal": row.fatal.as_ref().map(|(flag, message, _)| format!("{flag}: {message}")),

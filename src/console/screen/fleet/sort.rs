@@ -89,7 +89,7 @@ impl Sort {
         let value = match self.key {
             Key::Name => Some(0.0),
             Key::Severity => Some(row.trouble.map_or(9.0, |trouble| f64::from(trouble as u8))),
-            Key::State => Some(-f64::from(row.condition as u8)),
+            Key::State => Some(f64::from(row.state as u8)),
             Key::Progress => row.progress().map(|percent| -f64::from(percent)),
             Key::Solved => Some(-(row.solved as f64)),
             Key::Failed => Some(-(row.failed as f64)),

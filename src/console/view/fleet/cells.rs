@@ -6,10 +6,11 @@ use chrono::TimeDelta;
 use ratatui::style::Style;
 
 use super::seconds;
-use crate::console::fleet::{Condition, Eta, Row, Sums, Trouble, pulse};
+use crate::console::fleet::{Eta, Row, Sums, Trouble, pulse};
 use crate::console::screen::fleet::Column;
 use crate::console::theme::Theme;
 use crate::console::view::text::{clock, count, rate, short};
+use crate::model::explain::State;
 use crate::model::{CmdFlag, CommandId, FatalFlag, Timestamp};
 
 /// A command that was executed is shown so long.
@@ -27,7 +28,8 @@ pub(super) struct Cells<'a> {
 pub(in crate::console::view) fn sign(theme: Theme, trouble: Trouble) -> char {
     let glyphs = theme.glyphs;
     match trouble {
-        Trouble::Fatal => glyphs.fatal,
+        Trouble::Fatal | Trouble::GivenUp => glyphs.fatal,
+        Trouble::Failed => glyphs.failed,
         Trouble::Unknown => glyphs.unknown,
         Trouble::Stalled => glyphs.stalled,
         Trouble::Late => glyphs.late,
@@ -37,7 +39,8 @@ pub(in crate::console::view) fn sign(theme: Theme, trouble: Trouble) -> char {
 
 pub(in crate::console::view) fn trouble_style(theme: Theme, trouble: Trouble) -> Style {
     match trouble {
-        Trouble::Fatal => theme.alarm(),
+        Trouble::Fatal | Trouble::GivenUp => theme.alarm(),
+        Trouble::Failed => theme.failed(),
         Trouble::Unknown => theme.unknown(),
         Trouble::Stalled => theme.stalled(),
         Trouble::Late | Trouble::Flapping => theme.late(),
@@ -46,30 +49,25 @@ pub(in crate::console::view) fn trouble_style(theme: Theme, trouble: Trouble) ->
 
 /// What is known of an app as a whole: what nobody knows is faint.
 pub(super) fn state_style(theme: Theme, app: &Row) -> Style {
-    match app.trouble {
-        Some(Trouble::Unknown) => theme.faint(),
-        Some(Trouble::Fatal | Trouble::Stalled | Trouble::Late | Trouble::Flapping) | None => {
-            theme.condition(app.condition)
-        }
-    }
+    if app.state == State::Unknown { theme.faint() } else { theme.state(app.state) }
 }
 
 impl Cells<'_> {
     pub(super) fn of_app(&self, column: Column, app: &Row) -> (String, Style) {
         let Self { theme, now, .. } = *self;
-        let plain = if app.trouble == Some(Trouble::Unknown) { theme.faint() } else { Style::new() };
+        let plain = if app.state == State::Unknown { theme.faint() } else { Style::new() };
         let state = state_style(theme, app);
         match column {
-            Column::State if app.trouble == Some(Trouble::Unknown) => {
+            Column::State if app.state == State::Unknown => {
                 (theme.glyphs.unknown.to_string(), theme.unknown())
             }
-            Column::State => (theme.glyphs.condition(app.condition).to_string(), state),
+            Column::State => (theme.glyphs.state(app.state).to_string(), state),
             Column::Flags => (self.flags(app), self.flags_style(app)),
             Column::Percent => (percent(app), plain),
             Column::Bar => (bar(theme, app.progress()), state),
             Column::Counts => (counts(app), plain),
             Column::Failed => (short(app.failed), plain),
-            Column::Rate | Column::Eta | Column::Spark if app.trouble == Some(Trouble::Unknown) => {
+            Column::Rate | Column::Eta | Column::Spark if app.state == State::Unknown => {
                 ("?".to_owned(), theme.unknown())
             }
             Column::Rate => {
@@ -108,7 +106,7 @@ impl Cells<'_> {
                 return (format!("{}{count}", sign(theme, worst)), trouble_style(theme, worst));
             }
             Column::Percent => sums.percent().map(|percent| percent.to_string()).unwrap_or_default(),
-            Column::Bar => return (bar(theme, sums.percent()), theme.condition(Condition::Running)),
+            Column::Bar => return (bar(theme, sums.percent()), theme.state(State::Running)),
             Column::Counts if sums.task_size > 0 => of(sums.solved, sums.task_size),
             Column::Failed if sums.failed > 0 => short(sums.failed),
             #[expect(clippy::cast_precision_loss, reason = "a rate is shown with three digits")]
@@ -143,7 +141,9 @@ impl Cells<'_> {
             (Some((FatalFlag::FailedToStart, ..)), _) => text.push_str("F1"),
             (Some((FatalFlag::AlertSent, ..)), _) => text.push_str("F2"),
             (Some((FatalFlag::UnexpectedBehavior, ..)), _) => text.push_str("F3"),
-            (None, Some(trouble)) if trouble != Trouble::Unknown => text.push(sign(self.theme, trouble)),
+            (None, Some(trouble)) if !matches!(trouble, Trouble::Unknown | Trouble::Failed) => {
+                text.push(sign(self.theme, trouble));
+            }
             (None, _) => {}
         }
         if app.disabled {

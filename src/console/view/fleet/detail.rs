@@ -9,12 +9,13 @@ use ratatui::style::Style;
 
 use super::cells::{self, counts, eta, schedule};
 use super::{runs, seconds};
-use crate::console::fleet::{Condition, Row, Trouble, pulse};
+use crate::console::fleet::{Row, Trouble, pulse};
 use crate::console::model::Model;
 use crate::console::screen::fleet::{Part, Spot};
 use crate::console::theme::Theme;
 use crate::console::view::logs;
 use crate::console::view::text::{clock, count, put, rate, rule};
+use crate::model::explain::State;
 use crate::model::{CmdFlag, Timestamp};
 
 /// A line: a label, and parts of text.
@@ -93,6 +94,9 @@ fn draw_facts(facts: &[Fact], theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
+/// States that need nobody; the others are told of as troubles.
+const CALM: [State; 5] = [State::Running, State::Waiting, State::Idle, State::Stopped, State::Disabled];
+
 /// A group or parent: its numbers.
 pub(super) fn draw_sums(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     rule(theme, buffer, area, 0);
@@ -105,17 +109,13 @@ pub(super) fn draw_sums(model: &Model, theme: Theme, buffer: &mut Buffer, area: 
     put(buffer, area, 0, 1, &format!(" {name} "), theme.strong());
     let Some(sums) = sums else { return };
     let plain = Style::new();
-    let states = Condition::ALL
+    let states = CALM
         .into_iter()
-        .filter(|condition| sums.of(*condition) > 0)
-        .map(|condition| {
-            let text = format!(
-                "{} {} {}   ",
-                theme.glyphs.condition(condition),
-                count(sums.of(condition) as u64),
-                condition.word()
-            );
-            (text, theme.condition(condition))
+        .filter(|state| sums.of(*state) > 0)
+        .map(|state| {
+            let text =
+                format!("{} {} {}   ", theme.glyphs.state(state), count(sums.of(state) as u64), state.word());
+            (text, theme.state(state))
         })
         .collect();
     let troubles = Trouble::ALL
@@ -193,7 +193,8 @@ pub(in crate::console::view) fn why(app: &Row, trouble: Trouble, now: Timestamp)
         span.map(|span| text(seconds(span))).unwrap_or_default()
     };
     match trouble {
-        Trouble::Fatal => String::new(),
+        Trouble::Fatal | Trouble::GivenUp => String::new(),
+        Trouble::Failed => "it goes on".to_owned(),
         Trouble::Unknown => "its manager gives no sign of life".to_owned(),
         Trouble::Stalled => told(app.pulse.stalled(now), |span| format!("no progress for {span}")),
         Trouble::Late => told(app.lateness(now), |span| format!("due {span} ago")),
@@ -201,12 +202,22 @@ pub(in crate::console::view) fn why(app: &Row, trouble: Trouble, now: Timestamp)
     }
 }
 
+/// What a flag means: an app that goes on with one has failed too often.
+fn flag_word(app: &Row) -> &'static str {
+    match app.trouble {
+        Some(Trouble::Fatal) => "FATAL",
+        Some(Trouble::GivenUp) => "GIVEN UP",
+        _ => "FAILED",
+    }
+}
+
 fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
     let mut parts = Vec::new();
     if let Some((flag, _, time)) = &app.fatal {
         let text = format!(
-            "{} FATAL {} {flag} since {} ({})   ",
+            "{} {} {} {flag} since {} ({})   ",
             theme.glyphs.fatal,
+            flag_word(app),
             flag.code(),
             long_clock(*time),
             seconds(now - *time)
@@ -217,12 +228,16 @@ fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
         let text = format!("{} {} {why}   ", cells::sign(theme, trouble), trouble.word());
         parts.push((text, cells::trouble_style(theme, trouble)));
     }
-    if app.condition != Condition::Fatal {
-        let own = format!("{} {}", theme.glyphs.condition(app.condition), app.condition.word());
-        parts.push((own, theme.condition(app.condition)));
+    let is_said = matches!(
+        app.state,
+        State::Fatal | State::GivenUp | State::Unknown | State::Stalled | State::Late | State::Failed
+    );
+    if !is_said {
+        let own = format!("{} {}", theme.glyphs.state(app.state), app.state.word());
+        parts.push((own, theme.state(app.state)));
     }
     let mut more = String::new();
-    if app.disabled {
+    if app.disabled && app.state != State::Disabled {
         more.push_str("   disabled");
     }
     if let Some(by) = &app.stopped_by {
@@ -234,7 +249,7 @@ fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
     if app.failures > 0 {
         let _ = write!(more, "   {} failures in a row", app.failures);
     }
-    let more = if app.condition == Condition::Fatal { more.trim_start().to_owned() } else { more };
+    let more = if is_said { more.trim_start().to_owned() } else { more };
     parts.push((more, theme.faint()));
     parts
 }

@@ -1,0 +1,321 @@
+//! What an app is doing: one answer for all who show it, from its row, the lease of its manager and the time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::{AppRow, FatalFlag, ManagerRow, RunStatus, Timestamp, UnknownCode};
+
+/// The shortest grace before an app is called late.
+const GRACE_MIN: Duration = Duration::from_secs(30);
+
+/// The share of the interval that an app may be late: a twentieth.
+const GRACE_SHARE: u32 = 20;
+
+/// What an app is doing: exactly one for each app. What needs a person comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Its definition cannot be obeyed.
+    SetAside,
+    /// It could not be started, and nothing starts until ENABLE.
+    Fatal,
+    /// It failed too often, and nothing starts until ENABLE.
+    GivenUp,
+    /// It runs as far as the row says, but the lease of its manager is over.
+    Unknown,
+    /// It runs, and its counters stand still.
+    Stalled,
+    /// It was due a while ago and does not run.
+    Late,
+    /// Its last run ended badly; it goes on.
+    Failed,
+    /// Somebody stopped it, or its run was ended from outside.
+    Stopped,
+    /// It is due, and a limit leaves no room.
+    Waiting,
+    /// It runs.
+    Running,
+    /// It waits for its time, or for a command.
+    Idle,
+    /// Nothing starts until ENABLE.
+    Disabled,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 12] = [
+        Self::SetAside,
+        Self::Fatal,
+        Self::GivenUp,
+        Self::Unknown,
+        Self::Stalled,
+        Self::Late,
+        Self::Failed,
+        Self::Stopped,
+        Self::Waiting,
+        Self::Running,
+        Self::Idle,
+        Self::Disabled,
+    ];
+
+    /// The word in JSON, filters and sums.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::SetAside => "set_aside",
+            Self::Fatal => "fatal",
+            Self::GivenUp => "given_up",
+            Self::Unknown => "unknown",
+            Self::Stalled => "stalled",
+            Self::Late => "late",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Idle => "idle",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// What the row says by itself. An app that is running may be [stalled or unknown](Self::running), an idle one
+    /// [late](Self::resting).
+    #[must_use]
+    pub fn of_row(row: &AppRow) -> Self {
+        let state = &row.state;
+        let is_stopped = state.status == RunStatus::Stopped;
+        match &state.fatal {
+            _ if row.fault.is_some() => Self::SetAside,
+            _ if state.status == RunStatus::Running => Self::Running,
+            Some(fatal) if fatal.flag == FatalFlag::UnexpectedBehavior => Self::GivenUp,
+            Some(_) => Self::Fatal,
+            None if row.app.disabled => Self::Disabled,
+            None if state.stopped_by.is_some() => Self::Stopped,
+            None if state.waiting_for.is_some() => Self::Waiting,
+            None if state.failures > 0 => Self::Failed,
+            None if is_stopped => Self::Stopped,
+            None => Self::Idle,
+        }
+    }
+
+    /// An app that runs, as far as its row says: whether the lease of its manager holds, and its counters move.
+    #[must_use]
+    pub const fn running(is_heard: bool, is_stalled: bool) -> Self {
+        match (is_heard, is_stalled) {
+            (false, _) => Self::Unknown,
+            (true, true) => Self::Stalled,
+            (true, false) => Self::Running,
+        }
+    }
+
+    /// By how much an app is late that its row says is in this state, once that is more than its grace.
+    #[must_use]
+    pub fn lateness(
+        self,
+        next_run: Option<Timestamp>,
+        interval: Option<Duration>,
+        now: Timestamp,
+    ) -> Option<TimeDelta> {
+        // Asked of every app each second: what rules most of them out comes first.
+        let due = next_run.filter(|due| *due < now)?;
+        let late = now - due;
+        let grace = interval.map_or(GRACE_MIN, |interval| (interval / GRACE_SHARE).max(GRACE_MIN));
+        let is_resting = matches!(self, Self::Idle | Self::Failed);
+        (is_resting && late.to_std().is_ok_and(|late| late > grace)).then_some(late)
+    }
+
+    /// The state of an app at this moment of the database's clock. Without `managers` nothing is known of them, and
+    /// the row is believed.
+    #[must_use]
+    pub fn of(row: &AppRow, managers: &[ManagerRow], now: Timestamp) -> Self {
+        let said = Self::of_row(row);
+        let interval = row.app.schedule.interval.map(super::Minutes::duration);
+        if said == Self::Running {
+            return Self::running(is_heard(row.state.manager.as_deref(), managers, now), false);
+        }
+        said.lateness(row.next_run, interval, now).map_or(said, |_| Self::Late)
+    }
+
+    /// Whether a process of the app runs, as far as is known.
+    #[must_use]
+    pub const fn is_running(self) -> bool {
+        matches!(self, Self::Running | Self::Stalled | Self::Unknown)
+    }
+
+    /// Whether it ended badly, and goes on or not.
+    #[must_use]
+    pub const fn is_failed(self) -> bool {
+        matches!(self, Self::Failed | Self::GivenUp | Self::Fatal)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for State {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        let found = Self::ALL.into_iter().find(|state| state.word() == text);
+        found.ok_or_else(|| UnknownCode::new("state", text))
+    }
+}
+
+/// Whether the lease of an app's manager holds. An app without one is believed, and so are all while no manager is
+/// known.
+#[must_use]
+pub fn is_heard(manager: Option<&str>, managers: &[ManagerRow], now: Timestamp) -> bool {
+    let Some(name) = manager.filter(|_| !managers.is_empty()) else { return true };
+    managers.iter().any(|manager| manager.name == name && manager.is_live(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::{
+        App, AppId, AppState, Fatal, Fault, Minutes, Policy, Program, Progress, Revision, Schedule,
+    };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    fn row(state: AppState) -> AppRow {
+        let path = "a/b/c".parse().unwrap();
+        let (program, schedule, policy) = (Program::default(), Schedule::default(), Policy::default());
+        let id = AppId::of(&path);
+        AppRow {
+            app: App { id, path, program, schedule, policy, disabled: false, origin: None },
+            next_run: None,
+            planned: None,
+            state,
+            progress: Progress::default(),
+            command: None,
+            asked_next_run: None,
+            slot: None,
+            sequence: 0,
+            epoch: 0,
+            is_named: true,
+            fault: None,
+            bad_report: None,
+            shown_fault: None,
+            row: 1,
+            revision: Revision(1),
+        }
+    }
+
+    fn idle() -> AppRow {
+        row(AppState::default())
+    }
+
+    fn running() -> AppRow {
+        row(AppState {
+            status: RunStatus::Running,
+            manager: Some("zg".to_owned()),
+            failures: 2,
+            ..AppState::default()
+        })
+    }
+
+    fn flagged(mut row: AppRow, flag: FatalFlag) -> AppRow {
+        row.state.fatal = Some(Box::new(Fatal { flag, message: "exit 1".to_owned(), time: at(0) }));
+        row
+    }
+
+    fn with(mut row: AppRow, change: impl FnOnce(&mut AppRow)) -> AppRow {
+        change(&mut row);
+        row
+    }
+
+    #[test]
+    fn a_row_is_in_exactly_one_state_by_what_weighs_most() {
+        let crashed = || with(idle(), |row| row.state.status = RunStatus::Stopped);
+        let failed = |count| with(idle(), |row| row.state.failures = count);
+        let disabled = |row| with(row, |row: &mut AppRow| row.app.disabled = true);
+        let stopped = |row| with(row, |row: &mut AppRow| row.state.stopped_by = Some("ana".to_owned()));
+        let waiting = |row| with(row, |row: &mut AppRow| row.state.waiting_for = Some("all 1".to_owned()));
+        let aside = |row| {
+            let fault = Fault { names: Default::default(), columns: Vec::new(), message: String::new() };
+            with(row, |row: &mut AppRow| row.fault = Some(Box::new(fault)))
+        };
+        for (row, expected) in [
+            (idle(), State::Idle),
+            (failed(1), State::Failed),
+            (failed(9), State::Failed),
+            (crashed(), State::Stopped),
+            (with(crashed(), |row| row.state.failures = 1), State::Failed),
+            (waiting(failed(1)), State::Waiting),
+            (stopped(waiting(failed(1))), State::Stopped),
+            (disabled(stopped(failed(1))), State::Disabled),
+            (flagged(disabled(failed(3)), FatalFlag::FailedToStart), State::Fatal),
+            (flagged(failed(3), FatalFlag::AlertSent), State::Fatal),
+            (running(), State::Running),
+            (disabled(running()), State::Running),
+            (flagged(running(), FatalFlag::UnexpectedBehavior), State::Running),
+            (aside(idle()), State::SetAside),
+            (aside(running()), State::SetAside),
+        ] {
+            assert_eq!(State::of_row(&row), expected, "{row:?}");
+            assert_eq!(State::of(&row, &[], at(0)), expected, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn what_runs_is_unknown_once_the_lease_of_its_manager_is_over() {
+        let lease = Duration::from_secs(60);
+        let manager = ManagerRow { name: "zg".to_owned(), heartbeat: at(0), lease, ..ManagerRow::default() };
+        let other = ManagerRow { name: "st".to_owned(), ..manager.clone() };
+        let ended = ManagerRow { stopped: Some(at(1)), ..manager.clone() };
+        for (managers, now, expected) in [
+            (&[manager.clone(), other.clone()][..], at(59), State::Running),
+            (std::slice::from_ref(&manager), at(60), State::Unknown),
+            (std::slice::from_ref(&ended), at(2), State::Unknown),
+            (std::slice::from_ref(&other), at(2), State::Unknown),
+            // Nothing is known of managers.
+            (&[], at(999), State::Running),
+        ] {
+            assert_eq!(State::of(&running(), managers, now), expected, "{now}");
+        }
+        assert_eq!(State::of(&idle(), &[manager], at(999)), State::Idle);
+        assert_eq!(
+            (State::running(true, true), State::running(false, true)),
+            (State::Stalled, State::Unknown)
+        );
+    }
+
+    #[test]
+    fn what_is_due_is_late_after_a_grace() {
+        let due = |row| with(row, |row: &mut AppRow| row.next_run = Some(at(0)));
+        let hourly = with(due(idle()), |row| row.app.schedule.interval = Some(Minutes::new(60.0).unwrap()));
+        let waiting = with(due(idle()), |row| row.state.waiting_for = Some("all 1".to_owned()));
+        let failed = with(due(idle()), |row| row.state.failures = 1);
+        for (row, now, expected) in [
+            (due(idle()), at(30), State::Idle),
+            (due(idle()), at(31), State::Late),
+            (hourly.clone(), at(180), State::Idle),
+            (hourly, at(181), State::Late),
+            (failed, at(31), State::Late),
+            (waiting, at(999), State::Waiting),
+            (with(due(idle()), |row| row.app.disabled = true), at(999), State::Disabled),
+            (due(running()), at(999), State::Running),
+        ] {
+            assert_eq!(State::of(&row, &[], now), expected, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn each_state_has_a_word_of_its_own() {
+        let words: BTreeSet<_> = State::ALL.iter().map(|state| state.word()).collect();
+        assert_eq!(words.len(), State::ALL.len());
+        for (number, state) in State::ALL.into_iter().enumerate() {
+            assert_eq!((state.word().parse(), state as usize), (Ok(state), number));
+        }
+        assert!("asleep".parse::<State>().is_err());
+    }
+}
