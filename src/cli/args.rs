@@ -33,7 +33,7 @@ pub(super) struct Cli {
     pub(super) command: Option<Command>,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 4 no such app; \
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 status --failed lists an app; 4 no such app; \
 75 refused for now (already running, disabled, locked); 124 timed out.";
 
 /// Options that every command takes.
@@ -400,6 +400,10 @@ pub(super) struct IssueArgs {
 pub(super) struct StatusArgs {
     #[command(flatten)]
     pub(super) which: SelectorsArgs,
+
+    /// Only apps whose last run failed, that were given up or could not be started; exit code 3 if there are any.
+    #[arg(long)]
+    pub(super) failed: bool,
 }
 
 #[derive(Debug, Args)]

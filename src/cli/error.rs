@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Failed,
     /// Wrong use or configuration.
     Usage,
+    /// What was looked for was found and listed, and that is not good.
+    Listed,
     /// No app is meant by the selector.
     NoSuchApp,
     /// It may work later: already running, disabled, locked.
@@ -38,6 +40,7 @@ impl Kind {
         match self {
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::Listed => 3,
             Self::NoSuchApp => 4,
             Self::RefusedForNow => 75,
             Self::TimedOut => 124,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{Local, TimeDelta};
 
-use crate::model::{AppRow, CmdFlag, FatalFlag, RunStatus, Timestamp};
+use crate::model::{AppRow, CmdFlag, FatalFlag, Timestamp};
 
 /// A time of the local day, with the date when it is another day.
 pub(super) fn time(time: Option<Timestamp>, now: Timestamp) -> String {
@@ -74,15 +74,6 @@ pub(super) fn counts(row: &AppRow) -> String {
         (None, 0) => "-".to_owned(),
         (None, solved) => solved.to_string(),
         (Some(size), solved) => format!("{solved}/{size}"),
-    }
-}
-
-/// The word for a status, as the contract spells it.
-pub(super) fn status(row: &AppRow) -> &'static str {
-    match (row.state.status, &row.state.fatal) {
-        (RunStatus::NotRunning | RunStatus::Stopped, _) if row.fault.is_some() => "SET_ASIDE",
-        (RunStatus::Running, _) | (_, None) => row.state.status.word(),
-        (RunStatus::NotRunning | RunStatus::Stopped, Some(_)) => "FATAL",
     }
 }
 

@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::model::{AppRow, CommandRow, Run, RunStatus, Timestamp, format_timestamp};
+use crate::model::explain::State;
+use crate::model::{AppRow, CommandRow, Run, Timestamp, format_timestamp};
 
 /// What stands for a value that is not shown.
 const HIDDEN: &str = "***";
@@ -31,7 +32,7 @@ pub(super) struct Brief<'a> {
     last_run: Option<Time>,
     run_status: i64,
     status: &'static str,
-    /// The status with what keeps the app from running: also `fatal` and `set_aside`.
+    /// What the app is doing, by its row and the lease of its manager.
     state: &'static str,
     fault: Option<&'a str>,
     disable: bool,
@@ -90,7 +91,7 @@ impl fmt::Display for Place<'_> {
 }
 
 impl<'a> Brief<'a> {
-    pub(super) fn of(row: &'a AppRow) -> Self {
+    pub(super) fn of(row: &'a AppRow, doing: State) -> Self {
         let (app, state, progress) = (&row.app, &row.state, &row.progress);
         let (schedule, command) = (&app.schedule, row.command.as_ref());
         let path = &app.path;
@@ -118,7 +119,7 @@ impl<'a> Brief<'a> {
             last_run: state.last_run.map(Time),
             run_status: state.status.code(),
             status: state.status.word(),
-            state: state_word(row),
+            state: doing.word(),
             fault: row.fault.as_ref().map(|fault| fault.message.as_str()),
             disable: app.disabled,
             app_pids: state.pid,
@@ -146,10 +147,10 @@ impl<'a> Brief<'a> {
 }
 
 impl<'a> Full<'a> {
-    pub(super) fn of(row: &'a AppRow) -> Self {
+    pub(super) fn of(row: &'a AppRow, doing: State) -> Self {
         let policy = &row.app.policy;
         Self {
-            brief: Brief::of(row),
+            brief: Brief::of(row, doing),
             pass_database: row.app.program.pass_database,
             jitter: row.app.schedule.jitter.as_secs_f64(),
             catch_up: policy.catch_up.word(),
@@ -164,17 +165,6 @@ impl<'a> Full<'a> {
             protected: policy.protected,
             epoch: row.epoch,
         }
-    }
-}
-
-/// What an app is doing, and what bars it from that.
-pub(super) fn state_word(row: &AppRow) -> &'static str {
-    match (&row.fault, row.state.status, &row.state.fatal) {
-        (Some(_), _, _) => "set_aside",
-        (None, RunStatus::Running, _) => "running",
-        (None, RunStatus::NotRunning | RunStatus::Stopped, Some(_)) => "fatal",
-        (None, RunStatus::NotRunning, None) => "not_running",
-        (None, RunStatus::Stopped, None) => "stopped",
     }
 }
 

@@ -4,7 +4,8 @@
 use super::error::Error;
 use super::format;
 use super::session::Session;
-use crate::model::{ManagerRow, Timestamp};
+use crate::model::explain::State;
+use crate::model::{AppRow, ManagerRow, Timestamp};
 use crate::process::{home_of, manager_of};
 use crate::store::OperatorStore;
 
@@ -22,6 +23,8 @@ pub(super) enum Presence {
 /// The managers of a database.
 pub(super) struct Managers {
     pub(super) rows: Vec<(ManagerRow, Presence)>,
+    /// The same, as leases alone tell of them.
+    known: Vec<ManagerRow>,
     /// The database's clock.
     pub(super) now: Timestamp,
     /// A manager that holds the state directory of this call, in words; it may have no row yet.
@@ -41,12 +44,18 @@ impl Managers {
             let here = held.filter(|_| of_here(row));
             presence(row, now, here.map(|holder| holder.is_some() && Some(row.heartbeat) == latest))
         };
+        let known = rows.clone();
         let rows = rows.into_iter().map(|row| (row.clone(), presence(&row))).collect();
         let holder = held.flatten().map(|pid| match pid {
             Some(pid) => format!("a manager (pid {pid})"),
             None => "a manager".to_owned(),
         });
-        Ok(Self { rows, now, holder })
+        Ok(Self { rows, known, now, holder })
+    }
+
+    /// What an app is doing, by its row and the lease of its manager: the console says the same.
+    pub(super) fn state_of(&self, row: &AppRow) -> State {
+        State::of(row, &self.known, self.now)
     }
 
     /// Those whose processes are there.

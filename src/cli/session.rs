@@ -292,7 +292,7 @@ pub(super) async fn has_history(store: &dyn OperatorStore, path: &AppPath) -> Re
 }
 
 /// Says for each of these rows that is set aside what is wrong with it.
-pub(super) fn tell_faults(apps: &[AppRow]) {
+pub(super) fn tell_faults<'a>(apps: impl IntoIterator<Item = &'a AppRow>) {
     for row in apps {
         if let Some(fault) = &row.fault {
             let written = fault.written_path();

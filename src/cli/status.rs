@@ -1,25 +1,35 @@
 //! `dcm status`: what apps are doing.
 
 use super::args::StatusArgs;
-use super::error::Error;
+use super::error::{Error, Kind};
 use super::presence::Managers;
 use super::session::{Fleet, Session, block_on, tell_faults};
 use super::{format, json, output};
 use crate::manager::coming::coming_of;
 use crate::model::AppRow;
+use crate::model::explain::State;
 use crate::store::OpenMode;
 
 pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
         let fleet = Fleet::read(store.as_ref()).await?;
-        let apps = fleet.select(&args.which.selectors)?;
-        if session.json {
-            output::json_rows(apps.iter().map(json::Brief::of));
-            return Ok(());
-        }
+        let selected = fleet.select(&args.which.selectors)?;
         let managers = Managers::read(session, store.as_ref()).await?;
         let now = managers.now;
+        let is_empty = selected.is_empty();
+        let apps: Vec<(AppRow, State)> = selected
+            .into_iter()
+            .map(|row| {
+                let state = managers.state_of(&row);
+                (row, state)
+            })
+            .filter(|(row, state)| !args.failed || is_failed(row, *state))
+            .collect();
+        if session.json {
+            output::json_rows(apps.iter().map(|(row, state)| json::Brief::of(row, *state)));
+            return verdict(args, apps.len());
+        }
         // What runs under a manager that is lost may have ended long ago.
         let is_shared = store.capabilities().is_shared;
         let flags = |row: &AppRow| {
@@ -30,10 +40,10 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
         };
         let rows: Vec<_> = apps
             .iter()
-            .map(|row| {
+            .map(|(row, state)| {
                 vec![
                     row.app.path.to_string(),
-                    format::status(row).to_owned(),
+                    state.word().to_uppercase(),
                     flags(row),
                     row.progress.percent.map_or(String::new(), |percent| format!("{percent}%")),
                     format::counts(row),
@@ -47,15 +57,31 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
             })
             .collect();
         let head =
-            ["APP", "STATUS", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID", "MANAGER"];
+            ["APP", "STATE", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID", "MANAGER"];
         output::table_of(&head, &rows, &["MANAGER", "PID", "LAST", "ETA", "FAILED"]);
-        tell_faults(&apps);
-        if apps.is_empty() {
+        tell_faults(apps.iter().map(|(row, _)| row));
+        if is_empty {
             output::message("no apps are registered; dcm app add GROUP/PARENT/APP registers one");
         }
         if let Some(remark) = managers.remark("what is shown may be old") {
             output::message(remark);
         }
-        Ok(())
+        verdict(args, apps.len())
     })
+}
+
+/// Whether the last run of an app ended badly, or it carries a flag: both are over with its first good run, or ENABLE.
+fn is_failed(row: &AppRow, state: State) -> bool {
+    state.is_failed() || row.state.fatal.is_some()
+}
+
+/// With `--failed`, a list that is not empty is what a script asks for.
+fn verdict(args: &StatusArgs, listed: usize) -> Result<(), Error> {
+    match listed {
+        count @ 1.. if args.failed => {
+            let apps = if count == 1 { "1 app has".to_owned() } else { format!("{count} apps have") };
+            Err(Error::new(Kind::Listed, format!("{apps} failed")).hint("dcm why PATH says why"))
+        }
+        _ => Ok(()),
+    }
 }

@@ -48,9 +48,12 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
             next::zone_of_sql(store.as_ref(), &row)
         ));
         if session.json {
-            output::json(
-                &json!({ "path": row.app.path.to_string(), "status": row.state.status.word(), "reasons": reasons }),
-            );
+            output::json(&json!({
+                "path": row.app.path.to_string(),
+                "status": row.state.status.word(),
+                "state": managers.state_of(&row).word(),
+                "reasons": reasons,
+            }));
         } else {
             output::lines(&reasons);
         }

@@ -79,6 +79,38 @@ fn the_next_time_of_an_app_that_runs_is_not_one_that_has_passed() {
 }
 
 #[test]
+fn a_failed_run_is_shown_until_the_next_good_one() {
+    let fleet = Fleet::with_manager();
+    let ready = fleet.state().with_file_name("ready");
+    fleet.add("a/b/bad", &["--interval", "60"], &["sh", "-c", &format!("test -e {}", ready.display())]);
+    fleet.add("a/b/good", &["--interval", "60"], &["true"]);
+    fleet.dcm(&["status", "--failed"]).ok();
+    fleet.dcm(&["start", "all", "--wait"]).ok();
+    fleet.until("a/b/bad", "has failed", |row| row.state.failures == 1);
+    fleet.until("a/b/good", "has run", |row| {
+        row.state.last_run.is_some() && row.state.status == RunStatus::NotRunning
+    });
+    let called = fleet.dcm(&["status", "--failed"]);
+    assert_eq!(called.code, 3, "{called:?}");
+    assert!(called.out.contains("a/b/bad") && called.out.contains("FAILED"), "{called:?}");
+    assert!(!called.out.contains("a/b/good") && called.err.contains("1 app has failed"), "{called:?}");
+    let called = fleet.dcm(&["status", "--failed", "--json"]);
+    let rows = called.json();
+    assert_eq!(
+        (called.code, rows.as_array().map(Vec::len), &rows[0]["state"]),
+        (3, Some(1), &"failed".into())
+    );
+    let all = fleet.dcm(&["status", "--json"]).ok().json();
+    assert_eq!((&all[0]["state"], &all[1]["state"]), (&"failed".into(), &"idle".into()));
+    assert_eq!(fleet.dcm(&["app", "show", "a/b/bad", "--json"]).ok().json()["state"], "failed");
+    assert_eq!(fleet.dcm(&["why", "a/b/bad", "--json"]).ok().json()["state"], "failed");
+    std::fs::write(&ready, "").unwrap();
+    fleet.dcm(&["start", "a/b/bad", "--wait"]).ok();
+    fleet.until("a/b/bad", "has run well", |row| row.state.failures == 0);
+    assert_eq!(fleet.dcm(&["status", "--failed", "--json"]).ok().out.trim(), "[]");
+}
+
+#[test]
 fn an_app_that_sets_its_own_time_gets_it_by_every_way() {
     let fleet = Fleet::with_manager();
     let dcm = env!("CARGO_BIN_EXE_dcm");

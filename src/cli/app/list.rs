@@ -2,6 +2,7 @@
 
 use crate::cli::args::SelectorsArgs;
 use crate::cli::error::Error;
+use crate::cli::presence::Managers;
 use crate::cli::session::{Fleet, Session, block_on, tell_faults};
 use crate::cli::{json, next, output};
 use crate::model::AppRow;
@@ -12,7 +13,8 @@ pub(super) fn list(session: &Session, args: &SelectorsArgs) -> Result<(), Error>
     block_on(async {
         let apps = Fleet::read(store.as_ref()).await?.select(&args.selectors)?;
         if session.json {
-            output::json_rows(apps.iter().map(json::Full::of));
+            let managers = Managers::read(session, store.as_ref()).await?;
+            output::json_rows(apps.iter().map(|row| json::Full::of(row, managers.state_of(row))));
             return Ok(());
         }
         let rows: Vec<_> = apps.iter().map(line).collect();

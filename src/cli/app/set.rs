@@ -2,6 +2,7 @@
 
 use crate::cli::args::{DefinitionArgs, SetArgs};
 use crate::cli::error::Error;
+use crate::cli::presence::Managers;
 use crate::cli::session::{Fleet, Session, block_on, needs_env};
 use crate::cli::{json, output};
 use crate::model::{AppId, Fault};
@@ -48,7 +49,8 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
         }
         if session.json {
             let row = Fleet::find(store.as_ref(), &path).await?;
-            output::json(&json::Full::of(&row));
+            let state = Managers::read(session, store.as_ref()).await?.state_of(&row);
+            output::json(&json::Full::of(&row, state));
         }
         Ok(())
     })

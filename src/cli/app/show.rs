@@ -1,6 +1,7 @@
 //! `dcm app show`
 
 use crate::cli::error::Error;
+use crate::cli::presence::Managers;
 use crate::cli::session::{Fleet, Session, block_on};
 use crate::cli::{json, next, output};
 use crate::model::AppPath;
@@ -8,12 +9,15 @@ use crate::store::OpenMode;
 
 pub(super) fn show(session: &Session, path: &AppPath) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
-    let (row, rights) =
-        block_on(async { Ok((Fleet::find(store.as_ref(), path).await?, store.rights().await?)) })?;
+    let (row, rights, state) = block_on(async {
+        let row = Fleet::find(store.as_ref(), path).await?;
+        let state = Managers::read(session, store.as_ref()).await?.state_of(&row);
+        Ok((row, store.rights().await?, state))
+    })?;
     if !rights.see_env {
         output::message("env is hidden from this user of the database");
     }
-    let mut value = serde_json::to_value(json::Full::of(&row)).map_err(std::io::Error::from)?;
+    let mut value = serde_json::to_value(json::Full::of(&row, state)).map_err(std::io::Error::from)?;
     value["next_run_zone"] = next::zone_of_sql(store.as_ref(), &row).into();
     if session.json {
         output::json(&value);

@@ -61,7 +61,10 @@ pub(super) fn run(session: &Session, length: Duration) -> Result<u8, Error> {
         }
     });
     if matches!(signal, Ok(None)) {
-        status::status(session, &StatusArgs { which: SelectorsArgs { selectors: Vec::new() } })?;
+        status::status(
+            session,
+            &StatusArgs { which: SelectorsArgs { selectors: Vec::new() }, failed: false },
+        )?;
     }
     manager.end()?;
     Ok(signal?.map_or(0, |signal| u8::try_from(128 + signal).unwrap_or(1)))
