@@ -11,7 +11,7 @@ use super::error::{Error, Kind};
 use super::presence::Managers;
 use super::session::{Fleet, Session, block_on};
 use super::{json, output};
-use crate::model::{CmdFlag, CmdName, CommandId, CommandRow, CommandSource, NewCommand};
+use crate::model::{CmdFlag, CmdName, CommandId, CommandRow, CommandSource, NewCommand, Reason};
 use crate::process::{clock, user_name};
 use crate::store::{OpenMode, OperatorStore, StoreError, submit};
 
@@ -139,9 +139,8 @@ fn show(session: &Session, rows: &[CommandRow], paths: &BTreeMap<CommandId, Stri
         let verdict = match (row.flag, &row.reason) {
             (CmdFlag::Pending, _) => "pending".to_owned(),
             (CmdFlag::Executed, _) => "executed".to_owned(),
-            (CmdFlag::NotExecuted, reason) => {
-                format!("not executed: {}", reason.as_deref().unwrap_or("unknown"))
-            }
+            (CmdFlag::NotExecuted, Some(reason)) => format!("not executed: {reason}"),
+            (CmdFlag::NotExecuted, None) => "not executed: unknown".to_owned(),
         };
         format!(
             "{} {} {}  {verdict}",
@@ -154,12 +153,11 @@ fn show(session: &Session, rows: &[CommandRow], paths: &BTreeMap<CommandId, Stri
 
 /// The exit code of all verdicts together.
 fn judge(rows: &[CommandRow], paths: &BTreeMap<CommandId, String>) -> Result<(), Error> {
-    let refusals = ["already running", "disabled"];
-    let reason = |row: &CommandRow| row.reason.clone().unwrap_or_default();
+    let is_for_now = |row: &CommandRow| row.reason.as_ref().is_some_and(Reason::is_for_now);
     let of_kind = |kind: Kind| {
         rows.iter().find(|row| match (row.flag, kind) {
-            (CmdFlag::NotExecuted, Kind::RefusedForNow) => refusals.contains(&reason(row).as_str()),
-            (CmdFlag::NotExecuted, Kind::Failed) => !refusals.contains(&reason(row).as_str()),
+            (CmdFlag::NotExecuted, Kind::RefusedForNow) => is_for_now(row),
+            (CmdFlag::NotExecuted, Kind::Failed) => !is_for_now(row),
             (CmdFlag::Pending, Kind::TimedOut) => true,
             _ => false,
         })
@@ -167,7 +165,8 @@ fn judge(rows: &[CommandRow], paths: &BTreeMap<CommandId, String>) -> Result<(),
     for kind in [Kind::Failed, Kind::TimedOut, Kind::RefusedForNow] {
         if let Some(row) = of_kind(kind) {
             let path = paths.get(&row.id).cloned().unwrap_or_else(|| row.app.to_string());
-            let why = if kind == Kind::TimedOut { "no verdict in time".to_owned() } else { reason(row) };
+            let why =
+                if kind == Kind::TimedOut { "no verdict in time".to_owned() } else { row.reason_text() };
             return Err(Error::new(kind, format!("{} {path}: {why}", row.name)));
         }
     }

@@ -229,7 +229,7 @@ pub(super) fn command(row: &CommandRow, path: Option<&str>) -> Value {
         "cmd_source": row.source.word(),
         "cmd_time": format_timestamp(row.time),
         "cmd_exec": time(row.executed),
-        "reason": row.reason,
+        "reason": row.reason.as_ref().map(ToString::to_string),
         "batch": row.batch,
         "note": row.note,
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fleet::Fleet;
 use super::request::{Request, Ticket};
-use crate::model::{AppId, CmdFlag, CmdName, CommandId, CommandRow};
+use crate::model::{AppId, CmdFlag, CmdName, CommandId, CommandRow, Reason};
 
 /// Without any verdict for so long, nobody seems to be there.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -168,8 +168,8 @@ impl Batch {
     }
 
     /// Why the first refused one was refused.
-    pub(super) fn reason(&self) -> Option<&str> {
-        self.rows.values().find_map(|row| row.reason.as_deref())
+    pub(super) fn reason(&self) -> Option<&Reason> {
+        self.rows.values().find_map(|row| row.reason.as_ref())
     }
 
     /// Whether it is still to be told of: until all is well for a while.

@@ -6,7 +6,7 @@ use super::entry::{Cause, Entry, Phase, Purpose, QUEUE_MAX, Rest, Stopping};
 use super::event::Step;
 use super::plan::Plan;
 use super::runs::settle;
-use crate::model::{AlertKind, Change, CmdName, Command, SkipReason, StopCause, Trigger, Verdict};
+use crate::model::{AlertKind, Change, CmdName, Command, Reason, SkipReason, StopCause, Trigger, Verdict};
 
 /// The longest `--args` that are passed on, in bytes: well under what one argument of a Linux
 /// process may have (128 KiB).
@@ -36,7 +36,7 @@ impl Manager {
     /// The verdict on a command that is not even tried.
     fn verdict_at_once(&self, command: &Command) -> Option<Verdict> {
         if let Some(fault) = command.fault {
-            return Some(Verdict::NotExecuted(fault.to_owned()));
+            return Some(Verdict::NotExecuted(Reason::Other(fault.into())));
         }
         let set_aside = command.app.and_then(|app| self.set_aside.get(&app));
         match command.app.and_then(|app| self.apps.get(&app)) {
@@ -44,27 +44,28 @@ impl Manager {
             // Nothing of it runs, and nothing starts: what STOP wants is so.
             None if set_aside.is_some() && command.name == CmdName::Stop => Some(Verdict::Executed),
             None => Some(Verdict::NotExecuted(
-                set_aside.map_or_else(|| "no such app".to_owned(), |fault| reason_set_aside(fault)),
+                set_aside.map_or(Reason::NoSuchApp, |fault| reason_set_aside(fault)),
             )),
         }
     }
 
-    fn refusal(&self, entry: &Entry, command: &Command) -> Option<String> {
+    fn refusal(&self, entry: &Entry, command: &Command) -> Option<Reason> {
         if command.expires.is_some_and(|expires| expires < self.desk.now.wall) {
-            return Some("expired".to_owned());
+            return Some(Reason::Expired);
         }
         if let Some(args) = &command.args {
             if args.len() > ARGS_MAX {
-                return Some(format!("cmd_args have {} bytes, the limit is {ARGS_MAX}", args.len()));
+                let why = format!("have {} bytes, the limit is {ARGS_MAX}", args.len());
+                return Some(Reason::Arguments(why.into()));
             }
             if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(args) {
-                return Some(format!("cmd_args are not valid JSON: {error}"));
+                return Some(Reason::Arguments(format!("are not valid JSON: {error}").into()));
             }
             if args.contains('\0') {
-                return Some("cmd_args hold a NUL character".to_owned());
+                return Some(Reason::Arguments("hold a NUL character".into()));
             }
         }
-        (entry.queue.len() >= QUEUE_MAX).then(|| format!("{QUEUE_MAX} commands are waiting already"))
+        (entry.queue.len() >= QUEUE_MAX).then_some(Reason::QueueFull(QUEUE_MAX))
     }
 }
 
@@ -137,7 +138,7 @@ impl Entry {
             }
             CmdName::Stop => {
                 self.rest_stopped(command, desk, step);
-                refused("not running")
+                refused(Reason::NotRunning)
             }
             CmdName::Enable => {
                 self.enable(desk, step);
@@ -164,7 +165,7 @@ impl Entry {
                     waiting.cause.trigger = Trigger::Command;
                     return Progress::UnderWay;
                 }
-                refused("already waiting to start")
+                refused(Reason::AlreadyWaiting)
             }
             CmdName::Stop | CmdName::Disable => {
                 self.leave_line(command, desk, step);
@@ -197,7 +198,7 @@ impl Entry {
 
     fn while_running(&mut self, command: &Command, desk: &mut Desk, step: &mut Step) -> Progress {
         match command.name {
-            CmdName::Start => refused("already running"),
+            CmdName::Start => refused(Reason::AlreadyRunning),
             CmdName::Restart if self.is_barred() => refused(self.barred_reason()),
             CmdName::Stop | CmdName::Restart | CmdName::Disable => {
                 let cause = StopCause::Command(command.id);
@@ -245,8 +246,8 @@ impl Entry {
 }
 
 /// Why a command for an app is refused whose row is set aside.
-pub(super) fn reason_set_aside(fault: &str) -> String {
-    format!("its row is set aside: {fault}")
+pub(super) fn reason_set_aside(fault: &str) -> Reason {
+    Reason::SetAside(Some(fault.into()))
 }
 
 /// Why times are left out that a STOP or DISABLE came before.
@@ -257,10 +258,10 @@ pub(super) fn reason_of(command: &Command) -> SkipReason {
     }
 }
 
-fn refused(reason: &str) -> Progress {
-    Progress::Settled(Verdict::NotExecuted(reason.to_owned()))
+fn refused(reason: Reason) -> Progress {
+    Progress::Settled(Verdict::NotExecuted(reason))
 }
 
 pub(super) fn superseded_by(command: &Command) -> Verdict {
-    Verdict::NotExecuted(format!("superseded by {} {}", command.name, command.id))
+    Verdict::NotExecuted(Reason::Superseded { name: command.name, id: command.id })
 }

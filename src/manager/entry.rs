@@ -15,8 +15,8 @@ use super::desk::Desk;
 use super::event::{Launch, Step};
 use super::plan::{Account, Plan, Times};
 use crate::model::{
-    App, AppRow, AppState, AppUpdate, Change, Command, Failover, Fatal, Report, RunId, RunStatus, Timestamp,
-    Trigger, known_pid,
+    App, AppRow, AppState, AppUpdate, Change, Command, Failover, Fatal, Reason, Report, RunId, RunStatus,
+    Timestamp, Trigger, known_pid,
 };
 
 /// At most so many commands of one app wait behind the one that is being carried out; a person
@@ -206,8 +206,8 @@ impl Entry {
     }
 
     /// The reason that the ledger gives for that.
-    pub(super) fn barred_reason(&self) -> &'static str {
-        if self.set_aside { "its row is set aside" } else { "disabled" }
+    pub(super) fn barred_reason(&self) -> Reason {
+        if self.set_aside { Reason::SetAside(None) } else { Reason::Disabled }
     }
 
     /// Whether the schedule does not apply until a person says so. An invalid row keeps its times.

@@ -10,8 +10,8 @@ use super::event::{Effect, Step};
 use super::plan::Plan;
 use super::runs::settle;
 use crate::model::{
-    Alert, AlertKind, AppId, AppRow, AppState, Change, CmdName, Registered, RunId, RunStatus, SkipReason,
-    StopCause, Trigger, Verdict,
+    Alert, AlertKind, AppId, AppRow, AppState, Change, CmdName, Reason, Registered, RunId, RunStatus,
+    SkipReason, StopCause, Trigger, Verdict,
 };
 
 /// How long a run has to end whose app is another manager's: that one may begin its own.
@@ -57,7 +57,7 @@ impl Manager {
     /// Rows were deleted, and others with their keys are there: what runs goes on.
     pub(super) fn apps_replaced(&mut self, apps: &[AppId], step: &mut Step) {
         for app in apps {
-            self.work(*app, step, |entry, desk, step| entry.set_aside("no such app", desk, step));
+            self.work(*app, step, |entry, desk, step| entry.set_aside(&Reason::NoSuchApp, desk, step));
         }
     }
 
@@ -77,7 +77,7 @@ impl Manager {
                     | CmdName::Stop
                     | CmdName::Restart
                     | CmdName::Enable
-                    | CmdName::Disable => Verdict::NotExecuted("no such app".to_owned()),
+                    | CmdName::Disable => Verdict::NotExecuted(Reason::NoSuchApp),
                 };
                 settle(&command, verdict, &self.desk, step);
             }
@@ -302,9 +302,9 @@ impl Entry {
     }
 
     /// The row is gone or cannot be obeyed: what goes on may end, nothing new begins.
-    fn set_aside(&mut self, reason: &str, desk: &mut Desk, step: &mut Step) {
+    fn set_aside(&mut self, reason: &Reason, desk: &mut Desk, step: &mut Step) {
         self.set_aside = true;
-        let reason = || Verdict::NotExecuted(reason.to_owned());
+        let reason = || Verdict::NotExecuted(reason.clone());
         if let Phase::Waiting(waiting) = &mut self.phase {
             if let Some(command) = waiting.cause.command.take() {
                 settle(&command, reason(), desk, step);

@@ -8,8 +8,8 @@ use super::entry::{Cause, Entry, Phase, Purpose, Rest, Running, Starting, Stoppi
 use super::event::{Effect, Step};
 use super::plan::{Due, Over, Plan};
 use crate::model::{
-    Change, Closing, CmdName, Command, Ending, Refusal, RunId, RunOpening, Skip, SkipReason, StopCause,
-    Timestamp, Trigger, Verdict,
+    Change, Closing, CmdName, Command, Ending, Reason, Refusal, RunId, RunOpening, Skip, SkipReason,
+    StopCause, Timestamp, Trigger, Verdict,
 };
 
 /// How long after its grace time a run that is being ended is left to its shim.
@@ -117,17 +117,17 @@ impl Entry {
                 self.phase = Phase::Starting(Box::new(Starting { run: other, cause, previous, rest }));
                 step.effects.push(Effect::Adopt { run: other });
                 self.leave_out(due, SkipReason::Overlap, desk, step);
-                "already running"
+                Reason::AlreadyRunning
             }
             Refusal::Disabled => {
                 self.app.disabled = true;
                 self.leave_out(due, SkipReason::Disabled, desk, step);
                 self.plan(desk, step, |plan, account| plan.end(account, SkipReason::Disabled));
-                "disabled"
+                Reason::Disabled
             }
             Refusal::NoSuchApp => {
                 self.set_aside = true;
-                "no such app"
+                Reason::NoSuchApp
             }
             Refusal::OwnedByOther => {
                 // That it is lost comes by the feed; the command waits for its new manager.
@@ -136,7 +136,7 @@ impl Entry {
             }
         };
         if let Some(command) = command {
-            settle(&command, Verdict::NotExecuted(reason.to_owned()), desk, step);
+            settle(&command, Verdict::NotExecuted(reason), desk, step);
         }
     }
 
@@ -217,7 +217,7 @@ impl Entry {
         match command.name {
             CmdName::Restart if self.is_barred() => {
                 self.rest_stopped(&command, desk, step);
-                settle(&command, Verdict::NotExecuted(self.barred_reason().to_owned()), desk, step);
+                settle(&command, Verdict::NotExecuted(self.barred_reason()), desk, step);
             }
             CmdName::Restart => {
                 self.plan(desk, step, Plan::begin_by_command);
@@ -255,9 +255,11 @@ impl Entry {
 
 fn verdict_of_start(ending: &Ending) -> Verdict {
     match ending {
-        Ending::StartFailed(failure) => Verdict::NotExecuted(format!("failed to start: {}", failure.message)),
+        Ending::StartFailed(failure) => {
+            Verdict::NotExecuted(Reason::CannotStart(failure.message.as_str().into()))
+        }
         Ending::NeverStarted => {
-            Verdict::NotExecuted("failed to start: the process was never begun".to_owned())
+            Verdict::NotExecuted(Reason::CannotStart("the process was never begun".into()))
         }
         Ending::Exited(_) | Ending::Stopped { .. } | Ending::Unknown | Ending::HostRebooted => {
             Verdict::Executed

@@ -1,7 +1,7 @@
 //! Commands: what people and programs ask of apps, and the verdicts.
 
 use super::vocabulary::words;
-use super::{AppId, AppRef, CmdFlag, CmdName, CommandId, Timestamp, Word};
+use super::{AppId, AppRef, CmdFlag, CmdName, CommandId, Reason, Timestamp, Word};
 
 words! {
     /// The way by which a command came.
@@ -67,7 +67,7 @@ pub enum Verdict {
     /// Done.
     Executed,
     /// Refused or failed, and why.
-    NotExecuted(String),
+    NotExecuted(Reason),
 }
 
 impl Verdict {
@@ -82,7 +82,7 @@ impl Verdict {
 
     /// Why it was not executed.
     #[must_use]
-    pub fn reason(&self) -> Option<&str> {
+    pub fn reason(&self) -> Option<&Reason> {
         match self {
             Self::Executed => None,
             Self::NotExecuted(reason) => Some(reason),
@@ -110,9 +110,17 @@ pub struct CommandRow {
     /// When the verdict fell.
     pub executed: Option<Timestamp>,
     /// Why it was not executed.
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// The name of the commands that were sent together with it.
     pub batch: Option<String>,
     /// Why it was sent, for people.
     pub note: Option<String>,
+}
+
+impl CommandRow {
+    /// The reason in words; empty where there is none.
+    #[must_use]
+    pub fn reason_text(&self) -> String {
+        self.reason.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
 }

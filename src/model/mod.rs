@@ -16,6 +16,7 @@ mod path;
 mod pattern;
 mod printable;
 mod progress;
+mod reason;
 mod retention;
 mod run;
 mod schedule;
@@ -41,6 +42,7 @@ pub use path::{AppPath, Part, PathError};
 pub use pattern::Pattern;
 pub use printable::Printable;
 pub use progress::{Progress, Report, ReportError};
+pub use reason::Reason;
 pub use retention::{DAYS_MAX, Prunable, PrunedBatch, Pruning, Retention};
 pub use run::{
     Blame, Closing, Ending, Exit, Leftovers, Obstacle, Outcome, Run, StartFailure, StopCause, Trigger,

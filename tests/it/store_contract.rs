@@ -5,8 +5,8 @@ use std::time::Duration;
 use dcm::model::{
     Alert, AlertKind, App, AppId, AppPath, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
     CommandSource, Ending, Exit, Failover, KeptLog, Leftovers, Load, ManagerRow, NewCommand, Policy, Program,
-    Prunable, Pruning, Refusal, Registered, Report, Retention, Revision, RunId, RunOpening, RunStatus,
-    Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict, parse_timestamp,
+    Prunable, Pruning, Reason, Refusal, Registered, Report, Retention, Revision, RunId, RunOpening,
+    RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict, parse_timestamp,
 };
 use dcm::store::{
     AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, NextRun, OpenMode,
@@ -333,11 +333,11 @@ async fn commands_get_one_verdict(store: &dyn Store) {
     assert_eq!(pending[0].args.as_deref(), Some("{\"a\": 1}"));
     assert_eq!(pending[0].expires, Some(at("2026-11-24T00:00:00Z")));
     let settle = |verdict| Change::CommandSettled { id: first, app: Some(id), verdict, at: noon() };
-    commit(store, vec![settle(Verdict::NotExecuted("already running".to_owned()))]).await;
+    commit(store, vec![settle(Verdict::NotExecuted(Reason::AlreadyRunning))]).await;
     commit(store, vec![settle(Verdict::Executed)]).await;
     let rows = store.commands(vec![first, second, CommandId(99)]).await.unwrap();
     assert_eq!(rows.len(), 2);
-    assert_eq!((rows[0].flag, rows[0].reason.as_deref()), (CmdFlag::NotExecuted, Some("already running")));
+    assert_eq!((rows[0].flag, &rows[0].reason), (CmdFlag::NotExecuted, &Some(Reason::AlreadyRunning)));
     assert_eq!((rows[1].flag, rows[1].executed), (CmdFlag::Pending, None));
     assert_eq!(store.pending_commands(Vec::new()).await.unwrap().len(), 1);
     assert_eq!(store.pending_commands(vec![second]).await.unwrap(), []);

@@ -39,7 +39,7 @@ fn command(number: i64, app: &str, name: CmdName, flag: CmdFlag) -> CommandRow {
         source: crate::model::CommandSource::Console.into(),
         time: noon(),
         executed: None,
-        reason: (flag == CmdFlag::NotExecuted).then(|| "not running".to_owned()),
+        reason: (flag == CmdFlag::NotExecuted).then(|| "not running".into()),
         batch: None,
         note: None,
     }

@@ -175,7 +175,7 @@ fn command(row: &CommandRow, world: &World) -> Vec<Value> {
         json!(row.source.word()),
         time(Some(row.time)),
         time(row.executed),
-        json!(row.reason),
+        json!(row.reason.as_ref().map(ToString::to_string)),
         json!(row.batch),
         json!(row.note),
     ]
@@ -245,7 +245,7 @@ mod tests {
             source: CommandSource::Cli.into(),
             time: noon(),
             executed: Some(noon()),
-            reason: Some("not running".to_owned()),
+            reason: Some("not running".into()),
             batch: None,
             note: None,
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 
 use super::parse_span;
-use crate::model::{CmdFlag, CmdName, CommandRow, CommandSource, Timestamp, Word};
+use crate::model::{CmdFlag, CmdName, CommandRow, CommandSource, Reason, Timestamp, Word};
 use crate::store::LedgerQuery;
 
 /// Commands that were sent together.
@@ -35,8 +35,8 @@ impl Batch {
     }
 
     /// Why the first that was refused was refused.
-    pub(in crate::console) fn reason(&self) -> Option<&str> {
-        self.commands.iter().find_map(|command| command.reason.as_deref())
+    pub(in crate::console) fn reason(&self) -> Option<&Reason> {
+        self.commands.iter().find_map(|command| command.reason.as_ref())
     }
 
     /// What would take it back: enable and disable alone have an opposite.
@@ -166,7 +166,7 @@ mod tests {
             source: CommandSource::Console.into(),
             time,
             executed: (flag != CmdFlag::Pending).then(|| time + TimeDelta::seconds(id)),
-            reason: (flag == CmdFlag::NotExecuted).then(|| "not running".to_owned()),
+            reason: (flag == CmdFlag::NotExecuted).then_some(Reason::NotRunning),
             batch: batch.map(str::to_owned),
             note: batch.map(|_| "proxy ban".to_owned()),
         }
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(ids, [vec![1, 4, 6], vec![5], vec![2, 3]], "also when it was sent in waves");
         let first = &found[0];
         assert_eq!((first.executed, first.refused, first.pending), (1, 1, 1));
-        assert_eq!((first.reason(), first.note.as_deref()), (Some("not running"), Some("proxy ban")));
+        assert_eq!((first.reason(), first.note.as_deref()), (Some(&Reason::NotRunning), Some("proxy ban")));
         assert_eq!((first.took(), found[2].took()), (None, Some(TimeDelta::seconds(3))));
         assert_eq!(batches(&[]), []);
     }

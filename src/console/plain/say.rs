@@ -110,7 +110,7 @@ pub(super) fn verdicts(rows: &[CommandRow], name_of: impl Fn(&AppRef) -> String)
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let mut lines = vec![format!("{}: {}", first.name, parts.join(", "))];
     for row in rows.iter().filter(|row| row.flag == CmdFlag::NotExecuted) {
-        lines.push(format!("{}: {}", name_of(&row.app), row.reason.as_deref().unwrap_or("unknown")));
+        lines.push(format!("{}: {}", name_of(&row.app), row.reason_text()));
     }
     lines
 }

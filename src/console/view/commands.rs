@@ -156,7 +156,9 @@ fn totals(batch: &Batch, theme: Theme) -> (String, Style) {
     if batch.commands.len() == 1 {
         let text = match (batch.executed, batch.refused) {
             (1.., _) => format!("{} {}", glyphs.executed, time.unwrap_or_default()),
-            (0, 1..) => format!("{} {}", glyphs.refused, batch.reason().unwrap_or_default()),
+            (0, 1..) => {
+                format!("{} {}", glyphs.refused, batch.reason().map(ToString::to_string).unwrap_or_default())
+            }
             (0, 0) => glyphs.pending.to_string(),
         };
         return (text, style);
@@ -179,7 +181,7 @@ fn verdict(command: &CommandRow, now: Timestamp, theme: Theme) -> (String, Style
     match command.flag {
         CmdFlag::Executed => (format!("{} EXECUTED {length}", glyphs.executed), theme.good()),
         CmdFlag::NotExecuted => {
-            let reason = command.reason.as_deref().unwrap_or_default();
+            let reason = command.reason_text();
             (format!("{} NOT_EXECUTED: {reason}", glyphs.refused), theme.alarm())
         }
         CmdFlag::Pending => (format!("{} PENDING {length}", glyphs.pending), theme.pending()),

@@ -101,7 +101,7 @@ fn draw_batch(model: &Model, batch: &Batch, theme: Theme, buffer: &mut Buffer, a
     if let Some(silence) = batch.silence(model.world.now.mono) {
         words.push(format!("{}s no manager took it: {}", silence.as_secs(), heartbeat(model, batch)));
     }
-    words.extend(batch.reason().map(str::to_owned));
+    words.extend(batch.reason().map(ToString::to_string));
     if batch.is_undoable() && !batch.is_under_way() {
         words.push(format!("{undo} undoes it"));
     }

@@ -215,7 +215,7 @@ fn verdicts_are_told_as_they_come() {
         source: crate::model::CommandSource::Console.into(),
         time: noon(),
         executed: None,
-        reason: reason.map(str::to_owned),
+        reason: reason.map(Into::into),
         batch: None,
         note: None,
     };

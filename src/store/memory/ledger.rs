@@ -122,7 +122,7 @@ impl Tables {
             source: row.source.into(),
             time: row.command.time,
             executed: row.verdict.as_ref().map(|(_, at)| *at),
-            reason: row.verdict.as_ref().and_then(|(verdict, _)| verdict.reason().map(str::to_owned)),
+            reason: row.verdict.as_ref().and_then(|(verdict, _)| verdict.reason().cloned()),
             batch: row.batch.clone(),
             note: row.note.clone(),
         }

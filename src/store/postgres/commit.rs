@@ -335,7 +335,7 @@ async fn settle_command(
         .bind(id.0)
         .bind(verdict.flag().code())
         .bind(milliseconds(at))
-        .bind(verdict.reason().map(text))
+        .bind(verdict.reason().map(|reason| text(&reason.to_string())))
         .execute(connection)
         .await?;
     Ok(())

@@ -9,7 +9,7 @@ use sqlx::{Postgres, Row as _};
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppRef, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
     CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
-    Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word,
+    Reason, Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word,
 };
 use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
 
@@ -337,7 +337,7 @@ pub(super) fn command_row(row: &PgRow) -> Read<CommandRow> {
         source: row.try_get::<&str, _>("cmd_source")?.into(),
         time: sure_time(row, "cmd_time")?,
         executed: time(row, "cmd_exec")?,
-        reason: row.try_get("reason")?,
+        reason: row.try_get::<Option<&str>, _>("reason")?.map(Reason::from),
         batch: row.try_get("batch")?,
         note: row.try_get("note")?,
     })

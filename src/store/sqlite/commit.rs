@@ -360,7 +360,7 @@ fn settle_command(
     run_cached(
         transaction,
         "UPDATE commands SET cmd_flag = ?2, cmd_exec = ?3, reason = ?4 WHERE id = ?1 AND cmd_flag = 0",
-        params![id.0, verdict.flag().code(), format_timestamp(at), verdict.reason()],
+        params![id.0, verdict.flag().code(), format_timestamp(at), verdict.reason().map(ToString::to_string)],
     )?;
     Ok(())
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppRef, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
     CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
-    Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word, parse_timestamp_in,
+    Reason, Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word,
+    parse_timestamp_in,
 };
 use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
 
@@ -269,7 +270,7 @@ pub(super) fn command_row(row: &Row<'_>) -> rusqlite::Result<CommandRow> {
         source: sure_text(row, "cmd_source")?.as_str().into(),
         time: sure_time(row, "cmd_time")?,
         executed: time(row, "cmd_exec")?,
-        reason: text(row, "reason")?,
+        reason: text(row, "reason")?.as_deref().map(Reason::from),
         batch: text(row, "batch")?,
         note: text(row, "note")?,
     })

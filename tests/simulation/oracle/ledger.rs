@@ -1,7 +1,8 @@
 //! What must be true after each transaction, of commands and of what may begin.
 
 use dcm::model::{
-    AlertKind, AppId, Change, CmdName, CommandId, RunId, RunOpening, Skip, Timestamp, Trigger, Verdict,
+    AlertKind, AppId, Change, CmdName, CommandId, Reason, RunId, RunOpening, Skip, Timestamp, Trigger,
+    Verdict,
 };
 use dcm::store::{Committed, Tables};
 
@@ -174,7 +175,7 @@ impl Oracle {
             }
             (Verdict::Executed, CmdName::Enable) => {}
             (Verdict::NotExecuted(reason), _) => {
-                self.reason_holds(id, name, reason, app, at, is_ended, expires);
+                self.reason_holds(id, name, &reason.to_string(), app, at, is_ended, expires);
             }
         }
         self.note_verdict(time, id, name, &verdict, app);
@@ -213,7 +214,7 @@ impl Oracle {
         let Some(subject) = self.apps.get_mut(&app) else { return };
         match (name, verdict) {
             (CmdName::Stop, verdict) => {
-                if verdict.reason().is_none_or(|reason| reason == "not running") {
+                if verdict.reason().is_none_or(|reason| *reason == Reason::NotRunning) {
                     subject.stopped = Some(id);
                     subject.barrier = subject.barrier.max(Some(id));
                 }

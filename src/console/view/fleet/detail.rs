@@ -16,7 +16,7 @@ use crate::console::theme::Theme;
 use crate::console::view::logs;
 use crate::console::view::text::{clock, count, put, rate, rule};
 use crate::model::explain::State;
-use crate::model::{CmdFlag, Timestamp};
+use crate::model::{CmdFlag, CommandRow, Timestamp};
 
 /// A line: a label, and parts of text.
 pub(super) type Fact = (&'static str, Vec<(String, Style)>);
@@ -267,7 +267,7 @@ fn command(model: &Model, app: &Row, theme: Theme) -> Vec<(String, Style)> {
     };
     let detail = &model.table.detail;
     let ledger = detail.commands.rows.iter().find(|row| Some(row.id) == command.id);
-    let reason = ledger.and_then(|row| row.reason.as_deref()).unwrap_or_default();
+    let reason = ledger.map(CommandRow::reason_text).unwrap_or_default();
     let note = ledger.and_then(|row| row.note.as_deref()).map(|note| format!("   ({note})"));
     vec![
         (format!("{} by {by}{time} ", command.name), Style::new()),

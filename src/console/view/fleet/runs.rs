@@ -125,7 +125,7 @@ pub(super) fn commands(model: &Model, theme: Theme, buffer: &mut Buffer, area: R
             &format!("{:<8}{}", command.name.word(), padded(&command.by, 10)),
             Style::new(),
         );
-        let reason = command.reason.as_deref().unwrap_or_default();
+        let reason = command.reason_text();
         let at = put(buffer, area, row, at, &format!(" {sign} {} {reason}", command.flag), style);
         let note = command.note.as_deref().map(|note| format!("   ({note})")).unwrap_or_default();
         put(buffer, area, row, at, &note, theme.faint());

@@ -13,7 +13,7 @@ fn command(id: i64, path: &str, name: CmdName, flag: CmdFlag, batch: Option<&str
         time: noon() - TimeDelta::minutes(10 - id),
         executed: (flag != CmdFlag::Pending)
             .then(|| noon() - TimeDelta::minutes(10 - id) + TimeDelta::milliseconds(820)),
-        reason: (flag == CmdFlag::NotExecuted).then(|| "not running".to_owned()),
+        reason: (flag == CmdFlag::NotExecuted).then(|| "not running".into()),
         batch: batch.map(str::to_owned),
         note: batch.map(|_| "proxy ban on fina, ticket 4411".to_owned()),
     }

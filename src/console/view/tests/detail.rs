@@ -38,7 +38,7 @@ fn command() -> CommandRow {
         source: crate::model::CommandSource::Console.into(),
         time: noon() - TimeDelta::seconds(100),
         executed: Some(noon() - TimeDelta::seconds(91)),
-        reason: Some("spawn failed".to_owned()),
+        reason: Some("spawn failed".into()),
         batch: None,
         note: None,
     }
