@@ -9,7 +9,8 @@ use super::entry::{Entry, Phase, Rest};
 use super::event::Step;
 use super::plan::{Over, Went};
 use crate::model::{
-    Alert, AlertKind, Blame, Change, Ending, Exit, Fatal, FatalFlag, Obstacle, RunId, SkipReason, StopCause,
+    Alert, AlertKind, Blame, Change, Ending, Exit, Fatal, FatalFlag, InARow, Obstacle, RunId, SkipReason,
+    StopCause,
 };
 
 /// The first pause after a crash; it doubles with each further failure.
@@ -97,7 +98,7 @@ impl Entry {
     ) {
         let limit = self.app.policy.max_failures;
         let too_many = limit > 0 && self.failures >= limit;
-        let in_a_row = |what: &str| format!("{} failures in a row, the last: {what}", self.failures);
+        let in_a_row = |what: &str| InARow { count: self.failures, last: what }.to_string();
         let (kind, message) = match judgement {
             Judgement::CannotStart(why) => (AlertKind::FailedToStart, why.clone()),
             Judgement::HostExhausted(why) if self.failures == limit => {

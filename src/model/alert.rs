@@ -1,5 +1,7 @@
 //! Alerts: one row per episode.
 
+use std::fmt;
+
 use super::vocabulary::words;
 use super::{AlertId, AppId, AppRef, RunId, Timestamp, Word, format_timestamp};
 
@@ -24,6 +26,33 @@ words! {
 impl AlertKind {
     /// Alerts about how runs ended.
     pub const OF_RUNS: &[Self] = &[Self::FailedToStart, Self::UnexpectedBehavior, Self::HostExhausted];
+}
+
+/// The message of an alert about failures in a row. Its text is made and read here alone, so that the console can put
+/// first what broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InARow<'a> {
+    /// Failures since the last good run.
+    pub count: u32,
+    /// What the last of them was.
+    pub last: &'a str,
+}
+
+impl<'a> InARow<'a> {
+    const BETWEEN: &'static str = " failures in a row, the last: ";
+
+    /// What a message says; `None` if it is about something else.
+    #[must_use]
+    pub fn read(message: &'a str) -> Option<Self> {
+        let (count, last) = message.split_once(Self::BETWEEN)?;
+        Some(Self { count: count.parse().ok()?, last })
+    }
+}
+
+impl fmt::Display for InARow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.count, Self::BETWEEN, self.last)
+    }
 }
 
 /// An alert that is to be raised. One app, kind and run make one episode, however often it is
@@ -73,4 +102,19 @@ pub struct AlertRow {
     pub acknowledged: Option<(String, Timestamp)>,
     /// Until when it is not to be shown.
     pub muted_until: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_come_back_as_they_went_out() {
+        let message = InARow { count: 3, last: "exit 1; the one before: exit 2" };
+        assert_eq!(message.to_string(), "3 failures in a row, the last: exit 1; the one before: exit 2");
+        assert_eq!(InARow::read(&message.to_string()), Some(message));
+        for other in ["no python3", "many failures in a row, the last: exit 1"] {
+            assert_eq!(InARow::read(other), None);
+        }
+    }
 }

@@ -26,7 +26,7 @@ mod status;
 mod time;
 mod vocabulary;
 
-pub use alert::{Alert, AlertKind, AlertRow};
+pub use alert::{Alert, AlertKind, AlertRow, InARow};
 pub use app::{
     App, AppRow, AppState, BadReport, CatchUp, Failover, Fatal, Fault, LastCommand, Policy, Program,
     Registered,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::together;
-use crate::model::{AlertId, AlertKind, AlertRow, AppPath, AppRef, Timestamp};
+use crate::model::{AlertId, AlertKind, AlertRow, AppPath, AppRef, InARow, Timestamp};
 
 /// How bad it is, by the sign that the fleet shows for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,8 +80,8 @@ fn short(alert: &AlertRow) -> String {
         )
         | None => "",
     };
-    let (count, what) = match alert.message.split_once(" failures in a row, the last: ") {
-        Some((count, what)) => (format!(" x{count}"), what),
+    let (count, what) = match InARow::read(&alert.message) {
+        Some(InARow { count, last }) => (format!(" x{count}"), last),
         None => (String::new(), alert.message.as_str()),
     };
     format!("{flag}{what}{count}")
