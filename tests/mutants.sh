@@ -51,7 +51,9 @@ mutant forgets_before_commit manager/event.rs \
     'Self::Start { .. } | Self::Forget { .. } => true' \
     'Self::Forget { .. } => false, Self::Start { .. } => true'
 mutant counts_no_failures manager/judgement.rs \
-    'self.failures = self.failures.saturating_add(1);' ''
+    'self.failures = self.failures.saturating_add(1);
+                self.crashes' \
+    'self.crashes'
 mutant fatal_is_forgotten manager/judgement.rs \
     'self.fatal = Some(Box::new(Fatal { flag, message, time }));' 'drop(Fatal { flag, message, time });'
 mutant raises_no_alert manager/judgement.rs \
@@ -59,7 +61,18 @@ mutant raises_no_alert manager/judgement.rs \
 mutant calendar_stalls_behind_the_clock manager/schedule.rs \
     'const REPEATED_MAX: TimeDelta = TimeDelta::seconds(60);' 'const REPEATED_MAX: TimeDelta = TimeDelta::weeks(5000);'
 mutant no_back_off manager/judgement.rs \
-    '(Rest::Crashed, Went::Crashed(back_off(self.failures)))' '(Rest::Crashed, Went::Crashed(Duration::ZERO))'
+    'Judgement::Crashed => (Rest::Crashed, Went::Crashed(back_off)),' \
+    'Judgement::Crashed => (Rest::Crashed, Went::Crashed(Duration::ZERO)),'
+mutant back_off_never_begins_anew manager/judgement.rs \
+    '(self.failures, self.crashes) = (0, 0);' 'self.failures = 0;'
+mutant given_up_goes_on model/app.rs \
+    'FatalFlag::UnexpectedBehavior => policy.on_failures == OnFailures::GiveUp,' \
+    'FatalFlag::UnexpectedBehavior => { let _ = policy; false }'
+mutant continuing_is_given_up model/app.rs \
+    'FatalFlag::UnexpectedBehavior => policy.on_failures == OnFailures::GiveUp,' \
+    'FatalFlag::UnexpectedBehavior => { let _ = policy; true }'
+mutant good_run_is_no_recovery manager/judgement.rs 'self.recover(desk, step);' 'let _ = (&desk, &step);'
+mutant each_failure_is_an_alert manager/judgement.rs '&& flag == Some(fatal.flag)' '&& flag == Some(fatal.flag) && false'
 mutant crash_counts_as_good manager/judgement.rs \
     'Ending::Exited(Exit::Signal { .. }) | Ending::Unknown => Self::Crashed' \
     'Ending::Exited(Exit::Signal { .. }) | Ending::Unknown => Self::Good'

@@ -325,9 +325,13 @@ pub(super) struct DefinitionArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) catch_up_limit: Option<u32>,
 
-    /// So many failures in a row make the app fatal; 0: never.
+    /// So many failures in a row set its flag and open an alert; 0: never.
     #[arg(long, value_name = "N")]
     pub(super) max_failures: Option<u32>,
+
+    /// What follows then: `continue`, or `give_up` until it is enabled.
+    #[arg(long, value_name = "POLICY")]
+    pub(super) on_failures: Option<crate::model::OnFailures>,
 
     /// Seconds between TERM and KILL.
     #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = parse_seconds)]

@@ -138,7 +138,8 @@ fn show(session: &Session, rows: &[CommandRow], paths: &BTreeMap<CommandId, Stri
     output::lines(rows.iter().map(|row| {
         let verdict = match (row.flag, &row.reason) {
             (CmdFlag::Pending, _) => "pending".to_owned(),
-            (CmdFlag::Executed, _) => "executed".to_owned(),
+            (CmdFlag::Executed, None) => "executed".to_owned(),
+            (CmdFlag::Executed, Some(reason)) => format!("executed: {reason}"),
             (CmdFlag::NotExecuted, Some(reason)) => format!("not executed: {reason}"),
             (CmdFlag::NotExecuted, None) => "not executed: unknown".to_owned(),
         };

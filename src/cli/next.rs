@@ -55,10 +55,8 @@ pub(super) fn is_scheduled(row: &AppRow) -> bool {
 /// The next time, and for calendar schedules those after it.
 fn due(row: &AppRow, count: u32, now: Timestamp) -> impl Iterator<Item = Timestamp> {
     let mut times = Vec::new();
-    let barred = row.fault.is_some()
-        || row.app.disabled
-        || row.state.fatal.is_some()
-        || row.state.stopped_by.is_some();
+    let barred =
+        row.fault.is_some() || row.app.disabled || row.awaits_enable() || row.state.stopped_by.is_some();
     // Until a manager has looked at the app, its calendar says when it will be due.
     let jitter = schedule::jitter(&row.app.schedule, row.app.id);
     let planned = match row.next_run {
@@ -92,10 +90,8 @@ pub(super) fn zone_of_sql(store: &dyn OperatorStore, row: &AppRow) -> &'static s
 
 /// Whether a manager has yet to say when the app is due.
 fn is_unplanned(row: &AppRow) -> bool {
-    let is_barred = row.fault.is_some()
-        || row.app.disabled
-        || row.state.fatal.is_some()
-        || row.state.stopped_by.is_some();
+    let is_barred =
+        row.fault.is_some() || row.app.disabled || row.awaits_enable() || row.state.stopped_by.is_some();
     let is_running = row.state.status == RunStatus::Running;
     is_scheduled(row)
         && row.app.schedule.cron.is_none()

@@ -12,7 +12,8 @@ use super::output;
 use super::session::{Fleet, Session, block_on};
 use crate::manager::{Event, Launch};
 use crate::model::{
-    AppRow, Change, Closing, Ending, Exit, Obstacle, Refusal, RunId, RunOpening, StopCause, Trigger,
+    AppRow, Change, Closing, Ending, Exit, FatalFlag, Obstacle, Refusal, RunId, RunOpening, StopCause,
+    Trigger,
 };
 use crate::process::{LaunchSettings, clock, foreground, host_name};
 use crate::store::{Committed, OpenMode, Store};
@@ -80,8 +81,9 @@ async fn open(store: &dyn Store, row: &AppRow, run: RunId, is_forced: bool) -> R
         return Err(refused(format!("set aside: {}", fault.message))
             .hint(format!("set its definition right: dcm app set {path}")));
     }
-    if let Some(fatal) = row.state.fatal.as_ref().filter(|_| !is_forced) {
-        return Err(refused(format!("fatal: {}", fatal.message)).hint(format!(
+    if let Some(fatal) = row.state.fatal.as_ref().filter(|_| row.awaits_enable() && !is_forced) {
+        let what = if fatal.flag == FatalFlag::UnexpectedBehavior { "given up" } else { "fatal" };
+        return Err(refused(format!("{what}: {}", fatal.message)).hint(format!(
             "fix the cause, then dcm enable {path}; dcm run-app --force {path} tries it once"
         )));
     }

@@ -9,7 +9,7 @@ use super::session::{Fleet, Session, block_on};
 use super::{format, next, output};
 use crate::manager::coming::coming_of;
 use crate::model::{
-    AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+    AppRow, CmdFlag, FatalFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger,
 };
 use crate::process::{containment, log_end, logs_of};
 use crate::store::{HistoryQuery, OpenMode, SkipQuery};
@@ -189,8 +189,18 @@ fn not_running(row: &AppRow, now: Timestamp) -> Vec<String> {
     let mut reasons = Vec::new();
     let path = &row.app.path;
     if let Some(fatal) = &row.state.fatal {
+        let what = match (row.awaits_enable(), fatal.flag) {
+            (true, FatalFlag::UnexpectedBehavior) => "it is given up",
+            (true, FatalFlag::FailedToStart | FatalFlag::AlertSent) => "it is fatal",
+            (false, _) => "it keeps failing",
+        };
+        let remedy = if row.awaits_enable() {
+            format!("mend the cause, then dcm enable {path}")
+        } else {
+            "it goes on, and the first good run clears that".to_owned()
+        };
         reasons.push(format!(
-            "it is fatal ({}) since {}: {}; mend the cause, then dcm enable {path}",
+            "{what} ({}) since {}: {}; {remedy}",
             fatal.flag,
             format::time(Some(fatal.time), now),
             fatal.message
@@ -200,13 +210,13 @@ fn not_running(row: &AppRow, now: Timestamp) -> Vec<String> {
     }
     if let Some(by) = &row.state.stopped_by {
         reasons.push(format!("{by} stopped it; it stays stopped until dcm start, restart or enable {path}"));
-    } else if row.state.status == RunStatus::Stopped && reasons.is_empty() {
+    } else if row.state.status == RunStatus::Stopped && !row.awaits_enable() && !row.app.disabled {
         reasons.push("its last run crashed; it is started again after a pause".to_owned());
     }
     if let Some(limit) = &row.state.waiting_for {
         reasons.push(format!("it is due and waits for room ({limit})"));
     }
-    let is_barred = row.state.fatal.is_some() || row.app.disabled || row.state.stopped_by.is_some();
+    let is_barred = row.awaits_enable() || row.app.disabled || row.state.stopped_by.is_some();
     if !is_barred && row.state.waiting_for.is_none() {
         reasons.push(match (coming_of(row, now), next::is_scheduled(row)) {
             (Some(time), _) => {

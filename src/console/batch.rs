@@ -169,7 +169,8 @@ impl Batch {
 
     /// Why the first refused one was refused.
     pub(super) fn reason(&self) -> Option<&Reason> {
-        self.rows.values().find_map(|row| row.reason.as_ref())
+        let mut refused = self.rows.values().filter(|row| row.flag == CmdFlag::NotExecuted);
+        refused.find_map(|row| row.reason.as_ref())
     }
 
     /// Whether it is still to be told of: until all is well for a while.

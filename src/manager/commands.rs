@@ -42,7 +42,7 @@ impl Manager {
         match command.app.and_then(|app| self.apps.get(&app)) {
             Some(entry) => self.refusal(entry, command).map(Verdict::NotExecuted),
             // Nothing of it runs, and nothing starts: what STOP wants is so.
-            None if set_aside.is_some() && command.name == CmdName::Stop => Some(Verdict::Executed),
+            None if set_aside.is_some() && command.name == CmdName::Stop => Some(Verdict::WasNotRunning),
             None => Some(Verdict::NotExecuted(
                 set_aside.map_or(Reason::NoSuchApp, |fault| reason_set_aside(fault)),
             )),
@@ -138,7 +138,7 @@ impl Entry {
             }
             CmdName::Stop => {
                 self.rest_stopped(command, desk, step);
-                refused(Reason::NotRunning)
+                Progress::Settled(Verdict::WasNotRunning)
             }
             CmdName::Enable => {
                 self.enable(desk, step);
@@ -241,6 +241,7 @@ impl Entry {
         }
         self.set_disabled(false);
         self.failures = 0;
+        self.crashes = 0;
         self.publish_alone(desk, step);
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Entry {
     pub(super) plan: Plan,
     /// Failures in a row.
     pub(super) failures: u32,
+    /// Crashes that the back-off counts: since the last good run, or the last that lived long.
+    pub(super) crashes: u32,
     pub(super) fatal: Option<Box<Fatal>>,
     pub(super) last_run: Option<(RunId, Timestamp)>,
     /// Commands behind the one that is being carried out, oldest first.
@@ -164,6 +166,8 @@ impl Entry {
             plan: Plan::restored(&app, times, state.last_run, now),
             phase: Phase::Resting(rest),
             failures: state.failures,
+            // At most so many; the next run that lives long or well sets it right.
+            crashes: state.failures,
             fatal: state.fatal.clone(),
             last_run: state.run.zip(state.last_run),
             queue: Vec::new(),
@@ -202,17 +206,26 @@ impl Entry {
 
     /// Whether START and the schedule must leave the app alone.
     pub(super) fn is_barred(&self) -> bool {
-        self.app.disabled || self.fatal.is_some() || self.set_aside
+        self.is_unscheduled() || self.set_aside
     }
 
     /// The reason that the ledger gives for that.
     pub(super) fn barred_reason(&self) -> Reason {
-        if self.set_aside { Reason::SetAside(None) } else { Reason::Disabled }
+        match (self.set_aside, self.app.disabled) {
+            (true, _) => Reason::SetAside(None),
+            (false, true) => Reason::Disabled,
+            (false, false) => Reason::GivenUp,
+        }
     }
 
     /// Whether the schedule does not apply until a person says so. An invalid row keeps its times.
     pub(super) fn is_unscheduled(&self) -> bool {
-        self.app.disabled || self.fatal.is_some()
+        self.app.disabled || self.awaits_enable()
+    }
+
+    /// Whether it could not be started or was given up.
+    pub(super) fn awaits_enable(&self) -> bool {
+        self.fatal.as_ref().is_some_and(|fatal| fatal.bars(&self.app.policy))
     }
 
     /// When the schedule wants the app to be looked at; `None` while it must not or cannot start.

@@ -1,4 +1,4 @@
-//! What the end of a run means for the app: back-off, failures in a row, fatal flags, alerts.
+//! What the end of a run means for the app: back-off, failures in a row, the flag and its alert, recovery.
 
 use std::time::Duration;
 
@@ -13,11 +13,17 @@ use crate::model::{
     StopCause,
 };
 
-/// The first pause after a crash; it doubles with each further failure.
+/// The pause after the second crash; it doubles with each further one. After the first there is none.
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 
 /// The longest pause after a crash.
-pub(super) const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+pub(super) const BACK_OFF_MAX: Duration = Duration::from_secs(300);
+
+/// A run that lived so long has shown that it works: its crash counts as the first.
+const LIVED_LONG: TimeDelta = TimeDelta::minutes(10);
+
+/// The alerts that a good run closes. What could not be started is for a person to enable.
+const RECOVERED: &[AlertKind] = &[AlertKind::UnexpectedBehavior, AlertKind::HostExhausted];
 
 /// A process that is killed by a signal within this time died while starting.
 const STARTING_TAKES: TimeDelta = TimeDelta::seconds(1);
@@ -51,14 +57,17 @@ impl Entry {
         step: &mut Step,
     ) {
         let judgement = Judgement::of(ending);
-        self.count(ending.outcome().blame(), desk, step);
+        let was_barred = self.awaits_enable();
+        let is_crash = matches!(judgement, Judgement::Crashed | Judgement::HostExhausted(_));
+        self.count(ending.outcome().blame(), is_crash, lifetime, desk, step);
+        let back_off = back_off(self.crashes);
         let (rest, went) = match &judgement {
             Judgement::Good | Judgement::Excused => (Rest::Ready, Went::Well),
             Judgement::Failed | Judgement::CannotStart(_) => (Rest::Ready, Went::Badly),
-            Judgement::Crashed | Judgement::Interrupted => {
-                (Rest::Crashed, Went::Crashed(back_off(self.failures)))
-            }
-            Judgement::HostExhausted(_) => (Rest::Ready, Went::Crashed(back_off(self.failures))),
+            Judgement::Crashed => (Rest::Crashed, Went::Crashed(back_off)),
+            // The cause lies outside and may last: never at once.
+            Judgement::Interrupted => (Rest::Crashed, Went::Crashed(back_off.max(BACK_OFF_FIRST))),
+            Judgement::HostExhausted(_) => (Rest::Ready, Went::Crashed(back_off.max(BACK_OFF_FIRST))),
         };
         // A crashed app is started again after its back-off, whatever time it asked for.
         let asked = over.asked.filter(|_| !matches!(went, Went::Crashed(_)));
@@ -66,25 +75,44 @@ impl Entry {
         self.plan(desk, step, |plan, account| plan.follow_run(over, went, account));
         self.phase = Phase::Resting(rest);
         self.consider_fatal(run, ending, &judgement, lifetime, desk, step);
+        if self.awaits_enable() && !was_barred {
+            self.plan(desk, step, |plan, account| plan.end(account, SkipReason::GivenUp));
+        }
     }
 
-    fn count(&mut self, blame: Blame, desk: &Desk, step: &mut Step) {
+    fn count(
+        &mut self,
+        blame: Blame,
+        is_crash: bool,
+        lifetime: Option<TimeDelta>,
+        desk: &Desk,
+        step: &mut Step,
+    ) {
+        if lifetime.is_some_and(|time| time >= LIVED_LONG) {
+            self.crashes = 0;
+        }
         match blame {
             Blame::Good => {
-                if self.app.policy.max_failures > 0 && self.failures >= self.app.policy.max_failures {
-                    step.changes.push(Change::AlertsCleared {
-                        app: self.app.id,
-                        kinds: AlertKind::OF_RUNS,
-                        at: desk.now.wall,
-                    });
-                }
-                self.failures = 0;
+                self.recover(desk, step);
+                (self.failures, self.crashes) = (0, 0);
             }
             Blame::Bad => {
                 self.failures = self.failures.saturating_add(1);
+                self.crashes = self.crashes.saturating_add(u32::from(is_crash));
             }
             Blame::Excused => {}
         }
+    }
+
+    /// A good run ends the episode of failures before it.
+    fn recover(&mut self, desk: &Desk, step: &mut Step) {
+        let limit = self.app.policy.max_failures;
+        let is_flagged = self.fatal.as_ref().is_some_and(|fatal| fatal.flag == FatalFlag::UnexpectedBehavior);
+        if is_flagged || limit > 0 && self.failures >= limit {
+            let (app, at) = (self.app.id, desk.now.wall);
+            step.changes.push(Change::AlertsCleared { app, kinds: RECOVERED, at });
+        }
+        self.fatal = self.fatal.take().filter(|_| !is_flagged);
     }
 
     fn consider_fatal(
@@ -118,6 +146,20 @@ impl Entry {
             | Judgement::HostExhausted(_) => return,
         };
         let time = desk.now.wall;
+        let flag = match kind {
+            AlertKind::FailedToStart => Some(FatalFlag::FailedToStart),
+            AlertKind::UnexpectedBehavior => Some(FatalFlag::UnexpectedBehavior),
+            AlertKind::HostExhausted | AlertKind::SetAside | AlertKind::BadReport | AlertKind::RowLocked => {
+                None
+            }
+        };
+        if let Some(fatal) = &mut self.fatal
+            && flag == Some(fatal.flag)
+        {
+            // The episode goes on, and its alert is open: the row shows how far it has come.
+            fatal.message = message;
+            return;
+        }
         step.changes.push(Change::AlertRaised(Alert {
             app: self.app.id,
             kind,
@@ -125,18 +167,11 @@ impl Entry {
             message: message.clone(),
             raised: time,
         }));
-        let flag = match kind {
-            AlertKind::FailedToStart => FatalFlag::FailedToStart,
-            AlertKind::UnexpectedBehavior => FatalFlag::UnexpectedBehavior,
-            AlertKind::HostExhausted | AlertKind::SetAside | AlertKind::BadReport | AlertKind::RowLocked => {
-                return;
-            }
-        };
+        let Some(flag) = flag else { return };
         if flag == FatalFlag::FailedToStart {
             self.app.disabled = true;
         }
         self.fatal = Some(Box::new(Fatal { flag, message, time }));
-        self.plan(desk, step, |plan, account| plan.end(account, SkipReason::GivenUp));
     }
 }
 
@@ -160,10 +195,12 @@ impl Judgement {
     }
 }
 
-/// 1, 2, 4 ... 60 seconds.
-fn back_off(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    BACK_OFF_FIRST.saturating_mul(1 << doublings).min(BACK_OFF_MAX)
+/// The pause after so many crashes: none, then 1, 2, 4 ... 300 seconds.
+fn back_off(crashes: u32) -> Duration {
+    match crashes.checked_sub(2) {
+        None => Duration::ZERO,
+        Some(doublings) => BACK_OFF_FIRST.saturating_mul(1 << doublings.min(16)).min(BACK_OFF_MAX),
+    }
 }
 
 fn describe(ending: &Ending) -> String {
@@ -183,9 +220,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn back_off_doubles_up_to_a_minute() {
-        let seconds: Vec<_> = (0..9).map(|failures| back_off(failures).as_secs()).collect();
-        assert_eq!(seconds, [1, 1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(back_off(u32::MAX).as_secs(), 60);
+    fn back_off_begins_at_once_and_doubles_up_to_five_minutes() {
+        let seconds: Vec<_> = (0..12).map(|crashes| back_off(crashes).as_secs()).collect();
+        assert_eq!(seconds, [0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+        assert_eq!(back_off(u32::MAX).as_secs(), 300);
     }
 }

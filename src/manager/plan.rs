@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::schedule::{self, ANEW_AFTER, Slots};
-use crate::model::{App, CatchUp, Minutes, Planned, Skip, SkipReason, Timestamp, Trigger};
+use crate::model::{App, CatchUp, Planned, Skip, SkipReason, Timestamp, Trigger};
 
 /// A time that is seen later than this was missed: no manager was there, or the clock was set.
 /// A restart of the manager takes less, so that it delays runs and skips none.
@@ -399,7 +399,12 @@ impl Plan {
         match pause {
             Some(pause) => {
                 let length = pause.saturating_add(jitter);
-                self.next = Some(Next { at: after(now, length), what: Planned::Pause(length) });
+                let at = if length.is_zero() && is_covered_slot(app, now) {
+                    now + TimeDelta::milliseconds(1)
+                } else {
+                    after(now, length)
+                };
+                self.next = Some(Next { at, what: Planned::Pause(length) });
             }
             None => self.expect_slot(app),
         }
@@ -461,13 +466,20 @@ impl Plan {
 /// How long the app rests after a run; `None`: until the next time of its calendar, if it has one.
 fn pause_after(app: &App, went: Went) -> Option<Duration> {
     let schedule = &app.schedule;
-    let pause = match went {
+    let minutes = match went {
         Went::Well if schedule.cron.is_some() => None,
-        Went::Well => schedule.interval.map(Minutes::duration),
-        Went::Badly => schedule.retry_interval.or(schedule.interval).map(Minutes::duration),
-        Went::Crashed(back_off) => Some(back_off),
+        Went::Well => schedule.interval,
+        Went::Badly => schedule.retry_interval.or(schedule.interval),
+        // The first restart comes at once.
+        Went::Crashed(back_off) => return Some(back_off),
     };
-    pause.map(|pause| pause.max(schedule::PAUSE_MIN))
+    minutes.map(|minutes| minutes.duration().max(schedule::PAUSE_MIN))
+}
+
+/// Whether this moment is a time of the calendar: the run that crashed in it has covered that, and the one that
+/// follows at once is due a moment later.
+fn is_covered_slot(app: &App, now: Timestamp) -> bool {
+    is_slot(app, now - schedule::jitter(&app.schedule, app.id))
 }
 
 fn is_slot(app: &App, time: Timestamp) -> bool {

@@ -64,8 +64,10 @@ pub struct Policy {
     pub catch_up: CatchUp,
     /// At most so many runs are caught up with [`CatchUp::All`]; the oldest are skipped.
     pub catch_up_limit: u32,
-    /// So many failures in a row make the app fatal; 0: never.
+    /// After so many failures in a row the flag is set and an alert is opened; 0: never.
     pub max_failures: u32,
+    /// What follows then.
+    pub on_failures: OnFailures,
     /// Time between TERM and KILL.
     pub stop_grace: Duration,
     /// A run that takes longer is ended and counts as failed.
@@ -88,6 +90,7 @@ impl Default for Policy {
             catch_up: CatchUp::Latest,
             catch_up_limit: 10,
             max_failures: 3,
+            on_failures: OnFailures::Continue,
             stop_grace: Duration::from_secs(10),
             max_runtime: None,
             log_limit: 10 * 1024 * 1024,
@@ -130,6 +133,40 @@ impl FromStr for CatchUp {
             .into_iter()
             .find(|value| value.word() == text)
             .ok_or_else(|| UnknownCode::new("catch_up", text))
+    }
+}
+
+/// What follows when an app has failed `max_failures` times in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OnFailures {
+    /// It goes on: by its schedule, after a crash with a back-off.
+    Continue,
+    /// Nothing starts until ENABLE.
+    GiveUp,
+}
+
+impl OnFailures {
+    /// All values.
+    pub const ALL: [Self; 2] = [Self::Continue, Self::GiveUp];
+
+    /// The word that the database stores.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::GiveUp => "give_up",
+        }
+    }
+}
+
+impl FromStr for OnFailures {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        Self::ALL
+            .into_iter()
+            .find(|value| value.word() == text)
+            .ok_or_else(|| UnknownCode::new("on_failures", text))
     }
 }
 
@@ -189,7 +226,7 @@ pub struct AppState {
     pub stopped_by: Option<String>,
     /// Failures in a row.
     pub failures: u32,
-    /// Why it waits for a person.
+    /// What is wrong with it; whether that keeps it from being started, [`Fatal::bars`] says.
     pub fatal: Option<Box<Fatal>>,
     /// Which limit keeps a due run waiting.
     pub waiting_for: Option<String>,
@@ -213,7 +250,7 @@ impl Default for AppState {
     }
 }
 
-/// Why an app waits for a person.
+/// What is wrong with an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fatal {
     /// The code.
@@ -222,6 +259,17 @@ pub struct Fatal {
     pub message: String,
     /// When.
     pub time: Timestamp,
+}
+
+impl Fatal {
+    /// Whether nothing starts until ENABLE. Repeated failures alone do that only where the app is to be given up.
+    #[must_use]
+    pub fn bars(&self, policy: &Policy) -> bool {
+        match self.flag {
+            FatalFlag::FailedToStart | FatalFlag::AlertSent => true,
+            FatalFlag::UnexpectedBehavior => policy.on_failures == OnFailures::GiveUp,
+        }
+    }
 }
 
 /// The latest command of an app, as its row shows it.
@@ -278,6 +326,14 @@ pub struct AppRow {
     pub row: i64,
     /// When the row changed.
     pub revision: Revision,
+}
+
+impl AppRow {
+    /// Whether it could not be started or was given up, so that nothing starts until ENABLE.
+    #[must_use]
+    pub fn awaits_enable(&self) -> bool {
+        self.state.fatal.as_ref().is_some_and(|fatal| fatal.bars(&self.app.policy))
+    }
 }
 
 /// What an app or a person wrote into a row and cannot be read. It is ignored, and no reason to set the

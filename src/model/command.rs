@@ -66,6 +66,8 @@ pub struct Command {
 pub enum Verdict {
     /// Done.
     Executed,
+    /// STOP of an app of which nothing ran: it is stopped now, and not scheduled.
+    WasNotRunning,
     /// Refused or failed, and why.
     NotExecuted(Reason),
 }
@@ -75,16 +77,17 @@ impl Verdict {
     #[must_use]
     pub fn flag(&self) -> CmdFlag {
         match self {
-            Self::Executed => CmdFlag::Executed,
+            Self::Executed | Self::WasNotRunning => CmdFlag::Executed,
             Self::NotExecuted(_) => CmdFlag::NotExecuted,
         }
     }
 
-    /// Why it was not executed.
+    /// Why it was not executed, or what there was to do.
     #[must_use]
     pub fn reason(&self) -> Option<&Reason> {
         match self {
             Self::Executed => None,
+            Self::WasNotRunning => Some(&Reason::WasNotRunning),
             Self::NotExecuted(reason) => Some(reason),
         }
     }

@@ -88,14 +88,19 @@ impl State {
         match &state.fatal {
             _ if row.fault.is_some() => Self::SetAside,
             _ if state.status == RunStatus::Running => Self::Running,
-            Some(fatal) if fatal.flag == FatalFlag::UnexpectedBehavior => Self::GivenUp,
-            Some(_) => Self::Fatal,
-            None if row.app.disabled => Self::Disabled,
-            None if state.stopped_by.is_some() => Self::Stopped,
-            None if state.waiting_for.is_some() => Self::Waiting,
-            None if state.failures > 0 => Self::Failed,
-            None if is_stopped => Self::Stopped,
-            None => Self::Idle,
+            Some(fatal) if fatal.bars(&row.app.policy) => {
+                if fatal.flag == FatalFlag::UnexpectedBehavior {
+                    Self::GivenUp
+                } else {
+                    Self::Fatal
+                }
+            }
+            _ if row.app.disabled => Self::Disabled,
+            _ if state.stopped_by.is_some() => Self::Stopped,
+            _ if state.waiting_for.is_some() => Self::Waiting,
+            fatal if state.failures > 0 || fatal.is_some() => Self::Failed,
+            _ if is_stopped => Self::Stopped,
+            _ => Self::Idle,
         }
     }
 
@@ -179,7 +184,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        App, AppId, AppState, Fatal, Fault, Minutes, Policy, Program, Progress, Revision, Schedule,
+        App, AppId, AppState, Fatal, Fault, Minutes, OnFailures, Policy, Program, Progress, Revision,
+        Schedule,
     };
 
     fn at(seconds: i64) -> Timestamp {
@@ -240,6 +246,7 @@ mod tests {
         let disabled = |row| with(row, |row: &mut AppRow| row.app.disabled = true);
         let stopped = |row| with(row, |row: &mut AppRow| row.state.stopped_by = Some("ana".to_owned()));
         let waiting = |row| with(row, |row: &mut AppRow| row.state.waiting_for = Some("all 1".to_owned()));
+        let gives_up = |row| with(row, |row: &mut AppRow| row.app.policy.on_failures = OnFailures::GiveUp);
         let aside = |row| {
             let fault = Fault { names: Default::default(), columns: Vec::new(), message: String::new() };
             with(row, |row: &mut AppRow| row.fault = Some(Box::new(fault)))
@@ -255,6 +262,8 @@ mod tests {
             (disabled(stopped(failed(1))), State::Disabled),
             (flagged(disabled(failed(3)), FatalFlag::FailedToStart), State::Fatal),
             (flagged(failed(3), FatalFlag::AlertSent), State::Fatal),
+            (flagged(failed(3), FatalFlag::UnexpectedBehavior), State::Failed),
+            (gives_up(flagged(failed(3), FatalFlag::UnexpectedBehavior)), State::GivenUp),
             (running(), State::Running),
             (disabled(running()), State::Running),
             (flagged(running(), FatalFlag::UnexpectedBehavior), State::Running),

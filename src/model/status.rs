@@ -113,13 +113,13 @@ codes! {
 }
 
 codes! {
-    /// Why an app waits for a person.
+    /// What is wrong with an app.
     FatalFlag, "fatal flag" {
         /// The process could not be started, or keeps dying while starting.
         FailedToStart = 1 "FAILED_TO_START",
         /// The alert about it was delivered.
         AlertSent = 2 "ALERT_SENT",
-        /// Repeated failures at run time.
+        /// Repeated failures at run time; the app goes on unless it is to be given up.
         UnexpectedBehavior = 3 "UNEXPECTED_BEHAVIOR",
     }
 }

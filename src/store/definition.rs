@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use crate::model::{
-    AppId, AppPath, BadReport, CatchUp, Failover, Fault, Minutes, Part, Policy, Program, Schedule,
+    AppId, AppPath, BadReport, CatchUp, Failover, Fault, Minutes, OnFailures, Part, Policy, Program, Schedule,
 };
 
 /// The definition columns of a row, as they are stored.
@@ -27,6 +27,7 @@ pub(super) struct Definition {
     pub(super) catch_up: String,
     pub(super) catch_up_limit: i64,
     pub(super) max_failures: i64,
+    pub(super) on_failures: String,
     pub(super) stop_grace: f64,
     pub(super) max_runtime: Option<f64>,
     pub(super) log_limit: i64,
@@ -167,6 +168,7 @@ impl Definition {
         let catch_up = faults.note("catch_up", self.catch_up.parse::<CatchUp>());
         let catch_up_limit = whole("catch_up_limit", self.catch_up_limit, (1, 1000), faults);
         let max_failures = whole("max_failures", self.max_failures, (0, 1_000_000), faults);
+        let on_failures = faults.note("on_failures", self.on_failures.parse::<OnFailures>());
         let log_limit = whole("log_limit", self.log_limit, (LOG_LIMIT_MIN, 1 << 40), faults);
         let log_keep = whole("log_keep", self.log_keep, (0, 1_000_000), faults);
         let max_runtime = self.max_runtime.and_then(|value| {
@@ -181,6 +183,7 @@ impl Definition {
             catch_up: catch_up.unwrap_or(default.catch_up),
             catch_up_limit: catch_up_limit.unwrap_or(default.catch_up_limit),
             max_failures: max_failures.unwrap_or(default.max_failures),
+            on_failures: on_failures.unwrap_or(default.on_failures),
             stop_grace: if faults.has("stop_grace") { default.stop_grace } else { stop_grace },
             max_runtime: max_runtime.map(Minutes::duration),
             log_limit: log_limit.unwrap_or(default.log_limit),
@@ -214,6 +217,7 @@ impl Definition {
             catch_up: policy.catch_up.word().to_owned(),
             catch_up_limit: policy.catch_up_limit.into(),
             max_failures: policy.max_failures.into(),
+            on_failures: policy.on_failures.word().to_owned(),
             stop_grace: policy.stop_grace.as_secs_f64(),
             max_runtime: policy.max_runtime.map(|limit| limit.as_secs_f64() / 60.0),
             log_limit: i64::try_from(policy.log_limit).unwrap_or(i64::MAX),

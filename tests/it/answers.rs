@@ -17,14 +17,14 @@ fn a_schedule_that_no_manager_has_looked_at_is_not_denied() {
     for (path, words) in [
         ("a/b/interval", "its schedule (30 min after each run) has no next time yet"),
         ("a/b/calendar", "its schedule (0 6 * * * UTC) has no next time yet"),
-        ("a/b/none", "it is fatal"),
+        ("a/b/none", "it keeps failing"),
     ] {
         let why = fleet.dcm(&["why", path]).ok().out;
         assert!(why.contains(words) && !why.contains("no schedule"), "{path}: {why}");
     }
     let next = fleet.dcm(&["next"]).ok();
     assert!(
-        next.out.contains("a/b/calendar") && next.err.contains("1 more apps have an interval"),
+        next.out.contains("a/b/calendar") && next.err.contains("2 more apps have an interval"),
         "{next:?}"
     );
     let next = fleet.dcm(&["next", "a/b/calendar", "-n", "3", "--json"]).ok().json();

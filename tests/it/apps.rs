@@ -18,6 +18,7 @@ path = 'croatia/fina/owners'
 interval = 30
 catch_up = 'none'
 max_failures = 5
+on_failures = 'give_up'
 ";
 
 #[test]
@@ -53,8 +54,8 @@ fn an_invalid_file_changes_nothing_and_names_every_fault() {
     std::fs::write(&file, format!("{FILE}\n[[app]]\npath = '../x/y'\ncron = '99 * * * *'\n")).unwrap();
     let name = file.display().to_string();
     let called = fleet.dcm(&["app", "import", &name]).refused(2, &["has 2 faults; nothing was imported"]);
-    assert!(called.err.contains(&format!("{name}:18: invalid app path")), "{}", called.err);
-    assert!(called.err.contains(&format!("{name}:19: invalid cron expression")), "{}", called.err);
+    assert!(called.err.contains(&format!("{name}:19: invalid app path")), "{}", called.err);
+    assert!(called.err.contains(&format!("{name}:20: invalid cron expression")), "{}", called.err);
     assert_eq!(fleet.query("SELECT count(*) FROM apps"), [[rusqlite::types::Value::Integer(0)]]);
     fleet.dcm(&["app", "import", "/no/such/file"]).refused(2, &["/no/such/file"]);
 }

@@ -26,7 +26,7 @@ fn the_verdicts_of_the_contract() {
     assert_eq!(status(), RunStatus::Stopped);
     until_gone(second);
     // Stopped.
-    fleet.dcm(&["stop", "a/b/c", "--wait"]).refused(1, &["not running"]);
+    assert!(fleet.dcm(&["stop", "a/b/c", "--wait"]).ok().out.ends_with("executed: was not running\n"));
     assert_eq!(status(), RunStatus::Stopped);
     fleet.dcm(&["restart", "a/b/c", "--wait"]).ok();
     fleet.dcm(&["disable", "a/b/c", "--wait"]).ok();
@@ -36,6 +36,7 @@ fn the_verdicts_of_the_contract() {
     assert_eq!(row.state.status, RunStatus::Stopped);
     fleet.dcm(&["start", "a/b/c", "--wait"]).refused(75, &["disabled"]);
     fleet.dcm(&["restart", "a/b/c", "--wait"]).refused(75, &["disabled"]);
+    assert!(fleet.dcm(&["stop", "a/b/c", "--wait"]).ok().out.ends_with("executed: was not running\n"));
     fleet.dcm(&["enable", "a/b/c", "--wait"]).ok();
     let row = fleet.app("a/b/c");
     assert!(!row.app.disabled);
@@ -49,7 +50,7 @@ fn stop_on_an_idle_app_keeps_the_schedule_away() {
     let mut fleet = Fleet::with_manager();
     fleet.add("a/b/c", &["--interval", "60"], &["true"]);
     fleet.until("a/b/c", "is planned", |row| row.next_run.is_some());
-    fleet.dcm(&["stop", "a/b/c", "--wait"]).refused(1, &["not running"]);
+    assert!(fleet.dcm(&["stop", "a/b/c", "--wait"]).ok().out.ends_with("executed: was not running\n"));
     let row = fleet.app("a/b/c");
     assert_eq!((row.state.status, row.next_run), (RunStatus::Stopped, None));
     assert!(row.state.stopped_by.is_some());
@@ -146,7 +147,7 @@ fn a_limit_makes_runs_wait_for_room_in_their_order() {
     fleet.until("a/b/two", "runs", |row| row.state.pid.is_some());
     assert!(fleet.app("a/b/three").state.waiting_for.is_some());
     // A stop takes the waiting one out of the line.
-    fleet.dcm(&["stop", "a/b/three", "--wait"]).refused(1, &["not running"]);
+    assert!(fleet.dcm(&["stop", "a/b/three", "--wait"]).ok().out.ends_with("executed: was not running\n"));
     assert_eq!(fleet.app("a/b/three").state.waiting_for, None);
     fleet.dcm(&["stop", "a/b/two", "--wait"]).ok();
     assert_eq!(fleet.runs("a/b/three").len(), 0);

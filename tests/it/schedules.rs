@@ -135,11 +135,13 @@ fn an_app_that_sets_its_own_time_gets_it_by_every_way() {
 }
 
 #[test]
-fn a_crash_is_restarted_after_a_back_off_and_the_third_is_fatal() {
+fn a_crash_is_restarted_at_once_then_with_a_back_off_and_a_good_run_is_a_recovery() {
     let fleet = Fleet::with_manager();
-    fleet.add("a/b/c", &["--interval", "60"], &["sh", "-c", "sleep 1.2; kill -SEGV $$"]);
+    let mended = fleet.dir.path().join("mended");
+    let script = format!("if [ -e {} ]; then exit 0; fi; sleep 1.2; kill -SEGV $$", mended.display());
+    fleet.add("a/b/c", &["--interval", "60"], &["sh", "-c", &script]);
     fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
-    let row = fleet.until("a/b/c", "is fatal", |row| row.state.fatal.is_some());
+    let row = fleet.until("a/b/c", "is flagged", |row| row.state.fatal.is_some());
     let fatal = row.state.fatal.unwrap();
     assert_eq!(fatal.flag, FatalFlag::UnexpectedBehavior);
     assert!(
@@ -147,24 +149,57 @@ fn a_crash_is_restarted_after_a_back_off_and_the_third_is_fatal() {
         "{}",
         fatal.message
     );
-    assert_eq!((row.state.status, row.next_run), (RunStatus::Stopped, None));
-    let runs = fleet.runs("a/b/c");
-    assert_eq!(runs.len(), 3);
-    assert!(runs.iter().all(|run| run.outcome_word() == Some("crashed") && run.exit_code == Some(139)));
+    let runs = fleet.until_runs("a/b/c", "goes on", |runs| runs.len() >= 4);
     let pauses: Vec<_> = runs
         .windows(2)
         .map(|pair| (pair[0].due.unwrap() - pair[1].end.unwrap()).num_milliseconds())
         .collect();
-    // Newest first: two seconds after the second crash, one after the first.
+    // Newest first: two seconds after the third crash, one after the second, none after the first.
     assert!((1950..2400).contains(&pauses[0]) && (950..1400).contains(&pauses[1]), "{pauses:?}");
+    assert!(pauses[2] < 400, "{pauses:?}");
+    assert!(runs[1..].iter().all(|run| run.outcome_word() == Some("crashed") && run.exit_code == Some(139)));
+    let why = fleet.dcm(&["why", "a/b/c"]).ok().out;
+    assert!(!why.contains("dcm enable"), "{why}");
+    let row = fleet.until("a/b/c", "has failed four times", |row| row.state.failures == 4);
+    assert!(row.next_run.is_some() && row.state.fatal.unwrap().message.contains("4 failures in a row"));
     let alerts = fleet.query("SELECT kind, cleared FROM alerts");
     assert_eq!(format!("{alerts:?}"), "[[Text(\"unexpected_behavior\"), Null]]");
-    fleet.dcm(&["start", "a/b/c", "--wait"]).refused(75, &["disabled"]);
+    std::fs::write(&mended, "").unwrap();
+    let row = fleet.until("a/b/c", "has recovered", |row| row.state.fatal.is_none());
+    assert_eq!((row.state.failures, row.state.status), (0, RunStatus::NotRunning));
+    let open = fleet.query("SELECT count(*), count(cleared) FROM alerts");
+    assert_eq!(format!("{open:?}"), "[[Integer(1), Integer(1)]]");
+}
+
+#[test]
+fn an_app_that_is_to_be_given_up_starts_no_more_until_it_is_enabled() {
+    let mut fleet = Fleet::with_manager();
+    let options =
+        ["--interval", "60", "--retry-interval", "0.002", "--max-failures", "2", "--on-failures", "give_up"];
+    fleet.add("a/b/c", &options, &["false"]);
+    fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
+    let row = fleet.until("a/b/c", "is given up", |row| row.state.fatal.is_some());
+    assert_eq!(row.state.fatal.unwrap().flag, FatalFlag::UnexpectedBehavior);
+    assert_eq!((row.state.status, row.next_run, row.app.disabled), (RunStatus::NotRunning, None, false));
+    fleet.kill_manager();
+    fleet.start_manager();
+    fleet.dcm(&["start", "a/b/c", "--wait"]).refused(75, &["given up"]);
+    fleet.dcm(&["restart", "a/b/c", "--wait"]).refused(75, &["given up"]);
+    fleet.dcm(&["run-app", "a/b/c"]).refused(75, &["given up: 2 failures in a row"]);
+    assert_eq!(fleet.dcm(&["status", "--json"]).ok().json()[0]["state"], "given_up");
+    assert!(fleet.dcm(&["why", "a/b/c"]).ok().out.contains("it is given up"));
+    assert_eq!(fleet.runs("a/b/c").len(), 2);
     fleet.dcm(&["enable", "a/b/c", "--wait"]).ok();
     let row = fleet.app("a/b/c");
     assert_eq!((row.state.fatal, row.state.failures), (None, 0));
+    assert!(row.next_run.is_some());
     let open = fleet.query("SELECT count(*) FROM alerts WHERE cleared IS NULL");
     assert_eq!(format!("{open:?}"), "[[Integer(0)]]");
+    // Once it is to go on, it does.
+    fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
+    fleet.until("a/b/c", "is given up again", |row| row.state.fatal.is_some() && row.next_run.is_none());
+    fleet.dcm(&["app", "set", "a/b/c", "--on-failures", "continue"]).ok();
+    fleet.until("a/b/c", "is planned", |row| row.next_run.is_some());
 }
 
 #[test]

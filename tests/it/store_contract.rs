@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use dcm::model::{
     Alert, AlertKind, App, AppId, AppPath, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
-    CommandSource, Ending, Exit, Failover, KeptLog, Leftovers, Load, ManagerRow, NewCommand, Policy, Program,
-    Prunable, Pruning, Reason, Refusal, Registered, Report, Retention, Revision, RunId, RunOpening,
-    RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict, parse_timestamp,
+    CommandSource, Ending, Exit, Failover, KeptLog, Leftovers, Load, ManagerRow, NewCommand, OnFailures,
+    Policy, Program, Prunable, Pruning, Reason, Refusal, Registered, Report, Retention, Revision, RunId,
+    RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict, parse_timestamp,
 };
 use dcm::store::{
     AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, NextRun, OpenMode,
@@ -96,6 +96,7 @@ fn app(path: &str) -> App {
             pool: Some("eu-1".parse().unwrap()),
             failover: Failover::Exclusive,
             protected: true,
+            on_failures: OnFailures::GiveUp,
             ..Policy::default()
         },
         disabled: false,

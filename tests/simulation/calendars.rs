@@ -9,8 +9,8 @@ use chrono::TimeDelta;
 use dcm::manager::{Effect, Event, Identity, Manager, Step};
 use dcm::model::{
     App, AppId, AppPath, AppRow, CatchUp, Change, Closing, CmdName, CommandId, CommandSource, Ending, Exit,
-    Minutes, NewCommand, Now, Policy, Program, Report, Revision, Run, RunId, RunOpening, Schedule,
-    SkipReason, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
+    Minutes, NewCommand, Now, OnFailures, Policy, Program, Report, Revision, Run, RunId, RunOpening,
+    Schedule, SkipReason, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
 };
 use dcm::store::{Existing, Registration, Tables};
 
@@ -83,6 +83,7 @@ impl Town {
             catch_up: *random.pick(&[CatchUp::Latest, CatchUp::None, CatchUp::All]),
             catch_up_limit: u32::try_from(random.between(1, 8)).unwrap_or(1),
             max_failures: *random.pick(&[0, 0, 3]),
+            on_failures: *random.pick(&OnFailures::ALL),
             max_runtime: random.per_mille(300).then(|| Duration::from_secs(random.between(5, 90))),
             ..Policy::default()
         };
@@ -280,7 +281,7 @@ impl Town {
     /// Whether the row says that the app is scheduled, and since when.
     fn watch(&mut self) {
         let row = self.row();
-        let is_scheduled = !row.app.disabled && row.state.fatal.is_none() && row.state.stopped_by.is_none();
+        let is_scheduled = !row.app.disabled && !row.awaits_enable() && row.state.stopped_by.is_none();
         match (self.scheduled_since, is_scheduled) {
             // What another program enables counts from when a manager has seen it.
             (None, true) => self.scheduled_since = self.manager.is_some().then(|| self.wall()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dcm::model::{App, AppId, AppPath, CatchUp, Exit, Minutes, Policy, Program, Schedule};
+use dcm::model::{App, AppId, AppPath, CatchUp, Exit, Minutes, OnFailures, Policy, Program, Schedule};
 use dcm::store::{Existing, Registration};
 
 use crate::host::Fate;
@@ -14,7 +14,7 @@ use crate::world::World;
 #[derive(Debug, Clone)]
 pub(crate) struct Card {
     pub(crate) app: App,
-    /// Nobody gives it commands or edits its row, it asks for no time and never becomes fatal: all
+    /// Nobody gives it commands or edits its row, it asks for no time and is never flagged: all
     /// that the schedule owes it can be computed.
     pub(crate) is_quiet: bool,
     /// The longest time that a run takes.
@@ -86,6 +86,7 @@ fn card(number: u64, random: &mut Random) -> Card {
         catch_up: *random.pick(&[CatchUp::Latest, CatchUp::None, CatchUp::All]),
         catch_up_limit: 3,
         max_failures,
+        on_failures: *random.pick(&OnFailures::ALL),
         stop_grace: Duration::from_secs(random.between(1, 10)),
         max_runtime: random.per_mille(300).then(|| Duration::from_secs(random.between(20, 60))),
         ..Policy::default()

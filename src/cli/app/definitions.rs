@@ -8,7 +8,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::limit::Place;
 use crate::config::line_of;
-use crate::model::{App, AppId, AppPath, CatchUp, Cron, Failover, Minutes, Part, Policy, Program, Schedule};
+use crate::model::{
+    App, AppId, AppPath, CatchUp, Cron, Failover, Minutes, OnFailures, Part, Policy, Program, Schedule,
+};
 
 /// What a file says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -164,6 +166,9 @@ impl Parser<'_> {
             "catch_up" => policy.catch_up = self.parsed::<CatchUp>(name, value).unwrap_or(policy.catch_up),
             "catch_up_limit" => policy.catch_up_limit = self.whole(name, value, 1, 1000),
             "max_failures" => policy.max_failures = self.whole(name, value, 0, 1_000_000),
+            "on_failures" => {
+                policy.on_failures = self.parsed::<OnFailures>(name, value).unwrap_or(policy.on_failures);
+            }
             "stop_grace" => policy.stop_grace = self.seconds(name, value).unwrap_or(policy.stop_grace),
             "max_runtime" => policy.max_runtime = self.minutes(name, value).map(Minutes::duration),
             "log_limit" => policy.log_limit = self.whole(name, value, 4096, 1 << 40),

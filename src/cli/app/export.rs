@@ -94,6 +94,9 @@ fn policies(policy: &Policy, put: &mut impl FnMut(&str, Value)) {
     if policy.max_failures != default.max_failures {
         put("max_failures", i64::from(policy.max_failures).into());
     }
+    if policy.on_failures != default.on_failures {
+        put("on_failures", policy.on_failures.word().into());
+    }
     if policy.stop_grace != default.stop_grace {
         put("stop_grace", number(policy.stop_grace.as_secs_f64()));
     }

@@ -82,6 +82,7 @@ fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
     policy.catch_up = definition.catch_up.unwrap_or(policy.catch_up);
     policy.catch_up_limit = definition.catch_up_limit.unwrap_or(policy.catch_up_limit);
     policy.max_failures = definition.max_failures.unwrap_or(policy.max_failures);
+    policy.on_failures = definition.on_failures.unwrap_or(policy.on_failures);
     policy.stop_grace = definition.stop_grace.unwrap_or(policy.stop_grace);
     if let Some(limit) = definition.max_runtime {
         policy.max_runtime = limit.into_option().map(crate::model::Minutes::duration);

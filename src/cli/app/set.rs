@@ -86,6 +86,7 @@ fn columns(definition: &DefinitionArgs) -> Vec<&'static str> {
         ("catch_up", definition.catch_up.is_some()),
         ("catch_up_limit", definition.catch_up_limit.is_some()),
         ("max_failures", definition.max_failures.is_some()),
+        ("on_failures", definition.on_failures.is_some()),
         ("stop_grace", definition.stop_grace.is_some()),
         ("max_runtime", definition.max_runtime.is_some()),
         ("log_limit", definition.log_limit.is_some()),

@@ -308,13 +308,13 @@ impl Confirm {
 
 /// Whether a command would change anything.
 pub(in crate::console) fn has_effect(name: CmdName, row: &Row) -> bool {
-    let is_barred = row.disabled || row.fatal.is_some();
+    let is_barred = row.disabled || row.awaits_enable;
     match name {
         CmdName::Start => !row.is_running() && !is_barred,
         CmdName::Restart => !is_barred,
         // On an idle app it keeps the schedule away.
         CmdName::Stop => row.state != State::Stopped,
-        CmdName::Enable => is_barred || row.status == RunStatus::Stopped,
+        CmdName::Enable => is_barred || row.fatal.is_some() || row.status == RunStatus::Stopped,
         CmdName::Disable => !row.disabled,
     }
 }
@@ -326,7 +326,7 @@ pub(in crate::console) fn why_not(name: CmdName, row: &Row) -> Option<&'static s
     }
     Some(match name {
         CmdName::Start if row.is_running() => "it runs already",
-        CmdName::Start | CmdName::Restart if row.fatal.is_some() => "it is fatal: enable clears that",
+        CmdName::Start | CmdName::Restart if row.awaits_enable => "it is fatal: enable clears that",
         CmdName::Start | CmdName::Restart => "it is disabled: enable first",
         CmdName::Stop => "it is stopped already",
         CmdName::Enable => "it is enabled already",

@@ -29,6 +29,8 @@ pub(in crate::console) struct Row {
     /// Nothing is done to it without its number being typed.
     pub(in crate::console) protected: bool,
     pub(in crate::console) fatal: Option<(FatalFlag, Box<str>, Timestamp)>,
+    /// Nothing starts until ENABLE: it could not be started, or was given up.
+    pub(in crate::console) awaits_enable: bool,
     pub(in crate::console) stopped_by: Option<Box<str>>,
     pub(in crate::console) waiting_for: Option<Box<str>>,
     /// Failures in a row.
@@ -113,7 +115,7 @@ const EARLY_SHARE: u64 = 50;
 impl Row {
     /// The row as the database has it; `path` and `manager` share their texts with other rows.
     pub(super) fn new(row: AppRow, path: AppPath, manager: Option<Arc<str>>) -> Self {
-        let said = State::of_row(&row);
+        let (said, awaits_enable) = (State::of_row(&row), row.awaits_enable());
         let AppRow { app, next_run, state, progress, command, revision, .. } = row;
         let jitter = jitter(&app.schedule, app.id);
         let Schedule { interval, cron, time_zone: zone, .. } = app.schedule;
@@ -126,6 +128,7 @@ impl Row {
             disabled: app.disabled,
             protected: app.policy.protected,
             fatal: state.fatal.map(|fatal| (fatal.flag, fatal.message.into(), fatal.time)),
+            awaits_enable,
             stopped_by: state.stopped_by.map(Into::into),
             waiting_for: state.waiting_for.map(Into::into),
             failures: state.failures,

@@ -39,7 +39,7 @@ impl Extremes {
     fn of(row: &Row) -> Self {
         Self {
             eta: row.eta.filter(|_| row.is_running()),
-            next_run: row.next_run.filter(|_| !row.disabled && row.fatal.is_none()),
+            next_run: row.next_run.filter(|_| !row.disabled && !row.awaits_enable),
             last_run: row.last_run,
         }
     }

@@ -36,7 +36,8 @@ impl Batch {
 
     /// Why the first that was refused was refused.
     pub(in crate::console) fn reason(&self) -> Option<&Reason> {
-        self.commands.iter().find_map(|command| command.reason.as_ref())
+        let mut refused = self.commands.iter().filter(|command| command.flag == CmdFlag::NotExecuted);
+        refused.find_map(|command| command.reason.as_ref())
     }
 
     /// What would take it back: enable and disable alone have an opposite.

@@ -156,7 +156,7 @@ fn schedule(app: &AppRow, has_session_zone: bool, now: Timestamp) -> String {
     if words.is_empty() {
         words.push("on command only".to_owned());
     }
-    let is_barred = app.app.disabled || app.state.fatal.is_some() || app.state.stopped_by.is_some();
+    let is_barred = app.app.disabled || app.awaits_enable() || app.state.stopped_by.is_some();
     words.extend(coming_of(app, now).filter(|_| !is_barred).map(|next| match (next - now).num_seconds() {
         seconds @ 0.. => format!("next {} in {}", clock(next), span(seconds)),
         seconds => format!("was due {} ago", span(-seconds)),

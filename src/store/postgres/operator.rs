@@ -450,7 +450,8 @@ async fn define(connection: &mut PgConnection, row: i64, registration: &Registra
         "UPDATE apps SET app = $2, command = $3, cwd = $4, env = $5, pass_database = $6, interval = $7, \
          retry_interval = $8, cron_expression = $9, time_zone = $10, jitter = $11, catch_up = $12, \
          catch_up_limit = $13, max_failures = $14, stop_grace = $15, max_runtime = $16, log_limit = $17, \
-         log_keep = $18, disable = $19, pool = $20, failover = $21, protected = $22, origin = $23 WHERE id = $1",
+         log_keep = $18, disable = $19, pool = $20, failover = $21, protected = $22, origin = $23, on_failures = $24 \
+         WHERE id = $1",
     )
     .bind(row)
     .bind(app.id.to_string())
@@ -475,6 +476,7 @@ async fn define(connection: &mut PgConnection, row: i64, registration: &Registra
     .bind(definition.failover)
     .bind(definition.protected)
     .bind(app.origin.as_deref().map(text))
+    .bind(definition.on_failures)
     .execute(&mut *connection)
     .await?;
     if let Some(next_run) = registration.next_run {

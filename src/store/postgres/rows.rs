@@ -59,7 +59,7 @@ columns! {
     /// The columns that [`registered`] reads, in its order.
     APP_COLUMNS AppColumn {
         id, app, app_group, app_parent, app_name, command, cwd, env, pass_database, interval, retry_interval,
-        cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, stop_grace, max_runtime, log_limit,
+        cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, on_failures, stop_grace, max_runtime, log_limit,
         log_keep, pool, failover, protected, next_run, disable, origin, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
         last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
         cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, next_run_kind, pause, sequence, epoch, revision,
@@ -185,6 +185,7 @@ fn definition(row: &PgRow) -> sqlx::Result<Definition> {
         catch_up: AppColumn::catch_up.get(row)?,
         catch_up_limit: AppColumn::catch_up_limit.get(row)?,
         max_failures: AppColumn::max_failures.get(row)?,
+        on_failures: AppColumn::on_failures.get(row)?,
         stop_grace: AppColumn::stop_grace.get(row)?,
         max_runtime: AppColumn::max_runtime.get(row)?,
         log_limit: AppColumn::log_limit.get(row)?,

@@ -6,7 +6,7 @@ use super::connection::Fault;
 use crate::store::StoreError;
 
 /// Released migrations are never edited; a change of the schema is a new file.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     include_str!("../../../migrations/postgres/0001_fleet.sql"),
     include_str!("../../../migrations/postgres/0002_managers.sql"),
     include_str!("../../../migrations/postgres/0003_operators.sql"),
@@ -18,13 +18,14 @@ const STEPS: [&str; 11] = [
     include_str!("../../../migrations/postgres/0009_zones.sql"),
     include_str!("../../../migrations/postgres/0010_writers.sql"),
     include_str!("../../../migrations/postgres/0011_retention.sql"),
+    include_str!("../../../migrations/postgres/0012_failures.sql"),
 ];
 
 /// What a superuser runs by `psql` to make the roles of a fleet.
 pub const ROLES: &str = include_str!("../../../migrations/postgres/roles.sql");
 
 /// The version of the schema that this program knows: the number of its migrations.
-pub(super) const VERSION: i64 = 11;
+pub(super) const VERSION: i64 = 12;
 
 /// The oldest server that the migration works on.
 const SERVER_MIN: i64 = 150_000;

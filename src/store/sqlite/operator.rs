@@ -372,7 +372,7 @@ fn define(connection: &Connection, row: i64, registration: &Registration) -> Res
             "UPDATE apps SET app = :app, command = :command, cwd = :cwd, env = :env, pass_database = :pass_database, \
              interval = :interval, retry_interval = :retry_interval, cron_expression = :cron_expression, \
              time_zone = :time_zone, jitter = :jitter, catch_up = :catch_up, catch_up_limit = :catch_up_limit, \
-             max_failures = :max_failures, stop_grace = :stop_grace, max_runtime = :max_runtime, \
+             max_failures = :max_failures, on_failures = :on_failures, stop_grace = :stop_grace, max_runtime = :max_runtime, \
              log_limit = :log_limit, log_keep = :log_keep, disable = :disable, \
              pool = :pool, failover = :failover, protected = :protected, origin = :origin WHERE id = :row",
         )
@@ -392,6 +392,7 @@ fn define(connection: &Connection, row: i64, registration: &Registration) -> Res
                 ":catch_up": definition.catch_up,
                 ":catch_up_limit": definition.catch_up_limit,
                 ":max_failures": definition.max_failures,
+                ":on_failures": definition.on_failures,
                 ":stop_grace": definition.stop_grace,
                 ":max_runtime": definition.max_runtime,
                 ":log_limit": definition.log_limit,

@@ -50,7 +50,7 @@ columns! {
     /// The columns that [`registered`] reads, in its order.
     APP_COLUMNS AppColumn {
         id, app, app_group, app_parent, app_name, command, cwd, env, pass_database, interval, retry_interval,
-        cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, stop_grace, max_runtime, log_limit,
+        cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, on_failures, stop_grace, max_runtime, log_limit,
         log_keep, pool, failover, protected, next_run, disable, origin, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
         last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
         cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, next_run_kind, pause, sequence, epoch, revision,
@@ -156,6 +156,7 @@ fn definition(row: &Row<'_>, faults: &mut Faults) -> rusqlite::Result<Definition
     let (cron_expression, time_zone) = (text(AppColumn::cron_expression)?, text(AppColumn::time_zone)?);
     let (catch_up, pool, failover) =
         (text(AppColumn::catch_up)?, text(AppColumn::pool)?, text(AppColumn::failover)?);
+    let on_failures = text(AppColumn::on_failures)?;
     let mut number = |column: AppColumn| column.defining::<f64>(row, faults);
     let (interval, retry_interval) = (number(AppColumn::interval)?, number(AppColumn::retry_interval)?);
     let (jitter, stop_grace) = (number(AppColumn::jitter)?, number(AppColumn::stop_grace)?);
@@ -176,6 +177,7 @@ fn definition(row: &Row<'_>, faults: &mut Faults) -> rusqlite::Result<Definition
         catch_up: catch_up.unwrap_or(default.catch_up),
         catch_up_limit: whole(AppColumn::catch_up_limit)?.unwrap_or(default.catch_up_limit),
         max_failures: whole(AppColumn::max_failures)?.unwrap_or(default.max_failures),
+        on_failures: on_failures.unwrap_or(default.on_failures),
         stop_grace: stop_grace.unwrap_or(default.stop_grace),
         max_runtime,
         log_limit: whole(AppColumn::log_limit)?.unwrap_or(default.log_limit),

@@ -24,12 +24,13 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../../migrations/sqlite/0009_zones.sql")),
     M::up(include_str!("../../../migrations/sqlite/0010_writers.sql")),
     M::up(include_str!("../../../migrations/sqlite/0011_retention.sql")),
+    M::up(include_str!("../../../migrations/sqlite/0012_failures.sql")),
 ];
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// The version of the schema that this program knows: the number of its migrations.
-const VERSION: i64 = 11;
+const VERSION: i64 = 12;
 
 /// `application_id` of the first migration.
 const APPLICATION: i64 = 1_684_237_569;

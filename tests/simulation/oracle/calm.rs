@@ -1,9 +1,10 @@
 //! What must come right once nothing is broken any more.
 
 use chrono::TimeDelta;
-use dcm::model::{AppRow, Registered, RunStatus};
+use dcm::model::{AppRow, Exit, Planned, Registered, RunStatus};
 
 use super::Oracle;
+use super::processes::BACK_OFF_MAX;
 use crate::world::World;
 
 /// So long after the last fault everything must have come right, in milliseconds: the longest grace
@@ -100,6 +101,7 @@ impl World {
         }
         let (open, disabled, stopped) = (subject.open, subject.disabled, subject.stopped);
         let (must_wait, last_end) = (subject.must_wait, subject.last_end);
+        let is_flagged = subject.is_flagged;
         let has_backlog = subject.has_backlog;
         let (last_closed_at, rests) = (subject.last_closed_at, subject.rests);
         let is_settled = subject.last_closed_at.is_none_or(|at| at + CLOSED_WITHIN < time)
@@ -116,7 +118,7 @@ impl World {
         oracle.must(row.state.status != RunStatus::Running, "30 the row tells the truth", || {
             format!("{row:?}")
         });
-        let is_told = !must_wait || row.state.fatal.is_some();
+        let is_told = !(must_wait || is_flagged) || row.state.fatal.is_some();
         oracle.must(is_told, "30 the row shows why it waits", || format!("{row:?}"));
         oracle.must(stopped.is_none() || row.state.stopped_by.is_some(), "30 STOP reaches the row", || {
             format!("{row:?}")
@@ -146,10 +148,12 @@ impl World {
             && oracle.apps.get(&app).is_some_and(|subject| subject.is_quiet && subject.period.is_none())
             && !oracle.may_mistake_pauses(end.at)
         {
-            // A crash is followed by a back-off of a minute at most; what was missed while no manager
-            // was there may be left out by policy.
+            // A failure that the oracle does not count may have made a back-off longer; what was missed while no
+            // manager was there may be left out by policy.
+            let is_crash = matches!(end.exit, Some(Exit::Signal { .. }));
+            let longest = if is_crash { BACK_OFF_MAX } else { 60_000 };
             let since = end.at.max(oracle.restored_at).max(last_closed_at.unwrap_or(0));
-            let is_late = time > since + pause.max(60_000) + CALM;
+            let is_late = time > since + pause.max(longest) + CALM;
             oracle.must(!is_late, "30 a pause ends", || format!("{row:?}: {end:?}, {pause} ms"));
         }
     }
@@ -172,7 +176,13 @@ impl World {
             }
             let is_busy = subject.open.is_some()
                 || self.database.tables.app(*app).is_none_or(|row| row.state.waiting_for.is_some());
-            let due = (wall.timestamp_millis() - 90_000) / period;
+            // Those of a back-off are accounted for when it is over.
+            let row = self.database.tables.app(*app);
+            let pause = match row.and_then(|row| row.planned) {
+                Some(Planned::Pause(length)) => i64::try_from(length.as_millis()).unwrap_or(0),
+                Some(Planned::Calendar | Planned::Asked) | None => 0,
+            };
+            let due = (wall.timestamp_millis() - pause.max(60_000) - 30_000) / period;
             let reached = ranges.last().map_or(i64::MAX, |(_, last)| *last);
             if !is_busy && reached < due {
                 found = Some(format!("{app:?} left out those from {reached} to {due}"));

@@ -1,8 +1,8 @@
 //! What must be true after each transaction, of commands and of what may begin.
 
 use dcm::model::{
-    AlertKind, AppId, Change, CmdName, CommandId, Reason, RunId, RunOpening, Skip, Timestamp, Trigger,
-    Verdict,
+    Alert, AlertKind, AppId, Change, CmdFlag, CmdName, CommandId, Ending, Exit, OnFailures, RunId,
+    RunOpening, Skip, Timestamp, Trigger, Verdict,
 };
 use dcm::store::{Committed, Tables};
 
@@ -31,20 +31,8 @@ impl Oracle {
                 }
                 Change::RunClosed { run, app, .. } => self.run_closed(time, *run, *app, changes, tables),
                 Change::CommandSettled { id, .. } => self.command_settled(time, *id, tables),
-                Change::AlertRaised(alert) if self.alerts.insert((alert.app, alert.kind, alert.run)) => {
-                    let is_fatal = alert.kind != AlertKind::HostExhausted;
-                    let subject = self.apps.get(&alert.app);
-                    let may = subject.is_none_or(|subject| {
-                        subject.must_wait
-                            || subject.cannot_start
-                            || subject.failures.1 >= subject.max_failures && subject.max_failures > 0
-                    });
-                    self.must(may || !is_fatal, "22 alerts have a reason", || format!("{alert:?}"));
-                    if let Some(subject) = self.apps.get_mut(&alert.app).filter(|_| is_fatal) {
-                        subject.must_wait = true;
-                        subject.disabled |= alert.kind == AlertKind::FailedToStart;
-                    }
-                }
+                Change::AlertRaised(alert) => self.alert_raised(alert),
+                Change::AlertsCleared { app, kinds, .. } => self.alerts_cleared(*app, kinds, changes),
                 Change::Skipped(skip) => self.skipped(skip),
                 Change::RunStarted { run, pid, .. } => {
                     let has_begun = self.runs.get(run).is_some_and(|truth| {
@@ -54,14 +42,52 @@ impl Oracle {
                 }
                 Change::App(_)
                 | Change::RunNotFound { .. }
-                | Change::AlertRaised(_)
                 | Change::Progress { .. }
-                | Change::AlertsCleared { .. }
                 | Change::AppNamed { .. }
                 | Change::AppFault { .. }
                 | Change::TimesIgnored { .. } => {}
             }
         }
+    }
+
+    fn alert_raised(&mut self, alert: &Alert) {
+        let is_new = self.alerts.insert((alert.app, alert.kind, alert.run));
+        let Some(subject) = self.apps.get_mut(&alert.app) else { return };
+        let is_of_failures = alert.kind == AlertKind::UnexpectedBehavior;
+        let was_flagged = subject.is_flagged;
+        subject.is_flagged |= is_of_failures;
+        if !is_new || alert.kind == AlertKind::HostExhausted {
+            return;
+        }
+        let may = subject.must_wait
+            || subject.cannot_start
+            || subject.failures.1 >= subject.max_failures && subject.max_failures > 0;
+        let is_barred = alert.kind == AlertKind::FailedToStart;
+        subject.must_wait |= is_barred || subject.on_failures == OnFailures::GiveUp;
+        subject.disabled |= is_barred;
+        self.must(may, "22 alerts have a reason", || format!("{alert:?}"));
+        self.must(!is_of_failures || !was_flagged, "22 one alert an episode", || format!("{alert:?}"));
+    }
+
+    /// Only a good run, ENABLE and the removal of the app end an episode of failures.
+    fn alerts_cleared(&mut self, app: AppId, kinds: &[AlertKind], changes: &[Change]) {
+        let Some(subject) = self.apps.get_mut(&app) else { return };
+        if !kinds.contains(&AlertKind::UnexpectedBehavior) {
+            return;
+        }
+        let is_enabled = |id: &CommandId| {
+            self.commands.get(id).is_some_and(|issued| issued.command.name == CmdName::Enable)
+        };
+        let good = Ending::Exited(Exit::Code(0));
+        let is_reason = |change: &Change| {
+            matches!(change, Change::RunClosed { closing, .. } if closing.ending == good)
+                || matches!(change, Change::CommandSettled { id, .. } if is_enabled(id))
+        };
+        let has_reason = !subject.is_flagged
+            || !subject.is_registered
+            || changes.iter().any(|change| change.app() == Some(app) && is_reason(change));
+        subject.is_flagged = false;
+        self.must(has_reason, "22 recoveries have a reason", || format!("{app:?}: {changes:?}"));
     }
 
     fn run_opened(&mut self, time: u64, opening: &RunOpening) {
@@ -170,18 +196,22 @@ impl Oracle {
                     format!("{id} {name}: {lives:?}")
                 });
             }
+            (Verdict::WasNotRunning, name) => {
+                self.must(is_ended && name == CmdName::Stop, "7 EXECUTED means done", || {
+                    format!("{id} {name}: {lives:?} lives")
+                });
+            }
             (Verdict::Executed, CmdName::Stop | CmdName::Disable) => {
                 self.must(is_ended, "7 EXECUTED means done", || format!("{id} {name}: {lives:?} lives"));
             }
             (Verdict::Executed, CmdName::Enable) => {}
             (Verdict::NotExecuted(reason), _) => {
-                self.reason_holds(id, name, &reason.to_string(), app, at, is_ended, expires);
+                self.reason_holds(id, name, &reason.to_string(), app, at, expires);
             }
         }
         self.note_verdict(time, id, name, &verdict, app);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that is known of one refusal")]
     fn reason_holds(
         &mut self,
         id: CommandId,
@@ -189,7 +219,6 @@ impl Oracle {
         reason: &str,
         app: AppId,
         at: u64,
-        is_ended: bool,
         expires: bool,
     ) {
         let Some(subject) = self.apps.get(&app) else { return };
@@ -199,8 +228,8 @@ impl Oracle {
         let has_begun = has_begun.is_some_and(|truth| !truth.began.is_empty());
         let holds = match reason {
             "already running" => subject.open.is_some() || since(subject.last_closed_at),
-            "disabled" => subject.disabled || subject.must_wait || since(subject.last_barred_at),
-            "not running" => is_ended && name == CmdName::Stop,
+            "disabled" => subject.disabled || since(subject.last_barred_at),
+            "given up" => subject.must_wait || since(subject.last_barred_at),
             "expired" => expires,
             _ if reason.starts_with("no such app") => !subject.is_registered || since(subject.last_barred_at),
             _ if reason.starts_with("failed to start") => !has_begun,
@@ -214,7 +243,7 @@ impl Oracle {
         let Some(subject) = self.apps.get_mut(&app) else { return };
         match (name, verdict) {
             (CmdName::Stop, verdict) => {
-                if verdict.reason().is_none_or(|reason| *reason == Reason::NotRunning) {
+                if verdict.flag() == CmdFlag::Executed {
                     subject.stopped = Some(id);
                     subject.barrier = subject.barrier.max(Some(id));
                 }
@@ -233,8 +262,10 @@ impl Oracle {
                 subject.rests = false;
                 subject.stopped = None;
                 subject.failures = (0, 0);
+                subject.crashes = 0;
+                subject.may_be_flagged = false;
             }
-            (CmdName::Disable | CmdName::Enable, Verdict::NotExecuted(_))
+            (CmdName::Disable | CmdName::Enable, Verdict::NotExecuted(_) | Verdict::WasNotRunning)
             | (CmdName::Start | CmdName::Restart, _) => {}
         }
     }

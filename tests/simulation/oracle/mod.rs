@@ -15,8 +15,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use dcm::model::{
-    AlertKind, AppId, CatchUp, CmdName, Command, CommandId, Exit, NewCommand, Obstacle, Run, RunId, Schedule,
-    Timestamp, Trigger, Verdict,
+    AlertKind, AppId, CatchUp, CmdName, Command, CommandId, Exit, NewCommand, Obstacle, OnFailures, Run,
+    RunId, Schedule, Timestamp, Trigger, Verdict,
 };
 
 use self::slots::Slots;
@@ -77,19 +77,26 @@ struct Subject {
     grace: Duration,
     max_runtime: Option<Duration>,
     max_failures: u32,
+    on_failures: OnFailures,
     is_registered: bool,
     disabled: bool,
     /// The STOP that sticks.
     stopped: Option<CommandId>,
     /// It was disabled, and nobody has given START, RESTART or ENABLE since.
     rests: bool,
-    /// It has failed too often, or cannot start: it waits for a person.
+    /// It cannot start, or was given up: it waits for a person.
     must_wait: bool,
+    /// An alert about its failures is open.
+    is_flagged: bool,
+    /// One was when the row was deleted, and a manager may have taken it over to the new row.
+    may_be_flagged: bool,
     /// The last run could not be started, for a reason that stays.
     cannot_start: bool,
     /// Failures in a row: at least and at most, for an end at the time of a command may count or
     /// not.
     failures: (u32, u32),
+    /// Crashes since the last good run, or the last long one: at least.
+    crashes: u32,
     open: Option<RunId>,
     last_closed_at: Option<u64>,
     last_barred_at: Option<u64>,
@@ -171,13 +178,17 @@ impl Oracle {
                 grace: card.app.policy.stop_grace,
                 max_runtime: card.app.policy.max_runtime,
                 max_failures: card.app.policy.max_failures,
+                on_failures: card.app.policy.on_failures,
                 is_registered: false,
                 disabled: false,
                 stopped: None,
                 rests: false,
                 must_wait: false,
+                is_flagged: false,
+                may_be_flagged: false,
                 cannot_start: false,
                 failures: (0, 0),
+                crashes: 0,
                 open: None,
                 last_closed_at: None,
                 last_barred_at: None,
@@ -209,7 +220,10 @@ impl Oracle {
             subject.disabled = disabled;
             subject.stopped = None;
             subject.must_wait = false;
+            subject.may_be_flagged |= subject.is_flagged;
+            subject.is_flagged = false;
             subject.failures.0 = 0;
+            subject.crashes = 0;
         }
     }
 

@@ -10,8 +10,8 @@ use crate::processes::Signal;
 /// Two readings of a clock in one host may lie so far apart, in milliseconds.
 const TOLERANCE: u64 = 10;
 
-/// The first back-off after a crash.
-const BACK_OFF: u64 = 1000;
+/// The longest back-off after a crash.
+pub(super) const BACK_OFF_MAX: u64 = 300_000;
 
 impl Oracle {
     pub(crate) fn process_began(
@@ -78,7 +78,11 @@ impl Oracle {
             return None;
         }
         match end.exit? {
-            Exit::Signal { .. } => Some(BACK_OFF),
+            // At once after the first, then 1 s and twice that after each.
+            Exit::Signal { .. } => match subject.crashes {
+                0 | 1 => Some(0),
+                crashes => Some((1000 << (crashes - 2).min(16)).min(BACK_OFF_MAX)),
+            },
             Exit::Code(0) if schedule.cron.is_some() => None,
             Exit::Code(0) => schedule.interval.map(millis),
             Exit::Code(_) => schedule.retry_interval.or(schedule.interval).map(millis),

@@ -1,9 +1,13 @@
 //! What must be true of the row of a run that is over.
 
-use dcm::model::{AppId, Change, Exit, Obstacle, Run, RunId};
+use chrono::TimeDelta;
+use dcm::model::{AlertKind, AppId, Change, Exit, Obstacle, OnFailures, Run, RunId};
 use dcm::store::Tables;
 
 use super::Oracle;
+
+/// After a run of this length the back-off begins anew.
+const LIVED_LONG: TimeDelta = TimeDelta::minutes(10);
 
 impl Oracle {
     pub(super) fn run_closed(
@@ -82,25 +86,42 @@ impl Oracle {
         let is_failure = match row.outcome_word().unwrap_or_default() {
             "ok" => {
                 subject.failures = (0, if is_ambiguous { subject.failures.1 } else { 0 });
-                false
+                subject.crashes = 0;
+                subject.may_be_flagged = false;
+                let is_over = subject.is_flagged && !subject.must_wait && subject.is_registered;
+                let is_cleared = changes.iter().any(|change| {
+                    matches!(change, Change::AlertsCleared { app: other, kinds, .. }
+                        if *other == app && kinds.contains(&AlertKind::UnexpectedBehavior))
+                });
+                self.must(!is_over || is_ambiguous || is_cleared, "22 a good run is a recovery", || {
+                    format!("{row:?}")
+                });
+                return;
             }
             "failed" | "crashed" | "timed_out" | "unknown" | "failed_to_start" => true,
             _ => false,
         };
+        if row.end.is_some_and(|end| end - row.start >= LIVED_LONG) {
+            subject.crashes = 0;
+        }
         if !is_failure {
             return;
         }
         subject.failures.1 += 1;
         if !is_ambiguous {
             subject.failures.0 += 1;
+            subject.crashes += u32::from(row.outcome_word() == Some("crashed"));
         }
         let limit = subject.max_failures;
         let is_exhausted = row.outcome_word() == Some("failed_to_start") && !is_permanent;
         let is_too_much = is_permanent || limit > 0 && subject.failures.0 >= limit && !is_exhausted;
         if is_too_much && !is_ambiguous && subject.is_registered {
-            subject.must_wait = true;
-            let is_told =
-                changes.iter().any(|change| matches!(change, Change::AlertRaised(alert) if alert.app == app));
+            subject.must_wait |= is_permanent || subject.on_failures == OnFailures::GiveUp;
+            let is_told = subject.is_flagged
+                || subject.may_be_flagged
+                || changes
+                    .iter()
+                    .any(|change| matches!(change, Change::AlertRaised(alert) if alert.app == app));
             self.must(is_told, "22 an alert in the same transaction", || format!("{row:?}"));
         }
     }

@@ -183,7 +183,7 @@ impl Cells<'_> {
     fn next_style(&self, app: &Row) -> Style {
         match app.trouble {
             Some(Trouble::Late) => self.theme.late(),
-            _ if app.disabled || app.fatal.is_some() => self.theme.disabled(),
+            _ if app.disabled || app.awaits_enable => self.theme.disabled(),
             _ => Style::new(),
         }
     }
@@ -251,7 +251,7 @@ fn band(least: TimeDelta, most: TimeDelta) -> String {
 
 pub(super) fn next(app: &Row, now: Timestamp) -> String {
     match app.coming(now) {
-        _ if app.disabled || app.fatal.is_some() => "off".to_owned(),
+        _ if app.disabled || app.awaits_enable => "off".to_owned(),
         Some(time) if time < now => format!("-{}", seconds(now - time)),
         Some(time) => clock(time, now),
         None => String::new(),

@@ -151,7 +151,7 @@ fn facts(model: &Model, app: &Row, theme: Theme, width: u16) -> Vec<Fact> {
     }
     facts.push(("command", command(model, app, theme)));
     let next = match app.coming(now) {
-        _ if app.disabled || app.fatal.is_some() => "off".to_owned(),
+        _ if app.disabled || app.awaits_enable => "off".to_owned(),
         Some(next) if next >= now => format!("next {} in {}", long_clock(next), seconds(next - now)),
         Some(next) => format!("was due {} ago", seconds(now - next)),
         None => "no next time".to_owned(),
