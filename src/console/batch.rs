@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::fleet::Fleet;
 use super::request::{Request, Ticket};
 use crate::model::{AppId, CmdFlag, CmdName, CommandId, CommandRow, Reason};
+use crate::store::StoreError;
 
 /// Without any verdict for so long, nobody seems to be there.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -136,14 +137,14 @@ impl Batch {
     }
 
     /// The worker has entered commands into the ledger, or failed to.
-    pub(super) fn submitted(&mut self, ticket: Ticket, result: &Result<Vec<CommandRow>, String>) -> bool {
+    pub(super) fn submitted(&mut self, ticket: Ticket, result: &Result<Vec<CommandRow>, StoreError>) -> bool {
         if self.ticket != ticket {
             return false;
         }
         self.unsure = 0;
         match result {
             Ok(rows) => self.rows.extend(rows.iter().map(|row| (row.id, row.clone()))),
-            Err(why) => self.halt(why.clone()),
+            Err(why) => self.halt(why.to_string()),
         }
         true
     }

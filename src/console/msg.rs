@@ -8,6 +8,7 @@ use super::request::{Answer, LogNews, Ticket};
 use super::terminal::Answer as TerminalAnswer;
 use super::world::Focus;
 use crate::model::{CommandRow, Delta, ManagerRow, Now, Timestamp};
+use crate::store::StoreError;
 
 /// Something that the console must take in.
 #[derive(Debug)]
@@ -49,11 +50,11 @@ pub(super) enum Msg {
     /// The database does not answer, and why.
     Lost(String),
     /// Commands were entered into the ledger, or not.
-    Submitted { ticket: Ticket, result: Result<Vec<CommandRow>, String> },
+    Submitted { ticket: Ticket, result: Result<Vec<CommandRow>, StoreError> },
     /// What became of commands so far.
     Verdicts(Vec<CommandRow>),
     /// The answer to the question of a screen.
-    Answer { ticket: Ticket, answer: Result<Answer, String> },
+    Answer { ticket: Ticket, answer: Result<Answer, StoreError> },
     /// Something is new in the logs that are open.
     Log(LogNews),
 }

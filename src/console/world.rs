@@ -11,7 +11,7 @@ use super::keymap::Keymap;
 use super::request::{Answer, Question, Request, Ticket};
 use super::screen::List;
 use crate::model::{AlertRow, Delta, Now, Timestamp};
-use crate::store::Capabilities;
+use crate::store::{Capabilities, StoreError};
 
 /// How long a remark stays in the footer.
 const REMARK_STAYS: Duration = Duration::from_secs(6);
@@ -232,7 +232,7 @@ impl World {
     }
 
     /// Whether this was the answer to that.
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
         let is_mine = self.counted.awaits(ticket);
         if is_mine {
             if let Ok(Answer::Alerts(rows)) = answer {

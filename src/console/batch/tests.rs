@@ -7,6 +7,7 @@ use crate::console::fleet::Fleet;
 use crate::console::request::{Request, Ticket};
 use crate::console::testing::{delta, hash, noon, row, running};
 use crate::model::{AppId, AppRef, CmdFlag, CmdName, CommandId, CommandRow, LastCommand};
+use crate::store::StoreError;
 
 const NOW: Duration = Duration::from_secs(1000);
 
@@ -83,7 +84,7 @@ fn what_cannot_be_entered_stops_the_rest() {
     let apps = paths(3);
     let mut batch = Batch::new(Ticket(1), order(CmdName::Stop, &apps, Pace::Ones), &Fleet::default(), NOW);
     assert_eq!(count(batch.next(NOW)), 1);
-    batch.submitted(Ticket(1), &Err("the database is away".to_owned()));
+    batch.submitted(Ticket(1), &Err(StoreError::Unavailable("away".to_owned())));
     assert_eq!(count(batch.next(NOW)), 0);
     assert!(batch.silence(NOW + Duration::from_secs(60)).is_none(), "nothing is pending");
 }

@@ -7,6 +7,7 @@ use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
 use crate::model::{AppId, KeptLog, RunId};
 use crate::process::{LogEnds, LogRecord};
+use crate::store::StoreError;
 
 /// The wish for a fresh end is renewed this often: managers keep it for a little longer.
 const WISH_EVERY: Duration = Duration::from_secs(5);
@@ -48,12 +49,12 @@ impl Afar {
     }
 
     /// `None` if that was the answer to another question.
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Result<Answer, String>) -> Option<News> {
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Result<Answer, StoreError>) -> Option<News> {
         if !self.asked.awaits(ticket) {
             return None;
         }
         self.asked.take(Ok(Vec::new()), |(), ()| true);
-        self.fault = answer.as_ref().err().cloned();
+        self.fault = answer.as_ref().err().map(ToString::to_string);
         let Ok(Answer::KeptLog(kept)) = answer else { return Some(News::default()) };
         self.is_nowhere = kept.is_none() && self.run.is_none();
         let Some(KeptLog { run, manager, bytes, .. }) = kept else { return Some(News::default()) };

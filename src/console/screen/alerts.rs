@@ -7,7 +7,7 @@ use crate::console::past::{Cause, causes};
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::{Bell, World};
 use crate::model::{AlertRow, AppRef, ManagerRow};
-use crate::store::AlertNote;
+use crate::store::{AlertNote, StoreError};
 
 /// Muted so long.
 const MUTED_FOR: chrono::TimeDelta = chrono::TimeDelta::hours(1);
@@ -171,7 +171,7 @@ impl Page for Alerts {
         }
     }
 
-    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
         if self.noted == Some(ticket) {
             self.noted = None;
             if let Err(why) = answer {
@@ -184,7 +184,7 @@ impl Page for Alerts {
                 Ok(_) => return false,
                 Err(why) => Err(why.clone()),
             };
-            self.causes.fault = rows.as_ref().err().cloned();
+            self.causes.fault = rows.as_ref().err().map(ToString::to_string);
             let is_read = rows.is_ok();
             self.asked.take(rows, |before, row| before.id == row.id);
             if is_read {

@@ -6,6 +6,7 @@ use crate::console::past::{Batch, LedgerFilter, batches};
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
 use crate::model::{AppId, AppPath, CmdFlag, CommandRow};
+use crate::store::StoreError;
 
 /// So many commands are asked for at first, and so many more at the end of the list.
 const PAGE: u32 = 500;
@@ -168,7 +169,7 @@ impl Page for Commands {
         self.asked.is_old(world).then(|| self.refresh(world)).flatten()
     }
 
-    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
         if !self.asked.awaits(ticket) {
             return false;
         }
@@ -177,7 +178,7 @@ impl Page for Commands {
             Ok(_) => return false,
             Err(why) => Err(why.clone()),
         };
-        self.batches.fault = rows.as_ref().err().cloned();
+        self.batches.fault = rows.as_ref().err().map(ToString::to_string);
         let is_read = rows.is_ok();
         self.asked.take(rows, |before, row| before.id == row.id);
         if is_read {

@@ -5,7 +5,7 @@ use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
 use crate::model::{AppId, AppPath, AppRow, CommandRow, Run};
-use crate::store::{HistoryQuery, LedgerQuery};
+use crate::store::{HistoryQuery, LedgerQuery, StoreError};
 
 /// So many runs are asked for.
 const RUNS: u32 = 20;
@@ -143,24 +143,26 @@ impl Page for Detail {
         }
     }
 
-    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
-        let why = answer.as_ref().err().cloned();
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
         if self.row.awaits(ticket) {
             let rows = match answer {
                 Ok(Answer::App(row)) => Ok(row.iter().map(|row| row.as_ref().clone()).collect()),
-                Ok(_) | Err(_) => Err(why.unwrap_or_default()),
+                Ok(_) => return false,
+                Err(why) => Err(why.clone()),
             };
             self.row.take(rows, |_, _| true);
         } else if self.runs.awaits(ticket) {
             let rows = match answer {
                 Ok(Answer::History(rows)) => Ok(rows.clone()),
-                Ok(_) | Err(_) => Err(why.unwrap_or_default()),
+                Ok(_) => return false,
+                Err(why) => Err(why.clone()),
             };
             self.runs.take(rows, |before, row| before.run == row.run);
         } else if self.commands.awaits(ticket) {
             let rows = match answer {
                 Ok(Answer::Commands(rows)) => Ok(rows.clone()),
-                Ok(_) | Err(_) => Err(why.unwrap_or_default()),
+                Ok(_) => return false,
+                Err(why) => Err(why.clone()),
             };
             self.commands.take(rows, |before, row| before.id == row.id);
         } else {

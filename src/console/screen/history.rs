@@ -8,7 +8,7 @@ use crate::console::past::{Span, TableRow, Window, table};
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
 use crate::model::{AppId, AppPath, Run, Skip, Timestamp};
-use crate::store::{HistoryQuery, SkipQuery};
+use crate::store::{HistoryQuery, SkipQuery, StoreError};
 
 /// At most so many runs of a window are asked for. A window with more is said to be cut.
 pub(in crate::console) const RUNS_MAX: u32 = 4000;
@@ -317,7 +317,7 @@ impl Page for History {
         }
     }
 
-    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
         if self.runs.awaits(ticket) {
             let rows = match answer {
                 Ok(Answer::History(rows)) => Ok(rows.clone()),

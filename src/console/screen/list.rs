@@ -6,6 +6,7 @@ use crate::console::keymap::Move;
 use crate::console::request::{Question, Request, Ticket};
 use crate::console::world::World;
 use crate::model::{AppId, Revision};
+use crate::store::StoreError;
 
 /// What is shown is asked for again after this time.
 const FRESH: Duration = Duration::from_secs(2);
@@ -96,7 +97,7 @@ impl<T> List<T> {
     /// Takes the answer. The cursor stays on the row that `is_same`, if that is still there.
     pub(in crate::console) fn take(
         &mut self,
-        answer: Result<Vec<T>, String>,
+        answer: Result<Vec<T>, StoreError>,
         is_same: impl Fn(&T, &T) -> bool,
     ) {
         self.ticket = None;
@@ -109,7 +110,7 @@ impl<T> List<T> {
                 self.is_read = true;
                 self.fault = None;
             }
-            Err(why) => self.fault = Some(why),
+            Err(why) => self.fault = Some(why.to_string()),
         }
     }
 
@@ -135,7 +136,10 @@ mod tests {
         assert_eq!(list.current(), Some(&20));
         list.take(Ok(vec![1]), |a, b| a == b);
         assert_eq!(list.current(), Some(&1));
-        list.take(Err("away".to_owned()), |a, b| a == b);
-        assert_eq!((list.rows.len(), list.fault.as_deref()), (1, Some("away")));
+        list.take(Err(StoreError::Unavailable("away".to_owned())), |a, b| a == b);
+        assert_eq!(
+            (list.rows.len(), list.fault.as_deref()),
+            (1, Some("the database is not available: away"))
+        );
     }
 }

@@ -7,6 +7,7 @@ use crate::console::logs::{Coming, Joiner, LogBuffer, LogLine, Search, Source};
 use crate::console::request::{Answer, LogNews, LogQuery, Request, Ticket};
 use crate::console::world::World;
 use crate::model::{AppId, AppPath, RunId};
+use crate::store::StoreError;
 
 /// More logs than this are not merged: nobody reads that.
 pub(in crate::console) const MERGED_MAX: usize = 32;
@@ -285,7 +286,7 @@ impl Page for Logs {
         self.afar.tick(world, app, self.only)
     }
 
-    fn answer(&mut self, _world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    fn answer(&mut self, _world: &mut World, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
         let news = self.afar.answer(ticket, answer);
         match news {
             // A log that has come to this host meanwhile is read from its file.

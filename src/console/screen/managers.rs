@@ -9,6 +9,7 @@ use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
 use crate::model::{ManagerRow, Released, Timestamp};
+use crate::store::StoreError;
 
 /// Wishes of this screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +115,7 @@ impl Managers {
 }
 
 /// What became of it, in a line.
-fn told(plan: &Plan, answer: &Result<Answer, String>) -> String {
+fn told(plan: &Plan, answer: &Result<Answer, StoreError>) -> String {
     let name = &plan.name;
     match answer {
         Ok(Answer::Released(Released { apps, runs, kept })) => {
@@ -165,7 +166,7 @@ impl Page for Managers {
         self.list.is_old(world).then(|| self.refresh(world)).flatten()
     }
 
-    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
         if let Some((_, plan)) = self.sent.take_if(|(sent, _)| *sent == ticket) {
             world.say(told(&plan, answer));
             self.list.expire();

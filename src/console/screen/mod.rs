@@ -19,6 +19,7 @@ use super::keymap::Intent;
 use super::request::{Answer, Request, Ticket};
 use super::world::World;
 use crate::model::{AppId, AppPath, CmdName};
+use crate::store::StoreError;
 
 pub(super) use list::List;
 pub(super) use stack::Stack;
@@ -161,7 +162,7 @@ pub(super) trait Page {
     }
 
     /// An answer has come. `false` if it was to no question of this screen.
-    fn answer(&mut self, _world: &mut World, _ticket: Ticket, _answer: &Result<Answer, String>) -> bool {
+    fn answer(&mut self, _world: &mut World, _ticket: Ticket, _answer: &Result<Answer, StoreError>) -> bool {
         false
     }
 

@@ -10,6 +10,7 @@ use crate::console::request::{Request, Ticket};
 use crate::console::screen::Tab;
 use crate::console::screen::fleet::Spot;
 use crate::model::{AppId, CmdName, CommandRow};
+use crate::store::StoreError;
 
 /// At most so many batches are under way at once; each may wait for verdicts.
 const BATCHES_MAX: usize = 16;
@@ -79,7 +80,7 @@ pub(super) fn send(model: &mut Model, order: Order) -> Option<Cmd> {
 pub(super) fn submitted(
     model: &mut Model,
     ticket: Ticket,
-    result: &Result<Vec<CommandRow>, String>,
+    result: &Result<Vec<CommandRow>, StoreError>,
 ) -> Option<Cmd> {
     let world = &mut model.world;
     let is_known = world.batches.iter_mut().any(|batch| batch.submitted(ticket, result));

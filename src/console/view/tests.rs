@@ -24,6 +24,7 @@ use crate::model::{
     AppId, CmdFlag, CmdName, CommandId, CommandRow, Delta, ManagerRow, Progress, Registered, Revision,
 };
 use crate::process::clock;
+use crate::store::StoreError;
 
 fn fleet() -> Vec<crate::model::AppRow> {
     small_fleet()
@@ -297,7 +298,10 @@ fn screens_are_a_step_away_and_esc_leads_back() {
     let [Request::Ask(late, _)] = work[..] else { panic!("{work:?}") };
     press(&mut model, KeyCode::Esc);
     assert!(screen(&model, unicode()).contains("[1 Fleet]"));
-    update(&mut model, Msg::Answer { ticket: late, answer: Err("too late".to_owned()) });
+    update(
+        &mut model,
+        Msg::Answer { ticket: late, answer: Err(StoreError::Unavailable("too late".to_owned())) },
+    );
     assert!(!screen(&model, unicode()).contains("too late"));
 }
 

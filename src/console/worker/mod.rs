@@ -218,6 +218,6 @@ impl Worker {
             }
             Err(error) => Err(error),
         };
-        self.tell(Msg::Submitted { ticket, result: result.map_err(|error| error.to_string()) })
+        self.tell(Msg::Submitted { ticket, result })
     }
 }

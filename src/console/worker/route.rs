@@ -42,7 +42,6 @@ impl Router {
                     let (store, messages) = (Arc::clone(&self.store), self.messages.clone());
                     asked.spawn(async move {
                         let answer = ask::ask(store.as_ref(), question).await;
-                        let answer = answer.map_err(|error| error.to_string());
                         let _ = messages.send(Msg::Answer { ticket, answer });
                     });
                     true

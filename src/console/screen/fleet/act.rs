@@ -7,6 +7,7 @@ use crate::console::request::{Answer, Request, Ticket};
 use crate::console::screen::{Ask, Page, Screen, Turn, commands, detail, history, logs};
 use crate::console::world::World;
 use crate::model::{AppId, CmdName};
+use crate::store::StoreError;
 
 /// Wishes of this screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,7 +276,7 @@ impl Page for Table {
         self.detail.tick(world, is_seen).or_else(|| self.ask_usual(world))
     }
 
-    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
         self.detail.answer(ticket, answer) || self.learn_usual(world, ticket, answer)
     }
 

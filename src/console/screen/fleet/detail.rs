@@ -8,7 +8,7 @@ use crate::console::screen::logs::Logs;
 use crate::console::screen::{List, Page as _};
 use crate::console::world::World;
 use crate::model::{AppId, CommandRow, Run};
-use crate::store::{HistoryQuery, LedgerQuery};
+use crate::store::{HistoryQuery, LedgerQuery, StoreError};
 
 /// The cursor rests when it has been on an app for so long.
 const REST: Duration = Duration::from_millis(300);
@@ -112,7 +112,7 @@ impl Detail {
         None
     }
 
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Result<Answer, String>) -> bool {
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
         if self.runs.awaits(ticket) {
             let runs = match answer {
                 Ok(Answer::History(runs)) => Ok(runs.clone()),

@@ -7,7 +7,7 @@ use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::view::top_of;
 use crate::console::world::World;
 use crate::model::{AppId, Run};
-use crate::store::HistoryQuery;
+use crate::store::{HistoryQuery, StoreError};
 
 /// So many apps are asked about at once, and so many runs of each are enough.
 const APPS_MAX: usize = 8;
@@ -46,7 +46,7 @@ impl Table {
         &mut self,
         world: &mut World,
         ticket: Ticket,
-        answer: &Result<Answer, String>,
+        answer: &Result<Answer, StoreError>,
     ) -> bool {
         if self.usual.ticket != Some(ticket) {
             return false;

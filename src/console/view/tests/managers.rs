@@ -1,6 +1,7 @@
 use super::*;
 use crate::console::request::{Answer, Question, Ticket};
 use crate::model::{Load, Released};
+use crate::store::StoreError;
 
 fn some() -> Vec<ManagerRow> {
     let row = |name: &str, beat: i64| ManagerRow {
@@ -82,7 +83,10 @@ fn draining_is_asked_and_ended() {
     wait(&mut model, 1);
     let (ticket, question) = asked(press(&mut model, KeyCode::Char('y')));
     assert_eq!(question, Question::Drain("st-01".to_owned(), false), "it drains already");
-    update(&mut model, Msg::Answer { ticket, answer: Err("read-only transaction".to_owned()) });
+    update(
+        &mut model,
+        Msg::Answer { ticket, answer: Err(StoreError::Denied("read-only transaction".to_owned())) },
+    );
     assert!(screen(&model, unicode()).contains("nothing was done with st-01: read-only transaction"));
     press(&mut model, KeyCode::Char('j'));
     press(&mut model, KeyCode::Char('t'));
