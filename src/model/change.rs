@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::vocabulary::words;
 use super::{
     Alert, AlertKind, AppId, AppState, Closing, CommandId, Planned, Report, Revision, RunId, Timestamp,
     Trigger, Verdict,
@@ -246,60 +247,28 @@ pub struct Skip {
     pub at: Timestamp,
 }
 
-/// Why a due time did not become a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SkipReason {
-    /// The run before was still under way.
-    Overlap,
-    /// The app itself, a person or another program had set another time.
-    Superseded,
-    /// The app was waiting for its `retry_interval`, or for the back-off after a crash.
-    Retry,
-    /// A limit on running apps left no room until later times had come.
-    NoRoom,
-    /// No manager could start it at the time, and the app's `catch_up` leaves it out.
-    Missed,
-    /// More was missed than `catch_up_limit` allows.
-    CatchUpLimit,
-    /// A STOP came before it was run.
-    Stopped,
-    /// A DISABLE came before it was run.
-    Disabled,
-    /// The app failed too often, or cannot be started.
-    GivenUp,
-    /// The schedule was changed, or began anew by ENABLE, before it was run.
-    Rescheduled,
-}
-
-impl SkipReason {
-    /// All values.
-    pub const ALL: [Self; 10] = [
-        Self::Overlap,
-        Self::Superseded,
-        Self::Retry,
-        Self::NoRoom,
-        Self::Missed,
-        Self::CatchUpLimit,
-        Self::Stopped,
-        Self::Disabled,
-        Self::GivenUp,
-        Self::Rescheduled,
-    ];
-
-    /// The word that the database stores.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Overlap => "overlap",
-            Self::Superseded => "superseded",
-            Self::Retry => "retry",
-            Self::NoRoom => "no_room",
-            Self::Missed => "missed",
-            Self::CatchUpLimit => "catch_up_limit",
-            Self::Stopped => "stopped",
-            Self::Disabled => "disabled",
-            Self::GivenUp => "given_up",
-            Self::Rescheduled => "rescheduled",
-        }
+words! {
+    /// Why a due time did not become a run.
+    SkipReason {
+        /// The run before was still under way.
+        Overlap = "overlap",
+        /// The app itself, a person or another program had set another time.
+        Superseded = "superseded",
+        /// The app was waiting for its `retry_interval`, or for the back-off after a crash.
+        Retry = "retry",
+        /// A limit on running apps left no room until later times had come.
+        NoRoom = "no_room",
+        /// No manager could start it at the time, and the app's `catch_up` leaves it out.
+        Missed = "missed",
+        /// More was missed than `catch_up_limit` allows.
+        CatchUpLimit = "catch_up_limit",
+        /// A STOP came before it was run.
+        Stopped = "stopped",
+        /// A DISABLE came before it was run.
+        Disabled = "disabled",
+        /// The app failed too often, or cannot be started.
+        GivenUp = "given_up",
+        /// The schedule was changed, or began anew by ENABLE, before it was run.
+        Rescheduled = "rescheduled",
     }
 }

@@ -98,7 +98,7 @@ pub(super) use words;
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{AlertKind, Blame, CommandSource, Outcome, Trigger, Vocabulary, Word};
+    use crate::model::{AlertKind, Blame, CommandSource, Outcome, SkipReason, Trigger, Vocabulary, Word};
 
     fn assert_comes_back<T: Vocabulary + std::fmt::Debug>(words: &[&str]) {
         for (value, word) in T::ALL.iter().zip(words) {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_alerts_and_sources_come_back_too() {
+    fn the_words_of_alerts_skips_and_sources_come_back_too() {
         assert_comes_back::<AlertKind>(&[
             "failed_to_start",
             "unexpected_behavior",
@@ -137,6 +137,18 @@ mod tests {
             "set_aside",
             "bad_report",
             "row_locked",
+        ]);
+        assert_comes_back::<SkipReason>(&[
+            "overlap",
+            "superseded",
+            "retry",
+            "no_room",
+            "missed",
+            "catch_up_limit",
+            "stopped",
+            "disabled",
+            "given_up",
+            "rescheduled",
         ]);
         assert_comes_back::<CommandSource>(&["apps", "cli", "console", "rabbitmq"]);
     }

@@ -121,8 +121,40 @@ fn ending(run: &Run, end: Timestamp) -> String {
 }
 
 fn verdict(row: &CommandRow, path: &str) -> String {
-    match &row.reason {
-        None => format!("{} {path} by {}: executed", row.name, row.by),
-        Some(reason) => format!("{} {path} by {}: not executed: {reason}", row.name, row.by),
+    let verdict = if row.flag == CmdFlag::NotExecuted { "not executed" } else { "executed" };
+    let reason = row.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{} {path} by {}: {verdict}{reason}", row.name, row.by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AppRef, CmdName, CommandSource, Reason};
+
+    #[test]
+    fn a_command_is_executed_by_its_verdict_and_not_for_want_of_a_reason() {
+        let row = |flag, reason| CommandRow {
+            id: CommandId(1),
+            app: AppRef::from("a/b/c"),
+            name: CmdName::Stop,
+            flag,
+            by: "ana".to_owned(),
+            source: CommandSource::Cli.into(),
+            time: Timestamp::UNIX_EPOCH,
+            executed: None,
+            reason,
+            batch: None,
+            note: None,
+        };
+        for (row, expected) in [
+            (row(CmdFlag::Executed, None), "STOP a/b/c by ana: executed"),
+            (
+                row(CmdFlag::Executed, Some(Reason::WasNotRunning)),
+                "STOP a/b/c by ana: executed: was not running",
+            ),
+            (row(CmdFlag::NotExecuted, Some(Reason::Expired)), "STOP a/b/c by ana: not executed: expired"),
+        ] {
+            assert_eq!(verdict(&row, "a/b/c"), expected);
+        }
     }
 }

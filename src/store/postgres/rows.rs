@@ -438,16 +438,13 @@ pub(super) fn alert(row: &PgRow) -> Read<AlertRow> {
 
 /// A row of the skips table.
 pub(super) fn skip(row: &PgRow) -> Read<Skip> {
-    let reason: &str = row.try_get("reason")?;
+    let reason = Word::from(row.try_get::<&str, _>("reason")?);
     Ok(Skip {
         app: parsed(row, "app_id")?,
         first: sure_time(row, "first_due")?,
         last: sure_time(row, "last_due")?,
         slots: small(row, "slots")?,
-        reason: SkipReason::ALL
-            .into_iter()
-            .find(|known| known.word() == reason)
-            .unwrap_or(SkipReason::Missed),
+        reason: reason.known().unwrap_or(SkipReason::Missed),
         at: sure_time(row, "recorded")?,
     })
 }

@@ -374,16 +374,13 @@ pub(super) fn alert(row: &Row<'_>) -> rusqlite::Result<AlertRow> {
 
 /// A row of the skips table.
 pub(super) fn skip(row: &Row<'_>) -> rusqlite::Result<Skip> {
-    let reason = sure_text(row, "reason")?;
+    let reason = Word::from(sure_text(row, "reason")?.as_str());
     Ok(Skip {
         app: parsed(row, "app_id")?,
         first: sure_time(row, "first_due")?,
         last: sure_time(row, "last_due")?,
         slots: small(row, "slots")?,
-        reason: SkipReason::ALL
-            .into_iter()
-            .find(|known| known.word() == reason)
-            .unwrap_or(SkipReason::Missed),
+        reason: reason.known().unwrap_or(SkipReason::Missed),
         at: sure_time(row, "recorded")?,
     })
 }
