@@ -15,6 +15,7 @@ pub(super) use json::{json, json_rows, json_text};
 pub(super) use log::{Form, LogWriter};
 pub(super) use panic::report_panics;
 
+use crate::config::env;
 use crate::console::cells::{cells, cut, padded};
 use crate::model::Printable;
 
@@ -110,11 +111,32 @@ pub(super) fn is_stderr_terminal() -> bool {
 /// Prints lines of cells, each column as wide as its widest cell; the last one is not filled up, and cut where the
 /// terminal ends.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
-    table_of(head, rows, &[]);
+    table_of(head, rows, &[], &[]);
 }
 
-/// The same; on a terminal that is too narrow these columns are left out, the first one first.
-pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str]) {
+/// The colour of a row of a table, on a terminal and without NO_COLOR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ink {
+    Plain,
+    Faint,
+    Warning,
+    Alarm,
+}
+
+impl Ink {
+    const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Faint => Some("2"),
+            Self::Warning => Some("33"),
+            Self::Alarm => Some("31"),
+        }
+    }
+}
+
+/// The same; on a terminal that is too narrow these columns are left out, the first one first. Rows without an ink are
+/// plain.
+pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str], inks: &[Ink]) {
     let head: Vec<_> = head.iter().map(|cell| (*cell).to_owned()).collect();
     let mut rows: Vec<Vec<_>> = std::iter::once(&head)
         .chain(rows)
@@ -138,7 +160,18 @@ pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str])
             *cell = (cut(cell, last_room - 1) + "…").into();
         }
     }
-    lines(rows.iter().map(|row| Cells { row, widths: &widths }));
+    let has_colour = is_terminal() && env::get(env::NO_COLOR).is_none();
+    let inks = std::iter::once(Ink::Plain).chain(inks.iter().copied()).chain(std::iter::repeat(Ink::Plain));
+    let mut text = String::new();
+    for (row, ink) in rows.iter().zip(inks) {
+        let line = Cells { row, widths: &widths }.to_string();
+        // Writing to a string cannot fail.
+        let _ = match ink.code().filter(|_| has_colour) {
+            Some(code) => writeln!(text, "\x1b[{code}m{}\x1b[0m", Printable(&line)),
+            None => writeln!(text, "{}", Printable(&line)),
+        };
+    }
+    write_raw(text.as_bytes());
 }
 
 /// The narrowest terminal that a table is cut for.

@@ -1,5 +1,7 @@
 //! `dcm status`: what apps are doing.
 
+use std::collections::BTreeMap;
+
 use super::args::StatusArgs;
 use super::error::{Error, Kind};
 use super::presence::Managers;
@@ -56,9 +58,13 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
                 ]
             })
             .collect();
+        let inks: Vec<_> = apps.iter().map(|(_, state)| ink(*state)).collect();
         let head =
             ["APP", "STATE", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID", "MANAGER"];
-        output::table_of(&head, &rows, &["MANAGER", "PID", "LAST", "ETA", "FAILED"]);
+        output::table_of(&head, &rows, &["MANAGER", "PID", "LAST", "ETA", "FAILED"], &inks);
+        if apps.len() > 1 {
+            output::line(sums(apps.iter().map(|(_, state)| *state)));
+        }
         tell_faults(apps.iter().map(|(row, _)| row));
         if is_empty {
             output::message("no apps are registered; dcm app add GROUP/PARENT/APP registers one");
@@ -68,6 +74,26 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
         }
         verdict(args, apps.len())
     })
+}
+
+/// `12 apps: 2 failed, 4 running, 6 idle`.
+fn sums(states: impl Iterator<Item = State>) -> String {
+    let mut counts: BTreeMap<State, usize> = BTreeMap::new();
+    for state in states {
+        *counts.entry(state).or_default() += 1;
+    }
+    let parts: Vec<_> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    format!("{} apps: {}", counts.values().sum::<usize>(), parts.join(", "))
+}
+
+/// Red is what needs a person, yellow what may.
+const fn ink(state: State) -> output::Ink {
+    match state {
+        State::SetAside | State::Fatal | State::GivenUp | State::Failed => output::Ink::Alarm,
+        State::Unknown | State::Stalled | State::Late | State::Stopped => output::Ink::Warning,
+        State::Waiting | State::Running | State::Idle => output::Ink::Plain,
+        State::Disabled => output::Ink::Faint,
+    }
 }
 
 /// Whether the last run of an app ended badly, or it carries a flag: both are over with its first good run, or ENABLE.
@@ -83,5 +109,16 @@ fn verdict(args: &StatusArgs, listed: usize) -> Result<(), Error> {
             Err(Error::new(Kind::Listed, format!("{apps} failed")).hint("dcm why PATH says why"))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_name_what_needs_a_person_first() {
+        let states = [State::Idle, State::Running, State::Failed, State::Idle, State::Unknown];
+        assert_eq!(sums(states.into_iter()), "5 apps: 1 unknown, 1 failed, 1 running, 2 idle");
     }
 }

@@ -80,7 +80,7 @@ impl State {
     }
 
     /// What the row says by itself. An app that is running may be [stalled or unknown](Self::running), an idle one
-    /// [late](Self::resting).
+    /// [late](Self::lateness).
     #[must_use]
     pub fn of_row(row: &AppRow) -> Self {
         let state = &row.state;

@@ -100,6 +100,8 @@ fn a_failed_run_is_shown_until_the_next_good_one() {
         (called.code, rows.as_array().map(Vec::len), &rows[0]["state"]),
         (3, Some(1), &"failed".into())
     );
+    let table = fleet.dcm(&["status"]).ok().out;
+    assert!(table.ends_with("\n2 apps: 1 failed, 1 idle\n") && !table.contains('\x1b'), "{table:?}");
     let all = fleet.dcm(&["status", "--json"]).ok().json();
     assert_eq!((&all[0]["state"], &all[1]["state"]), (&"failed".into(), &"idle".into()));
     assert_eq!(fleet.dcm(&["app", "show", "a/b/bad", "--json"]).ok().json()["state"], "failed");

@@ -223,7 +223,7 @@ fn advice(app: &AppRow, trouble: Option<Trouble>) -> Option<String> {
         }
         (Some(Trouble::Stalled), _) => "see what it waits for (l: its log); r starts it again",
         (Some(Trouble::Late), _) => "s starts it now; 6 shows whether its manager is well",
-        (Some(Trouble::Failed), _) => "l: its log; it goes on by itself",
+        (Some(Trouble::Failed), _) => "mend the cause (l: its log); it goes on by itself",
         (Some(Trouble::Flapping), _) => "l: its log; D keeps it off until it is mended",
         (None, RunStatus::Stopped) if app.state.stopped_by.is_some() => {
             "s starts it; E lets its schedule go on"
