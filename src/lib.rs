@@ -9,3 +9,4 @@ pub mod model;
 pub mod process;
 pub mod runtime;
 pub mod store;
+pub mod wire;

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
 use super::args::HistoryArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on, has_history};
-use super::{format, json, output};
+use super::{format, output};
 use crate::model::{AppId, Leftovers, Run, Selector};
 use crate::store::{HistoryQuery, OpenMode, OperatorStore};
+use crate::wire;
 
 /// The apps whose runs are asked for. A whole path also means an app that was removed and has left runs.
 async fn paths(store: &dyn OperatorStore, selector: &Selector) -> Result<BTreeMap<AppId, String>, Error> {
@@ -39,8 +38,7 @@ pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<(), Error
         let runs = store.history(query).await?;
         let path = |run: &Run| paths.get(&run.app).map(String::as_str);
         if session.json {
-            let rows: Vec<_> = runs.iter().map(|run| json::run(run, path(run))).collect();
-            output::json(&json!(rows));
+            output::json_rows(runs.iter().map(|run| wire::Run::of(run, paths.get(&run.app).cloned())));
             return Ok(());
         }
         let now = store.time().await?;

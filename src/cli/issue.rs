@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::args::IssueArgs;
 use super::error::{Error, Kind};
+use super::output;
 use super::presence::Managers;
 use super::session::{Fleet, Session, block_on};
-use super::{json, output};
 use crate::model::{CmdFlag, CmdName, CommandId, CommandRow, CommandSource, NewCommand, Reason};
 use crate::process::{clock, user_name};
 use crate::store::{OpenMode, OperatorStore, StoreError, submit};
+use crate::wire;
 
 /// A person is asked before a command that ends runs of more apps than this.
 const UNASKED_MAX: usize = 10;
@@ -131,8 +131,7 @@ async fn wait_for_verdicts(
 fn show(session: &Session, rows: &[CommandRow], paths: &BTreeMap<CommandId, String>) {
     let path = |row: &CommandRow| paths.get(&row.id).map(String::as_str);
     if session.json {
-        let rows: Vec<_> = rows.iter().map(|row| json::command(row, path(row))).collect();
-        output::json(&json!(rows));
+        output::json_rows(rows.iter().map(|row| wire::Command::of(row, paths.get(&row.id).cloned())));
         return;
     }
     output::lines(rows.iter().map(|row| {

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::args::LogsArgs;
+use super::output;
 use super::session::Session;
-use super::{json, output};
 use crate::model::{Printable, RunId, format_timestamp};
 use crate::process::{LogRecord, Stream};
+use crate::wire;
 
 /// Moves to the beginning of the line of a terminal and clears it.
 const DRAW_AGAIN: &[u8] = b"\r\x1b[K";
@@ -60,7 +61,7 @@ impl Printer {
     fn format_json(&self, record: &LogRecord, out: &mut Vec<u8>) {
         let end = usize::from(record.is_complete && record.text.ends_with(b"\r"));
         let value = json!({
-            "time": json::time(record.time),
+            "time": wire::time(record.time),
             "runtime": self.run.to_string(),
             "stream": match record.stream { Stream::Out => "stdout", Stream::Err => "stderr", Stream::Dcm => "dcm" },
             "complete": record.is_complete,

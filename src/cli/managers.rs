@@ -9,8 +9,9 @@ use super::error::Error;
 use super::presence::{Managers, Presence};
 use super::session::{Fleet, Session, block_on};
 use super::{format, output};
-use crate::model::{ManagerRow, Released, format_timestamp};
+use crate::model::{ManagerRow, Released};
 use crate::store::{OpenMode, OperatorStore, take_from};
+use crate::wire::{self, ManagerFacts};
 
 pub(super) fn managers(session: &Session, command: Option<ManagersCommand>) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
@@ -49,8 +50,9 @@ async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error>
         *apps.entry(row.state.manager).or_default() += 1;
     }
     if session.json {
-        let rows: Vec<_> = managers.iter().map(|(row, presence)| as_json(row, *presence, &apps)).collect();
-        output::json(&json!(rows));
+        output::json_rows(
+            managers.iter().map(|(row, presence)| wire::Manager::of(row, facts(row, *presence, &apps))),
+        );
         return Ok(());
     }
     let rows: Vec<_> = managers
@@ -100,32 +102,12 @@ fn state(row: &ManagerRow, presence: Presence) -> &'static str {
     }
 }
 
-fn as_json(
-    row: &ManagerRow,
-    presence: Presence,
-    apps: &BTreeMap<Option<String>, usize>,
-) -> serde_json::Value {
-    let load = (presence == Presence::Live).then_some(row.load);
-    json!({
-        "name": row.name,
-        "state": state(row, presence),
-        "host": row.host,
-        "pid": row.pid,
-        "version": row.version,
-        "started": format_timestamp(row.started),
-        "heartbeat": format_timestamp(row.heartbeat),
-        "stopped": row.stopped.map(format_timestamp),
-        "lease": row.lease.as_secs_f64(),
-        "lease_until": row.lease_until.map(format_timestamp),
-        "incarnation": row.incarnation,
-        "pools": row.pools,
-        "python": row.python,
-        "draining": row.draining,
-        "apps": apps.get(&Some(row.name.clone())).copied().unwrap_or(0),
-        "running": load.map(|load| load.running),
-        "running_max": row.load.running_max,
-        "waiting": load.map(|load| load.waiting),
-    })
+fn facts(row: &ManagerRow, presence: Presence, apps: &BTreeMap<Option<String>, usize>) -> ManagerFacts {
+    ManagerFacts {
+        state: state(row, presence),
+        is_live: presence == Presence::Live,
+        apps: apps.get(&Some(row.name.clone())).copied().unwrap_or(0) as u64,
+    }
 }
 
 fn told(session: &Session, name: &str, released: Released, what: &str) {

@@ -10,7 +10,6 @@ mod format;
 mod headless;
 mod history;
 mod issue;
-mod json;
 mod log_printer;
 mod logging;
 mod logs;

@@ -5,10 +5,11 @@ use serde_json::json;
 use super::args::NextArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on};
-use super::{format, json, output};
+use super::{format, output};
 use crate::manager::{coming, schedule};
 use crate::model::{AppRow, RunStatus, Timestamp};
 use crate::store::{OpenMode, OperatorStore};
+use crate::wire;
 
 pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
@@ -23,7 +24,7 @@ pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
             let rows: Vec<_> = times
                 .iter()
                 .map(|(time, row)| {
-                    json!({ "path": row.app.path.to_string(), "next_run": json::time(Some(*time)), "disable": row.app.disabled })
+                    json!({ "path": row.app.path.to_string(), "next_run": wire::time(Some(*time)), "disable": row.app.disabled })
                 })
                 .collect();
             output::json(&json!(rows));

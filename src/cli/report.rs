@@ -2,25 +2,25 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::args::ReportArgs;
 use super::error::{Error, Kind};
-use super::json;
 use crate::config::env;
 use crate::model::Timestamp;
 use crate::process::reporting::{self, SendError};
+use crate::wire;
 
 pub(super) fn report(args: &ReportArgs) -> Result<(), Error> {
     // What is over when the run ends is no wish any more.
     let next_run = args.next_run.map(|asked| asked.0.time().unwrap_or(Timestamp::UNIX_EPOCH));
-    let fields = json::compact(vec![
+    let fields = compact(vec![
         ("task_size", json!(args.task_size)),
         ("solved", json!(args.solved)),
         ("failed", json!(args.failed)),
         ("progress", json!(args.progress)),
-        ("eta", json::time(args.eta.map(|eta| eta.0))),
-        ("next_run", json::time(next_run)),
+        ("eta", wire::time(args.eta.map(|eta| eta.0))),
+        ("next_run", wire::time(next_run)),
         ("except_cnt", json!(args.except_cnt)),
         ("message", json!(args.message)),
     ]);
@@ -39,4 +39,13 @@ pub(super) fn report(args: &ReportArgs) -> Result<(), Error> {
         };
         Error::new(kind, error.to_string())
     })
+}
+
+/// An object without its nulls.
+fn compact(fields: Vec<(&str, Value)>) -> Map<String, Value> {
+    fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }

@@ -6,11 +6,12 @@ use super::args::StatusArgs;
 use super::error::{Error, Kind};
 use super::presence::Managers;
 use super::session::{Fleet, Session, block_on, tell_faults};
-use super::{format, json, output};
+use super::{format, output};
 use crate::manager::coming::coming_of;
 use crate::model::AppRow;
 use crate::model::explain::State;
 use crate::store::OpenMode;
+use crate::wire;
 
 pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
@@ -29,7 +30,7 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
             .filter(|(row, state)| !args.failed || is_failed(row, *state))
             .collect();
         if session.json {
-            output::json_rows(apps.iter().map(|(row, state)| json::Brief::of(row, *state)));
+            output::json_rows(apps.iter().map(|(row, state)| wire::App::of(row, *state)));
             return verdict(args, apps.len());
         }
         // What runs under a manager that is lost may have ended long ago.

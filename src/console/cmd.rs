@@ -20,8 +20,10 @@ pub(super) enum Cmd {
     Copy(String),
     /// Ring the bell of the terminal.
     Ring,
-    /// Write what is shown to a file.
+    /// Write a picture of what is shown to a file.
     Export(Format),
+    /// Write this to a file.
+    Save(Format, String),
     /// Leave the console.
     Leave(Leave),
 }

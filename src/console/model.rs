@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::dialog::Dialog;
+use super::export::Purpose;
+use super::request::Ticket;
 use super::screen::fleet::Table;
 use super::screen::{Page, Stack, Tab};
 use super::world::{Identity, World};
@@ -21,6 +23,8 @@ pub(super) struct Model {
     pub(super) is_after_top: bool,
     /// ^c was pressed at this time; pressed again soon, it leaves.
     pub(super) quit_asked: Option<Duration>,
+    /// Whole rows are asked for, to be copied or saved.
+    pub(super) wanted_rows: Option<(Ticket, Purpose)>,
 }
 
 impl Model {
@@ -28,7 +32,15 @@ impl Model {
         let mut world = World::new(identity, size, now);
         let mut table = Table::default();
         table.set_filter(&mut world, filter);
-        Self { world, table, stack: Stack::default(), dialog: None, is_after_top: false, quit_asked: None }
+        Self {
+            world,
+            table,
+            stack: Stack::default(),
+            dialog: None,
+            is_after_top: false,
+            quit_asked: None,
+            wanted_rows: None,
+        }
     }
 
     /// Saved views besides those that are always there, and the one that is shown at first.

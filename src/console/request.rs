@@ -41,6 +41,8 @@ pub(super) enum Question {
     Alerts(AlertQuery),
     NoteAlerts(Vec<AlertId>, AlertNote),
     App(AppId),
+    /// Whole rows, for other programs.
+    Apps(Vec<AppId>),
     /// The end of a log; with `is_wish` its manager is asked to keep it fresh.
     KeptLog {
         app: AppId,
@@ -99,6 +101,7 @@ pub(super) enum Answer {
     Noted,
     /// Nothing if it is not registered, or its row cannot be understood.
     App(Option<Box<AppRow>>),
+    Apps(Vec<AppRow>),
     Managers(Vec<ManagerRow>),
     Released(Released),
     KeptLog(Option<KeptLog>),

@@ -196,6 +196,7 @@ impl Console {
             Some(Cmd::Copy(text)) => self.writer.send(&mut clipboard::osc52(&text)),
             Some(Cmd::Ring) => self.writer.send(&mut vec![BELL]),
             Some(Cmd::Export(format)) => self.export(format),
+            Some(Cmd::Save(format, content)) => self.save(format, &content),
             Some(Cmd::Leave(leave)) => return Ok(Some(leave)),
             // If the worker has ended, the link is shown as lost.
             Some(Cmd::Work(work)) => work.into_iter().for_each(|request| drop(self.requests.send(request))),
@@ -209,7 +210,13 @@ impl Console {
         let mut picture = Buffer::empty(Rect::new(0, 0, columns, rows));
         let area = picture.area;
         view::draw(&self.model, self.theme, &mut picture, area);
-        let said = match export::write(format, &picture, &self.model) {
+        if let Some(content) = export::picture(format, &picture, &self.model.world.identity.database) {
+            self.save(format, &content);
+        }
+    }
+
+    fn save(&mut self, format: Format, content: &str) {
+        let said = match export::write(format, content, self.model.world.now.wall) {
             Ok(path) => format!("saved as {}", path.display()),
             Err(error) => format!("nothing is saved: {error}"),
         };

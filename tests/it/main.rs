@@ -63,4 +63,5 @@ mod stop_apps;
 mod stops;
 mod store_contract;
 mod terminal;
+mod wire;
 mod zones;

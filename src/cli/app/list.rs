@@ -4,9 +4,10 @@ use crate::cli::args::SelectorsArgs;
 use crate::cli::error::Error;
 use crate::cli::presence::Managers;
 use crate::cli::session::{Fleet, Session, block_on, tell_faults};
-use crate::cli::{json, next, output};
+use crate::cli::{next, output};
 use crate::model::AppRow;
 use crate::store::OpenMode;
+use crate::wire;
 
 pub(super) fn list(session: &Session, args: &SelectorsArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
@@ -14,7 +15,7 @@ pub(super) fn list(session: &Session, args: &SelectorsArgs) -> Result<(), Error>
         let apps = Fleet::read(store.as_ref()).await?.select(&args.selectors)?;
         if session.json {
             let managers = Managers::read(session, store.as_ref()).await?;
-            output::json_rows(apps.iter().map(|row| json::Full::of(row, managers.state_of(row))));
+            output::json_rows(apps.iter().map(|row| wire::AppInFull::of(row, managers.state_of(row))));
             return Ok(());
         }
         let rows: Vec<_> = apps.iter().map(line).collect();

@@ -2,11 +2,12 @@
 
 use crate::cli::args::{DefinitionArgs, SetArgs};
 use crate::cli::error::Error;
+use crate::cli::output;
 use crate::cli::presence::Managers;
 use crate::cli::session::{Fleet, Session, block_on, needs_env};
-use crate::cli::{json, output};
 use crate::model::{AppId, Fault};
 use crate::store::{Existing, OpenMode, Registration};
+use crate::wire;
 
 pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
     let SetArgs { path, definition, next_run, default_command, command } = args;
@@ -50,7 +51,7 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
         if session.json {
             let row = Fleet::find(store.as_ref(), &path).await?;
             let state = Managers::read(session, store.as_ref()).await?.state_of(&row);
-            output::json(&json::Full::of(&row, state));
+            output::json(&wire::AppInFull::of(&row, state));
         }
         Ok(())
     })

@@ -3,9 +3,10 @@
 use crate::cli::error::Error;
 use crate::cli::presence::Managers;
 use crate::cli::session::{Fleet, Session, block_on};
-use crate::cli::{json, next, output};
+use crate::cli::{next, output};
 use crate::model::AppPath;
 use crate::store::OpenMode;
+use crate::wire;
 
 pub(super) fn show(session: &Session, path: &AppPath) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
@@ -17,7 +18,7 @@ pub(super) fn show(session: &Session, path: &AppPath) -> Result<(), Error> {
     if !rights.see_env {
         output::message("env is hidden from this user of the database");
     }
-    let mut value = serde_json::to_value(json::Full::of(&row, state)).map_err(std::io::Error::from)?;
+    let mut value = serde_json::to_value(wire::AppInFull::of(&row, state)).map_err(std::io::Error::from)?;
     value["next_run_zone"] = next::zone_of_sql(store.as_ref(), &row).into();
     if session.json {
         output::json(&value);

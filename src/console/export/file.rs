@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use ratatui::buffer::Buffer;
 
-use super::{ansi, plain, rows, svg};
-use crate::console::model::Model;
+use super::{ansi, plain, svg};
 use crate::console::terminal::Colours;
+use crate::model::Timestamp;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,14 @@ impl Format {
         }
     }
 
+    /// Whether it holds rows, and no picture.
+    pub(in crate::console) const fn is_data(self) -> bool {
+        match self {
+            Self::Csv | Self::Json => true,
+            Self::Svg | Self::Text | Self::Ansi => false,
+        }
+    }
+
     pub(in crate::console) const fn ending(self) -> &'static str {
         match self {
             Self::Svg => "svg",
@@ -48,16 +56,19 @@ impl Format {
 /// So many files of one second have a name.
 const SAME_SECOND_MAX: u32 = 100;
 
+/// The screen as a picture; `None` for the formats of rows.
+pub(in crate::console) fn picture(format: Format, screen: &Buffer, database: &str) -> Option<String> {
+    match format {
+        Format::Svg => Some(svg(screen, &format!("dcm {database}"))),
+        Format::Text => Some(plain(screen)),
+        Format::Ansi => Some(ansi(screen, Colours::True)),
+        Format::Csv | Format::Json => None,
+    }
+}
+
 /// Writes a file that was not there before; gives back its name.
-pub(in crate::console) fn write(format: Format, screen: &Buffer, model: &Model) -> io::Result<PathBuf> {
-    let content = match format {
-        Format::Svg => svg(screen, &format!("dcm {}", model.world.identity.database)),
-        Format::Text => plain(screen),
-        Format::Ansi => ansi(screen, Colours::True),
-        Format::Csv => rows::csv(model),
-        Format::Json => rows::json(model)?,
-    };
-    let time = model.world.now.wall.with_timezone(&chrono::Local).format("%Y%m%d-%H%M%S");
+pub(in crate::console) fn write(format: Format, content: &str, now: Timestamp) -> io::Result<PathBuf> {
+    let time = now.with_timezone(&chrono::Local).format("%Y%m%d-%H%M%S");
     let ending = format.ending();
     let mut number = 0;
     loop {

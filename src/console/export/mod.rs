@@ -1,10 +1,11 @@
 //! What is shown, as a file: the screen as a picture, the view as data.
 
 mod file;
-mod rows;
+pub(super) mod rows;
 mod svg;
 mod text;
 
-pub(super) use file::{Format, write};
+pub(super) use file::{Format, picture, write};
+pub(super) use rows::Purpose;
 pub use svg::svg;
 pub use text::{ansi, plain};

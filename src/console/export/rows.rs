@@ -1,265 +1,90 @@
-//! What a screen shows as a table, as CSV and JSON: alerts, runs, commands; elsewhere the apps that the
-//! filter shows. The names are those of `--json` on the command line.
+//! What a screen shows, as CSV and JSON: alerts, runs, commands, managers; elsewhere the apps that the filter shows.
 
 use std::io;
 
-use serde_json::{Map, Value, json};
-
-use crate::console::fleet::{Row, Trouble};
+use super::Format;
 use crate::console::model::Model;
 use crate::console::screen::Screen;
+use crate::console::screen::managers::{Life, life};
 use crate::console::world::World;
-use crate::model::{AlertRow, CommandRow, Run, Timestamp};
+use crate::model::explain::State;
+use crate::model::{AppId, AppRef, AppRow, ManagerRow};
+use crate::wire::{self, ManagerFacts};
 
-/// Columns and rows.
-struct Sheet {
-    head: &'static [&'static str],
-    rows: Vec<Vec<Value>>,
+/// What whole rows of apps are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::console) enum Purpose {
+    /// For the clipboard, as JSON.
+    Copy,
+    /// For a file.
+    Save(Format),
 }
 
-const APPS: [&str; 15] = [
-    "app",
-    "status",
-    "trouble",
-    "disabled",
-    "fatal",
-    "percent",
-    "solved",
-    "task_size",
-    "failed",
-    "eta",
-    "next_run",
-    "last_run",
-    "pid",
-    "manager",
-    "message",
-];
-
-const ALERTS: [&str; 11] = [
-    "id",
-    "path",
-    "kind",
-    "message",
-    "raised",
-    "delivered",
-    "cleared",
-    "runtime",
-    "acknowledged_by",
-    "acknowledged",
-    "muted_until",
-];
-
-const RUNS: [&str; 16] = [
-    "runtime",
-    "path",
-    "start_time",
-    "end_time",
-    "outcome",
-    "exit_code",
-    "signal",
-    "except_cnt",
-    "task_size",
-    "solved",
-    "failed",
-    "trigger",
-    "due_time",
-    "attempt",
-    "manager",
-    "message",
-];
-
-const COMMANDS: [&str; 11] = [
-    "id",
-    "path",
-    "command",
-    "verdict",
-    "cmd_by",
-    "cmd_source",
-    "cmd_time",
-    "cmd_exec",
-    "reason",
-    "batch",
-    "note",
-];
-
-fn sheet(model: &Model) -> Sheet {
+/// The rows of the screen; `None` where they are apps, which are to be read first.
+pub(in crate::console) fn of_screen(model: &Model, format: Format) -> Option<io::Result<String>> {
     let world = &model.world;
+    let path = |app: AppId| world.fleet.path_of(app).map(ToString::to_string);
+    let path_of = |app: &AppRef| app.id().and_then(path);
     match model.stack.top() {
         Screen::Alerts(alerts) => {
             let rows = alerts.causes.rows.iter().flat_map(|cause| &cause.alerts);
-            Sheet { head: &ALERTS, rows: rows.map(|row| alert(row, world)).collect() }
+            Some(text(format, rows.map(|row| wire::Alert::of(row, path_of(&row.app)))))
         }
         Screen::History(history) => {
-            Sheet { head: &RUNS, rows: history.runs().iter().map(|row| run(row, world)).collect() }
+            Some(text(format, history.runs().iter().map(|row| wire::Run::of(row, path(row.app)))))
         }
         Screen::Commands(commands) => {
             let rows = commands.batches.rows.iter().flat_map(|batch| &batch.commands);
-            Sheet { head: &COMMANDS, rows: rows.map(|row| command(row, world)).collect() }
+            Some(text(format, rows.map(|row| wire::Command::of(row, path_of(&row.app)))))
         }
-        Screen::Fleet | Screen::Detail(_) | Screen::Logs(_) | Screen::Managers(_) => {
-            let mut path = String::new();
-            let shown = |row: &&Row| model.table.filter().shows(row, &world.fleet, world.time(), &mut path);
-            Sheet { head: &APPS, rows: world.fleet.rows().filter(shown).map(app).collect() }
+        Screen::Managers(managers) => {
+            let rows = managers.list.rows.iter();
+            Some(text(format, rows.map(|row| wire::Manager::of(row, facts(row, world)))))
         }
+        Screen::Fleet | Screen::Detail(_) | Screen::Logs(_) => None,
     }
 }
 
-fn time(time: Option<Timestamp>) -> Value {
-    json!(time.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)))
+/// The apps that the filter shows.
+pub(in crate::console) fn shown_apps(model: &Model) -> Vec<AppId> {
+    let world = &model.world;
+    let mut path = String::new();
+    let shown = world
+        .fleet
+        .rows()
+        .filter(|row| model.table.filter().shows(row, &world.fleet, world.time(), &mut path));
+    shown.map(|row| row.id).collect()
 }
 
-fn app(row: &Row) -> Vec<Value> {
-    vec![
-        json!(row.path.to_string()),
-        json!(row.state.word()),
-        json!(row.trouble.map(Trouble::word)),
-        json!(row.disabled),
-        json!(row.fatal.as_ref().map(|(_, why, _)| why.as_ref())),
-        json!(row.progress()),
-        json!(row.solved),
-        json!(row.task_size),
-        json!(row.failed),
-        time(row.eta),
-        time(row.next_run),
-        time(row.last_run),
-        json!(row.pid),
-        json!(row.manager.as_deref()),
-        json!(row.message.as_deref()),
-    ]
-}
-
-fn alert(row: &AlertRow, world: &World) -> Vec<Value> {
-    vec![
-        json!(row.id.0),
-        json!(world.fleet.name_of(&row.app)),
-        json!(row.kind.word()),
-        json!(row.message),
-        time(Some(row.raised)),
-        time(row.delivered),
-        time(row.cleared),
-        json!(row.run.map(|run| run.to_string())),
-        json!(row.acknowledged.as_ref().map(|(by, _)| by)),
-        time(row.acknowledged.as_ref().map(|(_, at)| *at)),
-        time(row.muted_until),
-    ]
-}
-
-fn run(run: &Run, world: &World) -> Vec<Value> {
-    vec![
-        json!(run.run.to_string()),
-        json!(world.fleet.name_of(&run.app.into())),
-        time(Some(run.start)),
-        time(run.end),
-        json!(run.outcome_word()),
-        json!(run.exit_code),
-        json!(run.signal),
-        json!(run.except_cnt),
-        json!(run.progress.task_size),
-        json!(run.progress.solved),
-        json!(run.progress.failed),
-        json!(run.trigger.word()),
-        time(run.due),
-        json!(run.attempt),
-        json!(run.manager),
-        json!(run.message),
-    ]
-}
-
-fn command(row: &CommandRow, world: &World) -> Vec<Value> {
-    vec![
-        json!(row.id.0),
-        json!(world.fleet.name_of(&row.app)),
-        json!(row.name.word()),
-        json!(row.flag.word()),
-        json!(row.by),
-        json!(row.source.word()),
-        time(Some(row.time)),
-        time(row.executed),
-        json!(row.reason.as_ref().map(ToString::to_string)),
-        json!(row.batch),
-        json!(row.note),
-    ]
-}
-
-pub(super) fn json(model: &Model) -> io::Result<String> {
-    let Sheet { head, rows } = sheet(model);
-    let object = |row: Vec<Value>| head.iter().map(|name| (*name).to_owned()).zip(row).collect::<Map<_, _>>();
-    Ok(serde_json::to_string_pretty(&rows.into_iter().map(object).collect::<Vec<_>>())? + "\n")
-}
-
-/// With a line of names first; as RFC 4180 has it.
-pub(super) fn csv(model: &Model) -> String {
-    let Sheet { head, rows } = sheet(model);
-    let mut text = head.join(",") + "\r\n";
-    for row in rows {
-        let cells: Vec<_> = row.iter().map(|cell| quoted(&shown(cell))).collect();
-        text.push_str(&cells.join(","));
-        text.push_str("\r\n");
-    }
-    text
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+/// Whole rows of apps, in the states that are shown.
+pub(in crate::console) fn of_apps(world: &World, apps: &[AppRow], purpose: Purpose) -> io::Result<String> {
+    let state =
+        |row: &AppRow| world.fleet.by_id(row.app.id).map_or_else(|| State::of_row(row), |shown| shown.state);
+    let rows = apps.iter().map(|row| wire::App::of(row, state(row)));
+    match purpose {
+        Purpose::Copy => Ok(serde_json::to_string(&rows.collect::<Vec<_>>())?),
+        Purpose::Save(format) => text(format, rows),
     }
 }
 
-/// Text of an app is never a formula to the program that opens the table.
-fn quoted(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t']);
-    let cell = if is_formula { format!("'{cell}") } else { cell.to_owned() };
-    if cell.contains([',', '"', '\r', '\n']) || is_formula {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell
+fn text<R: wire::Row>(format: Format, rows: impl Iterator<Item = R>) -> io::Result<String> {
+    if format == Format::Csv {
+        return wire::csv(rows);
     }
+    Ok(serde_json::to_string_pretty(&rows.collect::<Vec<_>>())? + "\n")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::console::cmd::Cmd;
-    use crate::console::msg::Msg;
-    use crate::console::request::{Answer, Request};
-    use crate::console::testing::{hash, model, noon, press, small_fleet};
-    use crate::console::update::update;
-    use crate::model::{CmdFlag, CmdName, CommandId, CommandSource};
-    use crossterm::event::KeyCode;
-
-    #[test]
-    fn a_file_holds_the_rows_of_the_screen() {
-        let mut model = model((80, 24), small_fleet());
-        let apps = csv(&model);
-        assert!(apps.starts_with("app,status,") && apps.contains("\r\ncroatia/fina/companies,"), "{apps}");
-        let Some(Cmd::Work(work)) = press(&mut model, KeyCode::Char('7')) else { panic!() };
-        let [Request::Ask(ticket, _)] = work[..] else { panic!("{work:?}") };
-        let command = CommandRow {
-            id: CommandId(7),
-            app: hash("croatia/fina/companies").as_str().into(),
-            name: CmdName::Stop,
-            flag: CmdFlag::NotExecuted,
-            by: "ana".to_owned(),
-            source: CommandSource::Cli.into(),
-            time: noon(),
-            executed: Some(noon()),
-            reason: Some("not running".into()),
-            batch: None,
-            note: None,
-        };
-        update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::Commands(vec![command])) });
-        let row = "7,croatia/fina/companies,STOP,NOT_EXECUTED,ana,cli,2026-11-23T12:00:00.000Z,2026-11-23T12:00:00.000Z,not running,,";
-        assert_eq!(csv(&model), format!("{}\r\n{row}\r\n", COMMANDS.join(",")));
-        let data: Value = serde_json::from_str(&json(&model).unwrap()).unwrap();
-        assert_eq!((&data[0]["id"], &data[0]["batch"]), (&json!(7), &Value::Null));
-    }
-
-    #[test]
-    fn cells_cannot_break_out() {
-        assert_eq!(quoted("page 7, \"x\""), "\"page 7, \"\"x\"\"\"");
-        assert_eq!(quoted("=1+1"), "\"'=1+1\"");
-        assert_eq!(quoted("plain"), "plain");
+fn facts(row: &ManagerRow, world: &World) -> ManagerFacts {
+    let life = life(row, &world.fleet, world.time());
+    let is_own = |manager: Option<&str>| manager == Some(row.name.as_str());
+    ManagerFacts {
+        state: match (life, row.draining) {
+            (Life::Alive, true) => "draining",
+            (Life::Alive, false) => "live",
+            (Life::Silent, _) => "lost",
+            (Life::Ended, _) => "stopped",
+        },
+        is_live: life == Life::Alive,
+        apps: world.fleet.rows().filter(|app| is_own(app.manager.as_deref())).count() as u64,
     }
 }

@@ -200,6 +200,8 @@ pub(super) enum Turn {
     ClearFatal(Vec<AppId>, String),
     /// For the clipboard of the terminal.
     Copy(String),
+    /// The rows of these apps, for the clipboard.
+    CopyRows(Vec<AppId>),
     /// A menu.
     Ask(Ask),
 }

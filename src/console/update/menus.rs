@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{act, follow_turn, obey};
+use super::{act, data, follow_turn, obey};
 use crate::console::cmd::Cmd;
 use crate::console::dialog::confirm::Wanted;
 use crate::console::dialog::field::Field;
@@ -150,7 +150,7 @@ fn choose(model: &mut Model) -> Option<Cmd> {
         }
         Choice::GoTo(app) => return follow_turn(model, Turn::GoTo(app)),
         Choice::View(name) => open_view(model, &name),
-        Choice::Export(format) => return Some(Cmd::Export(format)),
+        Choice::Export(format) => return data::export(model, format),
         Choice::Save(name) => save_view(model, name),
         Choice::Filter(text) => model.table.set_filter(&mut model.world, &text),
         Choice::Nothing => {}

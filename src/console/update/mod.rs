@@ -1,6 +1,7 @@
 //! Decides what a message means. Pure: it waits for nothing and reads nothing.
 
 mod act;
+mod data;
 mod dialogs;
 mod menus;
 mod mouse;
@@ -15,14 +16,16 @@ use super::cmd::{Cmd, Leave};
 use super::dialog::Dialog;
 use super::dialog::field::Field;
 use super::dialog::help::Help;
+use super::export::Purpose;
 use super::fleet::Change;
 use super::keymap::{self, Common, Intent};
 use super::model::Model;
 use super::msg::Msg;
-use super::request::Request;
+use super::request::{Answer, Request, Ticket};
 use super::screen::{Ask, Page as _, Screen, Tab, Turn};
 use super::world::{Bell, Link, World};
 use crate::model::{Delta, Timestamp};
+use crate::store::StoreError;
 
 /// Time passes with every message; what it does to the apps is concluded so often.
 const JUDGE_EVERY: Duration = Duration::from_secs(1);
@@ -83,17 +86,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
         }
         Msg::Submitted { ticket, result } => act::submitted(model, ticket, &result),
         Msg::Verdicts(rows) => act::verdicts(model, &rows),
-        Msg::Answer { ticket, answer } => {
-            let Model { stack, world, table, .. } = model;
-            // A screen that has gone does not take its answer, nor does any other.
-            let _ = world.answer(ticket, &answer)
-                || table.answer(world, ticket, &answer)
-                || stack
-                    .all_mut()
-                    .filter_map(Screen::page_mut)
-                    .any(|page| page.answer(world, ticket, &answer));
-            None
-        }
+        Msg::Answer { ticket, answer } => take_answer(model, ticket, answer),
         Msg::Log(news) => {
             match model.stack.top_mut() {
                 Screen::Logs(logs) => logs.take(news),
@@ -104,6 +97,18 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             None
         }
     }
+}
+
+/// Takes in the answer to a question. A screen that has gone does not take its answer, nor does any other.
+fn take_answer(model: &mut Model, ticket: Ticket, answer: Result<Answer, StoreError>) -> Option<Cmd> {
+    if let Some((_, purpose)) = model.wanted_rows.take_if(|(wanted, _)| *wanted == ticket) {
+        return data::answered(model, purpose, answer);
+    }
+    let Model { stack, world, table, .. } = model;
+    let _ = world.answer(ticket, &answer)
+        || table.answer(world, ticket, &answer)
+        || stack.all_mut().filter_map(Screen::page_mut).any(|page| page.answer(world, ticket, &answer));
+    None
 }
 
 fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
@@ -270,10 +275,8 @@ fn follow_turn(model: &mut Model, turn: Turn) -> Option<Cmd> {
         }
         Turn::Issue(name, apps, what) => act::issue(model, act::wanted(model, name, apps, what)),
         Turn::ClearFatal(apps, what) => act::clear_fatal(model, apps, what),
-        Turn::Copy(text) => {
-            model.world.say(format!("copied {} characters", text.chars().count()));
-            Some(Cmd::Copy(text))
-        }
+        Turn::Copy(text) => Some(data::copy(model, text)),
+        Turn::CopyRows(apps) => Some(data::want(model, apps, Purpose::Copy)),
         Turn::Ask(ask) => {
             menus::ask(model, ask);
             None

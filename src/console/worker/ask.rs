@@ -21,6 +21,11 @@ pub(super) async fn ask(store: &dyn OperatorStore, question: Question) -> Result
                 Registered::SetAside(_) => None,
             }))
         }
+        Question::Apps(apps) => {
+            let mut rows: Vec<_> = store.apps(apps).await?.into_iter().map(Registered::into_row).collect();
+            rows.sort_by(|a, b| a.app.path.cmp(&b.app.path));
+            Answer::Apps(rows)
+        }
         Question::Managers => Answer::Managers(store.managers().await?),
         Question::KeptLog { app, run, is_wish } => {
             if is_wish {

@@ -1,7 +1,6 @@
 //! What the keys of the fleet do.
 
 use super::{DETAILS_REST, Order, Sort, Spot, Table};
-use crate::console::fleet::Row;
 use crate::console::keymap::Intent;
 use crate::console::request::{Answer, Request, Ticket};
 use crate::console::screen::{Ask, Page, Screen, Turn, commands, detail, history, logs};
@@ -123,9 +122,7 @@ impl Table {
             }
             Wish::CopyJson => {
                 let (apps, _) = self.targets(world)?;
-                let rows = apps.iter().filter_map(|id| world.fleet.by_id(*id)).map(json);
-                let rows: Vec<_> = rows.collect();
-                return Some(Turn::Copy(serde_json::Value::Array(rows).to_string()));
+                return Some(Turn::CopyRows(apps));
             }
             Wish::Actions => return Some(Turn::Ask(Ask::Actions)),
             Wish::ClearFatal => {
@@ -214,27 +211,6 @@ impl Table {
         let spot = self.spot.as_ref()?;
         Some((self.below(world, spot), spot.name(&world.fleet)))
     }
-}
-
-/// The row of an app for other programs.
-fn json(row: &Row) -> serde_json::Value {
-    serde_json::json!({
-        "path": row.path.to_string(),
-        "state": row.state.word(),
-        "trouble": row.trouble.map(|trouble| trouble.word().to_lowercase()),
-        "disabled": row.disabled,
-        "fatal": row.fatal.as_ref().map(|(flag, message, _)| format!("{flag}: {message}")),
-        "task_size": row.task_size,
-        "progress": row.percent,
-        "solved": row.solved,
-        "failed": row.failed,
-        "eta": row.eta.map(crate::model::format_timestamp),
-        "next_run": row.next_run.map(crate::model::format_timestamp),
-        "last_run": row.last_run.map(crate::model::format_timestamp),
-        "manager": row.manager.as_deref(),
-        "pid": row.pid,
-        "message": row.message.as_deref(),
-    })
 }
 
 impl Page for Table {

@@ -1,20 +1,21 @@
-//! The JSON forms of rows: the names of the columns, times in RFC 3339.
+//! An app: its definition and state, and in the longer form its policies.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
+use super::{Text, Time, row};
+use crate::model::AppRow;
 use crate::model::explain::State;
-use crate::model::{AppRow, CommandRow, Run, Timestamp, format_timestamp};
 
 /// What stands for a value that is not shown.
 const HIDDEN: &str = "***";
 
+row! {
 /// An app with its definition and state. It borrows all it can, since a fleet may have 10,000.
-#[derive(Serialize)]
-pub(super) struct Brief<'a> {
+#[expect(clippy::struct_field_names, reason = "they are the names of the columns")]
+pub struct App<'a> {
     app: Text<crate::model::AppId>,
     path: Text<Place<'a>>,
     app_group: &'a str,
@@ -57,12 +58,13 @@ pub(super) struct Brief<'a> {
     cmd_time: Option<Time>,
     cmd_exec: Option<Time>,
 }
+}
 
 /// With the policies, which only `app list` and `app show` tell.
 #[derive(Serialize)]
-pub(super) struct Full<'a> {
+pub struct AppInFull<'a> {
     #[serde(flatten)]
-    brief: Brief<'a>,
+    app: App<'a>,
     pass_database: bool,
     jitter: f64,
     catch_up: &'static str,
@@ -91,8 +93,10 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-impl<'a> Brief<'a> {
-    pub(super) fn of(row: &'a AppRow, doing: State) -> Self {
+impl<'a> App<'a> {
+    /// That of a row.
+    #[must_use]
+    pub fn of(row: &'a AppRow, doing: State) -> Self {
         let (app, state, progress) = (&row.app, &row.state, &row.progress);
         let (schedule, command) = (&app.schedule, row.command.as_ref());
         let path = &app.path;
@@ -147,11 +151,13 @@ impl<'a> Brief<'a> {
     }
 }
 
-impl<'a> Full<'a> {
-    pub(super) fn of(row: &'a AppRow, doing: State) -> Self {
+impl<'a> AppInFull<'a> {
+    /// That of a row.
+    #[must_use]
+    pub fn of(row: &'a AppRow, doing: State) -> Self {
         let policy = &row.app.policy;
         Self {
-            brief: Brief::of(row, doing),
+            app: App::of(row, doing),
             pass_database: row.app.program.pass_database,
             jitter: row.app.schedule.jitter.as_secs_f64(),
             catch_up: policy.catch_up.word(),
@@ -168,85 +174,4 @@ impl<'a> Full<'a> {
             epoch: row.epoch,
         }
     }
-}
-
-/// A value by its text form.
-struct Text<T>(T);
-
-impl<T: fmt::Display> Serialize for Text<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-/// A time in RFC 3339.
-struct Time(Timestamp);
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format_timestamp(self.0))
-    }
-}
-
-/// A run; `path` where the app is still registered.
-pub(super) fn run(run: &Run, path: Option<&str>) -> Value {
-    json!({
-        "runtime": run.run.to_string(),
-        "app_id": run.app.to_string(),
-        "path": path,
-        "start_time": format_timestamp(run.start),
-        "end_time": time(run.end),
-        "totals": run.end.map(|end| (end - run.start).num_seconds()),
-        "totalm": run.end.map(|end| (end - run.start).num_minutes()),
-        "totalh": run.end.map(|end| (end - run.start).num_hours()),
-        "outcome": run.outcome_word(),
-        "exit_code": run.exit_code,
-        "signal": run.signal,
-        "except_cnt": run.except_cnt,
-        "task_size": run.progress.task_size,
-        "solved": run.progress.solved,
-        "failed": run.progress.failed,
-        "trigger": run.trigger.word(),
-        "due_time": time(run.due),
-        "attempt": run.attempt,
-        "manager": run.manager,
-        "pid": run.pid,
-        "message": run.message,
-        "leftovers": run.leftovers,
-        "command_id": run.command.map(|command| command.0),
-    })
-}
-
-/// A row of the ledger.
-pub(super) fn command(row: &CommandRow, path: Option<&str>) -> Value {
-    json!({
-        "id": row.id.0,
-        "app_id": row.app.to_string(),
-        "path": path,
-        "cmd_name": row.name.code(),
-        "command": row.name.word(),
-        "cmd_flag": row.flag.code(),
-        "verdict": row.flag.word(),
-        "cmd_by": row.by,
-        "cmd_source": row.source.word(),
-        "cmd_time": format_timestamp(row.time),
-        "cmd_exec": time(row.executed),
-        "reason": row.reason.as_ref().map(ToString::to_string),
-        "batch": row.batch,
-        "note": row.note,
-    })
-}
-
-/// A time, or null.
-pub(super) fn time(time: Option<Timestamp>) -> Value {
-    time.map_or(Value::Null, |time| Value::String(format_timestamp(time)))
-}
-
-/// An object without its nulls.
-pub(super) fn compact(fields: Vec<(&str, Value)>) -> Map<String, Value> {
-    fields
-        .into_iter()
-        .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
 }
