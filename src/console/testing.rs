@@ -49,6 +49,7 @@ pub(in crate::console) fn row(path: &str) -> AppRow {
         },
         next_run: Some(noon() + TimeDelta::minutes(30)),
         state: AppState::default(),
+        last_end: None,
         progress: Progress::default(),
         command: None,
         asked_next_run: None,

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{
-    AppId, AppPath, CmdFlag, CmdName, CommandId, FatalFlag, Part, Planned, Progress, Revision, RunId,
-    RunStatus, Schedule, Timestamp, UnknownCode,
+    AppId, AppPath, CmdFlag, CmdName, CommandId, FatalFlag, Outcome, Part, Planned, Progress, Revision,
+    RunId, RunStatus, Schedule, Timestamp, UnknownCode, Word,
 };
 
 /// What the row of an app defines: people and programs write it, the manager obeys.
@@ -289,6 +289,17 @@ pub struct LastCommand {
     pub executed: Option<Timestamp>,
 }
 
+/// How the latest run of an app that is over ended, as its row shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastEnd {
+    /// What came of it.
+    pub outcome: Word<Outcome>,
+    /// The exit code where it is known.
+    pub exit_code: Option<i64>,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
 /// A row of the apps table. Columns with a fault have their defaults here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppRow {
@@ -300,6 +311,8 @@ pub struct AppRow {
     pub planned: Option<Planned>,
     /// What the manager wrote.
     pub state: AppState,
+    /// How its latest run that is over ended; written by whoever closes the run.
+    pub last_end: Option<Box<LastEnd>>,
     /// What the app reported.
     pub progress: Progress,
     /// The latest command.

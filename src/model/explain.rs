@@ -201,6 +201,7 @@ mod tests {
             next_run: None,
             planned: None,
             state,
+            last_end: None,
             progress: Progress::default(),
             command: None,
             asked_next_run: None,

@@ -28,8 +28,8 @@ mod vocabulary;
 
 pub use alert::{Alert, AlertKind, AlertRow, InARow};
 pub use app::{
-    App, AppRow, AppState, BadReport, CatchUp, Failover, Fatal, Fault, LastCommand, OnFailures, Policy,
-    Program, Registered,
+    App, AppRow, AppState, BadReport, CatchUp, Failover, Fatal, Fault, LastCommand, LastEnd, OnFailures,
+    Policy, Program, Registered,
 };
 pub use change::{AppUpdate, Change, Refusal, RunOpening, Skip, SkipReason, Unopened};
 pub use command::{Command, CommandRow, CommandSource, NewCommand, Verdict};

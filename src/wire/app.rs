@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{Text, Time, row};
-use crate::model::AppRow;
 use crate::model::explain::State;
+use crate::model::{AppRow, Outcome, Word};
 
 /// What stands for a value that is not shown.
 const HIDDEN: &str = "***";
@@ -46,6 +46,9 @@ pub struct App<'a> {
     eta: Option<Time>,
     message: Option<&'a str>,
     failures: u32,
+    last_outcome: Option<Text<&'a Word<Outcome>>>,
+    last_exit_code: Option<i64>,
+    last_end: Option<Time>,
     fatal_flag: i64,
     fatal_msg: Option<&'a str>,
     fatal_time: Option<Time>,
@@ -99,7 +102,7 @@ impl<'a> App<'a> {
     pub fn of(row: &'a AppRow, doing: State) -> Self {
         let (app, state, progress) = (&row.app, &row.state, &row.progress);
         let (schedule, command) = (&app.schedule, row.command.as_ref());
-        let path = &app.path;
+        let (path, last_end) = (&app.path, row.last_end.as_deref());
         let [app_group, app_parent, app_name] = match &row.fault {
             Some(fault) => fault.names.each_ref().map(String::as_str),
             None => [path.group.as_str(), path.parent.as_str(), path.name.as_str()],
@@ -136,6 +139,9 @@ impl<'a> App<'a> {
             eta: progress.eta.map(Time),
             message: progress.message.as_deref(),
             failures: state.failures,
+            last_outcome: last_end.map(|last| Text(&last.outcome)),
+            last_exit_code: last_end.and_then(|last| last.exit_code),
+            last_end: last_end.map(|last| Time(last.at)),
             fatal_flag: state.fatal.as_ref().map_or(0, |fatal| fatal.flag.code()),
             fatal_msg: state.fatal.as_ref().map(|fatal| fatal.message.as_str()),
             fatal_time: state.fatal.as_ref().map(|fatal| Time(fatal.time)),

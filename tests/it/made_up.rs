@@ -96,6 +96,7 @@ fn row(number: usize, count: usize, random: &mut Random) -> AppRow {
         planned: None,
         next_run: Some(time + minutes(random, 120) + TimeDelta::minutes(1)),
         state: AppState { last_run, ..AppState::default() },
+        last_end: None,
         progress: Progress { task_size: Some(size), solved: size, percent: Some(100), ..Progress::default() },
         command: None,
         asked_next_run: None,

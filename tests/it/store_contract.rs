@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use dcm::model::{
     Alert, AlertKind, App, AppId, AppPath, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
-    CommandSource, Ending, Exit, Failover, KeptLog, Leftovers, Load, ManagerRow, NewCommand, OnFailures,
-    Policy, Program, Prunable, Pruning, Reason, Refusal, Registered, Report, Retention, Revision, RunId,
-    RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict, parse_timestamp,
+    CommandSource, Ending, Exit, Failover, KeptLog, LastEnd, Leftovers, Load, ManagerRow, NewCommand,
+    OnFailures, Outcome, Policy, Program, Prunable, Pruning, Reason, Refusal, Registered, Report, Retention,
+    Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict,
+    parse_timestamp,
 };
 use dcm::store::{
     AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, NextRun, OpenMode,
@@ -223,8 +224,20 @@ async fn a_run_goes_through_its_life(store: &dyn Store) {
     assert_eq!(closed.outcome_word(), Some("crashed"));
     assert_eq!((closed.progress.solved, closed.except_cnt, closed.pid), (9, 2, Some(42)));
     assert_eq!(closed.end, Some(at("2026-11-23T13:02:03.500Z")));
-    assert_eq!(self::row(store, id).await.state.status, RunStatus::NotRunning);
+    let row = self::row(store, id).await;
+    assert_eq!(row.state.status, RunStatus::NotRunning);
+    let last = LastEnd { outcome: Outcome::Crashed.into(), exit_code: Some(137), at: closed.end.unwrap() };
+    assert_eq!(row.last_end.as_deref(), Some(&last));
     assert!(store.snapshot().await.unwrap().open_runs.is_empty());
+    // While the next run goes on, the row shows how the one before ended, whatever comes late about that.
+    commit(store, vec![opening(id, run(2))]).await;
+    let late = closing(Ending::Exited(Exit::Code(0)));
+    commit(store, vec![Change::RunClosed { run: run(1), app: id, closing: late }]).await;
+    assert_eq!(self::row(store, id).await.last_end.as_deref(), Some(&last));
+    commit(store, vec![Change::RunClosed { run: run(2), app: id, closing: closing(Ending::HostRebooted) }])
+        .await;
+    let last = self::row(store, id).await.last_end.unwrap();
+    assert_eq!((last.outcome, last.exit_code), (Outcome::HostRebooted.into(), None));
 }
 
 async fn a_run_that_is_not_found_is_closed_only_by_its_owner(store: &dyn Store) {

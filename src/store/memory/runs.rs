@@ -3,8 +3,8 @@
 use super::estimate::estimate;
 use super::tables::{RunRow, Tables};
 use crate::model::{
-    AppId, AppRow, Closing, Ending, Exit, Progress, Refusal, Report, Run, RunId, RunOpening, RunStatus,
-    Timestamp, known_pid,
+    AppId, AppRow, Closing, Ending, Exit, LastEnd, Progress, Refusal, Report, Run, RunId, RunOpening,
+    RunStatus, Timestamp, known_pid,
 };
 
 impl Tables {
@@ -106,8 +106,14 @@ impl Tables {
         } else {
             report.message.clone().or(counters.message)
         };
+        let last_end = LastEnd {
+            outcome: closing.ending.outcome().into(),
+            exit_code: row.run.exit_code,
+            at: row.run.end.unwrap_or(closing.ended),
+        };
         self.note_counters(app, run, report);
         if let Some(row) = self.running(app, run) {
+            row.last_end = Some(Box::new(last_end));
             row.progress.eta = None;
             row.state.pid = None;
             row.state.status = RunStatus::NotRunning;

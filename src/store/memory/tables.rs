@@ -340,6 +340,7 @@ fn new_row(app: App, row: i64) -> AppRow {
         next_run: None,
         planned: None,
         state: AppState::default(),
+        last_end: None,
         progress: Progress::default(),
         command: None,
         asked_next_run: None,

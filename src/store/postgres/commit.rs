@@ -227,8 +227,9 @@ async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closin
     note_counters(connection, &app, &run, &closing.report).await?;
     // The row of the app follows; its `next_run` and the rest come with the update of the app.
     statement(
-        "UPDATE apps SET eta = NULL, app_pids = NULL, run_status = 0 \
-         WHERE app = $1 AND runtime = $2 AND run_status = 1",
+        "UPDATE apps SET eta = NULL, app_pids = NULL, run_status = 0, last_outcome = run.outcome, \
+         last_exit_code = run.exit_code, last_end = run.end_time FROM runtime AS run \
+         WHERE apps.app = $1 AND apps.runtime = $2 AND apps.run_status = 1 AND run.runtime = $2",
     )
     .bind(app)
     .bind(run)

@@ -8,8 +8,9 @@ use sqlx::{Postgres, Row as _};
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppRef, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
-    Reason, Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word,
+    CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, LastEnd, Load, ManagerRow, OpenRun, Planned,
+    Progress, Reason, Registered, Revision, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+    Word,
 };
 use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
 
@@ -61,7 +62,7 @@ columns! {
         id, app, app_group, app_parent, app_name, command, cwd, env, pass_database, interval, retry_interval,
         cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, on_failures, stop_grace, max_runtime, log_limit,
         log_keep, pool, failover, protected, next_run, disable, origin, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
-        last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
+        last_run, last_outcome, last_exit_code, last_end, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
         cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, next_run_kind, pause, sequence, epoch, revision,
     }
 }
@@ -153,6 +154,7 @@ fn app_row(row: &PgRow, id: AppId, parsed: Parsed, names: [String; 3]) -> sqlx::
         next_run: times.next_run,
         planned: planned(row)?,
         state,
+        last_end: last_end(row, times)?,
         progress,
         command: last_command(row, times)?,
         asked_next_run: times.asked_next_run,
@@ -202,6 +204,7 @@ struct Times {
     asked_next_run: Option<Timestamp>,
     slot: Option<Timestamp>,
     last_run: Option<Timestamp>,
+    last_end: Option<Timestamp>,
     eta: Option<Timestamp>,
     fatal_time: Option<Timestamp>,
     cmd_time: Option<Timestamp>,
@@ -229,6 +232,7 @@ impl Times {
             asked_next_run,
             slot: informing(AppColumn::slot)?,
             last_run: informing(AppColumn::last_run)?,
+            last_end: informing(AppColumn::last_end)?,
             eta: informing(AppColumn::eta)?,
             fatal_time: informing(AppColumn::fatal_time)?,
             cmd_time: informing(AppColumn::cmd_time)?,
@@ -242,6 +246,13 @@ fn planned(row: &PgRow) -> sqlx::Result<Option<Planned>> {
     let kind: Option<String> = AppColumn::next_run_kind.get(row)?;
     let pause: Option<f64> = AppColumn::pause.get(row)?;
     Ok(kind.and_then(|kind| Planned::from_stored(&kind, pause)))
+}
+
+fn last_end(row: &PgRow, times: &Times) -> sqlx::Result<Option<Box<LastEnd>>> {
+    let outcome: Option<&str> = AppColumn::last_outcome.get(row)?;
+    let exit_code = AppColumn::last_exit_code.get(row)?;
+    let found = outcome.zip(times.last_end);
+    Ok(found.map(|(outcome, at)| Box::new(LastEnd { outcome: outcome.into(), exit_code, at })))
 }
 
 fn fatal(row: &PgRow, times: &Times) -> sqlx::Result<Option<Box<Fatal>>> {

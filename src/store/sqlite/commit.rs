@@ -233,7 +233,9 @@ fn close_run(
     // The row of the app follows; its `next_run` and the rest come with the update of the app.
     run_cached(
         transaction,
-        "UPDATE apps SET eta = NULL, app_pids = NULL, run_status = 0 WHERE app = ?1 AND runtime = ?2 AND run_status = 1",
+        "UPDATE apps SET eta = NULL, app_pids = NULL, run_status = 0, last_outcome = run.outcome, \
+         last_exit_code = run.exit_code, last_end = run.end_time FROM runtime AS run \
+         WHERE apps.app = ?1 AND apps.runtime = ?2 AND apps.run_status = 1 AND run.runtime = ?2",
         params![app, run],
     )?;
     Ok(())

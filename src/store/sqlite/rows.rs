@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppRef, AppRow, AppState, CmdFlag, CmdName, Command, CommandId,
-    CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, Load, ManagerRow, OpenRun, Planned, Progress,
-    Reason, Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word,
+    CommandRow, Fatal, FatalFlag, KeptLog, LEASE, LastCommand, LastEnd, Load, ManagerRow, OpenRun, Planned,
+    Progress, Reason, Registered, Revision, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger, Word,
     parse_timestamp_in,
 };
 use crate::store::definition::{Definition, Faults, Parsed, Remarks, known_sequence};
@@ -52,7 +52,7 @@ columns! {
         id, app, app_group, app_parent, app_name, command, cwd, env, pass_database, interval, retry_interval,
         cron_expression, time_zone, jitter, catch_up, catch_up_limit, max_failures, on_failures, stop_grace, max_runtime, log_limit,
         log_keep, pool, failover, protected, next_run, disable, origin, task_size, progress, solved, failed, eta, message, run_status, app_pids, runtime,
-        last_run, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
+        last_run, last_outcome, last_exit_code, last_end, stopped_by, failures, fatal_flag, fatal_msg, fatal_time, waiting_for, manager, fault, cmd_name,
         cmd_flag, cmd_by, cmd_time, cmd_exec, cmd_id, asked_next_run, slot, next_run_kind, pause, sequence, epoch, revision,
     }
 }
@@ -132,6 +132,7 @@ fn app_row(row: &Row<'_>, id: AppId, parsed: Parsed, names: [String; 3]) -> rusq
         next_run,
         planned: planned(row)?,
         state,
+        last_end: last_end(row)?,
         progress,
         command: last_command(row)?,
         asked_next_run,
@@ -217,6 +218,15 @@ fn fatal(row: &Row<'_>) -> rusqlite::Result<Option<Box<Fatal>>> {
     Ok(FatalFlag::from_code(AppColumn::fatal_flag.whole(row)?)
         .ok()
         .map(|flag| Box::new(Fatal { flag, message, time })))
+}
+
+fn last_end(row: &Row<'_>) -> rusqlite::Result<Option<Box<LastEnd>>> {
+    let outcome = AppColumn::last_outcome.text(row)?;
+    let at = values::time(row, AppColumn::last_end as usize)?;
+    let exit_code = values::whole(row, AppColumn::last_exit_code as usize)?;
+    Ok(outcome
+        .zip(at)
+        .map(|(outcome, at)| Box::new(LastEnd { outcome: outcome.as_str().into(), exit_code, at })))
 }
 
 fn last_command(row: &Row<'_>) -> rusqlite::Result<Option<LastCommand>> {
