@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{Local, TimeDelta};
 
-use crate::model::{AppRow, CmdFlag, FatalFlag, Timestamp};
+use crate::model::{AppRow, Blame, CmdFlag, FatalFlag, Timestamp};
 
 /// A time of the local day, with the date when it is another day.
 pub(super) fn time(time: Option<Timestamp>, now: Timestamp) -> String {
@@ -65,6 +65,18 @@ pub(super) fn flags(row: &AppRow) -> String {
         Some(CmdFlag::Executed | CmdFlag::NotExecuted) | None => {}
     }
     flags.join(",")
+}
+
+/// How the run before ended, and how long a good one took: `ok 7.0s`, `exit 3`, `SIGABRT`.
+pub(super) fn result(row: &AppRow) -> String {
+    let Some(last) = row.last_end.as_deref() else { return "-".to_owned() };
+    let is_good = last.outcome.known().is_some_and(|outcome| outcome.blame() == Blame::Good);
+    // While a run goes on, `last_run` is its beginning and not that of the run before.
+    let began = row.state.last_run.filter(|began| is_good && *began <= last.at);
+    match began {
+        Some(began) => format!("{} {}", last.result(), duration(last.at - began)),
+        None => last.result(),
+    }
 }
 
 /// `12 of 100`, or what of it is known.

@@ -47,6 +47,7 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
                 vec![
                     row.app.path.to_string(),
                     state.word().to_uppercase(),
+                    format::result(row),
                     flags(row),
                     row.progress.percent.map_or(String::new(), |percent| format!("{percent}%")),
                     format::counts(row),
@@ -60,9 +61,11 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
             })
             .collect();
         let inks: Vec<_> = apps.iter().map(|(_, state)| ink(*state)).collect();
-        let head =
-            ["APP", "STATE", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID", "MANAGER"];
-        output::table_of(&head, &rows, &["MANAGER", "PID", "LAST", "ETA", "FAILED"], &inks);
+        let head = [
+            "APP", "STATE", "RESULT", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID",
+            "MANAGER",
+        ];
+        output::table_of(&head, &rows, &["MANAGER", "PID", "LAST", "ETA", "FAILED", "SOLVED", "%"], &inks);
         if apps.len() > 1 {
             output::line(sums(apps.iter().map(|(_, state)| *state)));
         }

@@ -300,6 +300,41 @@ pub struct LastEnd {
     pub at: Timestamp,
 }
 
+impl LastEnd {
+    /// How it ended, in a word or two: `ok`, `exit 3`, `SIGABRT`, `timed out`.
+    #[must_use]
+    pub fn result(&self) -> String {
+        match (self.outcome.known(), self.exit_code) {
+            (Some(Outcome::Failed), Some(code)) => format!("exit {code}"),
+            (Some(Outcome::Crashed), Some(code)) => signal_name(code - SIGNAL_BASE),
+            _ => self.outcome.word().replace('_', " "),
+        }
+    }
+}
+
+/// What shells add to the number of a signal to make an exit code of it.
+const SIGNAL_BASE: i64 = 128;
+
+/// The name of a signal whose number is the same on every Linux; `signal 42` for any other.
+fn signal_name(signal: i64) -> String {
+    const NAMES: &[(i64, &str)] = &[
+        (1, "SIGHUP"),
+        (2, "SIGINT"),
+        (3, "SIGQUIT"),
+        (4, "SIGILL"),
+        (5, "SIGTRAP"),
+        (6, "SIGABRT"),
+        (8, "SIGFPE"),
+        (9, "SIGKILL"),
+        (11, "SIGSEGV"),
+        (13, "SIGPIPE"),
+        (14, "SIGALRM"),
+        (15, "SIGTERM"),
+    ];
+    let named = NAMES.iter().find(|(number, _)| *number == signal);
+    named.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).to_owned())
+}
+
 /// A row of the apps table. Columns with a fault have their defaults here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppRow {
@@ -414,5 +449,26 @@ impl Registered {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.row().revision
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_says_what_a_shell_would() {
+        let at = crate::model::parse_timestamp("2026-11-23T14:02:11Z").unwrap();
+        for (outcome, exit_code, result) in [
+            ("ok", Some(0), "ok"),
+            ("failed", Some(3), "exit 3"),
+            ("crashed", Some(134), "SIGABRT"),
+            ("crashed", Some(170), "signal 42"),
+            ("failed", None, "failed"),
+            ("timed_out", Some(143), "timed out"),
+            ("a_newer_word", None, "a newer word"),
+        ] {
+            assert_eq!(LastEnd { outcome: outcome.into(), exit_code, at }.result(), result);
+        }
     }
 }
