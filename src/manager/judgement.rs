@@ -9,8 +9,8 @@ use super::entry::{Entry, Phase, Rest};
 use super::event::Step;
 use super::plan::{Over, Went};
 use crate::model::{
-    Alert, AlertKind, Blame, Change, Ending, Exit, Fatal, FatalFlag, InARow, Obstacle, RunId, SkipReason,
-    StopCause,
+    Alert, AlertKind, Blame, Change, Ending, Exit, Fatal, FatalFlag, InARow, Obstacle, Policy, RunId,
+    SkipReason, StopCause,
 };
 
 /// The pause after the second crash; it doubles with each further one. After the first there is none.
@@ -106,13 +106,21 @@ impl Entry {
 
     /// A good run ends the episode of failures before it.
     fn recover(&mut self, desk: &Desk, step: &mut Step) {
-        let limit = self.app.policy.max_failures;
         let is_flagged = self.fatal.as_ref().is_some_and(|fatal| fatal.flag == FatalFlag::UnexpectedBehavior);
-        if is_flagged || limit > 0 && self.failures >= limit {
+        if is_flagged || self.failures >= self.host_alert_after() {
             let (app, at) = (self.app.id, desk.now.wall);
             step.changes.push(Change::AlertsCleared { app, kinds: RECOVERED, at });
         }
         self.fatal = self.fatal.take().filter(|_| !is_flagged);
+    }
+
+    /// Failures in a row after which a host without room raises an alert. That is not the fault of the app, so one without
+    /// a limit of its own has the default.
+    fn host_alert_after(&self) -> u32 {
+        match self.app.policy.max_failures {
+            0 => Policy::default().max_failures,
+            limit => limit,
+        }
     }
 
     fn consider_fatal(
@@ -129,7 +137,7 @@ impl Entry {
         let in_a_row = |what: &str| InARow { count: self.failures, last: what }.to_string();
         let (kind, message) = match judgement {
             Judgement::CannotStart(why) => (AlertKind::FailedToStart, why.clone()),
-            Judgement::HostExhausted(why) if self.failures == limit => {
+            Judgement::HostExhausted(why) if self.failures == self.host_alert_after() => {
                 (AlertKind::HostExhausted, format!("{}; it is tried again", in_a_row(why)))
             }
             Judgement::Crashed if too_many && lifetime.is_none_or(|time| time < STARTING_TAKES) => {

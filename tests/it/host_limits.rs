@@ -10,8 +10,11 @@ const NOBODY_ELSE: &str = "61234";
 /// Apps that run for long, registered and enabled.
 fn add_many(fleet: &Fleet, count: usize) {
     let file = fleet.dir.path().join("apps.toml");
-    let app =
-        |number| format!("[[app]]\npath = 'a/b/app{number}'\ncommand = ['sleep', '600']\nenabled = true\n");
+    let app = |number| {
+        format!(
+            "[[app]]\npath = 'a/b/app{number}'\ncommand = ['sleep', '600']\nenabled = true\nmax_failures = 0\n"
+        )
+    };
     std::fs::write(&file, (0..count).map(app).collect::<String>()).unwrap();
     fleet.dcm(&["app", "import", file.to_str().unwrap()]).ok();
 }
