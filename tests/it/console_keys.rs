@@ -64,6 +64,8 @@ fn keys_are_those_of_the_file_and_its_faults_are_told() {
     let variables = [("XDG_CONFIG_HOME", home.to_str().unwrap())];
     let mut terminal = Terminal::with(&fleet, &["--client"], (120, 30), &variables);
     terminal.until_text("console.toml:3: keys.fly: is nothing that a key does");
+    // The key goes to the last row that there is.
+    terminal.until_text("1 apps");
     terminal.press("G");
     terminal.until_text("a/b/c");
     terminal.press("s\x1b[15~");
