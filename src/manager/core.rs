@@ -142,7 +142,7 @@ impl Manager {
         work(entry, &mut self.desk, step);
         entry.carry_out_commands(&mut self.desk, step);
         step.changes.extend(entry.publish(&self.desk.manager).map(Change::App));
-        if entry.set_aside && matches!(entry.phase, Phase::Resting(_)) && entry.queue.is_empty() {
+        if entry.set_aside.is_some() && matches!(entry.phase, Phase::Resting(_)) && entry.queue.is_empty() {
             self.apps.remove(&app);
         } else {
             self.desk.index.list(entry);

@@ -39,8 +39,8 @@ pub(super) struct Entry {
     pub(super) queue: Vec<Command>,
     /// A `next_run` that the app or a person wrote into the row while a run went on.
     pub(super) asked: Option<Timestamp>,
-    /// The row is gone or invalid by now: what goes on may end, nothing new begins.
-    pub(super) set_aside: bool,
+    /// Why nothing new begins, while what goes on may end: the row is gone, or cannot be obeyed.
+    pub(super) set_aside: Option<SetAside>,
     /// What it reported and could not be read.
     pub(super) bad_report: BadReports,
     /// How often the app has changed its manager.
@@ -51,6 +51,15 @@ pub(super) struct Entry {
 /// The rows of a fleet are read before the entries are made of them. An entry that fits into the memory that its row has
 /// left takes it; a larger one would leave all that memory unused between the entries, 7 MB with 10,000 apps.
 const _: () = assert!(size_of::<Entry>() <= size_of::<AppRow>());
+
+/// What is wrong with the row of an app of which nothing new begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SetAside {
+    /// It was deleted.
+    Gone,
+    /// It cannot be obeyed.
+    Faulty,
+}
 
 /// Whether an alert about reports that cannot be read is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +181,7 @@ impl Entry {
             last_run: state.run.zip(state.last_run),
             queue: Vec::new(),
             asked: asked_next_run,
-            set_aside: fault.is_some(),
+            set_aside: fault.map(|_| SetAside::Faulty),
             bad_report: BadReports::None,
             epoch,
             written: Written { times, asked: asked_next_run, disabled: app.disabled, sequence, state },
@@ -206,15 +215,16 @@ impl Entry {
 
     /// Whether START and the schedule must leave the app alone.
     pub(super) fn is_barred(&self) -> bool {
-        self.is_unscheduled() || self.set_aside
+        self.is_unscheduled() || self.set_aside.is_some()
     }
 
     /// The reason that the ledger gives for that.
     pub(super) fn barred_reason(&self) -> Reason {
-        match (self.set_aside, self.app.disabled) {
-            (true, _) => Reason::SetAside(None),
-            (false, true) => Reason::Disabled,
-            (false, false) => Reason::GivenUp,
+        match self.set_aside {
+            Some(SetAside::Gone) => Reason::NoSuchApp,
+            Some(SetAside::Faulty) => Reason::SetAside(None),
+            None if self.app.disabled => Reason::Disabled,
+            None => Reason::GivenUp,
         }
     }
 

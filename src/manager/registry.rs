@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::commands::reason_set_aside;
 use super::core::Manager;
 use super::desk::Desk;
-use super::entry::{BadReports, Cause, Entry, Phase, Rest, Starting};
+use super::entry::{BadReports, Cause, Entry, Phase, Rest, SetAside, Starting};
 use super::event::{Effect, Step};
 use super::plan::Plan;
 use super::runs::settle;
@@ -47,7 +47,7 @@ impl Manager {
                     let app = row.app.id;
                     let fault = self.note_fault(&row, step);
                     self.work(app, step, |entry, desk, step| {
-                        entry.set_aside(&reason_set_aside(&fault), desk, step);
+                        entry.set_aside(SetAside::Faulty, reason_set_aside(&fault), desk, step);
                     });
                 }
             }
@@ -57,7 +57,9 @@ impl Manager {
     /// Rows were deleted, and others with their keys are there: what runs goes on.
     pub(super) fn apps_replaced(&mut self, apps: &[AppId], step: &mut Step) {
         for app in apps {
-            self.work(*app, step, |entry, desk, step| entry.set_aside(&Reason::NoSuchApp, desk, step));
+            self.work(*app, step, |entry, desk, step| {
+                entry.set_aside(SetAside::Gone, Reason::NoSuchApp, desk, step);
+            });
         }
     }
 
@@ -196,12 +198,12 @@ impl Entry {
     }
 
     fn row_changed(&mut self, row: AppRow, desk: &mut Desk, step: &mut Step) {
-        if !self.is_current(row.sequence) && !self.set_aside {
+        if !self.is_current(row.sequence) && self.set_aside.is_none() {
             // It was read before our last write; the row with that write in it will come as well.
             // After a row that was deleted comes a new one, with numbers of its own.
             return;
         }
-        if std::mem::take(&mut self.set_aside) {
+        if self.set_aside.take().is_some() {
             // The row may be another one, which shows nothing yet of what goes on.
             self.note_new_row(&row.state);
         }
@@ -302,8 +304,8 @@ impl Entry {
     }
 
     /// The row is gone or cannot be obeyed: what goes on may end, nothing new begins.
-    fn set_aside(&mut self, reason: &Reason, desk: &mut Desk, step: &mut Step) {
-        self.set_aside = true;
+    fn set_aside(&mut self, why: SetAside, reason: Reason, desk: &mut Desk, step: &mut Step) {
+        self.set_aside = Some(why);
         let reason = || Verdict::NotExecuted(reason.clone());
         if let Phase::Waiting(waiting) = &mut self.phase {
             if let Some(command) = waiting.cause.command.take() {

@@ -100,7 +100,7 @@ impl Manager {
                 survivor_without_row(&mut manager, survivor, &restore.removed, &mut step);
             }
         }
-        manager.apps.retain(|_, entry| !entry.set_aside || entry.run().is_some());
+        manager.apps.retain(|_, entry| entry.set_aside.is_none() || entry.run().is_some());
         let apps: Vec<_> = manager.apps.keys().copied().collect();
         for app in apps {
             manager.work(app, &mut step, Entry::settle_plan);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::commands::reason_of;
 use super::desk::Desk;
-use super::entry::{Cause, Entry, Phase, Purpose, Rest, Running, Starting, Stopping, Waiting};
+use super::entry::{Cause, Entry, Phase, Purpose, Rest, Running, SetAside, Starting, Stopping, Waiting};
 use super::event::{Effect, Step};
 use super::plan::{Due, Over, Plan};
 use crate::model::{
@@ -126,7 +126,7 @@ impl Entry {
                 Reason::Disabled
             }
             Refusal::NoSuchApp => {
-                self.set_aside = true;
+                self.set_aside = Some(SetAside::Gone);
                 Reason::NoSuchApp
             }
             Refusal::OwnedByOther => {
