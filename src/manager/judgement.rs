@@ -19,6 +19,9 @@ const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause after a crash.
 pub(super) const BACK_OFF_MAX: Duration = Duration::from_secs(300);
 
+/// The longest pause where the cause lies outside the app: it may be over at any moment.
+const OUTSIDE_MAX: Duration = Duration::from_secs(60);
+
 /// A run that lived so long has shown that it works: its crash counts as the first.
 const LIVED_LONG: TimeDelta = TimeDelta::minutes(10);
 
@@ -61,13 +64,14 @@ impl Entry {
         let is_crash = matches!(judgement, Judgement::Crashed | Judgement::HostExhausted(_));
         self.count(ending.outcome().blame(), is_crash, lifetime, desk, step);
         let back_off = back_off(self.crashes);
+        let outside = back_off.clamp(BACK_OFF_FIRST, OUTSIDE_MAX);
         let (rest, went) = match &judgement {
             Judgement::Good | Judgement::Excused => (Rest::Ready, Went::Well),
             Judgement::Failed | Judgement::CannotStart(_) => (Rest::Ready, Went::Badly),
             Judgement::Crashed => (Rest::Crashed, Went::Crashed(back_off)),
             // The cause lies outside and may last: never at once.
-            Judgement::Interrupted => (Rest::Crashed, Went::Crashed(back_off.max(BACK_OFF_FIRST))),
-            Judgement::HostExhausted(_) => (Rest::Ready, Went::Crashed(back_off.max(BACK_OFF_FIRST))),
+            Judgement::Interrupted => (Rest::Crashed, Went::Crashed(outside)),
+            Judgement::HostExhausted(_) => (Rest::Ready, Went::Crashed(outside)),
         };
         // A crashed app is started again after its back-off, whatever time it asked for.
         let asked = over.asked.filter(|_| !matches!(went, Went::Crashed(_)));
