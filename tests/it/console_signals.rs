@@ -118,6 +118,8 @@ fn a_manager_whose_terminal_goes_away_ends_where_the_settings_say_so() {
             while drains() != [rusqlite::types::Value::Integer(1)] {
                 std::thread::park_timeout(Duration::from_millis(20));
             }
+            // A manager learns of it within a second. An app that crashes before that is started again at once.
+            fleet.until("a/b/often", "waits", |row| row.state.waiting_for.is_some());
             assert!(is_alive(attached.pid()) && is_alive(pid));
             send_signal(pid, libc::SIGTERM);
         }
