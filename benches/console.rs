@@ -149,7 +149,7 @@ fn frames(apps: usize, size: (u16, u16)) {
     let mut taken = Vec::new();
     for second in 5..=64 {
         let time = now(Duration::from_secs(second));
-        let changed = change(&mut rows, apps.div_ceil(50), &mut random);
+        let changed = change(&mut rows, apps.div_ceil(50), &mut random, time.wall);
         let start = Instant::now();
         console.at(time);
         hear(&mut console, changed, time.wall);

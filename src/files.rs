@@ -86,6 +86,53 @@ pub(crate) fn owner_of(_path: &Path) -> Option<String> {
     None
 }
 
+/// What a file is, as far as that is seen without reading it: two of the same are one that was not written to since, nor
+/// replaced. Where the platform tells no more, its size and the time of its last change.
+pub(crate) fn stamp_of(metadata: &Metadata) -> String {
+    let (_, number) = numbers(metadata);
+    let modified = metadata.modified().ok();
+    let since = |time: SystemTime| match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => format!("{:x}", after.as_nanos()),
+        Err(before) => format!("-{:x}", before.duration().as_nanos()),
+    };
+    let modified = modified.map(since).unwrap_or_default();
+    format!("{number:x}.{:x}.{modified}.{}", metadata.len(), status_change(metadata))
+}
+
+/// When a file's content, name or rights changed last, which no program can set.
+#[cfg(unix)]
+fn status_change(metadata: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    format!("{:x}.{:x}", metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn status_change(_metadata: &Metadata) -> String {
+    String::new()
+}
+
+/// The file system that a file is on; 0 where that is not known.
+pub(crate) fn device_of(metadata: &Metadata) -> u64 {
+    numbers(metadata).0
+}
+
+/// Opens a file to read it, and does not wait for anybody, should it be a pipe by now.
+pub(crate) fn open_without_waiting(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    do_not_wait(&mut options);
+    options.open(path)
+}
+
+#[cfg(unix)]
+fn do_not_wait(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+}
+
+#[cfg(not(unix))]
+fn do_not_wait(_options: &mut OpenOptions) {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +150,19 @@ mod tests {
         std::fs::write(&path, "3").unwrap();
         assert_ne!(FileId::at(&path), first);
         assert_eq!(FileId::at(&other), first);
+    }
+
+    #[test]
+    fn a_stamp_tells_a_file_that_was_replaced_in_its_size_and_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let stamp = || stamp_of(&std::fs::metadata(&path).unwrap());
+        std::fs::write(&path, "one").unwrap();
+        let (first, modified) = (stamp(), std::fs::metadata(&path).unwrap().modified().unwrap());
+        assert_eq!(stamp(), first);
+        std::fs::write(&path, "two").unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert_ne!(stamp(), first);
     }
 
     #[cfg(unix)]

@@ -1,11 +1,14 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod console;
 mod files;
 pub mod manager;
 pub mod model;
+pub mod notify;
+pub mod pipeline;
 pub mod process;
 pub mod runtime;
 pub mod store;

@@ -44,6 +44,13 @@ for part in Cargo.toml Cargo.lock .cargo benches migrations examples tests READM
     [ ! -e "$root/$part" ] || cp -r "$root/$part" "$copy/$part"
 done
 
+mutant never_stalls manager/stall.rs \
+    'counting.stalled_since = Some(desk.now.wall);' ''
+mutant always_is_never_started manager/plan.rs \
+    'Went::Well if schedule.always => return Some(Duration::ZERO),' 'Went::Well if schedule.always => return None,'
+mutant always_has_no_back_off manager/judgement.rs 'if has_started { 0 } else' 'if has_started || true { 0 } else'
+mutant always_ends_well_at_once manager/always.rs 'Judgement::TooShort' 'Judgement::Good'
+mutant always_is_suspect manager/suspicion.rs '|| self.is_always() {' '{'
 mutant starts_before_commit manager/event.rs \
     'Self::Start { .. } | Self::Forget { .. } => true' \
     'Self::Start { .. } => false, Self::Forget { .. } => true'
@@ -51,31 +58,32 @@ mutant forgets_before_commit manager/event.rs \
     'Self::Start { .. } | Self::Forget { .. } => true' \
     'Self::Forget { .. } => false, Self::Start { .. } => true'
 mutant counts_no_failures manager/judgement.rs \
-    'self.failures = self.failures.saturating_add(1);
-                self.crashes' \
-    'self.crashes'
+    'Blame::Bad => self.failures = self.failures.saturating_add(1),' 'Blame::Bad => {}'
 mutant fatal_is_forgotten manager/judgement.rs \
-    'self.fatal = Some(Box::new(Fatal { flag, message, time }));' 'drop(Fatal { flag, message, time });'
+    'self.fatal = Some(Box::new(Fatal { flag, cause, message, time }));' 'drop(Fatal { flag, cause, message, time });'
 mutant raises_no_alert manager/judgement.rs \
-    'step.changes.push(Change::AlertRaised(Alert {' 'step.changes.truncate(step.changes.len()); drop(Change::AlertRaised(Alert {'
+    'step.changes.push(Change::AlertOpened(Alert {' 'step.changes.truncate(step.changes.len()); drop(Change::AlertOpened(Alert {'
 mutant calendar_stalls_behind_the_clock manager/schedule.rs \
     'const REPEATED_MAX: TimeDelta = TimeDelta::seconds(60);' 'const REPEATED_MAX: TimeDelta = TimeDelta::weeks(5000);'
 mutant no_back_off manager/judgement.rs \
     'Judgement::Crashed => (Rest::Crashed, Went::Crashed(back_off)),' \
     'Judgement::Crashed => (Rest::Crashed, Went::Crashed(Duration::ZERO)),'
-mutant back_off_never_begins_anew manager/judgement.rs \
-    '(self.failures, self.crashes) = (0, 0);' 'self.failures = 0;'
 mutant given_up_goes_on model/app.rs \
-    'FatalFlag::UnexpectedBehavior => policy.on_failures == OnFailures::GiveUp,' \
-    'FatalFlag::UnexpectedBehavior => { let _ = policy; false }'
+    'policy.on_failures == OnFailures::GiveUp && !self.is_passing()' \
+    '{ let _ = policy; false }'
 mutant continuing_is_given_up model/app.rs \
-    'FatalFlag::UnexpectedBehavior => policy.on_failures == OnFailures::GiveUp,' \
-    'FatalFlag::UnexpectedBehavior => { let _ = policy; true }'
+    'policy.on_failures == OnFailures::GiveUp && !self.is_passing()' \
+    '{ let _ = policy; true }'
 mutant good_run_is_no_recovery manager/judgement.rs 'self.recover(desk, step);' 'let _ = (&desk, &step);'
 mutant each_failure_is_an_alert manager/judgement.rs '&& flag == Some(fatal.flag)' '&& flag == Some(fatal.flag) && false'
 mutant crash_counts_as_good manager/judgement.rs \
     'Ending::Exited(Exit::Signal { .. }) | Ending::Unknown => Self::Crashed' \
     'Ending::Exited(Exit::Signal { .. }) | Ending::Unknown => Self::Good'
+mutant success_is_always_good manager/suspicion.rs \
+    'self.app.policy.broken_rule(did)' 'self.app.policy.broken_rule(did).filter(|_| false)'
+mutant each_suspect_run_is_an_alert manager/suspicion.rs 'if before.is_none()' 'if before.is_none() || count > 0'
+mutant suspect_runs_are_forgotten manager/suspicion.rs \
+    'let count = row.state.suspects;' 'let count = row.state.suspects * 0;'
 mutant stop_does_not_stick manager/runs.rs \
     'self.phase = Phase::Resting(Rest::Stopped { by: command.by.clone() });' \
     'self.phase = Phase::Resting(Rest::Ready);'
@@ -85,7 +93,7 @@ mutant timeout_does_nothing manager/runs.rs \
     'Phase::Running(_) => self.stop(Purpose::Other, StopCause::Timeout, desk, step),' 'Phase::Running(_) => {}'
 mutant refused_start_has_no_verdict manager/runs.rs \
     'if let Some(command) = command {
-            settle(&command, Verdict::NotExecuted(reason.to_owned()), desk, step);' \
+            settle(&command, Verdict::NotExecuted(reason), desk, step);' \
     'if let Some(command) = command {
             let _ = (command, reason);'
 mutant overlap_is_not_recorded manager/plan.rs \
@@ -135,7 +143,7 @@ mutant waiting_is_lost manager/entry.rs \
     'self.plan.shown(&self.app, self.waits_since())' \
     '{ let _ = self.waits_since(); self.plan.shown(&self.app, None) }'
 mutant old_rows_are_taken manager/registry.rs \
-    'if !self.is_current(row.sequence) && !self.set_aside {' 'if false {'
+    'if !self.is_current(row.sequence) && self.set_aside.is_none() {' 'if false {'
 mutant stop_is_lifted_by_a_refusal manager/runs.rs \
     'self.phase = Phase::Resting(rest.clone());' 'let _ = rest; self.phase = Phase::Resting(Rest::Ready);'
 mutant edited_disable_stays manager/entry.rs 'self.written.disabled = !disabled;' ''

@@ -14,6 +14,7 @@
 --   dcm_operator  looks, sends commands, acknowledges alerts, lets managers drain. Writes no run, no verdict and no
 --                 row of the ledger: commands go through dcm_submit(), which notes the login.
 --   dcm_readonly  looks. Does not see `apps.env`. Other columns are no place for secrets.
+--   dcm_worker    works on documents: notes how far one has come, and asks for its next stage. Nothing else.
 --
 -- It may be run before or after `dcm db migrate`, and as often as you like.
 
@@ -29,7 +30,7 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['dcm_owner', 'dcm_manager', 'dcm_operator', 'dcm_readonly'] LOOP
+    FOREACH name IN ARRAY ARRAY['dcm_owner', 'dcm_manager', 'dcm_operator', 'dcm_readonly', 'dcm_worker'] LOOP
         IF to_regrole(name) IS NULL THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', name);
         END IF;

@@ -1,15 +1,28 @@
 //! The grammar of the command line.
 
+mod alerts;
+mod definition;
+mod demo;
+mod documents;
 mod values;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(super) use values::Setting;
-use values::{parse_json, parse_name, parse_note, parse_schema, parse_seconds, parse_variable, parse_zone};
+pub(super) use alerts::{AlertListArgs, AlertTarget, AlertsArgs, AlertsCommand, MeantAlerts, MutedUntil};
+pub(super) use definition::DefinitionArgs;
+pub(super) use demo::DemoArgs;
+pub(super) use documents::{
+    DocumentChoice, DocumentListArgs, DocumentsArgs, DocumentsCommand, RetryArgs, RouteAddArgs, RouteCommand,
+    RouteTarget, WatchAddArgs, WatchCommand, task_id,
+};
+use values::{parse_json, parse_note, parse_schema, parse_seconds};
 
-use crate::model::{AppPath, Minutes, Selector};
+use super::log_filter::LineFilter;
+use super::when::Past;
+
+use crate::model::{AppPath, PathError, Selector};
 
 /// Data Collector Manager: schedules, supervises and controls fleets of data collection apps.
 ///
@@ -50,6 +63,10 @@ pub(super) struct Global {
     /// The configuration file. [env: DC_CONFIG]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(super) config: Option<PathBuf>,
+
+    /// The name of the manager on this host; without it that of the host. [env: DC_MANAGER_NAME]
+    #[arg(long = "name", global = true, value_name = "NAME", help_heading = "Global options")]
+    pub(super) manager_name: Option<String>,
 
     /// Show JSON instead of text.
     #[arg(long, global = true, help_heading = "Global options")]
@@ -95,6 +112,19 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Option<ManagersCommand>,
     },
+    /// Show the alerts, look after them, or mute them for a time.
+    Alerts(AlertsArgs),
+    /// Show the channels of notifications, or try one.
+    #[command(subcommand)]
+    Notify(NotifyCommand),
+    /// Watch directories whose files are documents for Dramatiq workers.
+    #[command(subcommand)]
+    Watch(WatchCommand),
+    /// Say which documents go to which queue and actor.
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// Show documents and the stages that they go through, and send them again.
+    Documents(Box<DocumentsArgs>),
     /// Look after the database.
     #[command(subcommand)]
     Db(DbCommand),
@@ -161,6 +191,8 @@ pub(super) enum AppCommand {
     Remove(RemoveArgs),
     /// Give an app another path; its history, state and logs go along.
     Rename(RenameArgs),
+    /// Give apps that would start at once other times, close to those that they have.
+    Spread(SpreadArgs),
     /// Register or change the apps of a file, all or none.
     Import(ImportArgs),
     /// Print apps in the form that import reads.
@@ -199,6 +231,25 @@ pub(super) struct RemoveArgs {
     pub(super) selectors: Vec<Selector>,
 
     /// Do not ask; needed for more than one app where there is no terminal.
+    #[arg(long, short)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpreadArgs {
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all.
+    #[arg(value_name = "SELECTOR", required = true)]
+    pub(super) selectors: Vec<Selector>,
+
+    /// Each starts by at most so many minutes later; one with a cron expression in the same hour.
+    #[arg(long, value_name = "MINUTES", default_value_t = crate::manager::forecast::PROPOSED_WITHIN, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub(super) within: u32,
+
+    /// Say what would be changed, and do nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Do not ask; needed where there is no terminal.
     #[arg(long, short)]
     pub(super) yes: bool,
 }
@@ -257,6 +308,8 @@ pub(super) struct AddArgs {
 }
 
 #[derive(Debug, Args)]
+// As it is with the other settings that are true or false.
+#[command(mut_arg("always", |always| always.require_equals(false)))]
 pub(super) struct SetArgs {
     /// GROUP/PARENT/APP, or the key of its row.
     #[arg(value_parser = parse_app)]
@@ -278,95 +331,11 @@ pub(super) struct SetArgs {
     pub(super) command: Vec<String>,
 }
 
-/// What an app is and when it runs. In `app set`, the word none takes a value away.
-#[derive(Debug, Args)]
-pub(super) struct DefinitionArgs {
-    /// Minutes between the end of a good run and the next one.
-    #[arg(long, value_name = "M", allow_negative_numbers = true, value_parser = Setting::<Minutes>::parse)]
-    pub(super) interval: Option<Setting<Minutes>>,
-
-    /// Minutes between a failed run and the next one.
-    #[arg(long, value_name = "M", allow_negative_numbers = true, value_parser = Setting::<Minutes>::parse)]
-    pub(super) retry_interval: Option<Setting<Minutes>>,
-
-    /// Calendar times: 5 fields, 6 with seconds first, or @hourly, @daily, @weekly, @monthly, @yearly.
-    #[arg(long, value_name = "EXPR", value_parser = Setting::<crate::model::Cron>::parse)]
-    pub(super) cron: Option<Setting<crate::model::Cron>>,
-
-    /// The zone of the calendar times, for example Europe/Zagreb.
-    #[arg(long, value_name = "Z", value_parser = parse_zone)]
-    pub(super) time_zone: Option<chrono_tz::Tz>,
-
-    /// Put each time off by a share of so many seconds that is fixed for the app.
-    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = parse_seconds)]
-    pub(super) jitter: Option<std::time::Duration>,
-
-    /// The working directory.
-    #[arg(long, value_name = "DIR")]
-    pub(super) cwd: Option<String>,
-
-    /// A variable of the environment; an empty value takes it away.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
-    pub(super) env: Vec<(String, String)>,
-
-    /// A variable of the manager that the app does not inherit; --env NAME= lets it inherit it again.
-    #[arg(long, value_name = "NAME", value_parser = parse_name)]
-    pub(super) unset_env: Vec<String>,
-
-    /// Let the app see DC_DATABASE_URL.
-    #[arg(long, value_name = "BOOL")]
-    pub(super) pass_database: Option<bool>,
-
-    /// What becomes of times that were missed: latest, none or all.
-    #[arg(long, value_name = "WHICH")]
-    pub(super) catch_up: Option<crate::model::CatchUp>,
-
-    /// At most so many missed runs are caught up with.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(super) catch_up_limit: Option<u32>,
-
-    /// So many failures in a row set its flag and open an alert; 0: never.
-    #[arg(long, value_name = "N")]
-    pub(super) max_failures: Option<u32>,
-
-    /// What follows then: `continue`, or `give_up` until it is enabled.
-    #[arg(long, value_name = "POLICY")]
-    pub(super) on_failures: Option<crate::model::OnFailures>,
-
-    /// Seconds between TERM and KILL.
-    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = parse_seconds)]
-    pub(super) stop_grace: Option<std::time::Duration>,
-
-    /// Minutes after which a run is ended and counts as failed.
-    #[arg(long, value_name = "M", allow_negative_numbers = true, value_parser = Setting::<Minutes>::parse)]
-    pub(super) max_runtime: Option<Setting<Minutes>>,
-
-    /// The output of a run takes at most so many bytes on disk.
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(4096..=1 << 40))]
-    pub(super) log_limit: Option<u64>,
-
-    /// The output of so many runs is kept.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    pub(super) log_keep: Option<u32>,
-
-    /// Only managers that serve this pool may run it.
-    #[arg(long, value_name = "NAME", value_parser = Setting::<crate::model::Part>::parse)]
-    pub(super) pool: Option<Setting<crate::model::Part>>,
-
-    /// What happens when its manager is lost: never, manual, exclusive or at_least_once.
-    #[arg(long, value_name = "POLICY")]
-    pub(super) failover: Option<crate::model::Failover>,
-
-    /// Whether commands to it are never sent without a question.
-    #[arg(long, value_name = "BOOL")]
-    pub(super) protected: Option<bool>,
-}
-
 /// The path of an app, or its key.
-fn parse_app(text: &str) -> Result<AppPath, String> {
+fn parse_app(text: &str) -> Result<AppPath, PathError> {
     match text.parse() {
         Ok(key) => Ok(AppPath::of_key(key, None, None)),
-        Err(_) => text.parse().map_err(|error: crate::model::PathError| error.to_string()),
+        Err(_) => text.parse(),
     }
 }
 
@@ -398,6 +367,17 @@ pub(super) struct IssueArgs {
     /// Why, for those who look it up in the ledger later.
     #[arg(long, value_name = "TEXT", value_parser = parse_note)]
     pub(super) note: Option<String>,
+
+    /// Send the commands as messages of RabbitMQ, and not by the database. Without a broker nothing is sent (exit 75).
+    #[arg(long, value_name = "WAY", value_enum, conflicts_with = "note")]
+    pub(super) via: Option<Via>,
+}
+
+/// The way by which commands are sent, other than the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Via {
+    /// By the broker of the configuration.
+    Rabbitmq,
 }
 
 #[derive(Debug, Args)]
@@ -413,7 +393,16 @@ pub(super) struct StatusArgs {
 #[derive(Debug, Args)]
 pub(super) struct HistoryArgs {
     /// A path, prefix (croatia/fina), glob (*/fina/*), or all.
+    #[arg(default_value = "all", hide_default_value = true)]
     pub(super) selector: Selector,
+
+    /// Only runs that failed, crashed or are suspect.
+    #[arg(long)]
+    pub(super) failed: bool,
+
+    /// Runs that began since then: 10m, 2h, 2026-11-27 05:47.
+    #[arg(long, value_name = "T")]
+    pub(super) since: Option<Past>,
 
     /// At most so many runs.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -421,22 +410,43 @@ pub(super) struct HistoryArgs {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(super) struct LogsArgs {
-    /// GROUP/PARENT/APP, or the key of its row.
-    #[arg(value_parser = parse_app)]
-    pub(super) path: AppPath,
+    /// GROUP/PARENT/APP; several, a prefix, a glob or all are merged by time.
+    #[arg(value_name = "PATH|GROUP", required = true)]
+    pub(super) selectors: Vec<Selector>,
 
     /// Go on with what is written.
     #[arg(long, short)]
     pub(super) follow: bool,
 
-    /// The last so many lines.
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
-    pub(super) lines: usize,
+    /// The last so many lines [default: 100; all with --since, --until or --grep]
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(super) lines: Option<usize>,
 
     /// Of this run instead of the latest.
     #[arg(long, value_name = "ID")]
     pub(super) run: Option<crate::model::RunId>,
+
+    /// Lines since then, of all runs: 10m, 2h, 2026-11-27 05:47.
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub(super) since: Option<Past>,
+
+    /// Lines until then.
+    #[arg(long, value_name = "T", allow_hyphen_values = true, conflicts_with = "follow")]
+    pub(super) until: Option<Past>,
+
+    /// Lines that match a regular expression.
+    #[arg(long, short, value_name = "RE", value_parser = parse_pattern)]
+    pub(super) grep: Option<regex_lite::Regex>,
+
+    /// Lines of standard error.
+    #[arg(long)]
+    pub(super) stderr: bool,
+
+    /// Show where the log is instead.
+    #[arg(long, conflicts_with_all = ["follow", "since", "until", "grep", "stderr", "lines"])]
+    pub(super) path: bool,
 
     /// Show when each line arrived.
     #[arg(long, short)]
@@ -445,6 +455,21 @@ pub(super) struct LogsArgs {
     /// Pass control characters on to the terminal.
     #[arg(long)]
     pub(super) raw: bool,
+}
+
+impl LogsArgs {
+    /// How many lines are shown when no number is given.
+    const LINES: usize = 100;
+
+    /// The last so many lines are asked for; `None`: all that the filter leaves.
+    pub(super) fn lines_of(&self, filter: &LineFilter<'_>) -> Option<usize> {
+        self.lines.or_else(|| (!filter.chooses_lines()).then_some(Self::LINES))
+    }
+}
+
+/// A pattern that would take much memory is refused.
+fn parse_pattern(text: &str) -> Result<regex_lite::Regex, regex_lite::Error> {
+    regex_lite::Regex::new(text)
 }
 
 #[derive(Debug, Args)]
@@ -462,6 +487,10 @@ pub(super) struct NextArgs {
     /// So many times of each app.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(super) count: u32,
+
+    /// How many run at once in the next 24 hours instead, by their schedules and the lengths of their latest good runs.
+    #[arg(long, conflicts_with = "count")]
+    pub(super) load: bool,
 }
 
 #[derive(Debug, Args)]
@@ -476,6 +505,11 @@ pub(super) struct RunAppArgs {
     /// Run it also when it is disabled or was given up.
     #[arg(long)]
     pub(super) force: bool,
+
+    /// Where to write the run as JSON when it is over, as dcm history --json has it. No file is written when the app
+    /// was not run, which tells a refusal (75) from an app that ends with this code itself.
+    #[arg(long, value_name = "FILE")]
+    pub(super) result: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -551,6 +585,17 @@ pub(super) enum ManagersCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum NotifyCommand {
+    /// List the channels that [notify] of the configuration file sets up, without their secrets.
+    List,
+    /// Send a message to a channel now, and say what became of it.
+    Test {
+        /// Its name, as in [notify.NAME].
+        channel: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
     /// Create the database, or bring it to the version of this program.
     Migrate {
@@ -586,24 +631,6 @@ pub(super) enum DbCommand {
         /// The new file.
         target: PathBuf,
     },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DemoArgs {
-    /// Where the demo is to live, and stay; a temporary directory if none is named.
-    pub(super) dir: Option<PathBuf>,
-
-    /// Only prepare the fleet, and say where it is.
-    #[arg(long)]
-    pub(super) prepare: bool,
-
-    /// Run it without a console.
-    #[arg(long, conflicts_with = "prepare")]
-    pub(super) without_console: bool,
-
-    /// Where there is no terminal: run for so many seconds, and print what happens as lines.
-    #[arg(long, value_name = "S", default_value = "30", value_parser = parse_seconds)]
-    pub(super) seconds: std::time::Duration,
 }
 
 #[cfg(test)]

@@ -125,6 +125,11 @@ impl Manager {
         if managers.live().any(|row| row.home != home) {
             return Ok(None);
         }
+        // The user of a console may lack the secrets of the service that runs.
+        let missing = session.settings.notify.as_ref().err().or(session.settings.rabbitmq.as_ref().err());
+        if let Some(error) = missing {
+            return if managers.live().next().is_some() { Ok(None) } else { Err(error.clone().into()) };
+        }
         let (ready, is_ready) = channel();
         let thread = std::thread::Builder::new().name("dcm-manager".to_owned()).spawn(move || {
             let taken = ready.clone();

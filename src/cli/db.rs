@@ -13,7 +13,7 @@ use crate::config::Database;
 use crate::model::Prunable;
 use crate::store::{OpenMode, Pace, ROLES, copy, prune_history};
 
-/// A manager need not wait, and whoever called the command waits for its end.
+/// A manager need not wait, while the caller of a command waits for its end.
 const PACE: Pace = Pace { after_rows: Duration::from_millis(20), after_none: Duration::ZERO };
 
 pub(super) fn db(session: &Session, command: DbCommand) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! `dcm demo`: a small fleet of real apps, in a directory and on a database of its own.
 
 mod lines;
+mod pipeline;
 
 use std::fs;
 use std::path::Path;
@@ -15,8 +16,10 @@ use super::presence::Managers;
 use super::session::{Session, block_on};
 use crate::config::OnHangup;
 use crate::model::{AppId, CmdName, CommandSource, NewCommand, Schedule};
+use crate::notify::NotifySettings;
 use crate::process::{clock, stop_all, user_name};
 use crate::store::{Existing, NextRun, OpenMode, Registration, submit};
+use pipeline::Office;
 
 /// Names files of `examples/` and takes them into the program.
 macro_rules! examples {
@@ -24,6 +27,8 @@ macro_rules! examples {
         [$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/", $name)))),*]
     };
 }
+
+use examples;
 
 /// The fleet, as it is in `examples/`.
 const FILES: &[(&str, &str)] = &examples![
@@ -58,8 +63,20 @@ pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
         Session::new(Global { database: Some(database), state_dir: Some(state.clone()), ..global })?;
     // There is nothing in it that should outlive whoever looks at it.
     session.settings.console.on_hangup = OnHangup::Stop;
+    // The troubles of made-up apps are not for the people of a real fleet.
+    session.settings.notify = Ok(NotifySettings::default());
+    let office = args.pipeline.then(|| Office::find(&session, &dir)).transpose()?;
+    // Nor are they for the broker of a real fleet, unless it is asked for; then by a name of its own.
+    session.settings.rabbitmq = Ok(office.as_ref().map(|office| office.broker.clone()));
+    if let Some(office) = &office {
+        session.settings.name.clone_from(&office.name);
+    }
     if !state.join("dcm.db").exists() {
-        prepare(&session, &dir).map_err(|error| {
+        let prepared = match &office {
+            Some(office) => office.prepare(&session, &dir),
+            None => prepare(&session, &dir),
+        };
+        prepared.map_err(|error| {
             if !is_kept {
                 let _ = fs::remove_dir_all(&dir);
             }
@@ -92,6 +109,9 @@ pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
     if is_kept || !stopped.left.is_empty() {
         output::message(format_args!("the demo is kept in {}; its apps are stopped", dir.display()));
     } else if fs::remove_dir_all(&dir).is_ok() {
+        if let Some(office) = &office {
+            office.leave();
+        }
         output::message("the demo is over; its apps are stopped and its directory is removed");
     }
     result
@@ -100,24 +120,36 @@ pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
 /// The examples keep nothing that a sudden end could spoil.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Writes the apps and registers them, all due now.
-fn prepare(session: &Session, dir: &Path) -> Result<(), Error> {
+/// Writes files into a directory that is empty or not there.
+fn write_files(dir: &Path, files: &[(&str, &str)]) -> Result<(), Error> {
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Error::usage("it is not empty, and holds no demo"));
     }
-    for (name, text) in FILES {
+    for (name, text) in files {
         let file = dir.join(name);
         fs::create_dir_all(file.parent().unwrap_or(dir))?;
         fs::write(&file, text)?;
     }
-    let fleet = definitions::parse(FILES[0].1, dir)
-        .unwrap_or_else(|faults| unreachable!("a test reads the definitions: {faults:?}"));
+    Ok(())
+}
+
+/// Apps as they are registered: those with a schedule are due now.
+fn registrations(entries: Vec<definitions::Entry>) -> Vec<Registration> {
     let now = clock::now().wall;
     let due = |entry: definitions::Entry| Registration {
         next_run: (entry.app.schedule != Schedule::default()).then_some(NextRun::At(now)),
         app: entry.app,
         existing: Existing::Refuse,
     };
+    entries.into_iter().map(due).collect()
+}
+
+/// Writes the apps and registers them.
+fn prepare(session: &Session, dir: &Path) -> Result<(), Error> {
+    write_files(dir, FILES)?;
+    let fleet = definitions::parse(FILES[0].1, dir)
+        .unwrap_or_else(|faults| unreachable!("a test reads the definitions: {faults:?}"));
+    let now = clock::now().wall;
     let store = session.store(OpenMode::Create)?;
     // Commands wait for the manager, so that there are some to be seen: one that is carried out, and
     // one that is refused.
@@ -133,7 +165,7 @@ fn prepare(session: &Session, dir: &Path) -> Result<(), Error> {
         note: Some((*note).to_owned()),
     });
     block_on(async {
-        store.register(fleet.apps.into_iter().map(due).collect()).await?;
+        store.register(registrations(fleet.apps)).await?;
         for command in commands {
             submit(store.as_ref(), vec![command]).await?;
         }
@@ -164,6 +196,8 @@ mod tests {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 match path.is_dir() {
+                    // For an Airflow that is there already.
+                    true if path.ends_with("airflow") => {}
                     true if path.ends_with("__pycache__") || path.ends_with("out") => {}
                     true => folders.push(path),
                     false => {
@@ -173,7 +207,8 @@ mod tests {
                 }
             }
         }
-        let known: BTreeSet<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let known: BTreeSet<_> =
+            [FILES, pipeline::FILES].concat().iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(known, found);
     }
 

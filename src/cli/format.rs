@@ -1,10 +1,11 @@
 //! Times, durations and counts for people.
 
-use std::time::Duration;
+use std::fmt::Display;
 
-use chrono::{Local, TimeDelta};
+use chrono::Local;
 
-use crate::model::{AppRow, Blame, CmdFlag, FatalFlag, Timestamp};
+pub(super) use crate::model::format_duration as duration;
+use crate::model::{AppRow, CmdFlag, FatalFlag, LastResult, Timestamp, format_memory};
 
 /// A time of the local day, with the date when it is another day.
 pub(super) fn time(time: Option<Timestamp>, now: Timestamp) -> String {
@@ -12,19 +13,6 @@ pub(super) fn time(time: Option<Timestamp>, now: Timestamp) -> String {
     let (time, now) = (time.with_timezone(&Local), now.with_timezone(&Local));
     let form = if time.date_naive() == now.date_naive() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
     time.format(form).to_string()
-}
-
-/// `3h05m`, `2m10s`, `4.2s`.
-pub(super) fn duration(length: TimeDelta) -> String {
-    let length = length.to_std().unwrap_or(Duration::ZERO);
-    let seconds = length.as_secs();
-    match seconds {
-        0..10 => format!("{:.1}s", length.as_secs_f64()),
-        10..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
 }
 
 /// `in 5m10s` or `2m00s ago`.
@@ -69,14 +57,12 @@ pub(super) fn flags(row: &AppRow) -> String {
 
 /// How the run before ended, and how long a good one took: `ok 7.0s`, `exit 3`, `SIGABRT`.
 pub(super) fn result(row: &AppRow) -> String {
-    let Some(last) = row.last_end.as_deref() else { return "-".to_owned() };
-    let is_good = last.outcome.known().is_some_and(|outcome| outcome.blame() == Blame::Good);
-    // While a run goes on, `last_run` is its beginning and not that of the run before.
-    let began = row.state.last_run.filter(|began| is_good && *began <= last.at);
-    match began {
-        Some(began) => format!("{} {}", last.result(), duration(last.at - began)),
-        None => last.result(),
-    }
+    or_dash(LastResult::of(row))
+}
+
+/// What is not known is a dash.
+pub(super) fn or_dash(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 /// `12 of 100`, or what of it is known.
@@ -89,22 +75,18 @@ pub(super) fn counts(row: &AppRow) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Items given up; unknown for an app that never ran.
+pub(super) fn failed(row: &AppRow) -> String {
+    let is_known = row.progress.failed > 0 || row.state.last_run.is_some();
+    or_dash(is_known.then_some(row.progress.failed))
+}
 
-    #[test]
-    fn durations_are_short() {
-        for (millis, text) in [
-            (0, "0.0s"),
-            (4_200, "4.2s"),
-            (59_000, "59s"),
-            (130_000, "2m10s"),
-            (11_100_000, "3h05m"),
-            (200_000_000, "2d07h"),
-            (-5, "0.0s"),
-        ] {
-            assert_eq!(duration(TimeDelta::milliseconds(millis)), text);
-        }
-    }
+/// The memory of its processes.
+pub(super) fn memory(row: &AppRow) -> String {
+    or_dash(row.usage.as_ref().and_then(|usage| usage.memory).map(format_memory))
+}
+
+/// Their time on the CPU, in percent of one core.
+pub(super) fn cpu(row: &AppRow) -> String {
+    or_dash(row.usage.as_ref().and_then(|usage| usage.cpu).map(|cpu| format!("{cpu:.1}%")))
 }

@@ -24,6 +24,8 @@ pub(super) enum Hangup {
 }
 
 pub(super) fn headless(session: &Session, hangup: Hangup) -> Result<(), Error> {
+    session.settings.notify.clone()?;
+    session.settings.rabbitmq.clone()?;
     let stop = Stop::new();
     let asked = stop.clone();
     on_termination(move |signal| {
@@ -74,10 +76,10 @@ async fn options_once_there(session: &Session, stop: &Stop) -> Result<Option<Opt
     }
 }
 
-/// What a manager of this host is started with.
+/// What a manager of this host is started with. Settings in which a secret is missing were refused before.
 pub(super) async fn options(session: &Session) -> Result<Options, Error> {
-    let store = session.store_to_manage().await?;
     let settings = &session.settings;
+    let store = session.store_to_manage().await?;
     let python = session.python();
     let before = store.managers().await?.into_iter().find(|row| row.name == settings.name);
     if let Some(before) = before.and_then(|row| row.python).filter(|before| *before != python) {
@@ -95,10 +97,13 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
         store,
         launch: session.launch(),
         running_max: settings.running_max,
-        logs_max: settings.logs_max,
+        logs: settings.logs,
         python,
         retention: settings.retention,
+        scan_every: settings.scan_every,
         pools: settings.pools.clone(),
         lease: settings.lease,
+        notify: settings.notify.clone().unwrap_or_default(),
+        broker: settings.rabbitmq.clone().unwrap_or_default(),
     })
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::args::IssueArgs;
+use super::args::{IssueArgs, Via};
 use super::error::{Error, Kind};
-use super::output;
 use super::presence::Managers;
 use super::session::{Fleet, Session, block_on};
+use super::{output, via};
 use crate::model::{CmdFlag, CmdName, CommandId, CommandRow, CommandSource, NewCommand, Reason};
 use crate::process::{clock, user_name};
 use crate::store::{OpenMode, OperatorStore, StoreError, submit};
@@ -38,6 +38,9 @@ pub(super) fn issue(
             if !output::confirm(&question) {
                 return Err(Error::failed("nothing was done"));
             }
+        }
+        if let Some(Via::Rabbitmq) = args.via {
+            return via::issue(session, store.as_ref(), name, &apps, &args, arguments.as_deref()).await;
         }
         let by = user_name();
         let time = clock::wall();

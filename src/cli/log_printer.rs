@@ -5,7 +5,7 @@ use serde_json::json;
 use super::args::LogsArgs;
 use super::output;
 use super::session::Session;
-use crate::model::{Printable, RunId, format_timestamp};
+use crate::model::{AppPath, Printable, RunId, format_timestamp};
 use crate::process::{LogRecord, Stream};
 use crate::wire;
 
@@ -18,6 +18,18 @@ pub(super) struct Printer {
     pub(super) run: RunId,
     /// The stream of the line whose end was not printed yet.
     open: Option<Stream>,
+    /// The paths of the apps whose lines come.
+    labels: Vec<String>,
+    /// As wide as so many characters, the path stands before each line.
+    label_width: Option<usize>,
+}
+
+/// A whole line of one of several logs.
+pub(super) struct Said {
+    /// Which of the apps.
+    pub(super) origin: usize,
+    pub(super) run: RunId,
+    pub(super) line: LogRecord,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,22 +41,63 @@ enum Form {
     Terminal,
 }
 
+impl Form {
+    fn of(session: &Session, args: &LogsArgs) -> Self {
+        match (session.json, output::is_terminal() && !args.raw) {
+            (true, _) => Self::Json,
+            (false, true) => Self::Terminal,
+            (false, false) => Self::Bytes,
+        }
+    }
+}
+
 impl Printer {
-    pub(super) fn new(session: &Session, args: &LogsArgs, run: RunId) -> Self {
-        let form = match (session.json, output::is_terminal() && !args.raw) {
-            (true, _) => Form::Json,
-            (false, true) => Form::Terminal,
-            (false, false) => Form::Bytes,
-        };
-        Self { form, has_times: args.timestamps, run, open: None }
+    pub(super) fn new(session: &Session, args: &LogsArgs, path: &AppPath, run: RunId) -> Self {
+        let form = Form::of(session, args);
+        let labels = vec![path.to_string()];
+        Self { form, has_times: args.timestamps, run, open: None, labels, label_width: None }
     }
 
-    /// `false` when nobody reads any more.
+    /// Of whole lines of several logs, with the path of its app before each if a width is given for it.
+    pub(super) fn merged(
+        session: &Session,
+        args: &LogsArgs,
+        labels: Vec<String>,
+        label_width: Option<usize>,
+    ) -> Self {
+        let form = Form::of(session, args);
+        let run = RunId::from_random_bits(0);
+        Self { form, has_times: args.timestamps, run, open: None, labels, label_width }
+    }
+
+    /// `false` when there is no reader any more.
+    pub(super) fn print_said(&mut self, lines: &[Said]) -> bool {
+        let mut bytes = Vec::new();
+        for Said { origin, run, line } in lines {
+            let label = self.labels.get(*origin).map_or("", String::as_str);
+            match self.form {
+                Form::Json => format_json((label, *run), line, &mut bytes),
+                Form::Bytes | Form::Terminal => {
+                    if let Some(width) = self.label_width {
+                        bytes.extend(format!("{label:width$} | ").into_bytes());
+                    }
+                    self.open = None;
+                    self.format(line, &mut bytes);
+                    if self.open.take().is_some() {
+                        bytes.push(b'\n');
+                    }
+                }
+            }
+        }
+        bytes.is_empty() || output::write_raw(&bytes)
+    }
+
+    /// `false` when there is no reader any more.
     pub(super) fn print(&mut self, records: &[LogRecord]) -> bool {
         let mut bytes = Vec::new();
         for record in records {
             match self.form {
-                Form::Json => self.format_json(record, &mut bytes),
+                Form::Json => format_json((self.label(), self.run), record, &mut bytes),
                 Form::Bytes | Form::Terminal => self.format(record, &mut bytes),
             }
         }
@@ -58,17 +111,9 @@ impl Printer {
         }
     }
 
-    fn format_json(&self, record: &LogRecord, out: &mut Vec<u8>) {
-        let end = usize::from(record.is_complete && record.text.ends_with(b"\r"));
-        let value = json!({
-            "time": wire::time(record.time),
-            "runtime": self.run.to_string(),
-            "stream": match record.stream { Stream::Out => "stdout", Stream::Err => "stderr", Stream::Dcm => "dcm" },
-            "complete": record.is_complete,
-            "text": String::from_utf8_lossy(&record.text[..record.text.len() - end]),
-        });
-        out.extend(output::json_text(&value).into_bytes());
-        out.push(b'\n');
+    /// The path of the one app.
+    fn label(&self) -> &str {
+        self.labels.first().map_or("", String::as_str)
     }
 
     fn format(&mut self, record: &LogRecord, out: &mut Vec<u8>) {
@@ -110,6 +155,20 @@ impl Printer {
     }
 }
 
+fn format_json((path, run): (&str, RunId), record: &LogRecord, out: &mut Vec<u8>) {
+    let end = usize::from(record.is_complete && record.text.ends_with(b"\r"));
+    let value = json!({
+        "path": path,
+        "time": wire::time(record.time),
+        "runtime": run.to_string(),
+        "stream": match record.stream { Stream::Out => "stdout", Stream::Err => "stderr", Stream::Dcm => "dcm" },
+        "complete": record.is_complete,
+        "text": String::from_utf8_lossy(&record.text[..record.text.len() - end]),
+    });
+    out.extend(output::json_text(&value).into_bytes());
+    out.push(b'\n');
+}
+
 /// Whether all that comes is the carriage return of a line end.
 fn is_line_end(record: &LogRecord) -> bool {
     record.text == b"\r"
@@ -120,7 +179,14 @@ mod tests {
     use super::*;
 
     fn printed(form: Form, records: &[(Stream, bool, &str)]) -> String {
-        let mut printer = Printer { form, has_times: false, run: RunId::from_random_bits(1), open: None };
+        let mut printer = Printer {
+            form,
+            has_times: false,
+            run: RunId::from_random_bits(1),
+            open: None,
+            labels: Vec::new(),
+            label_width: None,
+        };
         let mut bytes = Vec::new();
         for (stream, is_complete, text) in records {
             let text = text.as_bytes().to_vec();

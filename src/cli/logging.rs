@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -15,6 +15,9 @@ use crate::process::{OpenError, OwnLog, make_state_dir};
 
 /// Lines that wait for a slow disk; more are dropped, since the manager must not wait for its log.
 const LINES_MAX: usize = 4096;
+
+/// What logs only where a filter names it.
+const CLIENT_OF_RABBITMQ: &str = "lapin";
 
 /// Whether the log may also go to standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +34,12 @@ pub(super) enum Stderr {
 pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, Error> {
     let filter = Targets::from_str(&settings.log_level)
         .map_err(|error| Error::usage(format!("{} or log.level: {error}", env::LOG)))?;
+    // The client of RabbitMQ logs whole messages, and what it says is said by `broker` in our words.
+    let filter = if settings.log_level.contains(CLIENT_OF_RABBITMQ) {
+        filter
+    } else {
+        filter.with_target(CLIENT_OF_RABBITMQ, LevelFilter::OFF)
+    };
     let io_error = |source| OpenError::Io { path: settings.state.path().to_owned(), source };
     let done_to_state_dir = make_state_dir(&settings.state).map_err(io_error)?;
     let folder = settings.state.own_log();

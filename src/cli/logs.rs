@@ -5,18 +5,51 @@ use std::time::Duration;
 
 use super::args::LogsArgs;
 use super::error::Error;
+use super::log_filter::LineFilter;
 use super::log_printer::Printer;
 use super::session::{Fleet, Session, block_on};
-use super::{format, logs_afar, output};
-use crate::model::{AppId, Run, RunId};
+use super::{format, logs_afar, logs_merged, output};
+use crate::model::{AppId, AppPath, Run, RunId};
 use crate::process::{LogTail, clock, join_lines, logs_of};
 use crate::store::{HistoryQuery, OpenMode};
 
 /// How long a follower sleeps before it looks for more.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// Why output may be missing.
+pub(super) const MAY_BE_DELETED: &str =
+    "its log was deleted (log_keep of the app; [logs] keep_days, max_total and min_free)";
+
 pub(super) fn logs(session: &Session, args: &LogsArgs) -> Result<(), Error> {
-    let app = AppId::of(&args.path);
+    let filter = LineFilter::of(args);
+    let one = if let [selector] = args.selectors.as_slice() { selector.exact() } else { None };
+    match one.filter(|_| filter.is_open() && !args.path) {
+        Some(path) => logs_of_one(session, &Asked::of(args, &filter, &path)),
+        None => logs_merged::logs(session, args, &filter),
+    }
+}
+
+/// The log of one app that is asked for.
+pub(super) struct Asked<'a> {
+    pub(super) args: &'a LogsArgs,
+    pub(super) filter: &'a LineFilter<'a>,
+    pub(super) path: &'a AppPath,
+    /// A run instead of the latest.
+    pub(super) run: Option<RunId>,
+    /// The last so many lines.
+    pub(super) lines: usize,
+    pub(super) follow: bool,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of(args: &'a LogsArgs, filter: &'a LineFilter<'a>, path: &'a AppPath) -> Self {
+        let lines = args.lines_of(filter).unwrap_or(usize::MAX);
+        Self { args, filter, path, run: args.run, lines, follow: args.follow }
+    }
+}
+
+fn logs_of_one(session: &Session, args: &Asked<'_>) -> Result<(), Error> {
+    let app = AppId::of(args.path);
     let here = logs_of(&session.settings.state, app);
     let known = match block_on(Known::ask(session, args)) {
         Ok(known) => known,
@@ -55,9 +88,9 @@ struct Known {
 }
 
 impl Known {
-    async fn ask(session: &Session, args: &LogsArgs) -> Result<Self, Error> {
+    async fn ask(session: &Session, args: &Asked<'_>) -> Result<Self, Error> {
         let store = session.store(OpenMode::Existing)?;
-        let row = Fleet::find(store.as_ref(), &args.path).await?;
+        let row = Fleet::find(store.as_ref(), args.path).await?;
         let wanted = args.run.or(row.state.run);
         let query = HistoryQuery { apps: vec![row.app.id], run: wanted, limit: 1, ..HistoryQuery::default() };
         let row = store.history(query).await?.into_iter().find(|run| Some(run.run) == wanted);
@@ -65,7 +98,7 @@ impl Known {
     }
 
     /// Says which run is shown.
-    fn announce(&self, session: &Session, args: &LogsArgs, run: RunId) {
+    fn announce(&self, session: &Session, args: &Asked<'_>, run: RunId) {
         if !session.json {
             let state = self.row.as_ref().filter(|row| row.run == run).map(state_of);
             output::message(format_args!("run {run} of {}{}", args.path, state.unwrap_or_default()));
@@ -73,13 +106,17 @@ impl Known {
     }
 
     /// Says that there is nothing to be shown. The output of another run is named, never shown instead.
-    fn say_nothing_is_written(&self, args: &LogsArgs, newest: Option<RunId>) {
-        let path = &args.path;
+    fn say_nothing_is_written(&self, args: &Asked<'_>, newest: Option<RunId>) {
+        let path = args.path;
         match (self.wanted, newest) {
             (None, _) => output::message(format_args!("no run of {path} has left any output on this host")),
             (Some(run), newest) => {
                 let state = self.row.as_ref().map(state_of).unwrap_or_default();
                 let verb = match &self.row {
+                    // The oldest logs go first.
+                    Some(Run { end: Some(_), .. }) if newest.is_none() => {
+                        &*format!("wrote nothing, or {MAY_BE_DELETED}")
+                    }
                     Some(Run { end: Some(_), .. }) => "wrote nothing",
                     Some(Run { end: None, .. }) | None => "has written nothing yet",
                 };
@@ -114,7 +151,7 @@ fn pause() {
 /// The log of a run, or of the newest.
 fn found(
     session: &Session,
-    args: &LogsArgs,
+    args: &Asked<'_>,
     app: AppId,
     run: Option<RunId>,
 ) -> Result<Option<(RunId, PathBuf)>, Error> {
@@ -124,15 +161,16 @@ fn found(
         Some(run) => logs.find(|(other, _)| *other == run),
     };
     match (found, args.run) {
-        (None, Some(run)) => {
-            Err(Error::failed(format!("there is no output of run {run} of {} on this host", args.path)))
-        }
+        (None, Some(run)) => Err(Error::failed(format!(
+            "there is no output of run {run} of {} on this host: it wrote nothing, or {MAY_BE_DELETED}",
+            args.path
+        ))),
         (found, _) => Ok(found),
     }
 }
 
 /// Waits for the first output of a run that has written nothing, or of one after it.
-fn wait(session: &Session, args: &LogsArgs, app: AppId, run: Option<RunId>) -> Result<(), Error> {
+fn wait(session: &Session, args: &Asked<'_>, app: AppId, run: Option<RunId>) -> Result<(), Error> {
     let before = found(session, args, app, None)?.map(|(run, _)| run);
     loop {
         let awaited = match run {
@@ -148,9 +186,9 @@ fn wait(session: &Session, args: &LogsArgs, app: AppId, run: Option<RunId>) -> R
     }
 }
 
-fn show(session: &Session, args: &LogsArgs, app: AppId, run: RunId, path: &Path) -> Result<(), Error> {
+fn show(session: &Session, args: &Asked<'_>, app: AppId, run: RunId, path: &Path) -> Result<(), Error> {
     let (mut tail, mut records) = LogTail::open(path, args.lines)?;
-    let mut printer = Printer::new(session, args, run);
+    let mut printer = Printer::new(session, args.args, args.path, run);
     if !args.follow {
         records = join_lines(records);
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::args::LogsArgs;
 use super::error::Error;
 use super::log_printer::Printer;
+use super::logs::Asked;
 use super::output;
 use super::session::Session;
 use crate::model::{AppId, KeptLog, Timestamp};
-use crate::process::{LogEnds, join_lines};
+use crate::process::{LogEnds, LogRecord, join_lines};
 use crate::store::{OperatorStore, StoreError};
 
 /// How long the manager may take to write what was asked for: it looks each second.
@@ -25,7 +25,7 @@ const WISH_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) async fn logs(
     session: &Session,
-    args: &LogsArgs,
+    args: &Asked<'_>,
     app: AppId,
     store: &dyn OperatorStore,
 ) -> Result<(), Error> {
@@ -41,9 +41,9 @@ pub(super) async fn logs(
         "the end of run {run} from manager {manager}, {age} s old; the whole log is on its host"
     ));
     let mut ends = LogEnds::default();
-    let mut printer = Printer::new(session, args, first.run);
+    let mut printer = Printer::new(session, args.args, args.path, first.run);
     let records = ends.take(first.bytes).last_lines(args.lines);
-    let records = if args.follow { records } else { join_lines(records) };
+    let records = if args.follow { chosen(args, records) } else { chosen(args, join_lines(records)) };
     if !printer.print(&records) || !args.follow {
         printer.finish();
         return Ok(());
@@ -79,15 +79,23 @@ pub(super) async fn logs(
         if news.has_gap {
             output::message("more was written than the database keeps: some lines are missing here");
         }
-        if !printer.print(&news.records) {
+        if !printer.print(&chosen(args, news.records)) {
             return Ok(());
         }
     }
 }
 
+/// The lines that are asked for.
+fn chosen(args: &Asked<'_>, records: Vec<LogRecord>) -> Vec<LogRecord> {
+    if args.filter.is_open() {
+        return records;
+    }
+    join_lines(records).into_iter().filter(|line| args.filter.keeps(line)).collect()
+}
+
 /// The first end to show: a fresh one, or what there is.
 async fn first(
-    args: &LogsArgs,
+    args: &Asked<'_>,
     app: AppId,
     store: &dyn OperatorStore,
     asked: Timestamp,

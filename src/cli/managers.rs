@@ -9,7 +9,7 @@ use super::error::Error;
 use super::presence::{Managers, Presence};
 use super::session::{Fleet, Session, block_on};
 use super::{format, output};
-use crate::model::{ManagerRow, Released};
+use crate::model::{ManagerRow, Released, owner_of};
 use crate::store::{OpenMode, OperatorStore, take_from};
 use crate::wire::{self, ManagerFacts};
 
@@ -44,10 +44,15 @@ pub(super) fn managers(session: &Session, command: Option<ManagersCommand>) -> R
 }
 
 async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error> {
-    let Managers { rows: managers, now, .. } = Managers::read(session, store).await?;
+    let managers = Managers::read(session, store).await?;
+    let remarks: Vec<_> = managers.broker_remarks().collect();
+    let Managers { rows: managers, now, .. } = managers;
     let mut apps: BTreeMap<Option<String>, usize> = BTreeMap::new();
-    for row in Fleet::read(store).await?.apps {
-        *apps.entry(row.state.manager).or_default() += 1;
+    let is_shared = store.capabilities().is_shared;
+    for app in Fleet::read(store).await?.apps {
+        let rows = managers.iter().map(|(row, _)| row);
+        let owner = owner_of(app.state.manager.as_deref(), rows, (is_shared, now));
+        *apps.entry(owner.map(str::to_owned)).or_default() += 1;
     }
     if session.json {
         output::json_rows(
@@ -55,12 +60,13 @@ async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error>
         );
         return Ok(());
     }
+    let has_broker = managers.iter().any(|(row, _)| row.broker.is_some());
     let rows: Vec<_> = managers
         .iter()
         .map(|(row, presence)| {
             // What one said long ago of its load is not so any more.
             let load = (*presence == Presence::Live).then_some(row.load);
-            let unknown = || if row.stopped.is_some() { "-" } else { "?" }.to_owned();
+            let unknown = || "-".to_owned();
             vec![
                 row.name.clone(),
                 state(row, *presence).to_owned(),
@@ -77,11 +83,19 @@ async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error>
                 row.version.clone(),
                 row.python.clone().unwrap_or_else(|| "-".to_owned()),
             ]
+            .into_iter()
+            .chain(has_broker.then(|| broker(row, *presence)))
+            .collect()
         })
         .collect();
-    let head =
-        ["NAME", "STATE", "HEARD", "HOST", "PID", "APPS", "RUNNING", "WAITING", "POOLS", "VERSION", "PYTHON"];
+    let mut head = vec![
+        "NAME", "STATE", "HEARD", "HOST", "PID", "APPS", "RUNNING", "WAITING", "POOLS", "VERSION", "PYTHON",
+    ];
+    if has_broker {
+        head.push("BROKER");
+    }
     output::table(&head, &rows);
+    remarks.into_iter().for_each(output::message);
     let unowned = apps.get(&None).copied().unwrap_or(0);
     if unowned > 0 && managers.iter().any(|(row, _)| row.lease_until.is_some()) {
         output::message(format_args!(
@@ -99,6 +113,16 @@ fn state(row: &ManagerRow, presence: Presence) -> &'static str {
         (Presence::Silent, _) => "silent",
         (Presence::Live, true) => "draining",
         (Presence::Live, false) => "live",
+    }
+}
+
+/// How it stands with the broker, in a word.
+fn broker(row: &ManagerRow, presence: Presence) -> String {
+    let state = row.broker.as_deref().filter(|_| presence == Presence::Live);
+    let word = state.and_then(|state| state.split(' ').next()).unwrap_or("-").to_owned();
+    match row.dead_letters {
+        0 => word,
+        count => format!("{word}, {count} dead"),
     }
 }
 

@@ -1,22 +1,29 @@
 //! The command line: one file a command. The only part that prints.
 
+mod ahead;
+mod alerts;
 mod app;
 mod args;
 mod attached;
 mod db;
 mod demo;
+mod documents;
 mod error;
 mod format;
 mod headless;
 mod history;
 mod issue;
+mod load;
+mod log_filter;
 mod log_printer;
 mod logging;
 mod logs;
 mod logs_afar;
+mod logs_merged;
 mod look;
 mod managers;
 mod next;
+mod notify;
 mod output;
 mod plain;
 mod presence;
@@ -26,6 +33,7 @@ mod session;
 mod status;
 mod stop_apps;
 mod test_terminal;
+mod via;
 mod when;
 mod why;
 
@@ -112,6 +120,11 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         Some(Command::Report(args)) => done(report::report(&args)),
         Some(Command::StopApps(args)) => done(stop_apps::stop_apps(&session, &args)),
         Some(Command::Managers { command }) => done(managers::managers(&session, command)),
+        Some(Command::Alerts(args)) => done(alerts::alerts(&session, args)),
+        Some(Command::Notify(command)) => done(notify::notify(&session, &command)),
+        Some(Command::Watch(command)) => done(documents::watch(&session, command)),
+        Some(Command::Route(command)) => done(documents::route(&session, command)),
+        Some(Command::Documents(args)) => done(documents::documents(&session, *args)),
         Some(Command::Db(command)) => done(db::db(&session, command)),
         // Done above, without these settings.
         Some(Command::Completions { .. } | Command::Demo(_)) => Ok(0),

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::args::NextArgs;
 use super::error::Error;
 use super::session::{Fleet, Session, block_on};
-use super::{format, output};
+use super::{format, load, output};
 use crate::manager::{coming, schedule};
 use crate::model::{AppRow, RunStatus, Timestamp};
 use crate::store::{OpenMode, OperatorStore};
@@ -16,6 +16,9 @@ pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
     block_on(async {
         let selectors: Vec<_> = args.selector.iter().cloned().collect();
         let apps = Fleet::meant(store.as_ref(), &selectors).await?;
+        if args.load {
+            return load::show(session, store.as_ref(), &apps, args.selector.as_ref()).await;
+        }
         let now = store.time().await?;
         let mut times: Vec<_> =
             apps.iter().flat_map(|row| due(row, args.count, now).map(move |time| (time, row))).collect();
@@ -48,23 +51,17 @@ pub(super) fn next(session: &Session, args: &NextArgs) -> Result<(), Error> {
     })
 }
 
-/// Whether the app has a schedule of its own.
-pub(super) fn is_scheduled(row: &AppRow) -> bool {
-    row.app.schedule.cron.is_some() || row.app.schedule.interval.is_some()
-}
-
 /// The next time, and for calendar schedules those after it.
 fn due(row: &AppRow, count: u32, now: Timestamp) -> impl Iterator<Item = Timestamp> {
     let mut times = Vec::new();
-    let barred =
-        row.fault.is_some() || row.app.disabled || row.awaits_enable() || row.state.stopped_by.is_some();
     // Until a manager has looked at the app, its calendar says when it will be due.
     let jitter = schedule::jitter(&row.app.schedule, row.app.id);
     let planned = match row.next_run {
         Some(_) => coming::coming_of(row, now),
         None => slot_after(row, now).map(|slot| slot + jitter),
     };
-    if let Some(first) = planned.filter(|_| !barred) {
+    // What runs always has no times.
+    if let Some(first) = planned.filter(|_| !row.is_suspended() && !row.app.schedule.always) {
         times.push(first);
         if let Some(cron) = &row.app.schedule.cron {
             let mut slot = first - jitter;
@@ -91,14 +88,12 @@ pub(super) fn zone_of_sql(store: &dyn OperatorStore, row: &AppRow) -> &'static s
 
 /// Whether a manager has yet to say when the app is due.
 fn is_unplanned(row: &AppRow) -> bool {
-    let is_barred =
-        row.fault.is_some() || row.app.disabled || row.awaits_enable() || row.state.stopped_by.is_some();
-    let is_running = row.state.status == RunStatus::Running;
-    is_scheduled(row)
-        && row.app.schedule.cron.is_none()
+    let schedule = &row.app.schedule;
+    schedule.interval.is_some()
+        && schedule.cron.is_none()
         && row.next_run.is_none()
-        && !is_barred
-        && !is_running
+        && !row.is_suspended()
+        && row.state.status != RunStatus::Running
 }
 
 /// The schedule of an app in words.
@@ -116,6 +111,9 @@ pub(super) fn describe(row: &AppRow) -> String {
     }
     if let Some(retry) = schedule.retry_interval {
         parts.push(format!("retry after {retry} min"));
+    }
+    if schedule.always {
+        return "always".to_owned();
     }
     if parts.is_empty() { "on command".to_owned() } else { parts.join(", ") }
 }

@@ -140,7 +140,7 @@ pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str],
     let head: Vec<_> = head.iter().map(|cell| (*cell).to_owned()).collect();
     let mut rows: Vec<Vec<_>> = std::iter::once(&head)
         .chain(rows)
-        .map(|row| row.iter().map(|cell| Printable(cell).text()).collect())
+        .map(|row| row.iter().map(|cell| Printable(known(cell)).text()).collect())
         .collect();
     let terminal = is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
     let room = terminal.map_or(u16::MAX, |(columns, _)| columns).max(ROOM_MIN);
@@ -172,6 +172,11 @@ pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str],
         };
     }
     write_raw(text.as_bytes());
+}
+
+/// What a cell would say and is not known, or not there, is a dash: columns can be counted.
+fn known(cell: &str) -> &str {
+    if cell.is_empty() { "-" } else { cell }
 }
 
 /// The narrowest terminal that a table is cut for.

@@ -72,6 +72,20 @@ impl Managers {
             .map(|(row, _)| row)
     }
 
+    /// Which managers do not reach their broker, and why.
+    pub(super) fn broker_remarks(&self) -> impl Iterator<Item = String> {
+        self.live().filter_map(|row| {
+            let state = row.broker_trouble()?;
+            let ago = format::duration(self.now - state.since()?);
+            Some(format!(
+                "RabbitMQ is {} for manager {} since {ago}: {}; the database carries every command",
+                state.word(),
+                row.name,
+                state.why()?
+            ))
+        })
+    }
+
     /// What somebody should know who expects a manager to act: that there is none, or that it does not act.
     pub(super) fn remark(&self, consequence: &str) -> Option<String> {
         let age = |row: &ManagerRow| format::duration(self.now - row.heartbeat);

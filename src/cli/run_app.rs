@@ -1,6 +1,7 @@
 //! `dcm run-app`: runs one app once, in the foreground. It needs no manager, and a manager that
 //! serves the database watches the run like any other.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
@@ -12,11 +13,12 @@ use super::output;
 use super::session::{Fleet, Session, block_on};
 use crate::manager::{Event, Launch};
 use crate::model::{
-    AppRow, Change, Closing, Ending, Exit, FatalFlag, Obstacle, Refusal, RunId, RunOpening, StopCause,
-    Trigger,
+    AppPath, AppRow, Change, Closing, Ending, Exit, FatalFlag, Obstacle, Performance, Refusal, RunId,
+    RunOpening, StopCause, Trigger,
 };
 use crate::process::{LaunchSettings, clock, foreground, host_name};
-use crate::store::{Committed, OpenMode, Store};
+use crate::store::{Committed, HistoryQuery, OpenMode, Store};
+use crate::wire;
 
 /// How long the end of the run is tried to be entered. After that it waits in the run directory for
 /// the next manager.
@@ -36,13 +38,17 @@ pub(super) fn run_app(session: &Session, args: RunAppArgs) -> Result<u8, Error> 
         let store = store.as_ref();
         let since = clock::boot_time();
         open(store, &row, run, args.force).await?;
-        let closing = supervise(store, &settings, run, launch, since).await?;
+        let mut closing = supervise(store, &settings, run, launch, since).await?;
+        examine(store, &args.path, &mut closing).await;
         let entered = timeout(
             ENTER_MAX,
             enter(store, Change::RunClosed { run, app: row.app.id, closing: closing.clone() }),
         );
         if entered.await.is_ok() {
             foreground::forget(&settings, run);
+            if let Some(file) = &args.result {
+                tell(store, run, &args.path, file).await;
+            }
         } else {
             output::message("the database does not answer; the next manager enters how the run ended");
         }
@@ -70,6 +76,7 @@ fn launch(row: &AppRow, args: Option<String>) -> Launch {
         is_fenced: false,
         // There may be no manager to do it.
         ends_after: row.app.policy.max_runtime,
+        limits: row.app.policy.usage_limits(),
     }
 }
 
@@ -98,7 +105,7 @@ async fn open(store: &dyn Store, row: &AppRow, run: RunId, is_forced: bool) -> R
         manager: format!("run-app@{}", host_name()),
         is_forced,
     });
-    let Committed { refused: refusals, held } = store.commit(vec![opening]).await?;
+    let Committed { refused: refusals, held, .. } = store.commit(vec![opening]).await?;
     if let Some(held) = held.first() {
         return Err(refused(format!("locked: {}", held.why)));
     }
@@ -144,13 +151,18 @@ async fn supervise(
             Event::Ended { closing, .. } => end = Some(closing),
             Event::Tick
             | Event::Command(_)
+            | Event::Used(_)
             | Event::RunRefused { .. }
             | Event::NotFound { .. }
             | Event::AppsChanged(_)
             | Event::AppsReplaced(_)
             | Event::AppsRemoved(_)
             | Event::AppsLost(_)
-            | Event::LimitsChanged(_) => {}
+            | Event::LimitsChanged(_)
+            | Event::FleetTrouble { .. }
+            | Event::FleetTroubleOver(_)
+            | Event::ManagersSeen(_)
+            | Event::AlertDelivered { .. } => {}
         }
     }
     match (end, thread.join()) {
@@ -166,6 +178,24 @@ async fn supervise(
     }
 }
 
+/// Judges a run with exit code 0 by the rules of its app, as they stand now. A manager that watches it does the same.
+async fn examine(store: &dyn Store, path: &AppPath, closing: &mut Closing) {
+    if closing.ending != Ending::Exited(Exit::Code(0)) {
+        return;
+    }
+    let Ok(Ok(row)) = timeout(ENTER_MAX, Fleet::find(store, path)).await else { return };
+    // What the app wrote by SQL is in the row.
+    let did = Performance {
+        took: closing.started.and_then(|started| (closing.ended - started).to_std().ok()),
+        solved: closing.report.solved.unwrap_or(row.progress.solved),
+        failed: closing.report.failed.unwrap_or(row.progress.failed),
+    };
+    if let Some(suspicion) = row.app.policy.broken_rule(did).filter(|_| !row.app.schedule.always) {
+        output::message(format_args!("suspect: {}", suspicion.message));
+        closing.doubt(suspicion);
+    }
+}
+
 /// Progress that cannot be entered now is in the end of the run as well.
 async fn enter_if_possible(store: &dyn Store, change: Change) {
     let _ = store.commit(vec![change]).await;
@@ -177,13 +207,36 @@ async fn enter(store: &dyn Store, change: Change) {
     }
 }
 
+/// Writes the run as it is on record. That it could not be written does not change how the app ended.
+async fn tell(store: &dyn Store, run: RunId, path: &AppPath, file: &Path) {
+    let query = HistoryQuery { run: Some(run), limit: 1, ..HistoryQuery::default() };
+    let written = match store.history(query).await.as_deref() {
+        Ok([row, ..]) => serde_json::to_value(wire::Run::of(row, Some(path.to_string())))
+            .map_err(std::io::Error::from)
+            .and_then(|run| std::fs::write(file, output::json_text(&run)))
+            .map_err(|error| error.to_string()),
+        Ok([]) => Err("it is not on record any more".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = written {
+        output::message(format_args!("{} does not say how the run ended: {error}", file.display()));
+    }
+}
+
 /// The app's own code, 128 + signal, or 126 or 127 when it could not be started.
 fn exit_code(closing: &Closing) -> Result<u8, Error> {
     let is_timeout = matches!(closing.ending, Ending::Stopped { cause: StopCause::Timeout, .. });
     if is_timeout {
         output::message("it ran longer than max_runtime and was ended");
     }
+    let is_over_limit = matches!(closing.ending, Ending::Stopped { cause: StopCause::Memory(_), .. });
+    if let (true, Some(message)) =
+        (is_over_limit || matches!(closing.ending, Ending::OutOfMemory(_)), closing.ending.message())
+    {
+        output::message(message);
+    }
     match (closing.ending.exit(), &closing.ending) {
+        (Some(Exit::Code(0)), _) if is_over_limit => Ok(1),
         // One that takes TERM well has not succeeded for that.
         (Some(Exit::Code(0)), _) if is_timeout => Ok(TIMED_OUT),
         (Some(exit), _) => Ok(u8::try_from(exit.code() & 0xff).unwrap_or(1)),

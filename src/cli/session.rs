@@ -28,12 +28,12 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(global: Global) -> Result<Self, Error> {
         let open_files = raise_open_files();
-        let Global { database, state_dir, config, json } = global;
+        let Global { database, state_dir, config, manager_name, json } = global;
         if let Some(name) = env::unreadable() {
             return Err(Error::usage(format!("{name}: the value is not UTF-8")).hint("name a path that is"));
         }
         let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
-        let flags = Flags { database, state_dir, config: config.clone() };
+        let flags = Flags { database, state_dir, config: config.clone(), name: manager_name };
         let settings = Settings::load(flags, env::get, &mut |warning| output::message(warning))?;
         Ok(Self { settings, json, config, open_files })
     }
@@ -185,6 +185,8 @@ impl Session {
             dcm: std::env::current_exe().unwrap_or_else(|_| "dcm".into()),
             cwd: std::env::current_dir().unwrap_or_else(|_| "/".into()),
             open_files: self.open_files,
+            withheld: self.settings.withheld.clone(),
+            sample_every: self.settings.sample_every,
         }
     }
 }

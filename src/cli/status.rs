@@ -8,9 +8,9 @@ use super::presence::Managers;
 use super::session::{Fleet, Session, block_on, tell_faults};
 use super::{format, output};
 use crate::manager::coming::coming_of;
-use crate::model::AppRow;
 use crate::model::explain::State;
-use crate::store::OpenMode;
+use crate::model::{Anomaly, AppRow, Timestamp, Word};
+use crate::store::{OpenMode, OperatorStore};
 use crate::wire;
 
 pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> {
@@ -49,12 +49,14 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
                     state.word().to_uppercase(),
                     format::result(row),
                     flags(row),
-                    row.progress.percent.map_or(String::new(), |percent| format!("{percent}%")),
+                    percent(row),
                     format::counts(row),
-                    row.progress.failed.to_string(),
-                    format::time(row.progress.eta, now),
-                    format::time(coming_of(row, now), now),
+                    format::failed(row),
+                    eta(row, *state, now),
+                    next(row, now),
                     format::time(row.state.last_run, now),
+                    format::memory(row),
+                    format::cpu(row),
                     row.state.pid.map_or(String::new(), |pid| pid.to_string()),
                     row.state.manager.clone().unwrap_or_default(),
                 ]
@@ -62,10 +64,15 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
             .collect();
         let inks: Vec<_> = apps.iter().map(|(_, state)| ink(*state)).collect();
         let head = [
-            "APP", "STATE", "RESULT", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "PID",
-            "MANAGER",
+            "APP", "STATE", "RESULT", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "MEMORY",
+            "CPU", "PID", "MANAGER",
         ];
-        output::table_of(&head, &rows, &["MANAGER", "PID", "LAST", "ETA", "FAILED", "SOLVED", "%"], &inks);
+        output::table_of(
+            &head,
+            &rows,
+            &["MANAGER", "PID", "CPU", "MEMORY", "LAST", "ETA", "FAILED", "SOLVED", "%"],
+            &inks,
+        );
         if apps.len() > 1 {
             output::line(sums(apps.iter().map(|(_, state)| *state)));
         }
@@ -73,11 +80,55 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
         if is_empty {
             output::message("no apps are registered; dcm app add GROUP/PARENT/APP registers one");
         }
-        if let Some(remark) = managers.remark("what is shown may be old") {
-            output::message(remark);
-        }
+        let of_documents = documents(store.as_ref()).await?;
+        let remark = managers.remark("what is shown may be old");
+        of_documents.into_iter().chain(remark).chain(managers.broker_remarks()).for_each(output::message);
         verdict(args, apps.len())
     })
+}
+
+/// How much is done. What runs always is never done.
+fn percent(row: &AppRow) -> String {
+    let percent = row.progress.known_percent().filter(|_| !row.app.schedule.always);
+    percent.map_or(String::new(), |percent| format!("{percent}%"))
+}
+
+/// When it will be done; for what runs always, how long it has lived.
+fn eta(row: &AppRow, state: State, now: Timestamp) -> String {
+    if !row.app.schedule.always {
+        return format::time(row.progress.eta, now);
+    }
+    let began = row.state.last_run.filter(|_| state.is_running() && state != State::Unknown);
+    began.map_or(String::new(), |began| format!("up {}", format::duration(now - began)))
+}
+
+fn next(row: &AppRow, now: Timestamp) -> String {
+    if row.app.schedule.always && !row.is_suspended() {
+        return "always".to_owned();
+    }
+    format::time(coming_of(row, now), now)
+}
+
+/// What is to be said of documents that have failed.
+async fn documents(store: &dyn OperatorStore) -> Result<Option<String>, Error> {
+    let stages = store.stages(store.time().await?).await?;
+    let dead: u64 = stages.iter().map(|stage| stage.dead).sum();
+    let failed: u64 = stages.iter().map(|stage| stage.failed).sum();
+    let dead = match dead {
+        0 => None,
+        1 => Some("1 document is dead".to_owned()),
+        dead => Some(format!("{dead} documents are dead")),
+    };
+    let failed = match (failed, &dead) {
+        (0, _) => None,
+        (1, Some(_)) => Some("1 has failed".to_owned()),
+        (1, None) => Some("1 document has failed".to_owned()),
+        (failed, Some(_)) => Some(format!("{failed} have failed")),
+        (failed, None) => Some(format!("{failed} documents have failed")),
+    };
+    let words: Vec<_> = dead.into_iter().chain(failed).collect();
+    let hint = "dcm documents --status dead,failed lists them";
+    Ok((!words.is_empty()).then(|| format!("{}; {hint}", words.join(" and "))))
 }
 
 /// `12 apps: 2 failed, 4 running, 6 idle`.
@@ -100,9 +151,12 @@ const fn ink(state: State) -> output::Ink {
     }
 }
 
-/// Whether the last run of an app ended badly, or it carries a flag: both are over with its first good run, or ENABLE.
+/// Whether the last run of an app ended badly, or it carries a flag: both are over with its first good run, or ENABLE. A
+/// stall and a broken limit set the flag too, and are no end yet.
 fn is_failed(row: &AppRow, state: State) -> bool {
-    state.is_failed() || row.state.fatal.is_some()
+    let is_end =
+        |cause: &Word<Anomaly>| !matches!(cause.known(), Some(Anomaly::Stalled | Anomaly::OverLimit));
+    state.is_failed() || row.state.fatal.as_ref().is_some_and(|fatal| is_end(&fatal.cause))
 }
 
 /// With `--failed`, a list that is not empty is what a script asks for.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use chrono::{Local, TimeDelta, TimeZone};
 
-use crate::model::{Timestamp, parse_timestamp_in};
+use crate::model::{Timestamp, TimestampError, parse_timestamp_in};
 use crate::process::clock;
 use crate::store::NextRun;
 
@@ -12,42 +12,81 @@ use crate::store::NextRun;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct When(pub(super) Timestamp);
 
+/// A moment that has passed: a duration is so long ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Past(pub(super) Timestamp);
+
 /// A moment, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NextRunArgument(pub(super) NextRun);
 
-impl FromStr for When {
-    type Err = String;
+/// Why a text is no moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum InvalidWhen {
+    #[error("invalid duration {0:?}: expected for example +10m, +1h30m, +2d")]
+    Duration(String),
+    #[error("{0}, or now, +10m; without an offset it is local time")]
+    Time(TimestampError),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+/// Why a text is no moment, where there may be none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; none: by its schedule")]
+pub(super) struct InvalidNextRun(InvalidWhen);
+
+impl FromStr for When {
+    type Err = InvalidWhen;
+
+    fn from_str(text: &str) -> Result<Self, InvalidWhen> {
         read(text, clock::now().wall, &Local).map(Self)
     }
 }
 
-impl FromStr for NextRunArgument {
-    type Err = String;
+impl FromStr for Past {
+    type Err = InvalidPast;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidPast> {
+        read_past(text, clock::now().wall, &Local).map(Self)
+    }
+}
+
+/// Why a text is no moment that has passed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}, or 10m, 2h: so long ago; without an offset it is local time")]
+pub(super) struct InvalidPast(TimestampError);
+
+fn read_past<Z: TimeZone>(text: &str, now: Timestamp, zone: &Z) -> Result<Timestamp, InvalidPast> {
+    let trimmed = text.trim();
+    if trimmed == "now" {
+        return Ok(now);
+    }
+    let ago = trimmed.strip_suffix("ago").map_or(trimmed, str::trim);
+    let ago = duration(ago.strip_prefix('-').unwrap_or(ago)).and_then(|ago| now.checked_sub_signed(ago));
+    ago.map_or_else(|| parse_timestamp_in(trimmed, zone).map_err(InvalidPast), Ok)
+}
+
+impl FromStr for NextRunArgument {
+    type Err = InvalidNextRun;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNextRun> {
         if text.trim() == "none" {
             return Ok(Self(NextRun::BySchedule));
         }
-        let When(time) = text.parse().map_err(|error| format!("{error}; none: by its schedule"))?;
+        let When(time) = text.parse().map_err(InvalidNextRun)?;
         Ok(Self(NextRun::At(time)))
     }
 }
 
-fn read<Z: TimeZone>(text: &str, now: Timestamp, zone: &Z) -> Result<Timestamp, String> {
+fn read<Z: TimeZone>(text: &str, now: Timestamp, zone: &Z) -> Result<Timestamp, InvalidWhen> {
     let trimmed = text.trim();
     if trimmed == "now" {
         return Ok(now);
     }
     if let Some(later) = trimmed.strip_prefix('+') {
         let later = duration(later).and_then(|later| now.checked_add_signed(later));
-        return later
-            .ok_or_else(|| format!("invalid duration {trimmed:?}: expected for example +10m, +1h30m, +2d"));
+        return later.ok_or_else(|| InvalidWhen::Duration(trimmed.to_owned()));
     }
-    parse_timestamp_in(trimmed, zone)
-        .map_err(|error| format!("{error}, or now, +10m; without an offset it is local time"))
+    parse_timestamp_in(trimmed, zone).map_err(InvalidWhen::Time)
 }
 
 /// Numbers with units: `90s`, `10m`, `1h30m`, `2d`, `1w`.
@@ -72,6 +111,23 @@ fn duration(text: &str) -> Option<TimeDelta> {
     (!text.is_empty()).then_some(sum)
 }
 
+/// A length of time: `90s`, `2h`, `1d12h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span(pub(super) TimeDelta);
+
+/// Why a text is no length of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected for example 30m, 2h, 1d12h")]
+pub(super) struct InvalidSpan;
+
+impl FromStr for Span {
+    type Err = InvalidSpan;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSpan> {
+        duration(text.trim()).filter(|span| *span > TimeDelta::zero()).map(Self).ok_or(InvalidSpan)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +146,19 @@ mod tests {
         ] {
             let read = read(text, now, &chrono_tz::Tz::Europe__Zagreb);
             assert_eq!(read.map(format_timestamp).as_deref(), Ok(expected), "{text}");
+        }
+        for (text, expected) in [
+            ("10m", "2026-11-27T04:30:00.000Z"),
+            ("-1h30m", "2026-11-27T03:10:00.000Z"),
+            ("2d ago", "2026-11-25T04:40:00.000Z"),
+            ("now", "2026-11-27T04:40:00.000Z"),
+            ("2026-11-27 05:47:03", "2026-11-27T04:47:03.000Z"),
+        ] {
+            let read = read_past(text, now, &chrono_tz::Tz::Europe__Zagreb);
+            assert_eq!(read.map(format_timestamp).as_deref(), Ok(expected), "{text}");
+        }
+        for wrong in ["", "yesterday", "10", "-", "ago", "99999999999999d"] {
+            assert!(read_past(wrong, now, &chrono_tz::Tz::UTC).is_err(), "{wrong}");
         }
         for wrong in ["", "soon", "+", "+10", "+m", "+10y", "+99999999999999d", "none"] {
             assert!(read(wrong, now, &chrono_tz::Tz::UTC).is_err(), "{wrong}");

@@ -8,10 +8,13 @@ use super::presence::Managers;
 use super::session::{Fleet, Session, block_on};
 use super::{format, next, output};
 use crate::manager::coming::coming_of;
+use crate::model::explain::State;
+use crate::model::reasons::{Facts, Keeper, Lost, Phrasing, reasons};
 use crate::model::{
-    AppRow, CmdFlag, FatalFlag, Leftovers, ManagerRow, Run, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+    AppRow, CmdFlag, Leftovers, ManagerRow, Run, RunId, RunStatus, Skip, SkipReason, Timestamp, Trigger,
+    format_memory,
 };
-use crate::process::{containment, log_end, logs_of};
+use crate::process::{containment, held_limits, limits_remark, log_end, logs_of};
 use crate::store::{HistoryQuery, OpenMode, SkipQuery};
 
 pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
@@ -28,21 +31,19 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
             .into_iter()
             .next();
         let own = row.state.manager.as_deref();
-        let mut reasons = explain(&Facts {
-            row: &row,
-            managers: &managers,
-            last: last.as_ref(),
-            skip: skip.as_ref(),
-            is_shared: store.capabilities().is_shared,
-            lost: own.and_then(|name| managers.lost(name)),
-            now,
-        });
+        let mut reasons: Vec<_> = managers.remark("nothing is started or stopped").into_iter().collect();
+        reasons.extend(explain(&row, &managers, store.capabilities().is_shared));
+        reasons.extend(told_by_ledgers(&row, last.as_ref(), skip.as_ref(), now));
         let own = managers.rows.iter().map(|(row, _)| row).find(|row| own == Some(row.name.as_str()));
         reasons.extend(missing_module(session, &row, last.as_ref(), own));
         let is_running = row.state.status == RunStatus::Running;
         let run = row.state.run.filter(|_| is_running);
         let held_by = run.and_then(|run| containment(&session.settings.state, run));
         reasons.extend(held_by.map(|held_by| held_by.to_string()));
+        reasons.extend(run.into_iter().flat_map(|run| limits(session, &row, run)));
+        if row.app.schedule.is_timed() {
+            reasons.push(format!("its schedule: {}", next::describe(&row)));
+        }
         reasons.push(format!(
             "a next_run that SQL writes without a zone is read in {}",
             next::zone_of_sql(store.as_ref(), &row)
@@ -59,6 +60,26 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
         }
         Ok(())
     })
+}
+
+/// Who sees to the limits of a run on this host.
+fn limits(session: &Session, row: &AppRow, run: RunId) -> Vec<String> {
+    let settings = &session.settings;
+    let Some(held) = held_limits(&settings.state, run) else { return Vec::new() };
+    let (policy, usage) = (&row.app.policy, row.usage.as_deref().copied().unwrap_or_default());
+    let sentence = |limit: Option<u32>, held: Option<u32>, name: &str, unit: &str, used: Option<String>| {
+        let limit = limit?;
+        let used = used.map(|used| format!("it uses {used}; ")).unwrap_or_default();
+        Some(match held {
+            Some(held) => format!("{used}{name} ({held}{unit}) is held by the kernel"),
+            None => format!("{used}{name} is {limit}{unit}; {}", limits_remark(settings.sample_every)),
+        })
+    };
+    let memory = usage.memory.map(format_memory);
+    let cpu = usage.cpu.map(|cpu| format!("{cpu:.1}% of a core"));
+    let of_memory = sentence(policy.max_memory, held.memory, "max_memory", " MiB", memory);
+    let of_cpu = sentence(policy.max_cpu, held.cpu, "max_cpu", "%", cpu);
+    of_memory.into_iter().chain(of_cpu).collect()
 }
 
 /// So much of the end of a log is looked at.
@@ -88,58 +109,41 @@ fn missing_module(
     ))
 }
 
-/// What is known when the question is asked.
-struct Facts<'a> {
-    row: &'a AppRow,
-    managers: &'a Managers,
-    last: Option<&'a Run>,
-    skip: Option<&'a Skip>,
-    /// Whether several managers may share the database.
-    is_shared: bool,
-    /// The app's own manager, if it is lost.
-    lost: Option<&'a ManagerRow>,
-    now: Timestamp,
+/// What is known of the app's manager: its lock tells of its end before its lease does.
+fn keeper<'a>(row: &'a AppRow, managers: &'a Managers, is_shared: bool) -> Keeper<'a> {
+    let Some(name) = row.state.manager.as_deref() else {
+        return if is_shared { Keeper::Missing(row.app.policy.pool.as_ref()) } else { Keeper::Live };
+    };
+    let is_lost = is_shared && managers.lost(name).is_some();
+    if !is_lost && managers.state_of(row) != State::Unknown {
+        return Keeper::Live;
+    }
+    let own = managers.rows.iter().map(|(row, _)| row).find(|row| row.name == name);
+    Keeper::Lost(Lost { name: Some(name), row: own, failover: row.app.policy.failover })
 }
 
-/// The reasons, the strongest first.
-fn explain(facts: &Facts<'_>) -> Vec<String> {
-    let Facts { row, managers, last, skip, now, .. } = facts;
+/// What the row says, put into words for a shell.
+fn explain(row: &AppRow, managers: &Managers, is_shared: bool) -> Vec<String> {
+    let now = managers.now;
+    let phrasing =
+        Phrasing { now, clock: |time, now| format::time(Some(time), now), shell: Some(&row.app.path) };
+    let keeper = keeper(row, managers, is_shared);
+    let facts = Facts::of(row, managers.state_of(row), coming_of(row, now), keeper);
+    reasons(&facts).iter().map(|because| because.sentence(&phrasing)).collect()
+}
+
+/// What the ledgers add to that: how the run began, the command under way, the run before, times that became no run.
+fn told_by_ledgers(row: &AppRow, last: Option<&Run>, skip: Option<&Skip>, now: Timestamp) -> Vec<String> {
     let mut reasons = Vec::new();
-    if let Some(fault) = &row.fault {
-        let path = &row.app.path;
-        reasons.push(format!(
-            "its row is set aside, so it is not started: {}; dcm app set {path} sets it right, dcm app remove {path} \
-             deletes it",
-            fault.message
-        ));
-    }
-    reasons.extend(managers.remark("nothing is started or stopped"));
-    if let Some(lost) = facts.lost.filter(|_| facts.is_shared) {
-        reasons.push(format!(
-            "its manager {} on {} was last heard of {}; until it is back, or others take the app over \
-             (failover: {}), nothing is started or stopped",
-            lost.name,
-            lost.host,
-            format::relative(lost.heartbeat, *now),
-            row.app.policy.failover.word()
-        ));
-    } else if facts.is_shared && row.state.manager.is_none() {
-        let pool = row.app.policy.pool.as_ref().map_or("apps".to_owned(), |pool| format!("the pool {pool}"));
-        reasons.push(format!("it has no manager: none that lives serves {pool}"));
-    }
-    match row.state.status {
-        RunStatus::Running => reasons.push(running(row, *last, *now)),
-        RunStatus::NotRunning | RunStatus::Stopped => reasons.extend(not_running(row, *now)),
-    }
+    let is_running = row.state.status == RunStatus::Running;
+    reasons.extend(last.filter(|run| is_running && run.end.is_none()).map(|run| started_by(run, row, now)));
     if let Some(command) = row.command.as_ref().filter(|command| command.flag == CmdFlag::Pending) {
-        let by = command.by.as_deref().unwrap_or("somebody");
+        let by = command.by.as_deref().unwrap_or("an unknown person");
         let since =
-            command.time.map(|time| format!(", issued {}", format::relative(time, *now))).unwrap_or_default();
+            command.time.map(|time| format!(", issued {}", format::relative(time, now))).unwrap_or_default();
         reasons.push(format!("{} by {by} is under way{since}", command.name));
     }
-    if let Some(run) = last.filter(|run| run.end.is_some()) {
-        reasons.push(last_run(run, *now));
-    }
+    reasons.extend(last.filter(|run| run.end.is_some()).map(|run| last_run(run, now)));
     if let Some(skip) = skip {
         let count = skip.slots.map_or("many times".to_owned(), |count| match count {
             1 => "one time".to_owned(),
@@ -147,7 +151,7 @@ fn explain(facts: &Facts<'_>) -> Vec<String> {
         });
         reasons.push(format!(
             "{count} from {} on did not become runs: {}",
-            format::time(Some(skip.first), *now),
+            format::time(Some(skip.first), now),
             explain_skip(skip.reason)
         ));
     }
@@ -169,72 +173,30 @@ const fn explain_skip(reason: SkipReason) -> &'static str {
     }
 }
 
-fn running(row: &AppRow, last: Option<&Run>, now: Timestamp) -> String {
-    let since =
-        row.state.last_run.map(|time| format!(" since {}", format::duration(now - time))).unwrap_or_default();
-    let trigger = last.filter(|run| run.end.is_none()).map(|run| match run.trigger.known() {
-        Some(Trigger::Schedule) => format!(", started by its schedule (due {})", format::time(run.due, now)),
-        Some(Trigger::CatchUp) => {
-            format!(", started late for a time that was missed ({})", format::time(run.due, now))
+fn started_by(run: &Run, row: &AppRow, now: Timestamp) -> String {
+    match run.trigger.known() {
+        Some(Trigger::Schedule) if row.app.schedule.always => {
+            "this run was started by the manager, since the app runs always".to_owned()
         }
-        Some(Trigger::Command) => ", started by a command".to_owned(),
-        Some(Trigger::RunApp) | None => format!(", started by {}", run.trigger),
-    });
-    let pid = row.state.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-    let disabled = if row.app.disabled { "; it is disabled and will not be started again" } else { "" };
-    format!("it is running{since}{pid}{}{disabled}", trigger.unwrap_or_default())
-}
-
-fn not_running(row: &AppRow, now: Timestamp) -> Vec<String> {
-    let mut reasons = Vec::new();
-    let path = &row.app.path;
-    if let Some(fatal) = &row.state.fatal {
-        let what = match (row.awaits_enable(), fatal.flag) {
-            (true, FatalFlag::UnexpectedBehavior) => "it is given up",
-            (true, FatalFlag::FailedToStart | FatalFlag::AlertSent) => "it is fatal",
-            (false, _) => "it keeps failing",
-        };
-        let remedy = if row.awaits_enable() {
-            format!("mend the cause, then dcm enable {path}")
-        } else {
-            "it goes on, and the first good run clears that".to_owned()
-        };
-        reasons.push(format!(
-            "{what} ({}) since {}: {}; {remedy}",
-            fatal.flag,
-            format::time(Some(fatal.time), now),
-            fatal.message
-        ));
-    } else if row.app.disabled {
-        reasons.push(format!("it is disabled; dcm enable {path} lets it run"));
+        Some(Trigger::Schedule) => {
+            format!("this run was started by its schedule (due {})", format::time(run.due, now))
+        }
+        Some(Trigger::CatchUp) => {
+            format!("this run was started late for a time that was missed ({})", format::time(run.due, now))
+        }
+        Some(Trigger::Command) => "this run was started by a command".to_owned(),
+        Some(Trigger::RunApp) | None => format!("this run was started by {}", run.trigger),
     }
-    if let Some(by) = &row.state.stopped_by {
-        reasons.push(format!("{by} stopped it; it stays stopped until dcm start, restart or enable {path}"));
-    } else if row.state.status == RunStatus::Stopped && !row.awaits_enable() && !row.app.disabled {
-        reasons.push("its last run crashed; it is started again after a pause".to_owned());
-    }
-    if let Some(limit) = &row.state.waiting_for {
-        reasons.push(format!("it is due and waits for room ({limit})"));
-    }
-    let is_barred = row.awaits_enable() || row.app.disabled || row.state.stopped_by.is_some();
-    if !is_barred && row.state.waiting_for.is_none() {
-        reasons.push(match (coming_of(row, now), next::is_scheduled(row)) {
-            (Some(time), _) => {
-                format!("it is due {} ({})", format::relative(time, now), format::time(Some(time), now))
-            }
-            (None, true) => {
-                format!("its schedule ({}) has no next time yet: a manager sets it", next::describe(row))
-            }
-            (None, false) => format!("it has no schedule and runs on command only: dcm start {path}"),
-        });
-    }
-    reasons
 }
 
 fn last_run(run: &Run, now: Timestamp) -> String {
     let exit = run.exit_code.map(|code| format!(", exit {code}")).unwrap_or_default();
     let message = run.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-    let took = run.end.map(|end| format::duration(end - run.start)).unwrap_or_default();
+    let outcome = run.outcome_word().unwrap_or("running").replace('_', " ");
+    let course = match run.end {
+        Some(end) => format!("took {}: {outcome}", format::duration(end - run.start)),
+        None => "goes on".to_owned(),
+    };
     let leftovers = match run.leftovers {
         0 => String::new(),
         count => format!(
@@ -242,9 +204,5 @@ fn last_run(run: &Run, now: Timestamp) -> String {
             Leftovers::counted(count)
         ),
     };
-    format!(
-        "the last run began {} and took {took}: {}{exit}{message}{leftovers}",
-        format::relative(run.start, now),
-        run.outcome_word().unwrap_or("running").replace('_', " ")
-    )
+    format!("the last run began {} and {course}{exit}{message}{leftovers}", format::relative(run.start, now))
 }

@@ -107,7 +107,7 @@ impl Reader<'_> {
         let Some(text) = self.string("keys", value) else { return };
         match text.parse() {
             Ok(preset) => choice.preset = preset,
-            Err(why) => self.tell(value.span().start, &why),
+            Err(why) => self.tell(value.span().start, &why.to_string()),
         }
     }
 
@@ -134,7 +134,7 @@ impl Reader<'_> {
                 DeValue::String(text) if name == "cyrillic" => {
                     match text.parse() {
                         Ok(layout) => choice.cyrillic = layout,
-                        Err(why) => self.tell(at, &why),
+                        Err(why) => self.tell(at, &why.to_string()),
                     }
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! Where the fleet is kept: what a URL of a database means, and how it is told to others.
+//! Where the fleet is kept: what a URL of a database means, and how it is passed on to other processes.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::store::CopyEnd;
 /// Where the fleet is kept.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Database {
-    /// A file on this host. `is_default`: nobody has named it.
+    /// A file on this host. `is_default`: neither flag, environment nor file names it.
     Sqlite {
         /// The file.
         path: PathBuf,
@@ -85,7 +85,7 @@ impl Database {
         }
     }
 
-    /// The URL as an argument for another process that is told the same state directory. There is none where the state
+    /// The URL as an argument for another process that gets the same state directory. There is none where the state
     /// directory names it, whatever bytes are in its path, and none for [`Database::secret`].
     #[must_use]
     pub fn argument(&self) -> Option<String> {

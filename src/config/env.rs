@@ -25,6 +25,12 @@ pub const DB_MAIN_USERNAME: &str = "DC_DB_MAIN_USERNAME";
 /// The password of the user; never shown.
 pub const DB_MAIN_PASSWORD: &str = "DC_DB_MAIN_PASSWORD";
 
+/// The name of the manager on this host.
+pub const MANAGER_NAME: &str = "DC_MANAGER_NAME";
+
+/// The broker: `amqp://USER:PASSWORD@HOST:PORT/VHOST`, or `amqps`; never shown.
+pub const RABBITMQ_URL: &str = "DC_RABBITMQ_URL";
+
 /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or filters of tracing.
 pub const LOG: &str = "DC_LOG";
 
@@ -51,6 +57,9 @@ const LOCALE: [&str; 3] = ["LC_ALL", "LC_CTYPE", "LANG"];
 
 /// The user's shell.
 const SHELL: &str = "SHELL";
+
+/// The folder with the credentials that systemd gives to a service.
+pub(super) const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 /// Where the state of a user's programs belongs.
 const XDG_STATE_HOME: &str = "XDG_STATE_HOME";

@@ -1,11 +1,15 @@
 //! The configuration file: TOML, every key documented in `defaults.toml`.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::notify::{self, Notify};
+use super::rabbitmq::{self, Rabbitmq};
+use super::values::Source;
 use super::{ConfigError, ConsoleSettings, LogFormat, OnHangup};
 use crate::console::Consent;
 use crate::manager::peers::Lease;
@@ -13,6 +17,15 @@ use crate::model::{Part, Retention};
 
 /// The largest file that is read.
 const SIZE_MAX: u64 = 1024 * 1024;
+
+/// How long a lease may last.
+const LEASE_SECONDS: RangeInclusive<f64> = Lease::SECONDS_MIN..=Lease::SECONDS_MAX;
+
+/// How often it may be looked at what apps use.
+const SAMPLE_SECONDS: RangeInclusive<f64> = 0.1..=3600.0;
+
+/// How often watched directories may be looked through.
+const SCAN_SECONDS: RangeInclusive<f64> = 0.1..=86_400.0;
 
 /// What a file says. Everything may be missing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,34 +37,49 @@ pub(super) struct File {
     pub(super) pools: Vec<String>,
     pub(super) lease: Option<Duration>,
     pub(super) running_max: Option<u32>,
+    pub(super) sample_every: Option<Duration>,
+    pub(super) scan_every: Option<Duration>,
     pub(super) logs_max: Option<u64>,
+    pub(super) logs_days: Option<u32>,
+    pub(super) logs_free: Option<u64>,
     pub(super) log_level: Option<String>,
     pub(super) log_format: LogFormat,
     pub(super) log_keep_days: Option<u32>,
     pub(super) retention: Retention,
     pub(super) console: ConsoleSettings,
+    pub(super) notify: Notify,
+    pub(super) rabbitmq: Rabbitmq,
 }
 
-/// Reads a file.
+/// Reads a file. `get` reads a variable of the environment that a value refers to.
 ///
 /// # Errors
 /// [`ConfigError`] with file and line. Keys that dcm does not know are warned of and left alone.
-pub(super) fn read(path: &Path, warn: &mut dyn FnMut(String)) -> Result<File, ConfigError> {
+pub(super) fn read(
+    path: &Path,
+    get: &dyn Fn(&str) -> Option<String>,
+    warn: &mut dyn FnMut(String),
+) -> Result<File, ConfigError> {
     let failed = |why: String| ConfigError { origin: path.display().to_string(), why };
     let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
     if size > SIZE_MAX {
         return Err(failed(format!("larger than {SIZE_MAX} bytes")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    parse(path.to_owned(), text.strip_prefix('\u{feff}').unwrap_or(&text), warn)
+    parse(path.to_owned(), text.strip_prefix('\u{feff}').unwrap_or(&text), get, warn)
 }
 
-fn parse(path: PathBuf, text: &str, warn: &mut dyn FnMut(String)) -> Result<File, ConfigError> {
+fn parse(
+    path: PathBuf,
+    text: &str,
+    get: &dyn Fn(&str) -> Option<String>,
+    warn: &mut dyn FnMut(String),
+) -> Result<File, ConfigError> {
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         ConfigError { origin: format!("{}:{line}", path.display()), why: error.message().to_owned() }
     })?;
-    let mut reader = Reader { path, text, warn, file: File::default() };
+    let mut reader = Reader { path, text, get, warn, file: File::default() };
     reader.table("", table.get_ref())?;
     Ok(reader.file)
 }
@@ -59,6 +87,7 @@ fn parse(path: PathBuf, text: &str, warn: &mut dyn FnMut(String)) -> Result<File
 struct Reader<'a> {
     path: PathBuf,
     text: &'a str,
+    get: &'a dyn Fn(&str) -> Option<String>,
     warn: &'a mut dyn FnMut(String),
     file: File,
 }
@@ -74,20 +103,24 @@ impl Reader<'_> {
                 ) => {
                     self.table(&format!("{name}."), inner)?;
                 }
+                (name @ ("notify" | "rabbitmq"), DeValue::Table(inner)) => {
+                    self.with_secrets(name, key.span().start, inner)?;
+                }
                 ("database", _) => self.file.database = Some(self.text(&name, value)?),
                 ("state_dir", _) => self.file.state_dir = Some(self.text(&name, value)?),
                 ("name", _) => self.file.name = Some(self.text(&name, value)?),
                 ("python", _) => self.file.python = Some(self.text(&name, value)?),
                 ("pools", _) => self.file.pools = self.pools(value)?,
-                ("lease", _) => self.file.lease = Some(self.lease(value)?),
+                ("lease", _) => self.file.lease = Some(self.seconds(&name, value, LEASE_SECONDS)?),
+                ("scan_seconds", _) => {
+                    self.file.scan_every = Some(self.seconds(&name, value, SCAN_SECONDS)?);
+                }
                 ("limits.running", _) => self.file.running_max = Some(self.number(&name, value)?),
-                ("logs.max_total", _) => {
-                    let text = self.text(&name, value)?;
-                    let size = parse_size(&text);
-                    self.file.logs_max =
-                        Some(size.ok_or_else(|| {
-                            self.wrong(value, format!("{name} is no size such as \"20GiB\""))
-                        })?);
+                ("logs.max_total", _) => self.file.logs_max = Some(self.size(&name, value)?),
+                ("logs.min_free", _) => self.file.logs_free = Some(self.size(&name, value)?),
+                ("logs.keep_days", _) => self.file.logs_days = Some(self.number(&name, value)?),
+                ("limits.sample_seconds", _) => {
+                    self.file.sample_every = Some(self.seconds(&name, value, SAMPLE_SECONDS)?);
                 }
                 ("log.level", _) => {
                     let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
@@ -129,6 +162,17 @@ impl Reader<'_> {
                     (self.warn)(format!("{place}: unknown setting {name}"));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A table whose values may be elsewhere.
+    fn with_secrets(&mut self, name: &str, at: usize, table: &DeTable<'_>) -> Result<(), ConfigError> {
+        let source = Source { path: &self.path, text: self.text, get: self.get };
+        if name == "notify" {
+            self.file.notify = notify::read(&source, table, self.warn)?;
+        } else {
+            self.file.rabbitmq = rabbitmq::read(&source, table, at, self.warn)?;
         }
         Ok(())
     }
@@ -176,8 +220,12 @@ impl Reader<'_> {
         names.map(|name| name.map(|name| name.to_string()).ok_or_else(wrong)).collect()
     }
 
-    fn lease(&self, value: &Spanned<DeValue<'_>>) -> Result<Duration, ConfigError> {
-        let (min, max) = (Lease::SECONDS_MIN, Lease::SECONDS_MAX);
+    fn seconds(
+        &self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        range: RangeInclusive<f64>,
+    ) -> Result<Duration, ConfigError> {
         let seconds = match value.get_ref() {
             DeValue::Integer(number) => number.as_str().parse::<f64>().ok(),
             DeValue::Float(number) => number.as_str().parse().ok(),
@@ -187,10 +235,9 @@ impl Reader<'_> {
             | DeValue::Array(_)
             | DeValue::Table(_) => None,
         };
-        seconds
-            .filter(|seconds| (min..=max).contains(seconds))
-            .map(Duration::from_secs_f64)
-            .ok_or_else(|| self.wrong(value, format!("lease must be {min} to {max} seconds")))
+        seconds.filter(|seconds| range.contains(seconds)).map(Duration::from_secs_f64).ok_or_else(|| {
+            self.wrong(value, format!("{name} must be {} to {} seconds", range.start(), range.end()))
+        })
     }
 
     fn number(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<u32, ConfigError> {
@@ -200,6 +247,11 @@ impl Reader<'_> {
             .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok())
             .filter(|number| *number > 0)
             .ok_or_else(|| self.wrong(value, format!("{name} must be a whole number of 1 or more")))
+    }
+
+    fn size(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<u64, ConfigError> {
+        let size = parse_size(&self.text(name, value)?);
+        size.ok_or_else(|| self.wrong(value, format!("{name} is no size such as \"20GiB\"")))
     }
 
     fn wrong(&self, value: &Spanned<DeValue<'_>>, why: String) -> ConfigError {
@@ -238,7 +290,7 @@ mod tests {
 
     fn check(text: &str) -> (Result<File, ConfigError>, Vec<String>) {
         let mut warnings = Vec::new();
-        let file = parse("dcm.toml".into(), text, &mut |warning| warnings.push(warning));
+        let file = parse("dcm.toml".into(), text, &|_| None, &mut |warning| warnings.push(warning));
         (file, warnings)
     }
 
@@ -246,7 +298,8 @@ mod tests {
     fn the_defaults_are_a_valid_file() {
         let (file, warnings) = check(include_str!("defaults.toml"));
         assert_eq!(warnings, Vec::<String>::new());
-        assert_eq!(file.unwrap().logs_max, Some(20 << 30));
+        let file = file.unwrap();
+        assert_eq!((file.logs_max, file.logs_days, file.logs_free), (Some(20 << 30), Some(90), None));
     }
 
     #[test]
@@ -256,7 +309,7 @@ mod tests {
             .lines()
             .map(|line| {
                 line.strip_prefix("# ")
-                    .filter(|rest| rest.contains(" = ") && !rest.contains(". "))
+                    .filter(|rest| rest.contains(" = ") && !rest.contains(". ") || rest.starts_with('['))
                     .unwrap_or(line)
             })
             .collect::<Vec<_>>()
@@ -264,8 +317,10 @@ mod tests {
         let (file, warnings) = check(&all);
         assert_eq!(warnings, Vec::<String>::new());
         let file = file.unwrap();
-        assert_eq!(file.running_max, Some(200));
+        assert_eq!((file.running_max, file.logs_free), (Some(200), Some(1 << 30)));
         assert_eq!(file.name.as_deref(), Some("zg-01"));
+        // Their secrets are in variables that are not set here.
+        assert!(file.notify.settings.is_err());
         assert!(file.database.is_some() && file.state_dir.is_some() && file.python.is_some());
     }
 
@@ -291,7 +346,9 @@ mod tests {
         for (text, expected) in [
             ("\nname = 3", "dcm.toml:2: name must be a text"),
             ("[limits]\nrunning = 0", "dcm.toml:2: limits.running must be a whole number of 1 or more"),
+            ("[limits]\nsample_seconds = 0", "dcm.toml:2: limits.sample_seconds must be 0.1 to 3600 seconds"),
             ("[logs]\nmax_total = '5 apples'", "dcm.toml:2: logs.max_total is no size"),
+            ("[logs]\nmin_free = 5", "dcm.toml:2: logs.min_free must be a text"),
             ("[log]\nlevel = 'loud'", "dcm.toml:2: log.level must be"),
             ("name = 'a'\nname = 'b'", "dcm.toml:2: duplicate key"),
             ("[console]\nread_only = 1", "dcm.toml:2: console.read_only must be true or false"),

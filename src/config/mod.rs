@@ -4,19 +4,26 @@ pub mod console;
 mod database;
 pub mod env;
 mod file;
+mod notify;
 mod paths;
+mod rabbitmq;
+mod values;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use database::Database;
 pub(crate) use file::line_of;
 pub use paths::expand_home;
 
+use crate::broker::BrokerSettings;
 use crate::console::Caution;
 use crate::manager::peers::Lease;
 use crate::model::{LEASE, Retention};
-use crate::process::StateDir;
+use crate::notify::NotifySettings;
+use crate::pipeline::SCAN_EVERY;
+use crate::process::{LogLimits, SAMPLE_EVERY, StateDir};
 
 /// Every setting with its default and what it means.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -39,6 +46,8 @@ pub struct Flags {
     pub state_dir: Option<PathBuf>,
     /// `--config`
     pub config: Option<PathBuf>,
+    /// `--name`
+    pub name: Option<String>,
 }
 
 /// All settings.
@@ -54,12 +63,16 @@ pub struct Settings {
     pub python: String,
     /// At most so many apps run at once on this host.
     pub running_max: Option<u32>,
+    /// How often it is looked at what apps use.
+    pub sample_every: Duration,
+    /// How often watched directories are looked through, whatever the system tells of them.
+    pub scan_every: Duration,
     /// The pools of apps that the manager serves.
     pub pools: Vec<String>,
     /// How long the manager's lease on its apps lasts without being renewed.
     pub lease: Lease,
-    /// The output of all apps takes at most so many bytes.
-    pub logs_max: u64,
+    /// What the logs of apps may take.
+    pub logs: LogLimits,
     /// What is logged.
     pub log_level: String,
     /// In which form it goes to standard error.
@@ -70,6 +83,12 @@ pub struct Settings {
     pub retention: Retention,
     /// For the consoles of this host.
     pub console: ConsoleSettings,
+    /// Where notifications go. A secret that is missing fails what would send, and nothing else.
+    pub notify: Result<NotifySettings, ConfigError>,
+    /// The broker, if there is one. A secret that is missing fails what would connect, and nothing else.
+    pub rabbitmq: Result<Option<BrokerSettings>, ConfigError>,
+    /// Variables of the environment that hold secrets of this program, and that apps do not get.
+    pub withheld: Vec<String>,
 }
 
 /// What the owner of a host demands of consoles there.
@@ -144,7 +163,7 @@ impl Settings {
     ) -> Result<Self, ConfigError> {
         let config = config_file(&flags, &get)?;
         let file = match &config {
-            Some(path) => file::read(path, warn)?,
+            Some(path) => file::read(path, &get, warn)?,
             None => file::File::default(),
         };
         // What is relative in a file means the same wherever the program is called.
@@ -183,17 +202,30 @@ impl Settings {
         Ok(Self {
             database,
             state,
-            name: file.name.unwrap_or_else(crate::process::host_name),
+            name: flags
+                .name
+                .or_else(|| get(env::MANAGER_NAME))
+                .or(file.name)
+                .unwrap_or_else(crate::process::host_name),
             python,
             running_max: file.running_max,
+            sample_every: file.sample_every.unwrap_or(SAMPLE_EVERY),
+            scan_every: file.scan_every.unwrap_or(SCAN_EVERY),
             pools: file.pools,
             lease: Lease::new(file.lease.unwrap_or(LEASE)),
-            logs_max: file.logs_max.unwrap_or(20 << 30),
+            logs: LogLimits {
+                total_max: file.logs_max.unwrap_or(20 << 30),
+                days_max: file.logs_days.unwrap_or(90),
+                free_min: file.logs_free,
+            },
             log_level,
             log_format: file.log_format,
             log_keep_days: file.log_keep_days.unwrap_or(14),
             retention: file.retention,
             console: file.console,
+            notify: file.notify.settings,
+            withheld: file.notify.variables.into_iter().chain(file.rabbitmq.variables.clone()).collect(),
+            rabbitmq: file.rabbitmq.settings(&get)?,
         })
     }
 }
@@ -292,12 +324,15 @@ mod tests {
         let from_file = load(Flags { config: config.clone(), ..Flags::default() }, &[]).unwrap();
         assert_eq!(from_file.database.to_string(), "sqlite:/file.db");
         assert_eq!(from_file.name, "zg");
-        let environment = [(env::DATABASE_URL, "sqlite:/env.db")];
+        let environment = [(env::DATABASE_URL, "sqlite:/env.db"), (env::MANAGER_NAME, "st")];
         let from_environment =
             load(Flags { config: config.clone(), ..Flags::default() }, &environment).unwrap();
         assert_eq!(from_environment.database.to_string(), "sqlite:/env.db");
-        let flags = Flags { config, database: Some("sqlite:/flag.db".to_owned()), ..Flags::default() };
-        assert_eq!(load(flags, &environment).unwrap().database.to_string(), "sqlite:/flag.db");
+        assert_eq!(from_environment.name, "st");
+        let database = Some("sqlite:/flag.db".to_owned());
+        let flags = Flags { config, database, name: Some("vie".to_owned()), ..Flags::default() };
+        let from_flags = load(flags, &environment).unwrap();
+        assert_eq!((&*from_flags.database.to_string(), &*from_flags.name), ("sqlite:/flag.db", "vie"));
         let default = load(Flags::default(), &[(env::CONFIG, "/dev/null")]).unwrap();
         assert_eq!(default.database, Database::Sqlite { path: "/state/dcm.db".into(), is_default: true });
     }

@@ -1,6 +1,7 @@
 //! The signs of the screen, in three sets. Each is one cell wide and has no emoji form: those and
 //! braille break in common terminals.
 
+use crate::console::UnknownName;
 use std::str::FromStr;
 
 use ratatui::symbols::border;
@@ -43,13 +44,13 @@ impl GlyphSet {
 }
 
 impl FromStr for GlyphSet {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
         Self::ALL
             .into_iter()
             .find(|set| set.name() == text)
-            .ok_or_else(|| format!("{text:?} is no set of glyphs: expected unicode, safe or ascii"))
+            .ok_or_else(|| UnknownName::new(text, "set of glyphs", "unicode, safe or ascii"))
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) enum Msg {
     Changes { delta: Delta, read: Timestamp },
     /// The managers that serve or served the database.
     Managers(Vec<ManagerRow>),
+    /// Runs that began in the last minute.
+    Begun(u64),
     /// An answer of the database took so long.
     Latency(Duration),
     /// The database does not answer, and why.

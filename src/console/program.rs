@@ -232,7 +232,7 @@ fn remember(options: &Options, model: &mut Model) -> (Option<Keeper>, Option<Kep
     let Some(path) = options.memory.clone() else { return (None, None) };
     let (keeper, kept) = Keeper::open(path, options.database.clone());
     let kept = kept.unwrap_or_else(|why| {
-        model.world.say(why);
+        model.world.say(why.to_string());
         None
     });
     (keeper, kept.filter(|_| options.filter.is_empty() && options.view.is_none()))

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::model::{
-    AlertId, AlertRow, AppId, AppPath, AppRow, CmdName, CommandRow, KeptLog, ManagerRow, Released, Run,
-    RunId, Skip, Timestamp,
+    AlertId, AlertRow, AppId, AppPath, AppRow, CmdName, CommandRow, DocumentWay, KeptLog, ManagerRow,
+    PipelineLook, PipelineTask, Released, Run, RunId, Skip, TaskId, Timestamp,
 };
 use crate::process::LogRecord;
-use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
+use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery, TaskQuery};
 
 /// Something that takes time.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +57,15 @@ pub(super) enum Question {
     Commands(LedgerQuery),
     History(HistoryQuery),
     Skips(SkipQuery),
+    /// All stages of documents, and the watched directories; of the day only what happened since then.
+    Pipeline(Option<Timestamp>),
+    /// How many documents wait, failed and are dead.
+    DocumentSums,
+    Documents(TaskQuery),
+    /// The way of the document of which this is a stage.
+    DocumentWay(TaskId),
+    /// Send these again.
+    RetryDocuments(TaskQuery),
 }
 
 impl Question {
@@ -94,6 +103,15 @@ pub(super) struct LogNews {
     pub(super) fault: Option<String>,
 }
 
+/// Documents that are not done, of all stages together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct DocumentSums {
+    pub(super) waiting: u64,
+    pub(super) working: u64,
+    pub(super) failed: u64,
+    pub(super) dead: u64,
+}
+
 /// What the database says.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
@@ -108,4 +126,11 @@ pub(super) enum Answer {
     Commands(Vec<CommandRow>),
     History(Vec<Run>),
     Skips(Vec<Skip>),
+    Pipeline(Box<PipelineLook>),
+    DocumentSums(DocumentSums),
+    Documents(Vec<PipelineTask>),
+    /// Nothing if it is not on record any more.
+    DocumentWay(Option<Box<DocumentWay>>),
+    /// How many are sent again.
+    Retried(u64),
 }

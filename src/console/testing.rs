@@ -19,8 +19,9 @@ use super::update::update;
 use super::view;
 use super::world::Identity;
 use crate::model::{
-    App, AppId, AppRow, AppState, CmdFlag, CmdName, CommandId, Delta, Fatal, FatalFlag, LastCommand,
-    ManagerRow, Now, Policy, Program, Progress, Registered, Revision, RunStatus, Schedule, Timestamp,
+    Anomaly, App, AppId, AppRow, AppState, CmdFlag, CmdName, CommandId, Concern, Conclusion, Delta, Fatal,
+    FatalFlag, LastCommand, LastEnd, MIB, ManagerRow, Movement, Now, Progress, Registered, Revision,
+    RunStatus, Timestamp, Usage,
 };
 use crate::store::Capabilities;
 
@@ -36,34 +37,8 @@ pub(in crate::console) fn now(seconds: u64) -> Now {
 }
 
 pub(in crate::console) fn row(path: &str) -> AppRow {
-    let path = path.parse().unwrap();
-    AppRow {
-        app: App {
-            id: AppId::of(&path),
-            path,
-            program: Program::default(),
-            schedule: Schedule::default(),
-            policy: Policy::default(),
-            disabled: false,
-            origin: None,
-        },
-        next_run: Some(noon() + TimeDelta::minutes(30)),
-        state: AppState::default(),
-        last_end: None,
-        progress: Progress::default(),
-        command: None,
-        asked_next_run: None,
-        planned: None,
-        slot: None,
-        epoch: 0,
-        sequence: 0,
-        is_named: true,
-        fault: None,
-        bad_report: None,
-        shown_fault: None,
-        row: 1,
-        revision: Revision(1),
-    }
+    let next_run = Some(noon() + TimeDelta::minutes(30));
+    AppRow { next_run, revision: Revision(1), ..AppRow::new(App::new(path.parse().unwrap()), 1) }
 }
 
 pub(in crate::console) fn running(path: &str, percent: u8, solved: u64, size: u64) -> AppRow {
@@ -82,7 +57,28 @@ pub(in crate::console) fn running(path: &str, percent: u8, solved: u64, size: u6
         eta: Some(noon() + TimeDelta::minutes(2)),
         message: Some("page 871 of 1000".to_owned()),
     };
+    row.movement = Some(Box::new(Movement { last: noon(), usual_pause: None }));
+    row.usage =
+        Some(Box::new(Usage { memory: Some(312 * MIB), cpu: Some(42.5), memory_peak: Some(358 * MIB) }));
     row
+}
+
+/// Its counters have stood still since then, and the manager has concluded so.
+pub(in crate::console) fn stalled(mut row: AppRow, last: Timestamp) -> AppRow {
+    row.movement = Some(Box::new(Movement { last, usual_pause: Some(Duration::from_secs(12)) }));
+    concluded(row, Concern::Stalled, last + TimeDelta::seconds(60))
+}
+
+/// The manager has concluded this.
+pub(in crate::console) fn concluded(mut row: AppRow, concern: Concern, since: Timestamp) -> AppRow {
+    row.state.concern = Some(Box::new(Conclusion { concern: concern.into(), since }));
+    row
+}
+
+/// The run before ended so, ten minutes before noon.
+pub(in crate::console) fn ended(outcome: &str, exit_code: i64) -> LastEnd {
+    let at = noon() - TimeDelta::minutes(10);
+    LastEnd { outcome: outcome.into(), exit_code: Some(exit_code), at }
 }
 
 pub(in crate::console) fn small_fleet() -> Vec<AppRow> {
@@ -90,13 +86,16 @@ pub(in crate::console) fn small_fleet() -> Vec<AppRow> {
     companies.app.disabled = true;
     companies.state.fatal = Some(Box::new(Fatal {
         flag: FatalFlag::FailedToStart,
+        cause: Anomaly::Failures.into(),
         message: "python3.13: no such program in PATH".to_owned(),
         time: noon(),
     }));
+    companies.last_end = Some(Box::new(ended("failed", 127)));
     let mut owners = row("croatia/fina/owners");
     owners.state =
         AppState { status: RunStatus::Stopped, stopped_by: Some("ana".to_owned()), ..AppState::default() };
     owners.next_run = None;
+    owners.last_end = Some(Box::new(ended("stopped", 143)));
     let mut documents = row("croatia/fina/documents");
     documents.command = Some(LastCommand {
         id: Some(CommandId(1)),
@@ -109,6 +108,8 @@ pub(in crate::console) fn small_fleet() -> Vec<AppRow> {
     documents.state.waiting_for = Some("group croatia: 2 running".to_owned());
     let mut liens = row("austria/tax/liens");
     liens.next_run = Some(noon() - TimeDelta::minutes(12));
+    liens.state.last_run = Some(noon() - TimeDelta::minutes(72));
+    liens.last_end = Some(Box::new(ended("ok", 0)));
     vec![
         companies,
         running("croatia/fina/insolvency", 87, 8712, 10_000),
@@ -132,6 +133,8 @@ pub(in crate::console) fn model(size: (u16, u16), rows: Vec<AppRow>) -> Model {
     update(&mut model, Msg::Managers(vec![manager("zg-01", noon() - TimeDelta::seconds(1))]));
     // Asked, and not answered: it does not come between the questions of the screens.
     let _ = model.world.count_alerts();
+    let _ = model.world.sum_documents();
+    let _ = model.world.ask_recent();
     model
 }
 

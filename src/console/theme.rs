@@ -1,6 +1,7 @@
 //! Styles by what they mean. Colour is never the only carrier of a meaning: a sign and most often a
 //! word say the same.
 
+use crate::console::UnknownName;
 use std::str::FromStr;
 
 use ratatui::style::{Color, Modifier, Style};
@@ -36,13 +37,13 @@ impl Palette {
 }
 
 impl FromStr for Palette {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
         Self::ALL
             .into_iter()
             .find(|palette| palette.name() == text)
-            .ok_or_else(|| format!("{text:?} is no theme: expected ansi, cb-rg or mono"))
+            .ok_or_else(|| UnknownName::new(text, "theme", "ansi, cb-rg or mono"))
     }
 }
 

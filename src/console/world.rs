@@ -1,17 +1,22 @@
 //! What all screens share: the fleet, the database, the clock, the size of the terminal.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
 use super::batch::Batch;
 use super::dialog::confirm::Caution;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Row};
 use super::keymap::Keymap;
-use super::request::{Answer, Question, Request, Ticket};
-use super::screen::List;
-use crate::model::{AlertRow, Delta, Now, Timestamp};
-use crate::store::{Capabilities, StoreError};
+use super::request::{Answer, DocumentSums, Question, Request, Ticket};
+use super::screen::{List, concluded};
+use crate::manager::coming::coming_of;
+use crate::model::explain::{State, is_heard};
+use crate::model::reasons::{Because, Facts, Keeper, Lost, Phrasing, reasons};
+use crate::model::{
+    AlertCause, AlertKind, AlertRow, AppRow, Delta, Failover, Now, Part, Run, Timestamp, owner_of,
+};
+use crate::store::{Capabilities, HistoryQuery, StoreError};
 
 /// How long a remark stays in the footer.
 const REMARK_STAYS: Duration = Duration::from_secs(6);
@@ -33,6 +38,12 @@ const SLOW_STAYS: Duration = Duration::from_secs(5);
 /// Open alerts are counted so often, wherever one is.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 
+/// Where there are no documents they are looked for so often.
+const COUNT_NONE_EVERY: Duration = Duration::from_secs(60);
+
+/// The number of latest runs from which it follows how many ran at once.
+const RECENT_MAX: u32 = 4000;
+
 /// So many remarks can be read again.
 const MESSAGES_MAX: usize = 200;
 
@@ -51,7 +62,7 @@ pub(super) fn saved_views() -> Vec<(String, String)> {
     [
         ("problems", "is:problem flat"),
         ("running", "is:running sort:eta flat"),
-        ("failed", "exit!=0 sort:last flat"),
+        ("failed", "is:failed sort:last flat"),
         ("next", "!is:disabled sort:next flat"),
     ]
     .map(|(name, text)| (name.to_owned(), text.to_owned()))
@@ -68,10 +79,19 @@ pub(super) struct World {
     pub(super) caution: Caution,
     pub(super) fleet: Fleet,
     pub(super) link: Link,
+    /// How many runs began in the last minute, as far as that is known.
+    pub(super) begun: Option<u64>,
     /// How many open alerts nobody looks after, as far as that is known.
     pub(super) alerts: Option<usize>,
+    /// Of managers of which an open alert says that they are lost, the causes.
+    lost: BTreeSet<AlertCause>,
     /// The question for them.
     counted: List<AlertRow>,
+    /// Documents that are not done, as far as that is known, and the question for them.
+    pub(super) documents: Option<DocumentSums>,
+    summed: List<()>,
+    /// The latest runs of all apps, where there is room to show how many ran at once.
+    recent: List<Run>,
     /// The bell of the terminal rings for new troubles.
     pub(super) bell: Bell,
     /// Actions that were sent, the latest last.
@@ -194,8 +214,13 @@ impl World {
             caution: Caution::default(),
             fleet: Fleet::default(),
             link: Link::Fresh,
+            begun: None,
             alerts: None,
+            lost: BTreeSet::new(),
             counted: List::default(),
+            documents: None,
+            summed: List::default(),
+            recent: List::default(),
             bell: Bell::Off,
             batches: Vec::new(),
             messages: VecDeque::new(),
@@ -231,8 +256,61 @@ impl World {
         Some(request)
     }
 
+    /// Asks how many documents wait and failed, if that is not known well. Where there are none it is asked seldom.
+    pub(super) fn sum_documents(&mut self) -> Option<Request> {
+        let has_some = self.documents.is_none_or(|sums| sums != DocumentSums::default());
+        let age = if has_some { COUNT_EVERY } else { COUNT_NONE_EVERY };
+        let is_due = matches!(self.link, Link::Up { .. }) && self.summed.is_older_than(self, age);
+        if !is_due {
+            return None;
+        }
+        let mut summed = std::mem::take(&mut self.summed);
+        let request = summed.ask(self, Question::DocumentSums);
+        self.summed = summed;
+        Some(request)
+    }
+
+    /// Asks for the latest runs, if they are shown and not known well.
+    pub(super) fn ask_recent(&mut self) -> Option<Request> {
+        let is_due = matches!(self.link, Link::Up { .. })
+            && super::view::Panes::of(self).has_strip()
+            && self.recent.is_older_than(self, COUNT_EVERY);
+        if !is_due {
+            return None;
+        }
+        let mut recent = std::mem::take(&mut self.recent);
+        let query = HistoryQuery { limit: RECENT_MAX, ..HistoryQuery::default() };
+        let request = recent.ask(self, Question::History(query));
+        self.recent = recent;
+        Some(request)
+    }
+
+    /// When the runs of all apps began and ended since a moment, and that moment: not further back than is known. Those
+    /// that go on are all there, however old they are.
+    pub(super) fn recent_runs(
+        &self,
+        since: Timestamp,
+    ) -> (Timestamp, impl Iterator<Item = (Timestamp, Option<Timestamp>)>) {
+        let runs = &self.recent.rows;
+        let is_cut = runs.len() >= RECENT_MAX as usize;
+        let oldest = runs.last().filter(|_| is_cut).map_or(since, |run| run.start.max(since));
+        let ended = runs.iter().filter(|run| run.end.is_some()).map(|run| (run.start, run.end));
+        let going = self.fleet.rows().filter(|row| row.is_running());
+        (oldest, ended.chain(going.filter_map(|row| Some((row.last_run?, None)))))
+    }
+
     /// Whether this was the answer to that.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
+        if self.recent.take_answer(ticket, answer) {
+            return true;
+        }
+        if self.summed.awaits(ticket) {
+            if let Ok(Answer::DocumentSums(sums)) = answer {
+                self.documents = Some(*sums);
+            }
+            self.summed.take(Ok(Vec::new()), |(), ()| true);
+            return true;
+        }
         let is_mine = self.counted.awaits(ticket);
         if is_mine {
             if let Ok(Answer::Alerts(rows)) = answer {
@@ -246,6 +324,13 @@ impl World {
     /// These alerts are open.
     pub(super) fn note_alerts(&mut self, open: &[AlertRow]) {
         self.alerts = Some(open.iter().filter(|alert| alert.acknowledged.is_none()).count());
+        let lost = open.iter().filter(|alert| alert.kind == AlertKind::ManagerLost.into());
+        self.lost = lost.map(|alert| alert.cause.clone()).collect();
+    }
+
+    /// Whether an open alert says that this manager is lost: the other managers write it, while one lives.
+    pub(super) fn is_alert_open_of(&self, manager: &str) -> bool {
+        self.lost.contains(&AlertCause::of_manager(manager))
     }
 
     /// A frame was drawn, so long after it was due.
@@ -285,6 +370,59 @@ impl World {
             Link::Fresh => Some("actions are off until the database answers".to_owned()),
             Link::Up { .. } => None,
         }
+    }
+
+    /// Whose an app is.
+    pub(super) fn owner_of<'a>(&'a self, row: &'a Row) -> Option<&'a str> {
+        let is_shared = self.identity.capabilities.is_shared;
+        let now = self.fleet.managers_time(self.time());
+        owner_of(row.manager.as_deref(), &self.fleet.managers, (is_shared, now))
+    }
+
+    /// Why an app does what it does, the strongest reason first.
+    pub(super) fn reasons<'a>(&'a self, row: &'a Row) -> Vec<Because<'a>> {
+        let keeper = self.keeper(row.manager.as_deref(), row.pool.as_ref(), (row.failover, row.state));
+        reasons(&row.facts(keeper, self.time()))
+    }
+
+    /// The same for a row that was read by itself.
+    pub(super) fn reasons_of<'a>(&'a self, app: &'a AppRow, state: State) -> Vec<Because<'a>> {
+        let (now, policy) = (self.time(), &app.app.policy);
+        let keeper =
+            self.keeper(app.state.manager.as_deref(), policy.pool.as_ref(), (policy.failover, state));
+        reasons(&Facts::of(app, state, coming_of(app, now), keeper))
+    }
+
+    /// What is known of the manager of an app, by leases; where there can be only one, that matters for what runs.
+    fn keeper<'a>(
+        &'a self,
+        name: Option<&'a str>,
+        pool: Option<&'a Part>,
+        (failover, state): (Failover, State),
+    ) -> Keeper<'a> {
+        let is_shared = self.identity.capabilities.is_shared;
+        let managers = &self.fleet.managers;
+        match name {
+            None if is_shared && !managers.is_empty() => Keeper::Missing(pool),
+            Some(name)
+                if state == State::Unknown
+                    || is_shared
+                        && !is_heard(Some(name), managers, self.fleet.managers_time(self.time())) =>
+            {
+                Keeper::Lost(Lost { name: Some(name), row: self.fleet.manager(name), failover })
+            }
+            Some(_) | None => Keeper::Live,
+        }
+    }
+
+    /// How reasons are put into words here.
+    pub(super) fn phrasing(&self) -> Phrasing<'static> {
+        Phrasing { now: self.time(), clock: super::view::clock, shell: None }
+    }
+
+    /// What no person has acknowledged yet: open alerts, and what the console concludes besides. `None` until alerts are read.
+    pub(super) fn unattended(&self) -> Option<usize> {
+        self.alerts.map(|open| open + concluded::count(self))
     }
 
     /// A number for a question, by which its answer is known.

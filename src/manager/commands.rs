@@ -6,7 +6,9 @@ use super::entry::{Cause, Entry, Phase, Purpose, QUEUE_MAX, Rest, Stopping};
 use super::event::Step;
 use super::plan::Plan;
 use super::runs::settle;
-use crate::model::{AlertKind, Change, CmdName, Command, Reason, SkipReason, StopCause, Trigger, Verdict};
+use crate::model::{
+    AlertEnd, AlertKind, Change, CmdName, Command, Reason, SkipReason, StopCause, Trigger, Verdict,
+};
 
 /// The longest `--args` that are passed on, in bytes: well under what one argument of a Linux
 /// process may have (128 KiB).
@@ -232,11 +234,18 @@ impl Entry {
 
     /// What ENABLE does in every state.
     fn enable(&mut self, desk: &Desk, step: &mut Step) {
-        if self.fatal.take().is_some() || self.failures > 0 {
-            step.changes.push(Change::AlertsCleared {
+        let had_alerts = self.forget_limit_alert()
+            || self.fatal.is_some()
+            || self.suspected().is_some()
+            || self.failures > 0;
+        self.fatal = None;
+        self.accept_record();
+        if had_alerts {
+            step.changes.push(Change::AlertsClosed {
                 app: self.app.id,
                 kinds: AlertKind::OF_RUNS,
                 at: desk.now.wall,
+                end: AlertEnd::Enabled,
             });
         }
         self.set_disabled(false);

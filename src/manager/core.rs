@@ -8,9 +8,10 @@ use chrono::TimeDelta;
 use super::desk::Desk;
 use super::entry::{Entry, Phase};
 use super::event::{Event, Step};
+use super::fleet::FleetTroubles;
 use super::registry::Stray;
 use super::restore::{Orphan, close_without_app};
-use crate::model::{AppId, AppPath, Change, Load, Now, RunId};
+use crate::model::{AlertEnd, AppId, AppPath, Load, Now, Report, RunId};
 
 /// The wall clock runs apart from the other by less than this for natural reasons; more is a step
 /// by hand or by NTP.
@@ -27,6 +28,7 @@ pub struct Manager {
     pub(super) set_aside: BTreeMap<AppId, String>,
     /// Runs that live, and whose apps are not there. They go on, and are entered once their app is.
     pub(super) orphans: BTreeMap<RunId, Orphan>,
+    pub(super) fleet: FleetTroubles,
     pub(super) desk: Desk,
 }
 
@@ -68,8 +70,9 @@ impl Manager {
             }
             Event::NotFound { run } => self.work_on_run(run, &mut step, Entry::not_found),
             Event::Reported { run, report } => {
-                self.work_on_run(run, &mut step, |entry, _, step| entry.reported(run, report, step));
+                self.reported(run, report, &mut step);
             }
+            Event::Used(samples) => self.used(samples, &mut step),
             Event::RunRefused { run, refusal } => {
                 self.strays.remove(&run);
                 self.work_on_run(run, &mut step, |entry, desk, step| entry.refused(refusal, desk, step));
@@ -79,8 +82,15 @@ impl Manager {
             Event::AppsRemoved(apps) => self.apps_removed(&apps, &mut step),
             Event::AppsLost(apps) => self.apps_lost(&apps, &mut step),
             Event::LimitsChanged(limits) => self.desk.index.set_limits(limits),
+            Event::FleetTrouble { trouble, message } => self.fleet_trouble(trouble, message, &mut step),
+            Event::FleetTroubleOver(trouble) => {
+                self.fleet_trouble_over(&trouble, AlertEnd::Recovered, &mut step);
+            }
+            Event::ManagersSeen(fates) => self.managers_seen(&fates, &mut step),
+            Event::AlertDelivered { app } => self.work(app, &mut step, |entry, _, _| entry.alert_delivered()),
         }
         self.serve(&mut step);
+        self.count_set_aside(&mut step);
         step
     }
 
@@ -141,11 +151,22 @@ impl Manager {
         self.desk.index.unlist(entry);
         work(entry, &mut self.desk, step);
         entry.carry_out_commands(&mut self.desk, step);
-        step.changes.extend(entry.publish(&self.desk.manager).map(Change::App));
+        entry.settle_counters();
+        entry.publish_alone(&self.desk, step);
         if entry.set_aside.is_some() && matches!(entry.phase, Phase::Resting(_)) && entry.queue.is_empty() {
             self.apps.remove(&app);
         } else {
             self.desk.index.list(entry);
+        }
+    }
+
+    /// A report touches neither lists nor row, unless counters move for the first time, or again.
+    fn reported(&mut self, run: RunId, report: Report, step: &mut Step) {
+        let Some(app) = self.desk.index.app_of(run) else { return };
+        let now = self.desk.now;
+        let entry = self.apps.get_mut(&app);
+        if entry.is_some_and(|entry| entry.reported(run, report, now, step)) {
+            self.work(app, step, |entry, _, _| entry.watch_counters());
         }
     }
 
@@ -172,7 +193,7 @@ impl Manager {
         }
         let apps: Vec<_> = self.apps.keys().copied().collect();
         for app in apps {
-            self.work(app, step, |entry, desk, _| entry.plan.shift(&entry.app, by, desk.now.wall));
+            self.work(app, step, |entry, desk, _| entry.clock_was_set(by, desk.now.wall));
         }
     }
 }

@@ -11,12 +11,17 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::desk::Desk;
 use super::event::{Launch, Step};
 use super::plan::{Account, Plan, Times};
+use super::stall::Counting;
+use super::suspicion::Record;
+use super::usage::AppUse;
 use crate::model::{
-    App, AppRow, AppState, AppUpdate, Change, Command, Failover, Fatal, Reason, Report, RunId, RunStatus,
-    Timestamp, Trigger, known_pid,
+    App, AppRow, AppState, AppUpdate, Change, Command, Concern, Conclusion, Failover, Fatal, Now, Reason,
+    Report, RunId, RunStatus, Timestamp, Trigger, known_pid,
 };
 
 /// At most so many commands of one app wait behind the one that is being carried out; a person
@@ -33,7 +38,10 @@ pub(super) struct Entry {
     pub(super) failures: u32,
     /// Crashes that the back-off counts: since the last good run, or the last that lived long.
     pub(super) crashes: u32,
+    /// What is wrong with it: it could not be started, or keeps failing.
     pub(super) fatal: Option<Box<Fatal>>,
+    /// How its runs ended; kept apart for the size of an entry.
+    pub(super) record: Option<Box<Record>>,
     pub(super) last_run: Option<(RunId, Timestamp)>,
     /// Commands behind the one that is being carried out, oldest first.
     pub(super) queue: Vec<Command>,
@@ -43,6 +51,10 @@ pub(super) struct Entry {
     pub(super) set_aside: Option<SetAside>,
     /// What it reported and could not be read.
     pub(super) bad_report: BadReports,
+    /// How the counters of the run under way move; `None` until they do.
+    pub(super) counting: Option<Box<Counting>>,
+    /// What its processes use, and the alert about that; `None` until they were looked at.
+    pub(super) usage: Option<Box<AppUse>>,
     /// How often the app has changed its manager.
     pub(super) epoch: u64,
     written: Written,
@@ -108,6 +120,11 @@ pub(super) struct Waiting {
     pub(super) rest: Rest,
     /// Which limit, for people.
     pub(super) limit: String,
+    /// When it will be so late that an alert is opened; `None` for one that a person asked for, and once it is.
+    pub(super) alert_at: Option<(Duration, Timestamp)>,
+    /// When it will be late, and since when that is then; `None` for one that a person asked for, and once it is late.
+    pub(super) late_at: Option<(Duration, Timestamp)>,
+    pub(super) late_since: Option<Timestamp>,
 }
 
 /// A run on record whose process is not known yet.
@@ -126,10 +143,17 @@ pub(super) struct Running {
     pub(super) run: RunId,
     pub(super) pid: u32,
     pub(super) trigger: Trigger,
+    /// Whether it was begun without arguments, so that it can be compared with other runs.
+    pub(super) is_comparable: bool,
     /// How the app rested before: a foreground run changes nothing about that.
     pub(super) rest: Rest,
     /// When `max_runtime` is over.
     pub(super) ends_by: Option<Duration>,
+    /// When a run of an app that runs always has lived for so long that the trouble before it is over; `None` where there was
+    /// none.
+    pub(super) proven_at: Option<Duration>,
+    /// By how much the wall clock was set while it went on.
+    pub(super) clock_set: TimeDelta,
     /// All that it reported so far.
     pub(super) told: Box<Report>,
 }
@@ -163,7 +187,9 @@ pub(super) struct Cause {
 
 impl Entry {
     /// Takes up a row. What the row says of runs is settled by `restore`.
-    pub(super) fn new(row: AppRow, now: Timestamp) -> Self {
+    pub(super) fn new(row: AppRow, now: Now) -> Self {
+        let (counting, record) = (Counting::restored(&row, now), Record::restored(&row, now));
+        let usage = AppUse::restored(&row);
         let AppRow { app, next_run, planned, slot, state, asked_next_run, sequence, epoch, fault, .. } = row;
         let times = Times { next_run, planned, slot };
         let rest = match (state.status, &state.stopped_by) {
@@ -172,17 +198,20 @@ impl Entry {
             (RunStatus::NotRunning | RunStatus::Running, None) => Rest::Ready,
         };
         Self {
-            plan: Plan::restored(&app, times, state.last_run, now),
+            plan: Plan::restored(&app, times, state.last_run, now.wall),
             phase: Phase::Resting(rest),
             failures: state.failures,
-            // At most so many; the next run that lives long or well sets it right.
+            // At most this many; the next run that lives long or ends well resets it.
             crashes: state.failures,
-            fatal: state.fatal.clone(),
+            fatal: state.fatal.clone().filter(|fatal| !fatal.is_passing()),
+            record,
             last_run: state.run.zip(state.last_run),
             queue: Vec::new(),
             asked: asked_next_run,
             set_aside: fault.map(|_| SetAside::Faulty),
             bad_report: BadReports::None,
+            counting,
+            usage,
             epoch,
             written: Written { times, asked: asked_next_run, disabled: app.disabled, sequence, state },
             app,
@@ -250,11 +279,22 @@ impl Entry {
         }
     }
 
-    /// When something of the run under way times out.
+    /// When something times out, or is to be looked at.
     pub(super) fn timeout(&self) -> Option<Duration> {
+        let flaps_until = self.flapping().map(|flapping| flapping.until);
+        self.timeout_of_phase().into_iter().chain(flaps_until).min()
+    }
+
+    fn timeout_of_phase(&self) -> Option<Duration> {
         match &self.phase {
-            Phase::Resting(_) | Phase::Waiting(_) | Phase::Starting(_) => None,
-            Phase::Running(running) => running.ends_by,
+            Phase::Resting(_) | Phase::Starting(_) => None,
+            Phase::Waiting(waiting) => {
+                waiting.late_at.into_iter().chain(waiting.alert_at).map(|(at, _)| at).min()
+            }
+            Phase::Running(running) => {
+                let look_at = self.counting.as_ref().and_then(|counting| counting.look_at());
+                running.ends_by.into_iter().chain(running.proven_at).chain(look_at).min()
+            }
             Phase::Stopping(stopping) => Some(stopping.overdue_at),
         }
     }
@@ -321,6 +361,32 @@ impl Entry {
         }
     }
 
+    /// What is concluded beyond the phase: the first that holds.
+    fn concern(&self) -> Option<Conclusion> {
+        let stalled = self.counting.as_ref().and_then(|counting| counting.stalled_since());
+        let late = if let Phase::Waiting(waiting) = &self.phase { waiting.late_since } else { None };
+        let flapping = self.flapping().map(|flapping| flapping.since);
+        let suspect = self.suspected().map(|suspected| suspected.since);
+        let over_limit = self.broken_limit().map(|broken| broken.since);
+        let all = [
+            (Concern::Stalled, stalled),
+            (Concern::OverLimit, over_limit),
+            (Concern::Late, late),
+            (Concern::Flapping, flapping),
+            (Concern::Suspect, suspect),
+        ];
+        all.into_iter()
+            .find_map(|(concern, since)| since.map(|since| Conclusion { concern: concern.into(), since }))
+    }
+
+    /// The flag that the row is to show. What is unexpected without being a failure shows it as well.
+    fn shown_fatal(&self) -> Option<Box<Fatal>> {
+        let suspect = || self.suspected().map(|suspected| Box::new(suspected.fatal()));
+        let stalled = || self.counting.as_ref().and_then(|counting| counting.fatal()).map(Box::new);
+        let over_limit = || self.usage.as_ref().and_then(|usage| usage.fatal()).map(Box::new);
+        self.fatal.clone().or_else(suspect).or_else(stalled).or_else(over_limit)
+    }
+
     /// What the row is to show.
     fn state(&self, manager: &str) -> AppState {
         let (status, pid, stopped_by, waiting_for) = match &self.phase {
@@ -342,8 +408,11 @@ impl Entry {
             last_run: self.last_run.map(|(_, at)| at),
             stopped_by,
             failures: self.failures,
-            fatal: self.fatal.clone(),
+            suspects: self.suspected().map_or(0, |suspected| suspected.count),
+            baseline: self.baseline().cloned(),
+            fatal: self.shown_fatal(),
             waiting_for,
+            concern: self.concern().map(Box::new),
             manager: Some(manager.to_owned()),
         }
     }
@@ -383,6 +452,11 @@ impl Entry {
         })
     }
 
+    /// Whether the row shows this concern by now.
+    pub(super) fn shows(&self, concern: Concern) -> bool {
+        self.written.state.is(concern)
+    }
+
     /// How a process for this app is started.
     pub(super) fn launch(&self, cause: &Cause, attempt: u32) -> Box<Launch> {
         Box::new(Launch {
@@ -400,6 +474,7 @@ impl Entry {
             is_fenced: self.app.policy.failover == Failover::Exclusive,
             // The manager does that, by the setting of the moment.
             ends_after: None,
+            limits: self.app.policy.usage_limits(),
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::peers::Fate;
 use crate::model::{
-    AppId, AppPath, Change, Closing, Command, Limits, Program, Refusal, Registered, Report, RunId, StopCause,
-    Timestamp, Trigger,
+    AppId, AppPath, Change, Closing, Command, FleetTrouble, Limits, Program, Refusal, Registered, Report,
+    RunId, StopCause, Timestamp, Trigger, UsageLimits,
 };
 
 /// Something happened.
@@ -44,6 +45,8 @@ pub enum Event {
         /// All that it reported so far.
         report: Report,
     },
+    /// The processes of runs were looked at.
+    Used(Vec<Sample>),
     /// The store refused to open a run.
     RunRefused {
         /// Which run.
@@ -63,6 +66,38 @@ pub enum Event {
     AppsLost(Vec<AppId>),
     /// The concurrency limits were changed.
     LimitsChanged(Limits),
+    /// There is trouble of the fleet. Who watches for it may say so as often as it looks.
+    FleetTrouble {
+        /// What it is.
+        trouble: FleetTrouble,
+        /// What happened and what to do next, for people.
+        message: String,
+    },
+    /// There is no such trouble of the fleet, or no more. Who watches for it says so at its first look too: the alert
+    /// may be open since an earlier manager.
+    FleetTroubleOver(FleetTrouble),
+    /// How the managers of the database are, all of them.
+    ManagersSeen(Vec<(String, Fate)>),
+    /// A notification says by now that the app could not be started: it waits for a person.
+    AlertDelivered {
+        /// Which app.
+        app: AppId,
+    },
+}
+
+/// What all processes of a run use together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Which run.
+    pub run: RunId,
+    /// Resident memory, in bytes.
+    pub memory: u64,
+    /// Time on the CPU since the sample before, in percent of one core.
+    pub cpu: f64,
+    /// Whether pages that several of its processes share were counted once. Otherwise they count for each.
+    pub is_exact: bool,
+    /// The limits that the kernel holds: the run cannot break them.
+    pub held: UsageLimits,
 }
 
 /// Something that is to be done outside.
@@ -94,6 +129,11 @@ pub enum Effect {
         /// Which run.
         run: RunId,
     },
+    /// Count the memory of a run exactly: the sample breaks its limit, and pages may have been counted twice.
+    Measure {
+        /// Which run.
+        run: RunId,
+    },
     /// The end of the run is on record: its run directory is not needed any more.
     Forget {
         /// Which run.
@@ -102,6 +142,8 @@ pub enum Effect {
         app: AppId,
         /// The logs of so many runs of the app are kept.
         log_keep: u32,
+        /// It ended badly: its log is the last to go.
+        has_failed: bool,
     },
 }
 
@@ -112,7 +154,7 @@ impl Effect {
     pub fn waits_for_commit(&self) -> bool {
         match self {
             Self::Start { .. } | Self::Forget { .. } => true,
-            Self::Stop { .. } | Self::Kill { .. } | Self::Adopt { .. } => false,
+            Self::Stop { .. } | Self::Kill { .. } | Self::Adopt { .. } | Self::Measure { .. } => false,
         }
     }
 }
@@ -146,6 +188,8 @@ pub struct Launch {
     pub is_fenced: bool,
     /// After which time its shim ends it by itself.
     pub ends_after: Option<Duration>,
+    /// What the kernel is to hold it to, where it can.
+    pub limits: UsageLimits,
 }
 
 /// What follows from an event. The changes are one transaction.

@@ -8,9 +8,10 @@
 //! when many managers look lost at once it is rather the observer's view that is.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use crate::model::{ManagerRow, Seen, Sight, Timestamp};
+use crate::model::{ManagerRow, Seen, Sight, Timestamp, format_timestamp};
 
 /// From so many managers on, the loss of half of them is doubted.
 const MANY: usize = 3;
@@ -75,6 +76,35 @@ impl Lease {
     /// Readings that are further apart than this do not count as watching: 6 s.
     fn blink(self) -> Duration {
         self.renew_every() * 2
+    }
+}
+
+/// How another manager is, as far as this one can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It renews its lease, or ended in order.
+    Well,
+    /// It neither ended in order nor renews its lease.
+    Lost {
+        /// The host that it ran on.
+        host: String,
+        /// When it last said that it lives, by the database's clock.
+        heartbeat: Timestamp,
+    },
+    /// It was not watched for long enough, or the server was away.
+    Unclear,
+}
+
+/// For people: `on zg-02.local has not renewed its lease since 2026-11-27T14:02:11.000Z`.
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Well => f.write_str("is well"),
+            Self::Lost { host, heartbeat } => {
+                write!(f, "on {host} has not renewed its lease since {}", format_timestamp(*heartbeat))
+            }
+            Self::Unclear => f.write_str("may be lost"),
+        }
     }
 }
 
@@ -145,6 +175,37 @@ impl Peers {
     }
 }
 
+impl Peers {
+    /// How all managers are, by what was read last: after [`Self::look`] with the same time and sight. This one is well: an
+    /// alert may be open about the time when it was not. When many look lost at once, that is doubted as long as there.
+    #[must_use]
+    pub fn fates(&self, at: Duration, sight: &Sight) -> Vec<(String, Fate)> {
+        let others = || sight.managers.iter().map(|seen| &seen.row).filter(|row| row.name != self.own);
+        let is_silent =
+            |row: &ManagerRow| row.stopped.is_none() && is_over(row, Lease::new(row.lease), sight.now);
+        let silent = others().filter(|row| is_silent(row)).count();
+        let alive = sight.managers.iter().filter(|seen| seen.row.is_live(sight.now)).count();
+        let is_doubtful = silent + alive >= MANY && silent * 2 >= silent + alive;
+        let fate = |row: &ManagerRow| {
+            let lease = Lease::new(row.lease);
+            let patience = if is_doubtful { lease.doubt() } else { lease.patience() };
+            let still =
+                self.seen.get(&row.name).map_or(Duration::ZERO, |still| at.saturating_sub(still.since));
+            if row.name == self.own
+                || row.stopped.is_some()
+                || row.lease_until.is_some_and(|until| until > sight.now)
+            {
+                Fate::Well
+            } else if is_silent(row) && still >= patience && sight.up >= lease.patience() {
+                Fate::Lost { host: row.host.clone(), heartbeat: row.heartbeat }
+            } else {
+                Fate::Unclear
+            }
+        };
+        sight.managers.iter().map(|seen| (seen.row.name.clone(), fate(&seen.row))).collect()
+    }
+}
+
 /// Whether the lease is over by the database's clock, and the grace time too. One that was deposed has none.
 fn is_over(row: &ManagerRow, lease: Lease, now: Timestamp) -> bool {
     row.lease_until
@@ -201,13 +262,17 @@ mod tests {
         }
 
         fn look(&mut self) -> Vec<String> {
+            let sight = self.sight();
+            self.peers.look(self.at, &sight).into_iter().map(|row| row.name).collect()
+        }
+
+        fn sight(&self) -> Sight {
             let managers = self
                 .rows
                 .iter()
                 .map(|row| Seen { row: row.clone(), leaves_apps: row.lease_until < Some(self.now) })
                 .collect();
-            let sight = Sight { now: self.now, up: self.up, timeline: 1, managers };
-            self.peers.look(self.at, &sight).into_iter().map(|row| row.name).collect()
+            Sight { now: self.now, up: self.up, timeline: 1, managers }
         }
 
         /// Looks each 3 s until somebody is taken for lost; after how many seconds, and who.
@@ -281,6 +346,35 @@ mod tests {
         world.pass(seconds(3), &["a", "b", "c"]);
         world.look();
         assert_eq!(world.until_lost(&["a", "b"], 600), Some((21, vec!["c".to_owned()])));
+    }
+
+    #[test]
+    fn who_is_silent_is_lost_and_who_ended_in_order_is_not() {
+        let mut world = World::of(&["a", "b", "c", "d", "e"]);
+        let all = ["a", "b", "c", "d", "e"];
+        let fates = |world: &mut World, living: &[&str]| {
+            world.pass(seconds(3), living);
+            world.look();
+            let sight = world.sight();
+            world.peers.fates(world.at, &sight).into_iter().map(|(_, fate)| fate).collect::<Vec<_>>()
+        };
+        assert_eq!(fates(&mut world, &all), [Fate::Well, Fate::Well, Fate::Well, Fate::Well, Fate::Well]);
+        world.rows[2].stopped = Some(world.now);
+        let (heartbeat, host) = (world.now, String::new());
+        for _ in 0..4 {
+            assert_eq!(fates(&mut world, &["a", "d", "e"])[1], Fate::Well, "its lease is not over");
+        }
+        for _ in 0..2 {
+            assert_eq!(fates(&mut world, &["a", "d", "e"])[1], Fate::Unclear);
+        }
+        assert_eq!(
+            fates(&mut world, &["a", "d", "e"]),
+            [Fate::Well, Fate::Lost { host, heartbeat }, Fate::Well, Fate::Well, Fate::Well]
+        );
+        // Others have its apps, and it has no lease any more.
+        world.rows[1].lease_until = None;
+        assert!(matches!(fates(&mut world, &["a", "d", "e"])[1], Fate::Lost { .. }));
+        assert_eq!(fates(&mut world, &["a", "b", "d", "e"])[1], Fate::Well);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::judgement::BACK_OFF_MAX;
 use super::schedule::{self, ANEW_AFTER, Slots};
 use crate::model::{App, CatchUp, Planned, Skip, SkipReason, Timestamp, Trigger};
 
@@ -57,7 +58,7 @@ pub(super) enum Due {
 pub(super) enum Went {
     Well,
     Badly,
-    /// It crashed and is started again after this back-off.
+    /// It crashed, or runs always, and is started again after this back-off.
     Crashed(Duration),
 }
 
@@ -119,6 +120,12 @@ impl Plan {
                 plan.follow(app, now, Went::Well);
             }
             Some(Next { what: Planned::Asked, .. }) => plan.count_from(app, now),
+            // That is no back-off: it had a schedule before.
+            Some(Next { what: Planned::Pause(length), .. })
+                if app.schedule.always && length > BACK_OFF_MAX =>
+            {
+                plan.follow(app, now, Went::Well);
+            }
             // A pause is not longer than it was when it began: if it is, the clock was set back since.
             Some(Next { at, what: what @ Planned::Pause(length) }) => {
                 plan.next = Some(Next { at: at.min(after(now, length)), what });
@@ -148,7 +155,7 @@ impl Plan {
         let Some(open) = waits.or_else(|| self.backlog.first().copied()) else { return shown };
         let slot = open - schedule::jitter(&app.schedule, app.id);
         if is_slot(app, slot) {
-            let from = self.backlog_from.filter(|from| waits.is_none() && *from > open);
+            let from = self.backlog_from.filter(|_| waits.is_none());
             return Times {
                 next_run: from.or(Some(open)),
                 planned: Some(Planned::Calendar),
@@ -260,7 +267,8 @@ impl Plan {
         let (due, now) = (next.at, account.now);
         let reason = self.reason_to_wait().unwrap_or(SkipReason::Superseded);
         self.pass_over(account, (due - TimeDelta::milliseconds(1)).min(now), reason);
-        let is_missed = now - due > MISSED_AFTER;
+        // What runs always misses nothing: it runs as soon as it can.
+        let is_missed = now - due > MISSED_AFTER && !account.app.schedule.always;
         if is_missed && self.open_slots(account, now).is_some() {
             let is_slot = self.slot.is_some_and(|slot| slot + account.jitter() == due);
             if next.what == Planned::Asked && !is_slot {
@@ -393,6 +401,7 @@ impl Plan {
         self.count_from(app, now);
         let pause = pause_after(app, went);
         let jitter = match went {
+            Went::Well if app.schedule.always => Duration::ZERO,
             Went::Well => schedule::jitter(&app.schedule, app.id).to_std().unwrap_or_default(),
             Went::Badly | Went::Crashed(_) => Duration::ZERO,
         };
@@ -467,6 +476,7 @@ impl Plan {
 fn pause_after(app: &App, went: Went) -> Option<Duration> {
     let schedule = &app.schedule;
     let minutes = match went {
+        Went::Well if schedule.always => return Some(Duration::ZERO),
         Went::Well if schedule.cron.is_some() => None,
         Went::Well => schedule.interval,
         Went::Badly => schedule.retry_interval.or(schedule.interval),

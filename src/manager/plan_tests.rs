@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{AppId, AppPath, Policy, Program, Schedule, parse_timestamp};
+use crate::model::{Policy, Schedule, parse_timestamp};
 
 fn at(text: &str) -> Timestamp {
     let text = if text.len() > 12 { text.to_owned() } else { format!("2026-11-23T{text}Z") };
@@ -7,16 +7,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn app(schedule: Schedule) -> App {
-    let path: AppPath = "a/b/c".parse().unwrap();
-    App {
-        id: AppId::of(&path),
-        path,
-        program: Program::default(),
-        schedule,
-        policy: Policy::default(),
-        disabled: false,
-        origin: None,
-    }
+    App { schedule, ..App::new("a/b/c".parse().unwrap()) }
 }
 
 fn calendar(cron: &str) -> App {

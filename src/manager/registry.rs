@@ -10,8 +10,8 @@ use super::event::{Effect, Step};
 use super::plan::Plan;
 use super::runs::settle;
 use crate::model::{
-    Alert, AlertKind, AppId, AppRow, AppState, Change, CmdName, Reason, Registered, RunId, RunStatus,
-    SkipReason, StopCause, Trigger, Verdict,
+    Alert, AlertCause, AlertEnd, AlertKind, AppId, AppRow, AppState, Change, CmdFlag, CmdName, Reason,
+    Registered, RunId, RunStatus, SkipReason, StopCause, Trigger, Verdict,
 };
 
 /// How long a run has to end whose app is another manager's: that one may begin its own.
@@ -68,7 +68,12 @@ impl Manager {
         for app in apps {
             self.set_aside.remove(app);
             let at = self.desk.now.wall;
-            step.changes.push(Change::AlertsCleared { app: *app, kinds: AlertKind::ALL, at });
+            step.changes.push(Change::AlertsClosed {
+                app: *app,
+                kinds: AlertKind::ALL,
+                at,
+                end: AlertEnd::Removed,
+            });
             let Some(mut entry) = self.apps.remove(app) else { continue };
             self.desk.index.unlist(&entry);
             for command in entry.take_commands() {
@@ -93,6 +98,7 @@ impl Manager {
     /// them but how: the rest, waiting commands too, is the other one's.
     pub(super) fn apps_lost(&mut self, apps: &[AppId], step: &mut Step) {
         for app in apps {
+            self.set_aside.remove(app);
             let Some(entry) = self.apps.remove(app) else { continue };
             self.desk.index.unlist(&entry);
             if let Some(run) = entry.run() {
@@ -116,12 +122,18 @@ impl Manager {
         let shown = known.as_ref().or(row.shown_fault.as_ref());
         if shown != Some(&fault) {
             if shown.is_some() {
-                step.changes.push(Change::AlertsCleared { app, kinds: &[AlertKind::SetAside], at });
+                step.changes.push(Change::AlertsClosed {
+                    app,
+                    kinds: &[AlertKind::SetAside],
+                    at,
+                    end: AlertEnd::Recovered,
+                });
             }
             step.changes.push(Change::AppFault { row: row.row, app, fault: Some(fault.clone()) });
             let message = format!("its row is set aside: {fault}");
-            let alert = Alert { app, kind: AlertKind::SetAside, run: None, message, raised: at };
-            step.changes.push(Change::AlertRaised(alert));
+            let (kind, cause) = (AlertKind::SetAside, AlertCause::of_text(&fault));
+            let alert = Alert { app, kind, cause, run: None, message, detail: None, count: 1, at };
+            step.changes.push(Change::AlertOpened(alert));
         }
         if !row.is_named {
             step.changes.push(Change::AppNamed { row: row.row, id: app });
@@ -139,7 +151,12 @@ impl Manager {
         if self.set_aside.remove(&app).is_some() || row.shown_fault.is_some() {
             let at = self.desk.now.wall;
             step.changes.push(Change::AppFault { row: row.row, app, fault: None });
-            step.changes.push(Change::AlertsCleared { app, kinds: &[AlertKind::SetAside], at });
+            step.changes.push(Change::AlertsClosed {
+                app,
+                kinds: &[AlertKind::SetAside],
+                at,
+                end: AlertEnd::Recovered,
+            });
         }
         if !row.is_named {
             step.changes.push(Change::AppNamed { row: row.row, id: app });
@@ -147,9 +164,10 @@ impl Manager {
         if self.apps.contains_key(&app) {
             self.work(app, step, |entry, desk, step| entry.row_changed(row, desk, step));
         } else {
+            let is_commanded = is_commanded(&row);
             let app = self.add(row);
             self.adopt_orphan(app, step);
-            self.work(app, step, Entry::settle_plan);
+            self.work(app, step, |entry, desk, step| entry.settle(is_commanded, desk, step));
         }
         if let Some(bad) = bad_report {
             self.work(app, step, |entry, desk, step| entry.reported_badly(bad.message, desk, step));
@@ -159,14 +177,27 @@ impl Manager {
     /// Takes up a row that is new to this manager.
     pub(super) fn add(&mut self, row: AppRow) -> AppId {
         let id = row.app.id;
-        let entry = Entry::new(row, self.desk.now.wall);
+        let entry = Entry::new(row, self.desk.now);
         self.desk.index.list(&entry);
         self.apps.insert(id, Box::new(entry));
         id
     }
 }
 
+/// Whether a command for the app waits, which is still to come to the manager.
+fn is_commanded(row: &AppRow) -> bool {
+    row.command.as_ref().is_some_and(|command| command.flag == CmdFlag::Pending)
+}
+
 impl Entry {
+    /// The same as [`Self::settle_plan`], unless the app would begin at once, and a command is on its way that decides about
+    /// that. With its verdict the row comes again.
+    fn settle(&mut self, is_commanded: bool, desk: &mut Desk, step: &mut Step) {
+        if !(is_commanded && self.is_always() && self.plan.wake().is_none()) {
+            self.settle_plan(desk, step);
+        }
+    }
+
     /// Takes up a time that somebody asked for, while no run is under way. An app that may run and has a schedule,
     /// but no next time, gets one.
     pub(super) fn settle_plan(&mut self, desk: &mut Desk, step: &mut Step) {
@@ -198,6 +229,8 @@ impl Entry {
     }
 
     fn row_changed(&mut self, row: AppRow, desk: &mut Desk, step: &mut Step) {
+        // Counters are those of its run, however old the rest is.
+        self.note_row_counters(&row, desk.now);
         if !self.is_current(row.sequence) && self.set_aside.is_none() {
             // It was read before our last write; the row with that write in it will come as well.
             // After a row that was deleted comes a new one, with numbers of its own.
@@ -215,7 +248,14 @@ impl Entry {
         if schedule_changed {
             self.plan(desk, step, |plan, account| plan.end(account, SkipReason::Rescheduled));
         }
+        let is_watched_otherwise = self.app.policy.stall_after != row.app.policy.stall_after
+            || self.is_always() != row.app.schedule.always;
+        if is_watched_otherwise && row.state.run == self.run() {
+            self.restart_counting(&row, desk.now);
+        }
+        let is_commanded = is_commanded(&row);
         self.app = row.app;
+        self.look_at_life(desk.now);
         let is_withdrawn = row.next_run.is_none() && shown_before.is_some();
         self.asked = row.asked_next_run.or(self.asked.filter(|_| !is_withdrawn));
         self.notice_foreign_end(&row.state);
@@ -228,10 +268,10 @@ impl Entry {
                     self.plan(desk, step, |plan, account| plan.give(account, row.next_run));
                 }
                 self.notice_foreign_run(&row.state, step);
-                self.settle_plan(desk, step);
+                self.settle(is_commanded, desk, step);
             }
             Phase::Waiting(_) | Phase::Starting(_) | Phase::Running(_) | Phase::Stopping(_) => {
-                if schedule_changed {
+                if schedule_changed && !self.is_always() {
                     self.plan(desk, step, |plan, account| plan.begin(account, SkipReason::Rescheduled));
                 }
                 self.settle_plan(desk, step);
@@ -245,9 +285,10 @@ impl Entry {
         let run = self.run();
         let during = BadReports::During(Box::new(run));
         if std::mem::replace(&mut self.bad_report, during) == BadReports::None {
-            let (app, raised) = (self.app.id, desk.now.wall);
-            let alert = Alert { app, kind: AlertKind::BadReport, run, message, raised };
-            step.changes.push(Change::AlertRaised(alert));
+            let (app, at) = (self.app.id, desk.now.wall);
+            let (kind, cause) = (AlertKind::BadReport, AlertCause::of_text(&message));
+            let alert = Alert { app, kind, cause, run, message, detail: None, count: 1, at };
+            step.changes.push(Change::AlertOpened(alert));
         }
     }
 
@@ -258,7 +299,12 @@ impl Entry {
         {
             self.bad_report = BadReports::None;
             let (app, at) = (self.app.id, desk.now.wall);
-            step.changes.push(Change::AlertsCleared { app, kinds: &[AlertKind::BadReport], at });
+            step.changes.push(Change::AlertsClosed {
+                app,
+                kinds: &[AlertKind::BadReport],
+                at,
+                end: AlertEnd::Recovered,
+            });
         }
     }
 
@@ -290,7 +336,7 @@ impl Entry {
         }
     }
 
-    /// Nothing is found of a run that somebody else began. What its row says of the owner decides whether it is
+    /// Nothing is found of a run that another program began. What its row says of the owner decides whether it is
     /// closed; the row of the app then tells that the run is over.
     pub(super) fn not_found(&mut self, desk: &mut Desk, step: &mut Step) {
         let Phase::Starting(starting) = &self.phase else { return };
@@ -300,7 +346,7 @@ impl Entry {
         let (run, app, owners, at) = (starting.run, self.app.id, desk.owners.clone(), desk.now.wall);
         step.changes.push(Change::RunNotFound { run, app, owners, at });
         // It may have been killed when it had made its run directory and nothing in it.
-        step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX });
+        step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX, has_failed: false });
     }
 
     /// The row is gone or cannot be obeyed: what goes on may end, nothing new begins.

@@ -7,12 +7,13 @@ use super::core::Manager;
 use super::desk::{Desk, Index};
 use super::entry::{BadReports, Cause, Entry, Phase, Purpose, Rest, Starting, Stopping};
 use super::event::{Effect, Step};
+use super::fleet::FleetTroubles;
 use super::ids::RunIds;
 use super::registry::Stray;
 use super::runs::settle;
 use crate::model::{
-    AlertKind, AppId, Change, Closing, CmdName, Command, CommandId, Ending, Now, OpenRun, Policy, Registered,
-    RunId, RunOpening, Snapshot, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
+    AlertEnd, AlertKind, AppId, Blame, Change, Closing, CmdName, Command, CommandId, Ending, Now, OpenRun,
+    Policy, Registered, RunId, RunOpening, Snapshot, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
 };
 
 /// What a manager is told about itself.
@@ -49,6 +50,7 @@ impl Manager {
             strays: BTreeMap::new(),
             set_aside: BTreeMap::new(),
             orphans: BTreeMap::new(),
+            fleet: FleetTroubles::of(snapshot.fleet_alerts),
             desk,
         };
         let mut step = Step::default();
@@ -79,11 +81,7 @@ impl Manager {
                 }
             }
         }
-        for app in snapshot.locked_rows {
-            // If the row is still held, that is noticed anew.
-            let kinds = &[AlertKind::RowLocked];
-            step.changes.push(Change::AlertsCleared { app, kinds, at: manager.desk.now.wall });
-        }
+        step.changes.extend(snapshot.locked_rows.into_iter().map(|app| unlocked(app, now)));
         for app in snapshot.bad_reports {
             if let Some(entry) = manager.apps.get_mut(&app) {
                 let last = entry.last_run.map(|(run, _)| run);
@@ -109,8 +107,15 @@ impl Manager {
             manager.command(command, &mut step);
         }
         manager.serve(&mut step);
+        manager.settle_fleet(&mut step);
         (manager, step)
     }
+}
+
+/// If the row of the app is still held, that is noticed again.
+fn unlocked(app: AppId, now: Now) -> Change {
+    let (kinds, end) = (&[AlertKind::RowLocked], AlertEnd::Recovered);
+    Change::AlertsClosed { app, kinds, at: now.wall, end }
 }
 
 struct Restore {
@@ -222,6 +227,7 @@ impl Restore {
             Some(StopCause::Command(id)) => *id,
             Some(
                 StopCause::Timeout
+                | StopCause::Memory(_)
                 | StopCause::StopApps(_)
                 | StopCause::Signal(_)
                 | StopCause::Fence
@@ -247,6 +253,9 @@ fn take_up(manager: &mut Manager, open: &OpenRun, cause: Cause, step: &mut Step)
     let (run, start) = (open.run, open.start);
     manager.work(open.app, step, |entry, _, _| {
         let previous = entry.last_run.replace((run, start));
+        if previous.is_none_or(|(known, _)| known != run) {
+            entry.forget_counters();
+        }
         let rest = if let Phase::Resting(rest) = &entry.phase { rest.clone() } else { Rest::Ready };
         entry.phase = Phase::Starting(Box::new(Starting { run, cause, previous, rest }));
     });
@@ -262,7 +271,7 @@ fn survivor_without_row(
     let Survivor { run, app, state, .. } = survivor;
     match state {
         SurvivorState::Over(Closing { ending: Ending::NeverStarted, .. }) => {
-            step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX });
+            step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX, has_failed: false });
         }
         // Closed before, and only its directory is left; or the database lost the row.
         SurvivorState::Over(closing) => close_without_app(run, app, closing, step),
@@ -337,8 +346,9 @@ impl Manager {
 }
 
 pub(super) fn close_without_app(run: RunId, app: AppId, closing: Closing, step: &mut Step) {
+    let has_failed = closing.ending.outcome().blame() == Blame::Bad;
     step.changes.push(Change::RunClosed { run, app, closing });
-    step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX });
+    step.effects.push(Effect::Forget { run, app, log_keep: u32::MAX, has_failed });
 }
 
 fn over(open: &OpenRun, survivor: Option<Survivor>, at: Timestamp) -> Option<Closing> {
@@ -360,6 +370,8 @@ fn stop_cause(ending: &Ending) -> Option<&StopCause> {
     match ending {
         Ending::Stopped { cause, .. } => Some(cause),
         Ending::Exited(_)
+        | Ending::Suspect(_)
+        | Ending::OutOfMemory(_)
         | Ending::StartFailed(_)
         | Ending::NeverStarted
         | Ending::Unknown

@@ -2,15 +2,24 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::commands::reason_of;
 use super::desk::Desk;
 use super::entry::{Cause, Entry, Phase, Purpose, Rest, Running, SetAside, Starting, Stopping, Waiting};
 use super::event::{Effect, Step};
+use super::judgement::Finished;
 use super::plan::{Due, Over, Plan};
+use crate::model::explain;
 use crate::model::{
-    Change, Closing, CmdName, Command, Ending, Reason, Refusal, RunId, RunOpening, Skip, SkipReason,
-    StopCause, Timestamp, Trigger, Verdict,
+    Alert, AlertCause, AlertEnd, AlertKind, AppId, Blame, Change, Closing, CmdName, Command, Concern, Ending,
+    Minutes, Reason, Refusal, RunId, RunOpening, Schedule, Skip, SkipReason, StopCause, Timestamp, Trigger,
+    Verdict, format_duration,
 };
+
+/// An alert is opened when a run has waited for this many times the grace after which it is late: half of the app's interval,
+/// at least five minutes. A host that is full for a moment is no trouble.
+const LATE_ALERT_GRACES: u32 = 10;
 
 /// How long after its grace time a run that is being ended is left to its shim.
 const KILL_SLACK: Duration = Duration::from_secs(5);
@@ -32,7 +41,23 @@ impl Entry {
         let Phase::Resting(rest) = &self.phase else { return };
         match desk.index.full(&self.app.path) {
             Some(limit) => {
-                self.phase = Phase::Waiting(Box::new(Waiting { cause, rest: rest.clone(), limit }));
+                let Schedule { interval, always, .. } = &self.app.schedule;
+                let grace = explain::grace(interval.map(Minutes::duration));
+                // What runs always has no time that it could miss.
+                let due = cause.due.filter(|_| !always);
+                let late_since = due.map(|due| due + grace);
+                let late_at = late_since.map(|since| (desk.now.mono_at(since), since));
+                let alert_since = due.map(|due| due + grace * LATE_ALERT_GRACES);
+                let alert_at = alert_since.map(|since| (desk.now.mono_at(since), since));
+                let rest = rest.clone();
+                self.phase = Phase::Waiting(Box::new(Waiting {
+                    cause,
+                    rest,
+                    limit,
+                    alert_at,
+                    late_at,
+                    late_since: None,
+                }));
             }
             None => self.open(cause, desk, step),
         }
@@ -72,6 +97,7 @@ impl Entry {
         step.effects.push(Effect::Start { run, launch: self.launch(&cause, attempt) });
         let previous = self.last_run.replace((run, now));
         self.asked = None;
+        self.forget_counters();
         let rest = match &self.phase {
             Phase::Resting(rest) => rest.clone(),
             Phase::Waiting(waiting) => waiting.rest.clone(),
@@ -85,14 +111,26 @@ impl Entry {
         let Phase::Starting(starting) = &mut self.phase else { return };
         debug_assert_eq!(starting.run, run, "runs are looked up by their id");
         let (trigger, rest) = (starting.cause.trigger, starting.rest.clone());
+        let is_comparable = starting.cause.is_comparable();
         if let Some(command) = starting.cause.command.take() {
             settle(&command, Verdict::Executed, desk, step);
         }
         step.changes.push(Change::RunStarted { run, app: self.app.id, pid, at });
         self.last_run = Some((run, at));
         let ends_by = self.ends_by(at, trigger, desk);
-        let told = Box::default();
-        self.phase = Phase::Running(Box::new(Running { run, pid, trigger, rest, ends_by, told }));
+        let proven_at = self.proven_at(at, desk.now);
+        self.phase = Phase::Running(Box::new(Running {
+            run,
+            pid,
+            trigger,
+            is_comparable,
+            rest,
+            ends_by,
+            proven_at,
+            clock_set: TimeDelta::zero(),
+            told: Box::default(),
+        }));
+        self.watch_from(at, desk.now);
     }
 
     /// When the run takes longer than `max_runtime`.
@@ -162,34 +200,55 @@ impl Entry {
             Phase::Stopping(Stopping { running, purpose, overdue_at: desk.now.mono + grace + KILL_SLACK });
     }
 
-    /// `max_runtime` is over, or a run does not end though it should.
+    /// `max_runtime` is over, the counters may stand still, a run waits for long, or does not end though it should.
     pub(super) fn timed_out(&mut self, desk: &mut Desk, step: &mut Step) {
+        self.look_at_ends(desk.now);
         match &mut self.phase {
-            Phase::Running(_) => self.stop(Purpose::Other, StopCause::Timeout, desk, step),
-            Phase::Stopping(stopping) => {
+            Phase::Running(running) if running.ends_by.is_some_and(|at| at <= desk.now.mono) => {
+                self.stop(Purpose::Other, StopCause::Timeout, desk, step);
+            }
+            Phase::Running(running) if running.proven_at.is_some_and(|at| at <= desk.now.mono) => {
+                running.proven_at = None;
+                self.prove(desk, step);
+                self.look_at_counters(desk);
+            }
+            Phase::Running(_) => self.look_at_counters(desk),
+            Phase::Stopping(stopping) if stopping.overdue_at <= desk.now.mono => {
                 stopping.overdue_at = desk.now.mono + KILL_EVERY;
                 step.effects.push(Effect::Kill { run: stopping.running.run });
             }
-            Phase::Resting(_) | Phase::Waiting(_) | Phase::Starting(_) => {}
+            Phase::Waiting(waiting) => {
+                if let Some((_, since)) = waiting.late_at.take_if(|(at, _)| *at <= desk.now.mono) {
+                    waiting.late_since = Some(since);
+                }
+                if let Some((_, since)) = waiting.alert_at.take_if(|(at, _)| *at <= desk.now.mono) {
+                    let alert = late_alert(self.app.id, waiting, since);
+                    step.changes.push(Change::AlertOpened(alert));
+                }
+            }
+            Phase::Resting(_) | Phase::Starting(_) | Phase::Stopping(_) => {}
         }
     }
 
     /// The run is over, or never came to be.
-    pub(super) fn ended(&mut self, run: RunId, closing: Closing, desk: &mut Desk, step: &mut Step) {
-        let ending = closing.ending.clone();
+    pub(super) fn ended(&mut self, run: RunId, mut closing: Closing, desk: &mut Desk, step: &mut Step) {
+        self.examine(&mut closing);
+        let finished = Finished::of(run, &mut closing, self.clock_set());
         if let Some(time) = closing.report.next_run {
             self.wish(time);
         }
         self.reported_well(run, desk, step);
         let over = Over { ended: closing.ended.min(desk.now.wall), asked: self.asked.take() };
-        let lifetime = closing.started.map(|started| closing.ended - started);
+        self.note_peak(run, step);
         step.changes.push(Change::RunClosed { run, app: self.app.id, closing });
-        step.effects.push(Effect::Forget { run, app: self.app.id, log_keep: self.app.policy.log_keep });
+        let (app, log_keep) = (self.app.id, self.app.policy.log_keep);
+        let has_failed = finished.ending.outcome().blame() == Blame::Bad;
+        step.effects.push(Effect::Forget { run, app, log_keep, has_failed });
         let (trigger, rest, purpose) = match std::mem::replace(&mut self.phase, Phase::Resting(Rest::Ready)) {
             Phase::Starting(starting) => {
                 let Starting { cause, rest, .. } = *starting;
                 if let Some(command) = cause.command {
-                    settle(&command, verdict_of_start(&ending), desk, step);
+                    settle(&command, verdict_of_start(&finished.ending), desk, step);
                 }
                 (cause.trigger, rest, Purpose::Other)
             }
@@ -205,8 +264,9 @@ impl Entry {
             Purpose::Other if trigger == Trigger::RunApp => {
                 self.phase = Phase::Resting(rest);
                 self.plan(desk, step, |plan, account| plan.follow_foreign_run(over, account));
+                self.settle_plan(desk, step);
             }
-            Purpose::Other => self.judge(run, &ending, lifetime, over, desk, step),
+            Purpose::Other => self.judge(&finished, over, desk, step),
         }
         self.suspend_if_unscheduled(desk, step);
     }
@@ -246,9 +306,21 @@ impl Entry {
         self.publish_alone(desk, step);
     }
 
+    /// Closes the alert of a run that waited for room, once it waits no longer.
+    fn note_lateness(&self, desk: &Desk, step: &mut Step) {
+        let is_late = matches!(&self.phase, Phase::Waiting(waiting) if waiting.late_since.is_some());
+        if self.shows(Concern::Late) && !is_late {
+            let (app, at) = (self.app.id, desk.now.wall);
+            let (kinds, end) = (&[AlertKind::Late], AlertEnd::Recovered);
+            step.changes.push(Change::AlertsClosed { app, kinds, at, end });
+        }
+    }
+
     /// What a command did goes into an update of its own: the next one may belong to a run that the
     /// store refuses, and is not written then.
     pub(super) fn publish_alone(&mut self, desk: &Desk, step: &mut Step) {
+        self.note_stall(desk, step);
+        self.note_lateness(desk, step);
         step.changes.extend(self.publish(&desk.manager).map(Change::App));
     }
 }
@@ -261,10 +333,22 @@ fn verdict_of_start(ending: &Ending) -> Verdict {
         Ending::NeverStarted => {
             Verdict::NotExecuted(Reason::CannotStart("the process was never begun".into()))
         }
-        Ending::Exited(_) | Ending::Stopped { .. } | Ending::Unknown | Ending::HostRebooted => {
-            Verdict::Executed
-        }
+        Ending::Exited(_)
+        | Ending::Suspect(_)
+        | Ending::Stopped { .. }
+        | Ending::OutOfMemory(_)
+        | Ending::Unknown
+        | Ending::HostRebooted => Verdict::Executed,
     }
+}
+
+/// The moment makes the episode: another manager that finds the run waiting opens the same one.
+fn late_alert(app: AppId, waiting: &Waiting, since: Timestamp) -> Alert {
+    let due = waiting.cause.due.unwrap_or(since);
+    let message =
+        format!("more than {} late, waits for room ({})", format_duration(since - due), waiting.limit);
+    let (kind, cause) = (AlertKind::Late, AlertCause::of_text("no room"));
+    Alert { app, kind, cause, run: None, message, detail: None, count: 1, at: since }
 }
 
 /// Notes the verdict on a command.

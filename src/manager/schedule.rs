@@ -92,6 +92,20 @@ pub fn latest_slots(cron: &Cron, zone: Tz, first: Timestamp, until: Timestamp, l
     slots
 }
 
+/// The times after `after` up to `until`, oldest first, at most `limit` of them.
+#[must_use]
+pub fn slots_between(
+    cron: &Cron,
+    zone: Tz,
+    after: Timestamp,
+    until: Timestamp,
+    limit: usize,
+) -> Vec<Timestamp> {
+    let calendar = Calendar { pattern: cron.pattern(), zone };
+    let next = |slot: &Timestamp| calendar.next(*slot).filter(|slot| *slot <= until);
+    std::iter::successors(next(&after), next).take(limit).collect()
+}
+
 /// A stretch of times at which an expression fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slots {

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
+use super::vocabulary::words;
 use super::{
-    AppId, AppPath, CmdFlag, CmdName, CommandId, FatalFlag, Outcome, Part, Planned, Progress, Revision,
-    RunId, RunStatus, Schedule, Timestamp, UnknownCode, Word,
+    AppId, AppPath, Baseline, CmdFlag, CmdName, CommandId, Concern, Conclusion, FatalFlag, HttpUrl, LastEnd,
+    Movement, Part, Planned, Progress, Ratio, Revision, RunId, RunStatus, Samples, Schedule, Timestamp,
+    Usage, UsageLimits, Word,
 };
 
 /// What the row of an app defines: people and programs write it, the manager obeys.
@@ -27,6 +28,34 @@ pub struct App {
     pub disabled: bool,
     /// The file that it was imported from, if it was.
     pub origin: Option<String>,
+    /// What it is for, in the words of the people who look after it.
+    pub description: Option<String>,
+    /// Called after its runs; `/fail` is appended after a bad one.
+    pub ping_url: Option<HttpUrl>,
+}
+
+impl App {
+    /// An app of this path with the defaults of all else.
+    #[must_use]
+    pub fn new(path: AppPath) -> Self {
+        Self::of_row(AppId::of(&path), path)
+    }
+
+    /// The same for a row whose key may not be that of its path.
+    #[must_use]
+    pub fn of_row(id: AppId, path: AppPath) -> Self {
+        Self {
+            id,
+            path,
+            program: Program::default(),
+            schedule: Schedule::default(),
+            policy: Policy::default(),
+            disabled: false,
+            origin: None,
+            description: None,
+            ping_url: None,
+        }
+    }
 }
 
 /// What is to be run.
@@ -64,14 +93,33 @@ pub struct Policy {
     pub catch_up: CatchUp,
     /// At most so many runs are caught up with [`CatchUp::All`]; the oldest are skipped.
     pub catch_up_limit: u32,
-    /// After so many failures in a row the flag is set and an alert is opened; 0: never.
+    /// Failures in a row after which the flag is set and an alert is opened; 0: never.
     pub max_failures: u32,
     /// What follows then.
     pub on_failures: OnFailures,
+    /// A run that lived for this time has started: one that a signal kills before could not be started, and one of an app
+    /// that runs always is followed by the next at once.
+    pub min_uptime: Duration,
     /// Time between TERM and KILL.
     pub stop_grace: Duration,
     /// A run that takes longer is ended and counts as failed.
     pub max_runtime: Option<Duration>,
+    /// The most resident memory that all processes of a run may take together, in MiB.
+    pub max_memory: Option<u32>,
+    /// The most time of the CPU that they may take, in percent of one core.
+    pub max_cpu: Option<u32>,
+    /// A run stalls when its counters have stood still for this time; `None`: by its own rhythm.
+    pub stall_after: Option<Duration>,
+    /// A run with exit code 0 that solved fewer items is suspect.
+    pub min_solved: u64,
+    /// A run with exit code 0 that gave up more than this share of its items is suspect.
+    pub max_failed_ratio: Option<Ratio>,
+    /// A run with exit code 0 that took less time is suspect.
+    pub min_duration: Option<Duration>,
+    /// Whether a run that differs much from the good ones before it is suspect.
+    pub compare_history: bool,
+    /// What follows a suspect run.
+    pub on_suspect: OnSuspect,
     /// The output of one run takes at most so many bytes on disk.
     pub log_limit: u64,
     /// The output of so many runs is kept.
@@ -84,6 +132,14 @@ pub struct Policy {
     pub protected: bool,
 }
 
+impl Policy {
+    /// The most that the processes of a run may use.
+    #[must_use]
+    pub const fn usage_limits(&self) -> UsageLimits {
+        UsageLimits { memory: self.max_memory, cpu: self.max_cpu }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -91,8 +147,17 @@ impl Default for Policy {
             catch_up_limit: 10,
             max_failures: 3,
             on_failures: OnFailures::Continue,
+            min_uptime: Duration::from_secs(1),
             stop_grace: Duration::from_secs(10),
             max_runtime: None,
+            max_memory: None,
+            max_cpu: None,
+            stall_after: None,
+            min_solved: 0,
+            max_failed_ratio: None,
+            min_duration: None,
+            compare_history: true,
+            on_suspect: OnSuspect::Continue,
             log_limit: 10 * 1024 * 1024,
             log_keep: 20,
             pool: None,
@@ -102,112 +167,50 @@ impl Default for Policy {
     }
 }
 
-/// What becomes of times that passed while no manager could start the app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CatchUp {
-    /// One run, for the latest of them.
-    Latest,
-    /// They are skipped.
-    None,
-    /// One run for each, up to a limit.
-    All,
-}
-
-impl CatchUp {
-    /// The word that the database stores.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Latest => "latest",
-            Self::None => "none",
-            Self::All => "all",
-        }
+words! {
+    /// What becomes of times that passed while no manager could start the app.
+    CatchUp {
+        /// One run, for the latest of them.
+        Latest = "latest",
+        /// They are skipped.
+        None = "none",
+        /// One run for each, up to a limit.
+        All = "all",
     }
 }
 
-impl FromStr for CatchUp {
-    type Err = UnknownCode;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        [Self::Latest, Self::None, Self::All]
-            .into_iter()
-            .find(|value| value.word() == text)
-            .ok_or_else(|| UnknownCode::new("catch_up", text))
+words! {
+    /// What follows when an app has failed `max_failures` times in a row.
+    OnFailures {
+        /// It goes on: by its schedule, after a crash with a back-off.
+        Continue = "continue",
+        /// Nothing starts until ENABLE.
+        GiveUp = "give_up",
     }
 }
 
-/// What follows when an app has failed `max_failures` times in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum OnFailures {
-    /// It goes on: by its schedule, after a crash with a back-off.
-    Continue,
-    /// Nothing starts until ENABLE.
-    GiveUp,
-}
-
-impl OnFailures {
-    /// All values.
-    pub const ALL: [Self; 2] = [Self::Continue, Self::GiveUp];
-
-    /// The word that the database stores.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Continue => "continue",
-            Self::GiveUp => "give_up",
-        }
+words! {
+    /// What follows a suspect run.
+    OnSuspect {
+        /// The app goes on by its schedule.
+        Continue = "continue",
+        /// It is tried again after `retry_interval`, as after a failure.
+        Retry = "retry",
     }
 }
 
-impl FromStr for OnFailures {
-    type Err = UnknownCode;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        Self::ALL
-            .into_iter()
-            .find(|value| value.word() == text)
-            .ok_or_else(|| UnknownCode::new("on_failures", text))
-    }
-}
-
-/// What happens to an app when its manager is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Failover {
-    /// It belongs to that manager, and runs on whatever happens to the database.
-    Never,
-    /// A person gives it to others, once it is sure that the host is dead.
-    Manual,
-    /// Others take it over. There is never more than one run: its shim ends the run when the
-    /// manager cannot renew its lease.
-    Exclusive,
-    /// Others take it over. The old run may still live: nothing ends it.
-    AtLeastOnce,
-}
-
-impl Failover {
-    /// All values.
-    pub const ALL: [Self; 4] = [Self::Never, Self::Manual, Self::Exclusive, Self::AtLeastOnce];
-
-    /// The word that the database stores.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Never => "never",
-            Self::Manual => "manual",
-            Self::Exclusive => "exclusive",
-            Self::AtLeastOnce => "at_least_once",
-        }
-    }
-}
-
-impl FromStr for Failover {
-    type Err = UnknownCode;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        Self::ALL
-            .into_iter()
-            .find(|value| value.word() == text)
-            .ok_or_else(|| UnknownCode::new("failover", text))
+words! {
+    /// What happens to an app when its manager is lost.
+    Failover {
+        /// It belongs to that manager, and runs on whatever happens to the database.
+        Never = "never",
+        /// A person gives it to others, once it is sure that the host is dead.
+        Manual = "manual",
+        /// Others take it over. There is never more than one run: its shim ends the run when the
+        /// manager cannot renew its lease.
+        Exclusive = "exclusive",
+        /// Others take it over. The old run may still live: nothing ends it.
+        AtLeastOnce = "at_least_once",
     }
 }
 
@@ -226,10 +229,16 @@ pub struct AppState {
     pub stopped_by: Option<String>,
     /// Failures in a row.
     pub failures: u32,
+    /// Suspect runs since the last good one.
+    pub suspects: u32,
+    /// What its last good runs did; `None` until there is one.
+    pub baseline: Option<Baseline>,
     /// What is wrong with it; whether that keeps it from being started, [`Fatal::bars`] says.
     pub fatal: Option<Box<Fatal>>,
     /// Which limit keeps a due run waiting.
     pub waiting_for: Option<String>,
+    /// What the manager concludes beyond the status.
+    pub concern: Option<Box<Conclusion>>,
     /// Whose app it is: the manager that runs it.
     pub manager: Option<String>,
 }
@@ -243,8 +252,11 @@ impl Default for AppState {
             last_run: None,
             stopped_by: None,
             failures: 0,
+            suspects: 0,
+            baseline: None,
             fatal: None,
             waiting_for: None,
+            concern: None,
             manager: None,
         }
     }
@@ -255,19 +267,42 @@ impl Default for AppState {
 pub struct Fatal {
     /// The code.
     pub flag: FatalFlag,
+    /// What it is about, for [`FatalFlag::UnexpectedBehavior`].
+    pub cause: Word<Anomaly>,
     /// What happened.
     pub message: String,
     /// When.
     pub time: Timestamp,
 }
 
+words! {
+    /// What is unexpected about an app that goes on.
+    Anomaly {
+        /// Its runs fail, `max_failures` times in a row.
+        Failures = "failures",
+        /// Its last run has exit code 0 and breaks a rule.
+        Suspect = "suspect",
+        /// It runs, and its counters stand still.
+        Stalled = "stalled",
+        /// Its run uses, or used, more memory or time of the CPU than it may.
+        OverLimit = "over_limit",
+    }
+}
+
 impl Fatal {
-    /// Whether nothing starts until ENABLE. Repeated failures alone do that only where the app is to be given up.
+    /// Whether it is unexpected without being a failure, and passes by itself.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.flag == FatalFlag::UnexpectedBehavior && self.cause.known() != Some(Anomaly::Failures)
+    }
+
+    /// Whether nothing starts until ENABLE. Repeated failures alone do that only where the app is to be given up, and what
+    /// else is unexpected never does.
     #[must_use]
     pub fn bars(&self, policy: &Policy) -> bool {
         match self.flag {
             FatalFlag::FailedToStart | FatalFlag::AlertSent => true,
-            FatalFlag::UnexpectedBehavior => policy.on_failures == OnFailures::GiveUp,
+            FatalFlag::UnexpectedBehavior => policy.on_failures == OnFailures::GiveUp && !self.is_passing(),
         }
     }
 }
@@ -289,52 +324,6 @@ pub struct LastCommand {
     pub executed: Option<Timestamp>,
 }
 
-/// How the latest run of an app that is over ended, as its row shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastEnd {
-    /// What came of it.
-    pub outcome: Word<Outcome>,
-    /// The exit code where it is known.
-    pub exit_code: Option<i64>,
-    /// When it ended.
-    pub at: Timestamp,
-}
-
-impl LastEnd {
-    /// How it ended, in a word or two: `ok`, `exit 3`, `SIGABRT`, `timed out`.
-    #[must_use]
-    pub fn result(&self) -> String {
-        match (self.outcome.known(), self.exit_code) {
-            (Some(Outcome::Failed), Some(code)) => format!("exit {code}"),
-            (Some(Outcome::Crashed), Some(code)) => signal_name(code - SIGNAL_BASE),
-            _ => self.outcome.word().replace('_', " "),
-        }
-    }
-}
-
-/// What shells add to the number of a signal to make an exit code of it.
-const SIGNAL_BASE: i64 = 128;
-
-/// The name of a signal whose number is the same on every Linux; `signal 42` for any other.
-fn signal_name(signal: i64) -> String {
-    const NAMES: &[(i64, &str)] = &[
-        (1, "SIGHUP"),
-        (2, "SIGINT"),
-        (3, "SIGQUIT"),
-        (4, "SIGILL"),
-        (5, "SIGTRAP"),
-        (6, "SIGABRT"),
-        (8, "SIGFPE"),
-        (9, "SIGKILL"),
-        (11, "SIGSEGV"),
-        (13, "SIGPIPE"),
-        (14, "SIGALRM"),
-        (15, "SIGTERM"),
-    ];
-    let named = NAMES.iter().find(|(number, _)| *number == signal);
-    named.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).to_owned())
-}
-
 /// A row of the apps table. Columns with a fault have their defaults here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppRow {
@@ -346,10 +335,16 @@ pub struct AppRow {
     pub planned: Option<Planned>,
     /// What the manager wrote.
     pub state: AppState,
-    /// How its latest run that is over ended; written by whoever closes the run.
+    /// How its latest finished run ended; written with the end of the run.
     pub last_end: Option<Box<LastEnd>>,
     /// What the app reported.
     pub progress: Progress,
+    /// What it counted in the last minutes; `None` until it counts.
+    pub samples: Option<Box<Samples>>,
+    /// How its counters move in the current or last run; `None` until they do.
+    pub movement: Option<Box<Movement>>,
+    /// What its processes use, and used at most in the current or last run; `None` until they were looked at.
+    pub usage: Option<Box<Usage>>,
     /// The latest command.
     pub command: Option<LastCommand>,
     /// A `next_run` that the app itself or another program wrote, until the manager has dealt
@@ -376,11 +371,58 @@ pub struct AppRow {
     pub revision: Revision,
 }
 
+impl AppState {
+    /// Whether the manager concludes this of the app.
+    #[must_use]
+    pub fn is(&self, concern: Concern) -> bool {
+        self.concern.as_ref().is_some_and(|conclusion| conclusion.is(concern))
+    }
+}
+
 impl AppRow {
+    /// The row of an app that was only registered.
+    #[must_use]
+    pub fn new(app: App, row: i64) -> Self {
+        Self {
+            app,
+            next_run: None,
+            planned: None,
+            state: AppState::default(),
+            last_end: None,
+            progress: Progress::default(),
+            samples: None,
+            movement: None,
+            usage: None,
+            command: None,
+            asked_next_run: None,
+            slot: None,
+            sequence: 0,
+            epoch: 0,
+            is_named: true,
+            fault: None,
+            bad_report: None,
+            shown_fault: None,
+            row,
+            revision: Revision::default(),
+        }
+    }
+
     /// Whether it could not be started or was given up, so that nothing starts until ENABLE.
     #[must_use]
     pub fn awaits_enable(&self) -> bool {
         self.state.fatal.as_ref().is_some_and(|fatal| fatal.bars(&self.app.policy))
+    }
+
+    /// The time of its next run, where that can be missed. What runs always is started as soon as can be, and is never late.
+    #[must_use]
+    pub fn missable(&self) -> Option<Timestamp> {
+        self.next_run.filter(|_| !self.app.schedule.always)
+    }
+
+    /// Whether neither its schedule nor a crash starts it until a person mends, enables or starts it.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.fault.is_some() || self.app.disabled || self.awaits_enable() || self.state.stopped_by.is_some()
     }
 }
 
@@ -449,26 +491,5 @@ impl Registered {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.row().revision
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_result_says_what_a_shell_would() {
-        let at = crate::model::parse_timestamp("2026-11-23T14:02:11Z").unwrap();
-        for (outcome, exit_code, result) in [
-            ("ok", Some(0), "ok"),
-            ("failed", Some(3), "exit 3"),
-            ("crashed", Some(134), "SIGABRT"),
-            ("crashed", Some(170), "signal 42"),
-            ("failed", None, "failed"),
-            ("timed_out", Some(143), "timed out"),
-            ("a_newer_word", None, "a newer word"),
-        ] {
-            assert_eq!(LastEnd { outcome: outcome.into(), exit_code, at }.result(), result);
-        }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::vocabulary::words;
 use super::{
-    Alert, AlertKind, AppId, AppState, Closing, CommandId, Planned, Report, Revision, RunId, Timestamp,
-    Trigger, Verdict,
+    Alert, AlertEnd, AlertKind, AppId, AppState, Closing, CommandId, FleetAlertChange, Planned, Report,
+    Revision, RunId, Timestamp, Trigger, Usage, Verdict,
 };
 
 /// One thing to be written.
@@ -35,7 +35,7 @@ pub enum Change {
         /// How.
         closing: Closing,
     },
-    /// Nothing of a run that somebody else began is on this host. Its row is closed as unknown if it is open and
+    /// Nothing of a run that another program began is on this host. Its row is closed as unknown if it is open and
     /// names one of these owners, or none; a run of another host may live, and stays. Whether it was closed is
     /// seen by the row of the app.
     RunNotFound {
@@ -59,6 +59,15 @@ pub enum Change {
         /// The columns to write; `None` leaves a column as it is.
         report: Report,
     },
+    /// What the processes of a run use.
+    Used {
+        /// Whose.
+        app: AppId,
+        /// Of which run: a late sample of an older run changes nothing.
+        run: RunId,
+        /// All of it; what is `None` is not known.
+        usage: Usage,
+    },
     /// The verdict on a command.
     CommandSettled {
         /// Which.
@@ -70,17 +79,23 @@ pub enum Change {
         /// When it fell.
         at: Timestamp,
     },
-    /// Somebody must be told.
-    AlertRaised(Alert),
+    /// An alert is opened.
+    AlertOpened(Alert),
+    /// More of what an open alert of the app is about; nothing if none is open.
+    AlertRepeated(Alert),
     /// The alerts of an app are over.
-    AlertsCleared {
+    AlertsClosed {
         /// Which app.
         app: AppId,
         /// Those of these kinds.
         kinds: &'static [AlertKind],
         /// Since when.
         at: Timestamp,
+        /// Why.
+        end: AlertEnd,
     },
+    /// An alert about the fleet.
+    FleetAlert(FleetAlertChange),
     /// Times that were due and did not become runs.
     Skipped(Skip),
     /// Fills in the key of a row that was inserted without one.
@@ -112,24 +127,48 @@ pub enum Change {
     },
 }
 
-impl Change {
-    /// The app that it is about. Changes of one app are written in their order.
+/// What a change is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// An app.
+    App(AppId),
+    /// A command that names no app.
+    UnknownApp,
+    /// The fleet.
+    Fleet,
+}
+
+impl Subject {
+    /// The app, if it is one.
     #[must_use]
-    pub fn app(&self) -> Option<AppId> {
+    pub fn app(self) -> Option<AppId> {
         match self {
-            Self::RunOpened(opening) => Some(opening.app),
-            Self::App(update) => Some(update.app),
-            Self::AlertRaised(alert) => Some(alert.app),
-            Self::Skipped(skip) => Some(skip.app),
-            Self::CommandSettled { app, .. } => *app,
+            Self::App(app) => Some(app),
+            Self::UnknownApp | Self::Fleet => None,
+        }
+    }
+}
+
+impl Change {
+    /// What it is about. Changes of one subject are written in their order.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::RunOpened(opening) => Subject::App(opening.app),
+            Self::App(update) => Subject::App(update.app),
+            Self::AlertOpened(alert) | Self::AlertRepeated(alert) => Subject::App(alert.app),
+            Self::Skipped(skip) => Subject::App(skip.app),
+            Self::CommandSettled { app, .. } => app.map_or(Subject::UnknownApp, Subject::App),
+            Self::FleetAlert(_) => Subject::Fleet,
             Self::RunStarted { app, .. }
             | Self::RunClosed { app, .. }
             | Self::RunNotFound { app, .. }
             | Self::Progress { app, .. }
-            | Self::AlertsCleared { app, .. }
+            | Self::Used { app, .. }
+            | Self::AlertsClosed { app, .. }
             | Self::AppNamed { id: app, .. }
             | Self::AppFault { app, .. }
-            | Self::TimesIgnored { app, .. } => Some(*app),
+            | Self::TimesIgnored { app, .. } => Subject::App(*app),
         }
     }
 }
@@ -268,7 +307,7 @@ words! {
         Disabled = "disabled",
         /// The app failed too often, or cannot be started.
         GivenUp = "given_up",
-        /// The schedule was changed, or began anew by ENABLE, before it was run.
+        /// The schedule was changed, or begun again by ENABLE, before it was run.
         Rescheduled = "rescheduled",
     }
 }

@@ -33,19 +33,86 @@ impl Cron {
     pub fn pattern(&self) -> Pattern {
         parse(&self.0).expect("only a text that parsed becomes a Cron")
     }
+
+    /// By how many minutes all its times can be put off with everything else as it is: the hours, the days, and how often
+    /// it fires in an hour. `None` where the minute is neither one number nor a step up to the end of the hour
+    /// (`*/15`, `7-59/15`).
+    #[must_use]
+    pub fn room(&self) -> Option<u32> {
+        self.minute().map(|minute| LAST_MINUTE - minute.last())
+    }
+
+    /// The same expression with all times so many minutes later: `0 2 * * *` becomes `7 2 * * *`, and `*/15 * * * *`
+    /// becomes `7-59/15 * * * *`. `None` beyond its [`Self::room`].
+    #[must_use]
+    pub fn later(&self, minutes: u32) -> Option<Self> {
+        let field = self.minute()?;
+        if minutes == 0 {
+            return Some(self.clone());
+        }
+        if minutes > LAST_MINUTE - field.last() {
+            return None;
+        }
+        let first = field.first + minutes;
+        let minute = match field.step {
+            None => first.to_string(),
+            Some(step) => format!("{first}-{LAST_MINUTE}/{step}"),
+        };
+        let fields = field.before.iter().copied().chain([minute.as_str()]).chain(field.after.iter().copied());
+        fields.collect::<Vec<_>>().join(" ").parse().ok()
+    }
+
+    fn minute(&self) -> Option<Minute<'_>> {
+        let text = if self.0.starts_with('@') { expand(&self.0).ok()? } else { &*self.0 };
+        let fields: Vec<_> = text.split_whitespace().collect();
+        let at = fields.len().checked_sub(FIELDS.len())?;
+        let (first, step) = match fields[at].split_once('/') {
+            None => (fields[at].parse().ok()?, None),
+            Some(("*", step)) => (0, Some(step)),
+            Some((range, step)) => {
+                let (first, last) = range.split_once('-')?;
+                let is_to_the_end = last.parse() == Ok(LAST_MINUTE);
+                (first.parse().ok().filter(|_| is_to_the_end)?, Some(step))
+            }
+        };
+        let step = step.map(str::parse).transpose().ok()?;
+        let is_usual = first <= LAST_MINUTE && step.is_none_or(|step| (1..=LAST_MINUTE).contains(&step));
+        is_usual.then(|| Minute {
+            before: fields[..at].to_vec(),
+            first,
+            step,
+            after: fields[at + 1..].to_vec(),
+        })
+    }
+}
+
+const LAST_MINUTE: u32 = 59;
+
+/// A field of minutes that is one number, or a step from a number to the end of the hour, and the fields around it.
+struct Minute<'a> {
+    before: Vec<&'a str>,
+    first: u32,
+    step: Option<u32>,
+    after: Vec<&'a str>,
+}
+
+impl Minute<'_> {
+    fn last(&self) -> u32 {
+        self.step.map_or(self.first, |step| self.first + (LAST_MINUTE - self.first) / step * step)
+    }
 }
 
 impl FromStr for Cron {
     type Err = CronError;
 
     fn from_str(text: &str) -> Result<Self, CronError> {
-        let error = |why: String| CronError { text: text.chars().take(80).collect(), why };
+        let error = |why| CronError { text: text.chars().take(80).collect(), why };
         if text.len() > Self::LENGTH_MAX {
-            return Err(error(format!("longer than {} bytes", Self::LENGTH_MAX)));
+            return Err(error(CronFault::Long));
         }
         let pattern = parse(text).map_err(error)?;
         if pattern.next(DateTime::UNIX_EPOCH.naive_utc(), true).is_none() {
-            return Err(error("it never fires".to_owned()));
+            return Err(error(CronFault::Never));
         }
         Ok(Self(text.trim().into()))
     }
@@ -82,7 +149,7 @@ const MONTHS: [&str; 13] =
     ["", "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-fn parse(text: &str) -> Result<Pattern, String> {
+fn parse(text: &str) -> Result<Pattern, CronFault> {
     let text = match text.trim() {
         nickname if nickname.starts_with('@') => expand(nickname)?,
         expression => expression,
@@ -91,7 +158,7 @@ fn parse(text: &str) -> Result<Pattern, String> {
     let (seconds, rest): (Option<&str>, &[&str]) = match fields.as_slice() {
         rest @ [_, _, _, _, _] => (None, rest),
         [seconds, rest @ ..] if rest.len() == 5 => (Some(*seconds), rest),
-        other => return Err(format!("expected 5 fields, or 6 with seconds first, found {}", other.len())),
+        other => return Err(CronFault::Fields(other.len())),
     };
     let named = rest.iter().zip(&FIELDS).chain(seconds.as_ref().map(|seconds| (seconds, &SECOND)));
     for (text, field) in named {
@@ -101,24 +168,21 @@ fn parse(text: &str) -> Result<Pattern, String> {
     // By Vixie's rule a field that begins with `*` restricts, whatever follows; else either day suffices.
     let is_both = begins_with_star(rest[2]) || begins_with_star(rest[4]);
     let parser = CronParser::builder().year(Year::Disallowed).dom_and_dow(is_both).build();
-    let cron = parser.parse(text).map_err(|cause| plain(&cause))?;
+    let cron = parser.parse(text).map_err(|cause| CronFault::Pattern(plain(&cause)))?;
     Ok(Pattern::new(cron, begins_with_star(rest[0]) || begins_with_star(rest[1])))
 }
 
-fn expand(nickname: &str) -> Result<&'static str, String> {
+fn expand(nickname: &str) -> Result<&'static str, CronFault> {
     let known = NICKNAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(nickname));
-    known.map(|(_, expression)| *expression).ok_or_else(|| {
-        let names: Vec<_> = NICKNAMES.iter().map(|(name, _)| *name).collect();
-        format!("unknown nickname, expected one of {}", names.join(" "))
-    })
+    known.map(|(_, expression)| *expression).ok_or(CronFault::Nickname)
 }
 
 impl Field {
     /// Refuses what the library would take (empty items) or call by a misleading name (ranges that wrap).
-    fn check(&self, text: &str) -> Result<(), String> {
+    fn check(&self, text: &str) -> Result<(), CronFault> {
         for item in text.split(',') {
             if item.is_empty() {
-                return Err(format!("the field of the {} has an empty item: {text:?}", self.name));
+                return Err(CronFault::EmptyItem { field: self.name, text: text.to_owned() });
             }
             let range = item.split(['/', '#']).next().unwrap_or(item);
             let Some((first, last)) = range.split_once('-') else { continue };
@@ -132,9 +196,8 @@ impl Field {
                     }
                     _ => (self.least.to_owned(), self.greatest.to_owned()),
                 };
-                return Err(format!(
-                    "{range}: ranges do not wrap around, write {first}-{greatest},{least}-{last}"
-                ));
+                let instead = format!("{first}-{greatest},{least}-{last}");
+                return Err(CronFault::Wraps { range: range.to_owned(), instead });
             }
         }
         Ok(())
@@ -172,7 +235,27 @@ impl fmt::Debug for Cron {
 #[error("invalid cron expression {text:?}: {why}")]
 pub struct CronError {
     text: String,
-    why: String,
+    why: CronFault,
+}
+
+/// What is wrong with an expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum CronFault {
+    #[error("longer than {max} bytes", max = Cron::LENGTH_MAX)]
+    Long,
+    #[error("it never fires")]
+    Never,
+    #[error("expected 5 fields, or 6 with seconds first, found {0}")]
+    Fields(usize),
+    #[error("unknown nickname, expected one of {names}", names = NICKNAMES.map(|(name, _)| name).join(" "))]
+    Nickname,
+    #[error("the field of the {field} has an empty item: {text:?}")]
+    EmptyItem { field: &'static str, text: String },
+    #[error("{range}: ranges do not wrap around, write {instead}")]
+    Wraps { range: String, instead: String },
+    /// The library's message.
+    #[error("{0}")]
+    Pattern(String),
 }
 
 #[cfg(test)]
@@ -253,6 +336,31 @@ mod tests {
             firings("0 0 1 * MON", november, 3),
             ["2026-11-30 00:00", "2026-12-01 00:00", "2026-12-07 00:00"]
         );
+    }
+
+    #[test]
+    fn the_minute_alone_is_put_off() {
+        for (text, room, by, later) in [
+            ("0 2 * * *", Some(59), 7, Some("7 2 * * *")),
+            ("55 2,14 * * MON-FRI", Some(4), 4, Some("59 2,14 * * MON-FRI")),
+            ("55 2 * * *", Some(4), 5, None),
+            ("30 0 2 1 * *", Some(59), 3, Some("30 3 2 1 * *")),
+            ("*/15 * * * *", Some(14), 7, Some("7-59/15 * * * *")),
+            ("7-59/15 3 * * *", Some(7), 7, Some("14-59/15 3 * * *")),
+            // A step that does not divide the hour would fire less often when it began later.
+            ("*/7 * * * *", Some(3), 3, Some("3-59/7 * * * *")),
+            ("*/7 * * * *", Some(3), 4, None),
+            ("@daily", Some(59), 9, Some("9 0 * * *")),
+            ("@daily", Some(59), 0, Some("@daily")),
+            ("*/1 * * * *", Some(0), 1, None),
+            ("* * * * *", None, 1, None),
+            ("0,30 * * * *", None, 1, None),
+            ("10-20/5 * * * *", None, 1, None),
+        ] {
+            let cron: Cron = text.parse().unwrap();
+            assert_eq!(cron.room(), room, "{text}");
+            assert_eq!(cron.later(by).as_ref().map(Cron::as_str), later, "{text} by {by}");
+        }
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! What an app is doing: one answer for all who show it, from its row, the lease of its manager and the time.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{AppRow, FatalFlag, ManagerRow, RunStatus, Timestamp, UnknownCode};
+use super::vocabulary::words;
+use super::{AppRow, Concern, FatalFlag, ManagerRow, RunStatus, Timestamp};
 
 /// The shortest grace before an app is called late.
 const GRACE_MIN: Duration = Duration::from_secs(30);
@@ -14,79 +13,46 @@ const GRACE_MIN: Duration = Duration::from_secs(30);
 /// The share of the interval that an app may be late: a twentieth.
 const GRACE_SHARE: u32 = 20;
 
-/// What an app is doing: exactly one for each app. What needs a person comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    /// Its definition cannot be obeyed.
-    SetAside,
-    /// It could not be started, and nothing starts until ENABLE.
-    Fatal,
-    /// It failed too often, and nothing starts until ENABLE.
-    GivenUp,
-    /// It runs as far as the row says, but the lease of its manager is over.
-    Unknown,
-    /// It runs, and its counters stand still.
-    Stalled,
-    /// It was due a while ago and does not run.
-    Late,
-    /// Its last run ended badly; it goes on.
-    Failed,
-    /// Somebody stopped it, or its run was ended from outside.
-    Stopped,
-    /// It is due, and a limit leaves no room.
-    Waiting,
-    /// It runs.
-    Running,
-    /// It waits for its time, or for a command.
-    Idle,
-    /// Nothing starts until ENABLE.
-    Disabled,
+words! {
+    /// What an app is doing: exactly one for each app. What needs a person comes first.
+    State, "state" {
+        /// Its definition cannot be obeyed.
+        SetAside = "set_aside",
+        /// It could not be started, and nothing starts until ENABLE.
+        Fatal = "fatal",
+        /// It failed too often, and nothing starts until ENABLE.
+        GivenUp = "given_up",
+        /// It runs as far as the row says, but the lease of its manager is over.
+        Unknown = "unknown",
+        /// It runs, and its counters stand still.
+        Stalled = "stalled",
+        /// It was due a while ago and does not run.
+        Late = "late",
+        /// Its last run ended badly; it goes on.
+        Failed = "failed",
+        /// A person stopped it, or its run was ended from outside.
+        Stopped = "stopped",
+        /// It is due, and a limit leaves no room.
+        Waiting = "waiting",
+        /// It runs.
+        Running = "running",
+        /// It waits for its time, or for a command.
+        Idle = "idle",
+        /// Nothing starts until ENABLE.
+        Disabled = "disabled",
+    }
 }
 
 impl State {
-    /// All states.
-    pub const ALL: [Self; 12] = [
-        Self::SetAside,
-        Self::Fatal,
-        Self::GivenUp,
-        Self::Unknown,
-        Self::Stalled,
-        Self::Late,
-        Self::Failed,
-        Self::Stopped,
-        Self::Waiting,
-        Self::Running,
-        Self::Idle,
-        Self::Disabled,
-    ];
-
-    /// The word in JSON, filters and sums.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::SetAside => "set_aside",
-            Self::Fatal => "fatal",
-            Self::GivenUp => "given_up",
-            Self::Unknown => "unknown",
-            Self::Stalled => "stalled",
-            Self::Late => "late",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Idle => "idle",
-            Self::Disabled => "disabled",
-        }
-    }
-
-    /// What the row says by itself. An app that is running may be [stalled or unknown](Self::running), an idle one
-    /// [late](Self::lateness).
+    /// What the row says by itself. Of an app that runs nothing may be known any more ([`Self::unheard`]), and an idle one
+    /// may be [late](Self::lateness).
     #[must_use]
     pub fn of_row(row: &AppRow) -> Self {
         let state = &row.state;
         let is_stopped = state.status == RunStatus::Stopped;
         match &state.fatal {
             _ if row.fault.is_some() => Self::SetAside,
+            _ if state.status == RunStatus::Running && state.is(Concern::Stalled) => Self::Stalled,
             _ if state.status == RunStatus::Running => Self::Running,
             Some(fatal) if fatal.bars(&row.app.policy) => {
                 if fatal.flag == FatalFlag::UnexpectedBehavior {
@@ -97,6 +63,7 @@ impl State {
             }
             _ if row.app.disabled => Self::Disabled,
             _ if state.stopped_by.is_some() => Self::Stopped,
+            _ if state.waiting_for.is_some() && state.is(Concern::Late) => Self::Late,
             _ if state.waiting_for.is_some() => Self::Waiting,
             fatal if state.failures > 0 || fatal.is_some() => Self::Failed,
             _ if is_stopped => Self::Stopped,
@@ -104,14 +71,10 @@ impl State {
         }
     }
 
-    /// An app that runs, as far as its row says: whether the lease of its manager holds, and its counters move.
+    /// What is known of an app that runs as far as its row says, if the lease of its manager is over.
     #[must_use]
-    pub const fn running(is_heard: bool, is_stalled: bool) -> Self {
-        match (is_heard, is_stalled) {
-            (false, _) => Self::Unknown,
-            (true, true) => Self::Stalled,
-            (true, false) => Self::Running,
-        }
+    pub const fn unheard(self) -> Self {
+        if self.is_running() { Self::Unknown } else { self }
     }
 
     /// By how much an app is late that its row says is in this state, once that is more than its grace.
@@ -125,9 +88,8 @@ impl State {
         // Asked of every app each second: what rules most of them out comes first.
         let due = next_run.filter(|due| *due < now)?;
         let late = now - due;
-        let grace = interval.map_or(GRACE_MIN, |interval| (interval / GRACE_SHARE).max(GRACE_MIN));
-        let is_resting = matches!(self, Self::Idle | Self::Failed);
-        (is_resting && late.to_std().is_ok_and(|late| late > grace)).then_some(late)
+        let may_be_late = matches!(self, Self::Idle | Self::Failed | Self::Late);
+        (may_be_late && late.to_std().is_ok_and(|late| late > grace(interval))).then_some(late)
     }
 
     /// The state of an app at this moment of the database's clock. Without `managers` nothing is known of them, and
@@ -136,10 +98,10 @@ impl State {
     pub fn of(row: &AppRow, managers: &[ManagerRow], now: Timestamp) -> Self {
         let said = Self::of_row(row);
         let interval = row.app.schedule.interval.map(super::Minutes::duration);
-        if said == Self::Running {
-            return Self::running(is_heard(row.state.manager.as_deref(), managers, now), false);
+        if said.is_running() && !is_heard(row.state.manager.as_deref(), managers, now) {
+            return said.unheard();
         }
-        said.lateness(row.next_run, interval, now).map_or(said, |_| Self::Late)
+        said.lateness(row.missable(), interval, now).map_or(said, |_| Self::Late)
     }
 
     /// Whether a process of the app runs, as far as is known.
@@ -155,19 +117,10 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-impl FromStr for State {
-    type Err = UnknownCode;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        let found = Self::ALL.into_iter().find(|state| state.word() == text);
-        found.ok_or_else(|| UnknownCode::new("state", text))
-    }
+/// How long after it was due an app is called late.
+#[must_use]
+pub fn grace(interval: Option<Duration>) -> Duration {
+    interval.map_or(GRACE_MIN, |interval| (interval / GRACE_SHARE).max(GRACE_MIN))
 }
 
 /// Whether the lease of an app's manager holds. An app without one is believed, and so are all while no manager is
@@ -183,38 +136,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::{
-        App, AppId, AppState, Fatal, Fault, Minutes, OnFailures, Policy, Program, Progress, Revision,
-        Schedule,
-    };
+    use crate::model::{Anomaly, App, AppState, Conclusion, Fatal, Fault, Minutes, OnFailures};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
     fn row(state: AppState) -> AppRow {
-        let path = "a/b/c".parse().unwrap();
-        let (program, schedule, policy) = (Program::default(), Schedule::default(), Policy::default());
-        let id = AppId::of(&path);
-        AppRow {
-            app: App { id, path, program, schedule, policy, disabled: false, origin: None },
-            next_run: None,
-            planned: None,
-            state,
-            last_end: None,
-            progress: Progress::default(),
-            command: None,
-            asked_next_run: None,
-            slot: None,
-            sequence: 0,
-            epoch: 0,
-            is_named: true,
-            fault: None,
-            bad_report: None,
-            shown_fault: None,
-            row: 1,
-            revision: Revision(1),
-        }
+        AppRow { state, ..AppRow::new(App::new("a/b/c".parse().unwrap()), 1) }
     }
 
     fn idle() -> AppRow {
@@ -231,8 +160,18 @@ mod tests {
     }
 
     fn flagged(mut row: AppRow, flag: FatalFlag) -> AppRow {
-        row.state.fatal = Some(Box::new(Fatal { flag, message: "exit 1".to_owned(), time: at(0) }));
+        let (cause, message) = (Anomaly::Failures.into(), "exit 1".to_owned());
+        row.state.fatal = Some(Box::new(Fatal { flag, cause, message, time: at(0) }));
         row
+    }
+
+    fn stalled(row: AppRow) -> AppRow {
+        concerned(row, Concern::Stalled)
+    }
+
+    fn concerned(row: AppRow, concern: Concern) -> AppRow {
+        let conclusion = Conclusion { concern: concern.into(), since: at(0) };
+        with(row, |row| row.state.concern = Some(Box::new(conclusion)))
     }
 
     fn with(mut row: AppRow, change: impl FnOnce(&mut AppRow)) -> AppRow {
@@ -252,7 +191,7 @@ mod tests {
             let fault = Fault { names: Default::default(), columns: Vec::new(), message: String::new() };
             with(row, |row: &mut AppRow| row.fault = Some(Box::new(fault)))
         };
-        for (row, expected) in [
+        for (row, expected) in vec![
             (idle(), State::Idle),
             (failed(1), State::Failed),
             (failed(9), State::Failed),
@@ -267,6 +206,9 @@ mod tests {
             (gives_up(flagged(failed(3), FatalFlag::UnexpectedBehavior)), State::GivenUp),
             (running(), State::Running),
             (disabled(running()), State::Running),
+            (disabled(stalled(running())), State::Stalled),
+            // The manager could not take it back.
+            (stalled(idle()), State::Idle),
             (flagged(running(), FatalFlag::UnexpectedBehavior), State::Running),
             (aside(idle()), State::SetAside),
             (aside(running()), State::SetAside),
@@ -292,11 +234,9 @@ mod tests {
         ] {
             assert_eq!(State::of(&running(), managers, now), expected, "{now}");
         }
-        assert_eq!(State::of(&idle(), &[manager], at(999)), State::Idle);
-        assert_eq!(
-            (State::running(true, true), State::running(false, true)),
-            (State::Stalled, State::Unknown)
-        );
+        assert_eq!(State::of(&idle(), std::slice::from_ref(&manager), at(999)), State::Idle);
+        assert_eq!(State::of(&stalled(running()), std::slice::from_ref(&manager), at(59)), State::Stalled);
+        assert_eq!(State::of(&stalled(running()), &[manager], at(60)), State::Unknown);
     }
 
     #[test]
@@ -311,7 +251,10 @@ mod tests {
             (hourly.clone(), at(180), State::Idle),
             (hourly, at(181), State::Late),
             (failed, at(31), State::Late),
-            (waiting, at(999), State::Waiting),
+            // The manager says when what waits for room is late.
+            (waiting.clone(), at(999), State::Waiting),
+            (concerned(waiting, Concern::Late), at(999), State::Late),
+            (concerned(due(idle()), Concern::Late), at(30), State::Idle),
             (with(due(idle()), |row| row.app.disabled = true), at(999), State::Disabled),
             (due(running()), at(999), State::Running),
         ] {
@@ -323,7 +266,7 @@ mod tests {
     fn each_state_has_a_word_of_its_own() {
         let words: BTreeSet<_> = State::ALL.iter().map(|state| state.word()).collect();
         assert_eq!(words.len(), State::ALL.len());
-        for (number, state) in State::ALL.into_iter().enumerate() {
+        for (number, state) in State::ALL.iter().copied().enumerate() {
             assert_eq!((state.word().parse(), state as usize), (Ok(state), number));
         }
         assert!("asleep".parse::<State>().is_err());

@@ -186,6 +186,10 @@ impl fmt::Display for CommandId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct AlertId(pub i64);
 
+/// A row of the deliveries table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DeliveryId(pub i64);
+
 /// A point in the history of the apps table; it grows with every change of any row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Revision(pub i64);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Timestamp;
+use super::{BrokerState, Timestamp};
 
 /// How long a lease lasts unless the settings say otherwise.
 pub const LEASE: Duration = Duration::from_secs(15);
@@ -44,6 +44,10 @@ pub struct ManagerRow {
     pub draining: bool,
     /// Runs under way and in line.
     pub load: Load,
+    /// How it stands with its broker, as [`BrokerState`](super::BrokerState) writes it; `None` where it has none.
+    pub broker: Option<String>,
+    /// Messages that came by the broker and were no commands.
+    pub dead_letters: u64,
 }
 
 /// How much a manager has to do.
@@ -77,6 +81,8 @@ impl Default for ManagerRow {
             python: None,
             draining: false,
             load: Load::default(),
+            broker: None,
+            dead_letters: 0,
         }
     }
 }
@@ -89,6 +95,26 @@ impl ManagerRow {
         let age = now.signed_duration_since(self.heartbeat).to_std().unwrap_or(Duration::ZERO);
         self.stopped.is_none() && age < self.lease
     }
+}
+
+impl ManagerRow {
+    /// How it stands with its broker, if it is not well.
+    #[must_use]
+    pub fn broker_trouble(&self) -> Option<BrokerState> {
+        self.broker.as_deref()?.parse().ok().filter(|state| *state != BrokerState::Connected)
+    }
+}
+
+/// Whose an app is: that of its row. An embedded database is served by one manager, which has all apps, those that it has
+/// not run yet too.
+#[must_use]
+pub fn owner_of<'a>(
+    own: Option<&'a str>,
+    managers: impl IntoIterator<Item = &'a ManagerRow>,
+    (is_shared, now): (bool, Timestamp),
+) -> Option<&'a str> {
+    let serving = managers.into_iter().find(|manager| !is_shared && manager.is_live(now));
+    serving.map(|manager| manager.name.as_str()).or(own)
 }
 
 /// What a manager learns when it renews its lease.

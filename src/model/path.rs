@@ -46,10 +46,10 @@ impl Part {
 
 /// A name by itself, such as that of a pool.
 impl FromStr for Part {
-    type Err = String;
+    type Err = NameError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|error| format!("invalid name {:?}: {}", error.text, error.why))
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::new(text).map_err(NameError)
     }
 }
 
@@ -64,6 +64,11 @@ impl fmt::Debug for Part {
         f.write_str(&self.0)
     }
 }
+
+/// A name by itself that is not accepted, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid name {:?}: {}", .0.text, .0.why)]
+pub struct NameError(PathError);
 
 /// The three names of an app. Ordered as the console shows them: by group, parent, name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +155,26 @@ fn shorten(text: &str) -> String {
     text.chars().take(SHOWN_MAX).chain(['…']).collect()
 }
 
+/// As apps are called together: by name, by what they share (`croatia/fina/* (2 apps)`), else by number.
+#[must_use]
+pub fn together<'a>(paths: impl IntoIterator<Item = &'a AppPath>) -> String {
+    let mut paths = paths.into_iter();
+    let Some(first) = paths.next() else { return "-".to_owned() };
+    let (mut count, mut group, mut parent, mut app) = (1, true, true, true);
+    for path in paths {
+        count += 1;
+        app &= path == first;
+        group &= path.group == first.group;
+        parent &= group && path.parent == first.parent;
+    }
+    match (app, parent, group) {
+        (true, ..) => first.to_string(),
+        (_, true, _) => format!("{}/{}/* ({count} apps)", first.group, first.parent),
+        (_, _, true) => format!("{}/* ({count} apps)", first.group),
+        (false, false, false) => format!("{count} apps"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,5 +211,20 @@ mod tests {
             assert!(message.contains(why), "{text:?}: {message}");
         }
         assert!(Part::new(&"x".repeat(65)).unwrap_err().to_string().contains("64"));
+    }
+
+    #[test]
+    fn apps_are_called_by_what_they_share() {
+        for (paths, name) in [
+            (vec![], "-"),
+            (vec!["a/b/c"], "a/b/c"),
+            (vec!["a/b/c", "a/b/c"], "a/b/c"),
+            (vec!["a/b/c", "a/b/d"], "a/b/* (2 apps)"),
+            (vec!["a/b/c", "a/x/b", "a/b/d"], "a/* (3 apps)"),
+            (vec!["a/b/c", "b/b/c"], "2 apps"),
+        ] {
+            let paths: Vec<AppPath> = paths.iter().map(|path| path.parse().unwrap()).collect();
+            assert_eq!(together(&paths), name);
+        }
     }
 }

@@ -19,6 +19,15 @@ pub struct Progress {
     pub message: Option<String>,
 }
 
+impl Progress {
+    /// How much is done, of 100; `None` where nothing was reported: a run begins with 0, whether it will count or not.
+    #[must_use]
+    pub fn known_percent(&self) -> Option<u8> {
+        let is_told = self.task_size.is_some() || self.solved > 0 || self.failed > 0;
+        self.percent.filter(|percent| *percent > 0 || is_told)
+    }
+}
+
 /// One report of an app, or several merged: what it did not mention is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -86,6 +95,14 @@ pub enum ReportError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_0_with_which_a_run_begins_says_nothing_by_itself() {
+        let begun = Progress { percent: Some(0), ..Progress::default() };
+        assert_eq!(begun.known_percent(), None);
+        assert_eq!(Progress { task_size: Some(9), ..begun.clone() }.known_percent(), Some(0));
+        assert_eq!(Progress { percent: Some(1), ..begun }.known_percent(), Some(1));
+    }
 
     #[test]
     fn a_later_report_wins_where_it_says_something() {

@@ -67,6 +67,27 @@ impl Reason {
         matches!(self, Self::AlreadyRunning | Self::Disabled | Self::GivenUp)
     }
 
+    /// The kind of reason, for programs: the word beside the text.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyRunning => "already_running",
+            Self::AlreadyWaiting => "already_waiting",
+            Self::Disabled => "disabled",
+            Self::GivenUp => "given_up",
+            Self::NotRunning => "not_running",
+            Self::WasNotRunning => "was_not_running",
+            Self::Expired => "expired",
+            Self::NoSuchApp => "no_such_app",
+            Self::SetAside(_) => "set_aside",
+            Self::Superseded { .. } => "superseded",
+            Self::CannotStart(_) => "failed_to_start",
+            Self::Arguments(_) => "invalid_args",
+            Self::QueueFull(_) => "too_many_commands",
+            Self::Other(_) => "other",
+        }
+    }
+
     fn with_details(text: &str) -> Option<Self> {
         if let Some(fault) = text.strip_prefix(SET_ASIDE) {
             let fault = if fault.is_empty() { None } else { Some(fault.strip_prefix(": ")?.into()) };
@@ -122,6 +143,8 @@ impl fmt::Display for Reason {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -135,9 +158,12 @@ mod tests {
             (Reason::QueueFull(16), "16 commands are waiting already"),
             (Reason::Other("on strike".into()), "on strike"),
         ];
+        let mut codes = BTreeSet::new();
         for (reason, text) in PLAIN.into_iter().chain(detailed) {
+            codes.insert(reason.code());
             assert_eq!((reason.to_string().as_str(), Reason::from(text)), (text, reason));
         }
+        assert_eq!(codes.len(), 14, "each kind has a code of its own: {codes:?}");
     }
 
     #[test]

@@ -11,7 +11,8 @@ pub struct Retention {
     pub commands_days: u32,
     /// Days that alerts are kept after they are over.
     pub alerts_days: u32,
-    /// Days that events of watched files are kept, once there are any.
+    /// Days that deliveries are kept after they are over, and versions of files that are not there any more, with their
+    /// finished tasks.
     pub events_days: u32,
 }
 
@@ -43,11 +44,23 @@ pub enum Pruning {
     Commands,
     /// Alerts that are too old.
     Alerts,
+    /// Deliveries that are too old.
+    Deliveries,
+    /// Versions of files that are too old and not there any more, with their tasks.
+    Events,
 }
 
 impl Pruning {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::OldRuns, Self::SurplusRuns, Self::Skips, Self::Commands, Self::Alerts];
+    pub const ALL: [Self; 7] = [
+        Self::OldRuns,
+        Self::SurplusRuns,
+        Self::Skips,
+        Self::Commands,
+        Self::Alerts,
+        Self::Deliveries,
+        Self::Events,
+    ];
 
     /// The table.
     #[must_use]
@@ -57,6 +70,8 @@ impl Pruning {
             Self::Skips => "skips",
             Self::Commands => "commands",
             Self::Alerts => "alerts",
+            Self::Deliveries => "deliveries",
+            Self::Events => "events",
         }
     }
 }
@@ -81,6 +96,10 @@ pub struct Prunable {
     pub commands: u64,
     /// Of `alerts`.
     pub alerts: u64,
+    /// Of `deliveries`.
+    pub deliveries: u64,
+    /// Of `events`, each with its rows of `pipeline_task`.
+    pub events: u64,
 }
 
 impl Prunable {
@@ -91,17 +110,21 @@ impl Prunable {
             Pruning::Skips => self.skips += rows,
             Pruning::Commands => self.commands += rows,
             Pruning::Alerts => self.alerts += rows,
+            Pruning::Deliveries => self.deliveries += rows,
+            Pruning::Events => self.events += rows,
         }
     }
 
     /// Tables and their rows.
     #[must_use]
-    pub fn tables(&self) -> [(&'static str, u64); 4] {
+    pub fn tables(&self) -> [(&'static str, u64); 6] {
         [
             ("runtime", self.runtime),
             ("skips", self.skips),
             ("commands", self.commands),
             ("alerts", self.alerts),
+            ("deliveries", self.deliveries),
+            ("events", self.events),
         ]
     }
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::vocabulary::words;
-use super::{AppId, CommandId, Progress, Report, RunId, Timestamp, Word};
+use super::{AppId, CommandId, Progress, Report, RunId, StderrTail, Suspicion, Timestamp, Word};
+
+/// By which a program ends itself, after a message, when it has met a fault of its own.
+const SIGABRT: i32 = 6;
 
 /// The number of a process, unless it is the 0 that stands for one that nobody noted.
 #[must_use]
@@ -30,12 +33,16 @@ words! {
     Outcome {
         /// By itself, with exit code 0.
         Ok = "ok",
+        /// By itself, with exit code 0, but not with what a good run of the app does.
+        Suspect = "suspect",
         /// By itself, with another exit code.
         Failed = "failed",
         /// Killed by a signal that dcm did not send.
         Crashed = "crashed",
         /// Ended for taking longer than `max_runtime`.
         TimedOut = "timed_out",
+        /// Ended for taking more memory than `max_memory`.
+        OverLimit = "over_limit",
         /// Ended because the manager could not renew its lease, or had lost the app to another one.
         Fenced = "fenced",
         /// Ended on request, and killed because it outlived the grace time.
@@ -46,7 +53,7 @@ words! {
         FailedToStart = "failed_to_start",
         /// There was never a process, because the manager was gone before it started one.
         NeverStarted = "never_started",
-        /// The process vanished and nobody saw how.
+        /// The process vanished, and its exit status was not seen.
         Unknown = "unknown",
         /// The host went down with the run under way.
         HostRebooted = "host_rebooted",
@@ -61,7 +68,13 @@ impl Outcome {
     pub const fn blame(self) -> Blame {
         match self {
             Self::Ok => Blame::Good,
-            Self::Failed | Self::Crashed | Self::TimedOut | Self::FailedToStart | Self::Unknown => Blame::Bad,
+            Self::Suspect => Blame::Doubtful,
+            Self::Failed
+            | Self::Crashed
+            | Self::TimedOut
+            | Self::OverLimit
+            | Self::FailedToStart
+            | Self::Unknown => Blame::Bad,
             Self::Fenced
             | Self::KilledAfterGrace
             | Self::Stopped
@@ -83,8 +96,10 @@ impl Word<Outcome> {
 /// What the end of a run says about its app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// The run did what it should: failures in a row begin anew.
+    /// The run did what it should: failures in a row are counted from zero.
     Good,
+    /// It ended well by its exit code, but broke a rule: it counts neither as good nor as a failure.
+    Doubtful,
     /// Ended by a person, a manager or the host: it counts neither as good nor as a failure.
     Excused,
     /// The app failed: the run counts as a failure.
@@ -106,6 +121,9 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Killed by KILL.
+    pub const KILLED: Self = Self::Signal { signal: 9, core: false };
+
     /// The code that a shell would show: that of the process, or 128 + signal.
     #[must_use]
     pub fn code(self) -> i64 {
@@ -139,6 +157,8 @@ pub enum StopCause {
     Command(CommandId),
     /// The run took longer than the app's `max_runtime`.
     Timeout,
+    /// The run took more memory than the app's `max_memory`; how much, for people.
+    Memory(String),
     /// `dcm stop-apps`, by this person.
     StopApps(String),
     /// The shim was told by this signal: the host is going down, or `run-app` was interrupted.
@@ -155,6 +175,7 @@ impl fmt::Display for StopCause {
         match self {
             Self::Command(id) => write!(f, "command {id}"),
             Self::Timeout => f.write_str("max_runtime"),
+            Self::Memory(_) => f.write_str("max_memory"),
             Self::StopApps(by) => write!(f, "stop-apps by {by}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
             Self::Fence => f.write_str("fence"),
@@ -185,11 +206,34 @@ pub enum Obstacle {
     HostExhausted,
 }
 
+/// What speaks for the kernel having killed a process for want of memory, which its exit status does not tell from a kill
+/// by a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutOfMemory {
+    /// The kernel has counted such a kill in the run's own cgroup.
+    InRun,
+    /// It has counted one on the host while the run was under way: that may have been another's process.
+    OnHost,
+}
+
+impl OutOfMemory {
+    /// What happened, no surer than it is known.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::InRun => "killed by the kernel: out of memory",
+            Self::OnHost => "killed by SIGKILL, perhaps out of memory",
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// By itself.
     Exited(Exit),
+    /// By itself with exit code 0, but it broke a rule.
+    Suspect(Suspicion),
     /// Somebody ended it.
     Stopped {
         /// Who.
@@ -199,11 +243,13 @@ pub enum Ending {
         /// Whether it outlived the grace time and had to be killed.
         killed: bool,
     },
+    /// The main process was killed by KILL, which dcm did not send, for want of memory.
+    OutOfMemory(OutOfMemory),
     /// There was never a process.
     StartFailed(StartFailure),
     /// The row was written, but the manager was gone before it started the process.
     NeverStarted,
-    /// The process vanished and nobody saw how.
+    /// The process vanished, and its exit status was not seen.
     Unknown,
     /// The host went down with the run under way.
     HostRebooted,
@@ -215,9 +261,11 @@ impl Ending {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Exited(Exit::Code(0)) => Outcome::Ok,
+            Self::Suspect(_) => Outcome::Suspect,
             Self::Exited(Exit::Code(_)) => Outcome::Failed,
-            Self::Exited(Exit::Signal { .. }) => Outcome::Crashed,
+            Self::Exited(Exit::Signal { .. }) | Self::OutOfMemory(_) => Outcome::Crashed,
             Self::Stopped { cause: StopCause::Timeout, .. } => Outcome::TimedOut,
+            Self::Stopped { cause: StopCause::Memory(_), .. } => Outcome::OverLimit,
             Self::Stopped { cause: StopCause::Fence, .. } => Outcome::Fenced,
             Self::Stopped { killed: true, .. } => Outcome::KilledAfterGrace,
             Self::Stopped { killed: false, .. } => Outcome::Stopped,
@@ -228,7 +276,7 @@ impl Ending {
         }
     }
 
-    /// Fills in how the main process ended where whoever recorded it had not seen that.
+    /// Fills in how the main process ended where the record does not know it.
     pub fn complete(&mut self, seen: impl FnOnce() -> Option<Exit>) {
         match self {
             Self::Unknown => {
@@ -239,9 +287,27 @@ impl Ending {
             Self::Stopped { exit: exit @ None, .. } => *exit = seen(),
             Self::Stopped { exit: Some(_), .. }
             | Self::Exited(_)
+            | Self::Suspect(_)
+            | Self::OutOfMemory(_)
             | Self::StartFailed(_)
             | Self::NeverStarted
             | Self::HostRebooted => {}
+        }
+    }
+
+    /// What is to stand in the message of the run rather than what the app said last.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        match self {
+            Self::StartFailed(failure) => Some(&failure.message),
+            Self::Suspect(suspicion) => Some(&suspicion.message),
+            Self::OutOfMemory(evidence) => Some(evidence.text()),
+            Self::Stopped { cause: StopCause::Memory(used), .. } => Some(used),
+            Self::Exited(_)
+            | Self::Stopped { .. }
+            | Self::NeverStarted
+            | Self::Unknown
+            | Self::HostRebooted => None,
         }
     }
 
@@ -250,6 +316,8 @@ impl Ending {
     pub fn exit(&self) -> Option<Exit> {
         match self {
             Self::Exited(exit) => Some(*exit),
+            Self::Suspect(_) => Some(Exit::Code(0)),
+            Self::OutOfMemory(_) => Some(Exit::KILLED),
             Self::Stopped { exit, .. } => *exit,
             Self::StartFailed(_) | Self::NeverStarted | Self::Unknown | Self::HostRebooted => None,
         }
@@ -269,6 +337,8 @@ pub struct Closing {
     pub report: Report,
     /// The processes of the run that outlived its main process until they were ended.
     pub leftovers: Leftovers,
+    /// The end of its standard error, where it ended badly and wrote any.
+    pub stderr: Option<Box<StderrTail>>,
 }
 
 /// Processes that outlived the main process of their run and were ended: daemons, helpers in the
@@ -317,10 +387,43 @@ impl fmt::Display for Leftovers {
 }
 
 impl Closing {
+    /// Makes the end with exit code 0 a suspect one. What the app said last is added to the message.
+    pub fn doubt(&mut self, mut suspicion: Suspicion) {
+        if let Some(said) = self.report.message.as_deref().filter(|said| !said.is_empty()) {
+            suspicion.message = format!("{}: {said}", suspicion.message);
+        }
+        self.ending = Ending::Suspect(suspicion);
+    }
+
     /// The end of a run that nobody saw: all that is known is what it must have been.
     #[must_use]
     pub fn unseen(ending: Ending, ended: Timestamp) -> Self {
-        Self { ending, started: None, ended, report: Report::default(), leftovers: Leftovers::default() }
+        Self {
+            ending,
+            started: None,
+            ended,
+            report: Report::default(),
+            leftovers: Leftovers::default(),
+            stderr: None,
+        }
+    }
+
+    /// The last error line of its standard error, where the run ended by it: who is killed from outside, or ended for
+    /// taking too long, wrote something else last.
+    #[must_use]
+    pub fn error_line(&self) -> Option<&str> {
+        let ended_by_it = match &self.ending {
+            Ending::Exited(Exit::Code(code)) => *code != 0,
+            Ending::Exited(Exit::Signal { signal, .. }) => *signal == SIGABRT,
+            Ending::Suspect(_)
+            | Ending::Stopped { .. }
+            | Ending::OutOfMemory(_)
+            | Ending::StartFailed(_)
+            | Ending::NeverStarted
+            | Ending::Unknown
+            | Ending::HostRebooted => false,
+        };
+        self.stderr.as_ref().filter(|_| ended_by_it).map(|stderr| stderr.error())
     }
 }
 
@@ -361,6 +464,8 @@ pub struct Run {
     pub leftovers: u32,
     /// The command of the ledger that began it.
     pub command: Option<CommandId>,
+    /// The largest sample of the memory of its processes, in bytes; `None` until there was one.
+    pub memory_peak: Option<u64>,
 }
 
 impl Run {

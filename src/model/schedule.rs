@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::Cron;
+use super::{Cron, InvalidSetting};
 
 /// The columns of an app's row that say when it runs. With none of them it runs on command only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +22,66 @@ pub struct Schedule {
     /// Each time is put off by a share of this that is fixed for the app, so that many apps of
     /// one schedule do not start in the same instant. Zero: off.
     pub jitter: Duration,
+    /// It runs without end, and is started again whenever it ends. That goes with neither an interval nor a calendar.
+    pub always: bool,
+}
+
+impl Schedule {
+    /// Whether it says when the app runs; without an interval or a calendar that is always, or on command only.
+    #[must_use]
+    pub const fn is_timed(&self) -> bool {
+        self.interval.is_some() || self.cron.is_some()
+    }
+
+    /// What starts the app, in short.
+    #[must_use]
+    pub const fn timing(&self) -> Timing {
+        match self {
+            Self { always: true, .. } => Timing::Always,
+            _ if self.is_timed() => Timing::Scheduled,
+            _ => Timing::OnCommand,
+        }
+    }
+
+    /// Whether its settings go together.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`] that names those that exclude each other.
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        let other = match (&self.interval, &self.cron) {
+            (Some(_), None) if self.always => "interval",
+            (None, Some(_)) if self.always => "cron",
+            (Some(_), Some(_)) if self.always => "interval and cron",
+            _ => return Ok(()),
+        };
+        Err(InvalidSetting::new(format!(
+            "always excludes {other}: an app runs without end, or by a schedule"
+        )))
+    }
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { interval: None, retry_interval: None, cron: None, time_zone: Tz::UTC, jitter: Duration::ZERO }
+        Self {
+            interval: None,
+            retry_interval: None,
+            cron: None,
+            time_zone: Tz::UTC,
+            jitter: Duration::ZERO,
+            always: false,
+        }
     }
+}
+
+/// What starts an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timing {
+    /// The end of its last run.
+    Always,
+    /// An interval or a calendar.
+    Scheduled,
+    /// A person.
+    OnCommand,
 }
 
 /// What the time of a next run is.
@@ -52,13 +106,19 @@ impl Planned {
         }
     }
 
-    /// The length of a pause in seconds, as the database stores it.
+    /// The length of a pause.
     #[must_use]
-    pub fn seconds(self) -> Option<f64> {
+    pub const fn pause(self) -> Option<Duration> {
         match self {
-            Self::Pause(length) => Some(length.as_secs_f64()),
+            Self::Pause(length) => Some(length),
             Self::Calendar | Self::Asked => None,
         }
+    }
+
+    /// The same in seconds, as the database stores it.
+    #[must_use]
+    pub fn seconds(self) -> Option<f64> {
+        self.pause().map(|length| length.as_secs_f64())
     }
 
     /// What the database stored; `None` for anything else.

@@ -21,6 +21,12 @@ impl Selector {
         Self { parts: Vec::new(), key: None }
     }
 
+    /// Whether every app is meant, by the word `all`.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// Whether this key is what the selector names.
     #[must_use]
     pub fn names_key(&self, key: AppId) -> bool {

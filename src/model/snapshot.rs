@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{
-    AppId, Closing, Command, CommandId, Part, Registered, Revision, RunId, StopCause, Timestamp, Trigger,
+    AppId, Closing, Command, CommandId, OpenFleetAlert, Part, Registered, Revision, RunId, StopCause,
+    Timestamp, Trigger,
 };
 
 /// All that a manager needs from the database to begin.
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub bad_reports: BTreeSet<AppId>,
     /// Apps about whose locked rows one is.
     pub locked_rows: BTreeSet<AppId>,
+    /// The open alerts about the fleet that are this manager's to close.
+    pub fleet_alerts: Vec<OpenFleetAlert>,
     /// The state of the apps table that this is.
     pub revision: Revision,
 }

@@ -124,6 +124,24 @@ codes! {
     }
 }
 
+codes! {
+    /// How far a document has come in a stage.
+    TaskStatus, "status of a document" {
+        /// It is to be published, or waits for a route.
+        Pending = 0 "PENDING",
+        /// The broker has confirmed it; no worker has begun.
+        Sent = 1 "SENT",
+        /// A worker is at it.
+        Running = 2 "RUNNING",
+        /// The stage is done.
+        Done = 3 "DONE",
+        /// A try has failed; the worker's own retries go on.
+        Failed = 4 "FAILED",
+        /// It is not tried any more: the retries are over, or it could not be published for a day.
+        Dead = 5 "DEAD",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +154,11 @@ mod tests {
         assert_eq!(statuses, [(0, "NOT_RUNNING"), (1, "RUNNING"), (2, "STOPPED")]);
         let flags: Vec<_> = CmdFlag::ALL.iter().map(|c| (c.code(), c.word())).collect();
         assert_eq!(flags, [(0, "PENDING"), (1, "EXECUTED"), (2, "NOT_EXECUTED")]);
+        let statuses: Vec<_> = TaskStatus::ALL.iter().map(|c| (c.code(), c.word())).collect();
+        assert_eq!(
+            statuses,
+            [(0, "PENDING"), (1, "SENT"), (2, "RUNNING"), (3, "DONE"), (4, "FAILED"), (5, "DEAD")]
+        );
         for flag in FatalFlag::ALL {
             assert_eq!(FatalFlag::from_code(flag.code()).unwrap(), *flag);
             assert_eq!(flag.word().parse::<FatalFlag>().unwrap(), *flag);

@@ -23,6 +23,12 @@ pub struct Now {
 }
 
 impl Now {
+    /// What the other clock shows when the calendar shows this; what it shows now, if that has passed.
+    #[must_use]
+    pub fn mono_at(self, time: Timestamp) -> Duration {
+        self.mono + (time - self.wall).to_std().unwrap_or_default()
+    }
+
     /// The wall time that `mono` will show after `delay`, if nobody steps the clock.
     #[must_use]
     pub fn wall_after(&self, delay: Duration) -> Timestamp {
@@ -54,6 +60,20 @@ pub fn format_timestamp(time: Timestamp) -> String {
     part(time.second(), 2, '.');
     part(time.timestamp_subsec_millis().min(999), 3, 'Z');
     text
+}
+
+/// A length of time for people: `3h05m`, `2m10s`, `4.2s`.
+#[must_use]
+pub fn format_duration(length: TimeDelta) -> String {
+    let length = length.to_std().unwrap_or(Duration::ZERO);
+    let seconds = length.as_secs();
+    match seconds {
+        0..10 => format!("{:.1}s", length.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
 }
 
 /// The text is not a moment in time.
@@ -149,6 +169,21 @@ fn without_zone(text: &str) -> Option<NaiveDateTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        for (millis, text) in [
+            (0, "0.0s"),
+            (4_200, "4.2s"),
+            (59_000, "59s"),
+            (130_000, "2m10s"),
+            (11_100_000, "3h05m"),
+            (200_000_000, "2d07h"),
+            (-5, "0.0s"),
+        ] {
+            assert_eq!(format_duration(TimeDelta::milliseconds(millis)), text);
+        }
+    }
 
     #[test]
     fn iso_8601_in_the_forms_of_other_programs() {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::UnknownCode;
+
 /// A closed set of words that the database stores as text.
 pub trait Vocabulary: Copy + Eq + 'static {
     /// All values.
@@ -60,8 +62,27 @@ impl<T: Vocabulary> fmt::Display for Word<T> {
     }
 }
 
-/// Declares an enum whose values the database stores as words.
+/// Finds the value of a word that has to be one of this version: a person or a definition wrote it.
+///
+/// # Errors
+/// [`UnknownCode`], which names `what` was meant and the text.
+pub(super) fn known_word<T: Vocabulary>(what: &'static str, text: &str) -> Result<T, UnknownCode> {
+    Word::from(text).known().ok_or_else(|| UnknownCode::new(what, text))
+}
+
+/// Declares an enum whose values the database stores as words. With the name of what it is, a text can be parsed as one.
 macro_rules! words {
+    ($(#[$meta:meta])* $name:ident, $what:literal { $($values:tt)+ }) => {
+        words! { $(#[$meta])* $name { $($values)+ } }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::model::UnknownCode;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $crate::model::vocabulary::known_word($what, text)
+            }
+        }
+    };
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +91,9 @@ macro_rules! words {
         impl $name {
             /// All values.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The words of all values.
+            pub const WORDS: &'static [&'static str] = &[$($word,)+];
 
             /// The word that the database stores.
             #[must_use]
@@ -94,11 +118,13 @@ macro_rules! words {
     };
 }
 
-pub(super) use words;
+pub(crate) use words;
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{AlertKind, Blame, CommandSource, Outcome, SkipReason, Trigger, Vocabulary, Word};
+    use crate::model::{
+        AlertEnd, AlertKind, Blame, CommandSource, Concern, Outcome, SkipReason, Trigger, Vocabulary, Word,
+    };
 
     fn assert_comes_back<T: Vocabulary + std::fmt::Debug>(words: &[&str]) {
         for (value, word) in T::ALL.iter().zip(words) {
@@ -114,9 +140,11 @@ mod tests {
         assert_comes_back::<Trigger>(&["schedule", "command", "run-app", "catch-up"]);
         assert_comes_back::<Outcome>(&[
             "ok",
+            "suspect",
             "failed",
             "crashed",
             "timed_out",
+            "over_limit",
             "fenced",
             "killed_after_grace",
             "stopped",
@@ -137,7 +165,19 @@ mod tests {
             "set_aside",
             "bad_report",
             "row_locked",
+            "stalled",
+            "manager_lost",
+            "database_locked",
+            "disk_low",
+            "broker_away",
+            "delivery_given_up",
+            "rows_set_aside",
+            "suspect",
+            "late",
+            "over_limit",
         ]);
+        assert_comes_back::<AlertEnd>(&["recovered", "enabled", "removed"]);
+        assert_comes_back::<Concern>(&["stalled", "over_limit", "late", "flapping", "suspect"]);
         assert_comes_back::<SkipReason>(&[
             "overlap",
             "superseded",

@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::TimeDelta;
 
 use super::journal::{self, Journal};
 use super::layout::StateDir;
-use crate::model::RunId;
+use super::sys;
+use crate::model::{RunId, UsageLimits, format_duration};
 
 /// By what all processes of a run are found when it is ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,4 +45,22 @@ pub fn containment(state: &StateDir, run: RunId) -> Option<Containment> {
         None if cfg!(windows) => Containment::Job,
         None => Containment::Search,
     })
+}
+
+/// The limits of a run that the kernel holds; `None` when the run is not under way on this host.
+#[must_use]
+pub fn held_limits(state: &StateDir, run: RunId) -> Option<UsageLimits> {
+    let Journal { begun, held, .. } = journal::read(&state.run(run)).ok()??;
+    begun.map(|_| held.into())
+}
+
+/// Who sees to `max_memory` and `max_cpu` on this host, in words.
+#[must_use]
+pub fn limits_remark(sample_every: Duration) -> String {
+    let every = format_duration(TimeDelta::from_std(sample_every).unwrap_or(TimeDelta::MAX));
+    match sys::cgroup::without_limits() {
+        None => "max_memory and max_cpu are held by the kernel".to_owned(),
+        Some(_) if cfg!(windows) => "max_memory and max_cpu are not watched on this system".to_owned(),
+        Some(why) => format!("max_memory and max_cpu are watched every {every}: {why}"),
+    }
 }

@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use super::launch::LaunchSettings;
-use super::{clock, launcher, state_dir, sys};
+use super::log_end::add_stderr;
+use super::{clock, journal, launcher, state_dir, sys};
 use crate::manager::{Event, Launch};
 use crate::model::{Closing, Report, RunId, Timestamp};
 
@@ -44,6 +45,7 @@ pub fn run(
         let why = format!("it took {} s from its row to its directory; start it again", took.as_secs());
         return Err(io::Error::new(io::ErrorKind::TimedOut, why));
     }
+    let watched = dir.clone();
     sys::foreground(
         &dir,
         lock,
@@ -51,7 +53,12 @@ pub fn run(
             tell(match notice {
                 Notice::Started { pid, at } => Event::Started { run, pid, at },
                 Notice::Reported(report) => Event::Reported { run, report },
-                Notice::Ended(closing) => Event::Ended { run, closing },
+                Notice::Ended(mut closing) => {
+                    if let Ok(Some(journal)) = journal::read(&watched) {
+                        add_stderr(&mut closing, &journal.spec.log);
+                    }
+                    Event::Ended { run, closing }
+                }
             });
         }),
     )

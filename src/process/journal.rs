@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::path::Path;
 
 use super::layout::RunDir;
-use super::record::{ExitRecord, Fact, Identity, Spec, StopRequest};
+use super::record::{ExitRecord, Fact, HeldLimits, Identity, Spec, StopRequest};
 use super::sys;
 use crate::model::Timestamp;
 
@@ -42,6 +42,8 @@ pub(super) struct Journal {
     pub(super) begun: Option<Begun>,
     /// The cgroup that holds the run and nothing else, where there is one.
     pub(super) cgroup: Option<PathBuf>,
+    /// The limits that the kernel holds in it.
+    pub(super) held: HeldLimits,
     /// The app's process.
     pub(super) app: Option<(Identity, Timestamp)>,
     /// Who is ending the run.
@@ -140,13 +142,16 @@ fn parse(bytes: &[u8]) -> Option<Journal> {
     let mut facts =
         bytes[..end].split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let Some(Fact::Spec(spec)) = facts.next() else { return None };
-    let mut journal = Journal { spec, begun: None, cgroup: None, app: None, stop: None, exit: None };
+    let held = HeldLimits::default();
+    let mut journal = Journal { spec, begun: None, cgroup: None, held, app: None, stop: None, exit: None };
     for fact in facts {
         match fact {
             Fact::Spec(_) => {}
-            Fact::Begun { boot, shim, at, cgroup } => {
+            Fact::Begun { boot, shim, at, cgroup, held } => {
                 journal.begun = Some(Begun { boot, shim, at });
-                journal.cgroup = cgroup.or(journal.cgroup);
+                if cgroup.is_some() {
+                    (journal.cgroup, journal.held) = (cgroup, held);
+                }
             }
             Fact::App { process, started } => journal.app = Some((process, started)),
             Fact::Stop(request) => journal.stop = Some(request),
@@ -185,7 +190,11 @@ mod tests {
         assert!(create(&dir, spec()).is_err());
         let at = parse_timestamp("2026-11-23T14:02:11.123Z").unwrap();
         let process = Identity { pid: 42, start: 7 };
-        append(&mut file, &Fact::Begun { boot: "b".into(), shim: process, at, cgroup: None }).unwrap();
+        append(
+            &mut file,
+            &Fact::Begun { boot: "b".into(), shim: process, at, cgroup: None, held: HeldLimits::default() },
+        )
+        .unwrap();
         append_to(&dir, &Fact::Stop(StopRequest { cause: Cause::Timeout, grace_ms: 5 })).unwrap();
         // A full disk, and a second try.
         file.write_all(b"{\"exit\":{\"endi\n").unwrap();

@@ -1,7 +1,7 @@
 //! Starts and removes runs, in a thread of its own: what takes too long for the manager's loop.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -9,14 +9,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::journal::{self, Journal, Lock};
-use super::layout::{RunDir, StateDir};
-use super::log_format::LogFiles;
+use super::layout::RunDir;
+use super::log_keeper::LogKeeper;
 use super::state_dir::{StateLock, make_state_dir};
 use super::supervisor::{Order, Sink};
 use super::watch::Watcher;
-use super::{LaunchSettings, clock, log_reader, sys};
+use super::{LaunchSettings, clock, sys};
 use crate::manager::{Event, Launch};
-use crate::model::{AppId, Closing, Ending, Obstacle, RunId, StartFailure};
+use crate::model::{Closing, Ending, Obstacle, RunId, StartFailure};
 
 /// How often run directories are tried to be removed whose runs seem to live.
 const REMOVE_EVERY: Duration = Duration::from_secs(2);
@@ -30,6 +30,7 @@ pub(super) struct Launcher {
     pub(super) settings: LaunchSettings,
     pub(super) nursery: sys::nursery::Nursery,
     pub(super) watcher: Watcher,
+    pub(super) logs: LogKeeper,
     pub(super) sink: Sink,
     /// Runs whose end is on record in the database and whose directories cannot be removed yet.
     pub(super) left: BTreeSet<RunId>,
@@ -46,8 +47,11 @@ impl Launcher {
                 Order::Start { run, launch } => self.start(run, &launch),
                 Order::Adopt { run } => self.adopt(run),
                 Order::Kill { run } => self.kill(run),
-                Order::Forget { run, app, log_keep } => self.forget(run, app, log_keep),
-                Order::TrimLogs { bytes_max } => trim_logs(&self.settings.state, bytes_max),
+                Order::Forget { run, app, log_keep, has_failed } => {
+                    self.watcher.forget(run);
+                    self.remove(run);
+                    self.logs.over(run, app, log_keep, has_failed);
+                }
             }
         }
     }
@@ -145,17 +149,6 @@ impl Launcher {
         }
     }
 
-    fn forget(&mut self, run: RunId, app: AppId, log_keep: u32) {
-        self.watcher.forget(run);
-        self.remove(run);
-        if log_keep != u32::MAX {
-            let keep = usize::try_from(log_keep).unwrap_or(usize::MAX);
-            for (_, path) in log_reader::logs_of(&self.settings.state, app).into_iter().skip(keep) {
-                remove_log(&path);
-            }
-        }
-    }
-
     /// Removes a run directory, now or when nothing of the run lives any more. What is left when the manager
     /// ends is found by the next one.
     fn remove(&mut self, run: RunId) {
@@ -213,32 +206,4 @@ pub(super) fn prepare(
         result => result?,
     }
     journal::create(&dir, settings.spec(run, launch, clock::wall(), timeline))
-}
-
-fn remove_log(path: &std::path::Path) {
-    for file in LogFiles::of(path).in_order() {
-        let _ = fs::remove_file(file);
-    }
-}
-
-/// Deletes the oldest logs until the rest fits.
-fn trim_logs(state: &StateDir, bytes_max: u64) {
-    let mut logs = Vec::new();
-    for folder in fs::read_dir(state.all_logs()).into_iter().flatten().filter_map(Result::ok) {
-        for log in fs::read_dir(folder.path()).into_iter().flatten().filter_map(Result::ok) {
-            if let Ok(metadata) = log.metadata() {
-                logs.push((metadata.modified().ok(), metadata.len(), log.path()));
-            }
-        }
-    }
-    let mut total: u64 = logs.iter().map(|(_, size, _)| size).sum();
-    logs.sort();
-    for (_, size, path) in logs {
-        if total <= bytes_max {
-            break;
-        }
-        if fs::remove_file(&path).is_ok() {
-            total -= size;
-        }
-    }
 }

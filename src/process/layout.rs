@@ -116,7 +116,7 @@ impl StateDir {
 
     pub(super) fn log(&self, app: AppId, run: RunId, begun: Timestamp) -> PathBuf {
         // The time comes first, so that the order of names is the order of runs.
-        self.logs(app).join(format!("{}-{run}.log", begun.format("%Y%m%dT%H%M%S")))
+        self.logs(app).join(format!("{}-{run}.log", begun.format("%Y%m%dT%H%M%S%3f")))
     }
 }
 

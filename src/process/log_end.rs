@@ -4,9 +4,17 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use super::log_format::LogFiles;
+use super::lines::LINE_MAX;
+use super::log_format::{LogFiles, OVERHEAD, Stream};
+use super::log_lines::join_lines;
+use super::log_pack::unpack;
 use super::log_reader::{LogRecord, split};
 use super::log_window::without_rests;
+use super::sys;
+use crate::model::{Blame, Closing, Ending, StderrTail};
+
+/// The longest record, with its line feed.
+const RECORD_MAX: usize = OVERHEAD + LINE_MAX + 1;
 
 /// The last whole records of a log, at most so many bytes of them; empty where there is no log.
 ///
@@ -16,7 +24,7 @@ pub fn log_end(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     // One byte more shows whether the first record is whole.
     let wanted = bytes_max + 1;
     let mut bytes = Vec::new();
-    for file in LogFiles::of(path).in_order().into_iter().rev() {
+    for file in open_for_end(&LogFiles::of(path))?.into_iter().rev() {
         let mut before = last_bytes(file, wanted - bytes.len())?;
         before.append(&mut bytes);
         bytes = before;
@@ -31,12 +39,48 @@ pub fn log_end(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn last_bytes(path: &Path, count: usize) -> io::Result<Vec<u8>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
+/// How much of the end of a log is looked through for lines of standard error; if these are too few, at most so much
+/// more. An app that also writes to standard output has its lines in between.
+const STDERR_WITHIN: [usize; 2] = [32 * 1024, 256 * 1024];
+
+/// Adds the end of its standard error to what is known of a run that ended badly.
+pub(super) fn add_stderr(closing: &mut Closing, log: &Path) {
+    let has_run = !matches!(closing.ending, Ending::StartFailed(_));
+    if has_run && closing.ending.outcome().blame() == Blame::Bad {
+        // A log that cannot be read says nothing; the end of the run is known without it.
+        closing.stderr = stderr_tail(log).ok().flatten().map(Box::new);
+    }
+}
+
+fn stderr_tail(log: &Path) -> io::Result<Option<StderrTail>> {
+    let [first, most] = STDERR_WITHIN;
+    let (tail, is_enough) = stderr_within(log, first)?;
+    if is_enough { Ok(tail) } else { Ok(stderr_within(log, most)?.0) }
+}
+
+/// The end of standard error within so many bytes of the log's end, and whether more bytes would add nothing to it.
+fn stderr_within(log: &Path, bytes_max: usize) -> io::Result<(Option<StderrTail>, bool)> {
+    let bytes = log_end(log, bytes_max)?;
+    // Whole records: where less comes back than was asked for by no more than a record, there may be more.
+    let is_whole = bytes.len() + RECORD_MAX < bytes_max;
+    let mut records = split(&bytes);
+    records.retain(|record| record.stream == Stream::Err);
+    let lines = join_lines(records);
+    let is_enough = is_whole || lines.len() > StderrTail::LINES_MAX;
+    Ok((StderrTail::of(lines.iter().map(LogRecord::visible), is_whole), is_enough))
+}
+
+/// The files of a log from its beginning on. What is no file, such as a pipe that an app put there, is not waited for.
+fn open_for_end(files: &LogFiles) -> io::Result<Vec<File>> {
+    let unpacked =
+        files.in_order().into_iter().filter_map(|path| sys::open_journal(path).transpose()).collect();
+    match sys::open_journal(&files.packed)? {
+        Some(packed) => Ok(vec![unpack(packed)?]),
+        None => unpacked,
+    }
+}
+
+fn last_bytes(mut file: File, count: usize) -> io::Result<Vec<u8>> {
     let size = file.metadata()?.len();
     file.seek(SeekFrom::Start(size.saturating_sub(count as u64)))?;
     let mut bytes = Vec::new();
@@ -107,6 +151,43 @@ mod tests {
         assert_eq!(log_end(&path, 100 * one).unwrap(), text(0..8).into_bytes());
         assert_eq!(log_end(&path, 5 * one).unwrap(), text(5..8).into_bytes(), "the half one counts");
         assert_eq!(log_end(&path, one / 2).unwrap(), b"");
+    }
+
+    /// A log of these lines: stream, text.
+    fn stderr_of(lines: &[(char, &str)]) -> Option<StderrTail> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.log");
+        let records =
+            lines.iter().map(|(stream, text)| format!("2026-11-23T14:02:11.123Z {stream} F {text}\n"));
+        std::fs::write(&path, records.collect::<String>()).unwrap();
+        let ending = Ending::Exited(crate::model::Exit::Code(3));
+        let mut closing = Closing::unseen(ending, crate::model::Timestamp::UNIX_EPOCH);
+        add_stderr(&mut closing, &path);
+        closing.stderr.map(|stderr| *stderr)
+    }
+
+    #[test]
+    fn the_end_of_standard_error_is_found_among_other_lines() {
+        assert_eq!(stderr_of(&[]), None);
+        assert_eq!(stderr_of(&[('o', "only output"), ('d', "a remark")]), None);
+        let found =
+            stderr_of(&[('e', "Traceback:"), ('o', "bye"), ('d', "x"), ('e', "ValueError: x")]).unwrap();
+        assert_eq!((found.text(), found.error()), ("Traceback:\nValueError: x", "ValueError: x"));
+        let output = "o".repeat(1000);
+        let chatty: Vec<_> = std::iter::once(('e', "the reason")).chain(vec![('o', &*output); 100]).collect();
+        assert_eq!(stderr_of(&chatty).unwrap().error(), "the reason");
+        let flood = vec![('e', &*output); 1000];
+        assert!(stderr_of(&flood).unwrap().text().starts_with("[earlier lines"));
+        assert_eq!(stderr_of(&[('e', "50%\r100%\r"), ('e', "")]).unwrap().text(), "100%");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_place_of_a_log_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.log");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(log_end(&path, 100).unwrap(), b"");
     }
 
     #[test]

@@ -166,6 +166,8 @@ pub(super) struct LogFiles {
     pub(super) older: PathBuf,
     /// What is being written.
     pub(super) newest: PathBuf,
+    /// All of it, once it is old. While this is there the others are not read.
+    pub(super) packed: PathBuf,
 }
 
 impl LogFiles {
@@ -176,7 +178,7 @@ impl LogFiles {
             name.push(suffix);
             PathBuf::from(name)
         };
-        Self { head: with(".head"), older: with(".1"), newest: path.to_owned() }
+        Self { head: with(".head"), older: with(".1"), newest: path.to_owned(), packed: with(".gz") }
     }
 
     pub(super) fn in_order(&self) -> [&Path; 3] {

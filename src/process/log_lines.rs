@@ -35,6 +35,45 @@ pub fn join_lines(records: Vec<LogRecord>) -> Vec<LogRecord> {
     lines
 }
 
+/// Puts the pieces of lines together as they are read.
+#[derive(Debug, Default)]
+pub struct LineJoiner {
+    /// Of standard output and standard error.
+    begun: [Option<LogRecord>; 2],
+}
+
+/// A line that is longer than this is handed out in pieces.
+const JOINED_MAX: usize = 1024 * 1024;
+
+impl LineJoiner {
+    /// Takes a record and gives back the line that it ends.
+    pub fn push(&mut self, record: LogRecord) -> Option<LogRecord> {
+        let begun = match record.stream {
+            Stream::Out => &mut self.begun[0],
+            Stream::Err => &mut self.begun[1],
+            Stream::Dcm => return Some(record),
+        };
+        let line = match begun.take() {
+            None => record,
+            Some(mut line) => {
+                line.is_complete = record.is_complete;
+                line.text.extend_from_slice(&record.text);
+                line
+            }
+        };
+        if line.is_complete || line.text.len() >= JOINED_MAX {
+            return Some(line);
+        }
+        *begun = Some(line);
+        None
+    }
+
+    /// What is there of lines that have no end, or have none yet.
+    pub fn finish(&mut self) -> Vec<LogRecord> {
+        self.begun.iter_mut().filter_map(Option::take).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

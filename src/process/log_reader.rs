@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::layout::StateDir;
 use super::log_format::{Amount, Entry, LogFiles, Stream, entries, time_of};
+use super::log_pack::unpack;
 use super::log_window::{self, Window};
 use super::sys;
 use crate::model::{AppId, RunId, Timestamp};
@@ -53,19 +54,40 @@ pub(super) fn split(bytes: &[u8]) -> Vec<LogRecord> {
     entries(bytes).filter_map(LogRecord::of).collect()
 }
 
-/// The logs of an app that are on this host, newest run first.
+/// The logs of an app that are on this host, newest run first. A path names a log, whose files may be several, or packed.
 pub fn logs_of(state: &StateDir, app: AppId) -> Vec<(RunId, PathBuf)> {
     let Ok(entries) = fs::read_dir(state.logs(app)) else { return Vec::new() };
     let mut logs: Vec<_> = entries
         .filter_map(Result::ok)
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
+            let name = name.strip_suffix(".gz").unwrap_or(&name).to_owned();
             let run = name.strip_suffix(".log")?.split_once('-')?.1.parse().ok()?;
-            Some((name, run, entry.path()))
+            let path = entry.path().with_file_name(&name);
+            Some((name, run, path))
         })
         .collect();
     logs.sort_by(|(a, ..), (b, ..)| b.cmp(a));
+    // A log that is being packed is there twice.
+    logs.dedup_by(|(a, ..), (b, ..)| a == b);
     logs.into_iter().map(|(_, run, path)| (run, path)).collect()
+}
+
+/// The files of a log that are there, from its beginning on.
+#[must_use]
+pub fn log_files(path: &Path) -> Vec<PathBuf> {
+    let files = LogFiles::of(path);
+    if files.packed.exists() {
+        return vec![files.packed];
+    }
+    files.in_order().into_iter().filter(|file| file.exists()).map(Path::to_owned).collect()
+}
+
+/// When a log was written to last; `None` where that cannot be seen.
+#[must_use]
+pub fn written_last(path: &Path) -> Option<Timestamp> {
+    let modified = |file: &PathBuf| fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
+    log_files(path).iter().filter_map(modified).max().map(Timestamp::from)
 }
 
 /// Gives the logs of an app on this host to another key, beside those that it may have already.
@@ -151,7 +173,7 @@ impl LogTail {
     fn go_on(&mut self) -> io::Result<bool> {
         if self.next.is_empty() {
             let Some(file) = &mut self.file else {
-                self.next = open_all(&self.files.in_order())?;
+                self.next = open_all(&self.files)?;
                 self.file = self.next.pop_front();
                 return Ok(self.file.is_some());
             };
@@ -218,8 +240,14 @@ pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-pub(super) fn open_all(paths: &[&Path]) -> io::Result<VecDeque<File>> {
-    paths.iter().filter_map(|path| open(path).transpose()).collect()
+/// The files of a log from its beginning on.
+pub(super) fn open_all(files: &LogFiles) -> io::Result<VecDeque<File>> {
+    let unpacked = files.in_order().into_iter().filter_map(|path| open(path).transpose()).collect();
+    // In this order: it is whole before the others are removed.
+    match open(&files.packed)? {
+        Some(packed) => Ok(VecDeque::from([unpack(packed)?])),
+        None => unpacked,
+    }
 }
 
 fn is_same(ours: &File, theirs: &File) -> bool {

@@ -27,7 +27,7 @@ pub(super) struct Window {
 /// The end of a log with at least so many lines in it, if there are as many.
 pub(super) fn last_lines(files: &LogFiles, count: usize) -> io::Result<Window> {
     let has_head = open(&files.head)?.is_some();
-    let mut found = open_all(&files.in_order())?;
+    let mut found = open_all(files)?;
     let mut sizes = Vec::with_capacity(found.len());
     for file in &found {
         sizes.push(file.metadata()?.len());

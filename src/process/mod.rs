@@ -13,9 +13,12 @@ mod launch;
 mod launcher;
 mod layout;
 mod lines;
+mod log_disk;
 mod log_end;
 mod log_format;
+mod log_keeper;
 mod log_lines;
+mod log_pack;
 mod log_position;
 mod log_reader;
 mod log_window;
@@ -32,6 +35,7 @@ mod survey;
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "calls of the kernel that no library wraps")]
 mod unix;
+mod usage;
 mod watch;
 #[cfg(windows)]
 #[expect(unsafe_code, reason = "calls of the system")]
@@ -47,14 +51,15 @@ use std::process::ExitCode;
 
 use crate::model::StartFailure;
 
-pub use containment::{Containment, containment};
+pub use containment::{Containment, containment, held_limits, limits_remark};
 pub use fence::Deadlines;
-pub use launch::LaunchSettings;
+pub use launch::{LaunchSettings, SAMPLE_EVERY};
 pub use layout::StateDir;
 pub use log_end::{LogEnds, News, log_end};
 pub use log_format::Stream;
-pub use log_lines::join_lines;
-pub use log_reader::{LogRecord, LogTail, logs_of, move_logs};
+pub use log_keeper::LogLimits;
+pub use log_lines::{LineJoiner, join_lines};
+pub use log_reader::{LogRecord, LogTail, log_files, logs_of, move_logs, written_last};
 pub use own_log::OwnLog;
 pub use state_dir::{home_of, make_state_dir, manager_of};
 pub use stop_all::{Stopped, stop_all};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AppId, Closing, CommandId, Ending, Exit, Leftovers, Now, Obstacle, Report, StartFailure, StopCause,
-    Timestamp, format_timestamp, parse_timestamp,
+    AppId, Closing, CommandId, Ending, Exit, Leftovers, Now, Obstacle, OutOfMemory, Report, StartFailure,
+    StopCause, Timestamp, UsageLimits, format_timestamp, parse_timestamp,
 };
 
 /// What a shim is to run.
@@ -43,6 +43,33 @@ pub(super) struct Spec {
     /// After which time the shim ends the run by itself; otherwise the manager does.
     #[serde(default)]
     pub(super) ends_after_ms: Option<u64>,
+    /// The limits that the kernel is to hold, where it can.
+    #[serde(default)]
+    pub(super) limits: HeldLimits,
+}
+
+/// Limits of a run, as far as they are to be held by the kernel, or are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct HeldLimits {
+    /// In MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) memory: Option<u32>,
+    /// In percent of one core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cpu: Option<u32>,
+}
+
+impl From<HeldLimits> for UsageLimits {
+    fn from(HeldLimits { memory, cpu }: HeldLimits) -> Self {
+        Self { memory, cpu }
+    }
+}
+
+impl From<UsageLimits> for HeldLimits {
+    fn from(UsageLimits { memory, cpu }: UsageLimits) -> Self {
+        Self { memory, cpu }
+    }
 }
 
 /// A directory as the file system numbers it. A copy has another number, a renamed directory the same.
@@ -90,6 +117,9 @@ pub(super) enum Fact {
         /// The cgroup that holds the run and nothing else.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cgroup: Option<PathBuf>,
+        /// The limits that the kernel holds in it.
+        #[serde(default)]
+        held: HeldLimits,
     },
     /// The app's process exists.
     App {
@@ -135,6 +165,7 @@ pub(super) struct StopRequest {
 pub(super) enum Cause {
     Command(i64),
     Timeout,
+    Memory(String),
     StopApps(String),
     Signal(i32),
     Fence,
@@ -146,6 +177,7 @@ impl From<&StopCause> for Cause {
         match cause {
             StopCause::Command(id) => Self::Command(id.0),
             StopCause::Timeout => Self::Timeout,
+            StopCause::Memory(used) => Self::Memory(used.clone()),
             StopCause::StopApps(by) => Self::StopApps(by.clone()),
             StopCause::Signal(signal) => Self::Signal(*signal),
             StopCause::Fence => Self::Fence,
@@ -159,6 +191,7 @@ impl From<&Cause> for StopCause {
         match cause {
             Cause::Command(id) => Self::Command(CommandId(*id)),
             Cause::Timeout => Self::Timeout,
+            Cause::Memory(used) => Self::Memory(used.clone()),
             Cause::StopApps(by) => Self::StopApps(by.clone()),
             Cause::Signal(signal) => Self::Signal(*signal),
             Cause::Fence => Self::Fence,
@@ -181,6 +214,9 @@ pub(super) struct ExitRecord {
     pub(super) leftovers: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) leftover_names: Vec<String>,
+    /// What speaks for a KILL having come from the kernel, for want of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) out_of_memory: Option<OutOfMemoryRecord>,
 }
 
 impl ExitRecord {
@@ -192,7 +228,15 @@ impl ExitRecord {
         report: ReportRecord,
         Leftovers { count, names }: Leftovers,
     ) -> Self {
-        Self { ending, started: Some(started), ended, report, leftovers: count, leftover_names: names }
+        Self {
+            ending,
+            started: Some(started),
+            ended,
+            report,
+            leftovers: count,
+            leftover_names: names,
+            out_of_memory: None,
+        }
     }
 
     /// The end of a run that could not be started.
@@ -204,6 +248,7 @@ impl ExitRecord {
             report: ReportRecord::default(),
             leftovers: 0,
             leftover_names: Vec::new(),
+            out_of_memory: None,
         }
     }
 }
@@ -247,6 +292,23 @@ impl From<ObstacleRecord> for Obstacle {
     }
 }
 
+/// [`OutOfMemory`] on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OutOfMemoryRecord {
+    InRun,
+    OnHost,
+}
+
+impl From<OutOfMemoryRecord> for OutOfMemory {
+    fn from(record: OutOfMemoryRecord) -> Self {
+        match record {
+            OutOfMemoryRecord::InRun => Self::InRun,
+            OutOfMemoryRecord::OnHost => Self::OnHost,
+        }
+    }
+}
+
 /// [`Exit`] on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -282,7 +344,10 @@ impl From<StartFailure> for EndingRecord {
 impl From<ExitRecord> for Closing {
     fn from(record: ExitRecord) -> Self {
         let ending = match record.ending {
-            EndingRecord::Exited(exit) => Ending::Exited(exit.into()),
+            EndingRecord::Exited(exit) => match (Exit::from(exit), record.out_of_memory) {
+                (Exit::KILLED, Some(evidence)) => Ending::OutOfMemory(evidence.into()),
+                (exit, _) => Ending::Exited(exit),
+            },
             EndingRecord::Stopped { cause, exit, killed } => {
                 Ending::Stopped { cause: (&cause).into(), exit: exit.map(Into::into), killed }
             }
@@ -297,6 +362,7 @@ impl From<ExitRecord> for Closing {
             ended: record.ended,
             report: record.report.into(),
             leftovers: Leftovers { count: record.leftovers, names: record.leftover_names },
+            stderr: None,
         }
     }
 }
@@ -397,6 +463,7 @@ pub(super) mod tests {
             lease: None,
             withheld: Vec::new(),
             ends_after_ms: None,
+            limits: HeldLimits::default(),
             place: None,
         }
     }
@@ -419,6 +486,19 @@ pub(super) mod tests {
             assert_eq!(Closing::from(record.clone()).leftovers, leftovers);
             let text = serde_json::to_string(&record).unwrap();
             assert_eq!(serde_json::from_str::<ExitRecord>(&text).unwrap(), record, "{text}");
+        }
+        let killed = ExitStatus::Signal { signal: 9, core: false };
+        for (ending, evidence, expected) in [
+            (killed, Some(OutOfMemoryRecord::InRun), Ending::OutOfMemory(OutOfMemory::InRun)),
+            (killed, Some(OutOfMemoryRecord::OnHost), Ending::OutOfMemory(OutOfMemory::OnHost)),
+            (killed, None, Ending::Exited(Exit::KILLED)),
+            (ExitStatus::Code(137), Some(OutOfMemoryRecord::InRun), Ending::Exited(Exit::Code(137))),
+        ] {
+            let none = (ReportRecord::default(), Leftovers::default());
+            let record = ExitRecord::new(EndingRecord::Exited(ending), ended, ended, none.0, none.1);
+            let text = serde_json::to_string(&ExitRecord { out_of_memory: evidence, ..record }).unwrap();
+            let read: ExitRecord = serde_json::from_str(&text).unwrap();
+            assert_eq!(Closing::from(read).ending, expected, "{text}");
         }
         let of_an_older_shim =
             r#"{"ending":{"exited":{"code":3}},"ended":"2026-11-23T14:02:11.123Z","new":1}"#;

@@ -9,13 +9,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
+use super::containment::limits_remark;
 use super::fence::{Deadlines, LeaseFile};
 use super::launcher::Launcher;
 use super::layout::{RunDir, StateDir};
+use super::log_keeper::{LogKeeper, LogLimits};
 use super::looker::Host;
 use super::record::{Cause, Fact, Message, StopRequest};
 use super::state_dir::{StateLock, lock_state_dir, make_home};
 use super::survey::Found;
+use super::usage::Sampler;
 use super::watch::Watcher;
 use super::{LaunchSettings, clock, journal, survey, sys};
 use crate::manager::{Effect, Event, Launch};
@@ -32,6 +35,7 @@ pub struct Supervisor {
     state: StateDir,
     orders: Sender<Order>,
     watcher: Watcher,
+    sampler: Sampler,
     lease: LeaseFile,
     timeline: Arc<AtomicU32>,
     /// One manager a state directory.
@@ -51,8 +55,7 @@ pub(super) enum Order {
     Start { run: RunId, launch: Box<Launch> },
     Adopt { run: RunId },
     Kill { run: RunId },
-    Forget { run: RunId, app: AppId, log_keep: u32 },
-    TrimLogs { bytes_max: u64 },
+    Forget { run: RunId, app: AppId, log_keep: u32, has_failed: bool },
 }
 
 /// A state directory cannot be worked in.
@@ -81,11 +84,14 @@ impl Supervisor {
     ///
     /// # Errors
     /// [`OpenError`] when another manager has it, or when it cannot be written to.
-    pub fn open(settings: LaunchSettings, sink: Sink) -> Result<Self, OpenError> {
+    pub fn open(settings: LaunchSettings, logs: LogLimits, sink: Sink) -> Result<Self, OpenError> {
         let state = settings.state.clone();
         let io_error = |source| OpenError::Io { path: state.path().to_owned(), source };
         let lock = Arc::new(lock_state_dir(&state)?);
         sys::reap_children().map_err(io_error)?;
+        tracing::info!("{}", limits_remark(settings.sample_every));
+        let sampler = Sampler::begin(settings.sample_every, Arc::clone(&sink)).map_err(io_error)?;
+        let sink = follow_runs(&state, &sampler, sink);
         let (orders, inbox) = channel();
         let lost = orders.clone();
         let on_lost = Box::new(move |run| {
@@ -99,6 +105,7 @@ impl Supervisor {
             settings,
             nursery,
             watcher: watcher.clone(),
+            logs: LogKeeper::begin(state.clone(), logs, Arc::clone(&sink)).map_err(io_error)?,
             sink,
             timeline: Arc::clone(&timeline),
             left: BTreeSet::new(),
@@ -109,7 +116,7 @@ impl Supervisor {
             .name("dcm-launch".to_owned())
             .spawn(move || launcher.serve(&inbox))
             .map_err(io_error)?;
-        Ok(Self { state, orders, watcher, lease, timeline, _lock: lock })
+        Ok(Self { state, orders, watcher, sampler, lease, timeline, _lock: lock })
     }
 
     /// Finds the runs that were left in the state directory, and watches those that live.
@@ -126,6 +133,7 @@ impl Supervisor {
             if matches!(found.survivor.state, SurvivorState::Running { .. }) {
                 // What it told while nobody listened.
                 let _ = sys::send(&found.dir, &Message::Tell);
+                self.sampler.follow(found.survivor.run, found.dir.clone());
                 self.watcher.watch(found.survivor.run, found.dir, found.shim, true);
             }
             found.survivor
@@ -189,15 +197,13 @@ impl Supervisor {
                 self.watcher.take_over(run, self.state.run(run));
                 return;
             }
-            Effect::Forget { run, app, log_keep } => Order::Forget { run, app, log_keep },
+            Effect::Forget { run, app, log_keep, has_failed } => {
+                Order::Forget { run, app, log_keep, has_failed }
+            }
+            Effect::Measure { run } => return self.sampler.measure(run),
         };
         // The thread ends only with this object.
         let _ = self.orders.send(order);
-    }
-
-    /// Deletes the oldest logs of the host until all of them take no more than this.
-    pub fn trim_logs(&self, bytes_max: u64) {
-        let _ = self.orders.send(Order::TrimLogs { bytes_max });
     }
 
     fn stop(&self, run: RunId, cause: &StopCause, grace: Duration) {
@@ -208,6 +214,19 @@ impl Supervisor {
         }
         self.watcher.look(run);
     }
+}
+
+/// What runs use is looked at from their beginning to their end.
+fn follow_runs(state: &StateDir, sampler: &Sampler, sink: Sink) -> Sink {
+    let (state, sampler) = (state.clone(), sampler.clone());
+    Arc::new(move |event| {
+        if let Event::Started { run, .. } = &event {
+            sampler.follow(*run, state.run(*run));
+        } else if let Event::Ended { run, .. } = &event {
+            sampler.forget(*run);
+        }
+        sink(event);
+    })
 }
 
 /// Asks the shim of a run to end it. A shim that was killed is replaced, and its successor reads the

@@ -4,6 +4,7 @@ use std::io;
 
 use super::journal::{Journal, Lock};
 use super::layout::{RunDir, StateDir};
+use super::log_end::add_stderr;
 use super::looker::Looker;
 use super::record::Identity;
 use super::{clock, sys};
@@ -115,13 +116,17 @@ fn examine(looker: &impl Looker, run: RunId, dir: &RunDir) -> io::Result<Conditi
         return Ok(if is_alive { Condition::Undecided(None) } else { Condition::Empty });
     };
     let noted_pid = journal.app.and_then(|(process, _)| known_pid(process.pid));
+    let over_with_stderr = |mut closing: Closing| {
+        add_stderr(&mut closing, &journal.spec.log);
+        SurvivorState::Over(closing)
+    };
     let found = |state: SurvivorState| Found {
         survivor: Survivor { run, app, pid: noted_pid, state },
         dir: dir.clone(),
         shim: journal.begun.as_ref().map(|begun| begun.shim),
     };
     if let Some(record) = &journal.exit {
-        return Ok(Condition::Decided(found(SurvivorState::Over(record.clone().into()))));
+        return Ok(Condition::Decided(found(over_with_stderr(record.clone().into()))));
     }
     let begun_at = journal.begun.as_ref().map(|begun| begun.at);
     let started = journal.app.map(|(_, started)| started).or(begun_at);
@@ -131,7 +136,7 @@ fn examine(looker: &impl Looker, run: RunId, dir: &RunDir) -> io::Result<Conditi
     let running = SurvivorState::Running { pid, started: started.unwrap_or_else(clock::wall), stop };
     let over = |ending| {
         let started = journal.begun.as_ref().and(started);
-        SurvivorState::Over(Closing { started, ..Closing::unseen(ending, clock::wall()) })
+        over_with_stderr(Closing { started, ..Closing::unseen(ending, clock::wall()) })
     };
     let is_new = |shim: &Identity| before.begun.as_ref().is_none_or(|before| before.shim != *shim);
     if journal.begun.as_ref().is_some_and(|begun| is_new(&begun.shim)) {

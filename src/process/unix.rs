@@ -5,6 +5,7 @@ pub(super) mod cgroup;
 mod limits;
 mod members;
 pub(super) mod nursery;
+mod out_of_memory;
 mod process;
 mod program;
 mod reaper;
@@ -15,6 +16,7 @@ mod terminal;
 mod termination;
 mod title;
 mod tree;
+pub(super) mod usage;
 mod watcher;
 
 use std::ffi::OsString;
@@ -174,6 +176,28 @@ pub(super) fn open_log(path: &Path) -> io::Result<File> {
 /// Tells a file from all others for as long as it is open.
 pub(super) fn file_id(metadata: &fs::Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
+}
+
+/// A file in memory, which goes with its last handle.
+pub(super) fn unnamed_file() -> io::Result<File> {
+    let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
+    Ok(File::from(nix::sys::memfd::memfd_create("dcm-log", flags)?))
+}
+
+/// How many bytes of the disk of this path are free for programs, and how large it is.
+pub(super) fn disk_space(path: &Path) -> io::Result<(u64, u64)> {
+    let found = nix::sys::statvfs::statvfs(path)?;
+    let unit = found.fragment_size();
+    Ok((found.blocks_available().saturating_mul(unit), found.blocks().saturating_mul(unit)))
+}
+
+/// Lets others go first from now on: this thread does what can wait.
+pub(super) fn lower_priority() {
+    /// Of -20 to 19; 0 is usual.
+    const NICENESS: i32 = 10;
+    let thread = nix::unistd::gettid().as_raw();
+    // SAFETY: it takes numbers alone. If it is refused, nothing is lost but courtesy.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, thread.unsigned_abs(), NICENESS) };
 }
 
 /// Makes the entries of a folder survive a power loss.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::journal::Lock;
 use super::layout::RunDir;
+use super::log_end::add_stderr;
 use super::looker::Looker;
 use super::record::{Identity, Message, ReportRecord};
 use super::supervisor::Sink;
@@ -232,8 +233,8 @@ impl<L: Looker, W: Waits> Watch<L, W> {
         }
     }
 
-    /// Watches a run that somebody else began, once its directory is there. Without one, and without a process on
-    /// this host, the search ends and the manager is told.
+    /// Watches a run that another program began, once its directory is there. Without one, and without a process on
+    /// this host, the search ends and the manager learns of it.
     fn look_for(&mut self, run: RunId, dir: RunDir, times: u32) {
         let is_last = times >= LOOKED_FOR_MAX;
         // Processes first: one that ends between both looks leaves its directory.
@@ -241,7 +242,7 @@ impl<L: Looker, W: Waits> Watch<L, W> {
         let times = match (has_processes, self.looker.lock(&dir)) {
             (_, Ok(Lock::Held | Lock::Free)) => return self.watch(run, dir, None, false),
             (Ok(false), Ok(Lock::Missing)) => return (self.sink)(Event::NotFound { run }),
-            // It lives with another state directory; whoever began it enters its end, unless killed before that.
+            // It lives with another state directory; its own `run-app` enters its end, unless killed before that.
             (Ok(true), Ok(Lock::Missing)) if is_last => 0,
             (Ok(true), Ok(Lock::Missing)) => times,
             // A look that failed does not count.
@@ -317,6 +318,7 @@ impl<L: Looker, W: Waits> Watch<L, W> {
             if let Some((app, _)) = journal.app {
                 closing.ending.complete(|| self.looker.exit_of(app));
             }
+            add_stderr(&mut closing, &journal.spec.log);
             (self.sink)(Event::Ended { run, closing });
             return Ok(Some(Seen::Over));
         }
@@ -375,7 +377,13 @@ impl<L: Looker, W: Waits> Watch<L, W> {
     }
 
     fn close(&mut self, run: RunId, ending: Ending) {
-        (self.sink)(Event::Ended { run, closing: Closing::unseen(ending, clock::wall()) });
+        let mut closing = Closing::unseen(ending, clock::wall());
+        let journal =
+            self.runs.get(&run).and_then(|watched| self.looker.journal(&watched.dir).ok().flatten());
+        if let Some(journal) = journal {
+            add_stderr(&mut closing, &journal.spec.log);
+        }
+        (self.sink)(Event::Ended { run, closing });
         self.forget(run);
     }
 

@@ -21,17 +21,24 @@ mod process;
 mod program;
 pub(super) mod shim;
 mod system;
+pub(super) mod usage;
 mod watcher;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::windows::ffi::OsStrExt as _;
 use std::os::windows::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::ERROR_SHARING_VIOLATION;
-use windows_sys::Win32::Storage::FileSystem::{DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE};
+use windows_sys::Win32::Storage::FileSystem::{
+    DELETE, FILE_FLAG_DELETE_ON_CLOSE, FILE_SHARE_READ, FILE_SHARE_WRITE, GetDiskFreeSpaceExW,
+};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentThread, SetThreadPriority, THREAD_PRIORITY_BELOW_NORMAL,
+};
 
 use self::job::Job;
 use super::journal::Lock;
@@ -162,7 +169,7 @@ pub(super) fn reap_children() -> io::Result<()> {
     Ok(())
 }
 
-/// An end is seen by handles there, whoever is the parent.
+/// On Windows an end is seen by handles, for any parent.
 pub(super) fn exit_of(_process: Identity) -> Option<Exit> {
     None
 }
@@ -226,6 +233,35 @@ pub(super) fn open_log(path: &Path) -> io::Result<File> {
 pub(super) fn file_id(metadata: &std::fs::Metadata) -> (u64, u64) {
     let created = metadata.created().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     created.map_or((0, 0), |time| (time.as_secs(), time.subsec_nanos().into()))
+}
+
+/// A file without a name, which goes with its last handle.
+pub(super) fn unnamed_file() -> io::Result<File> {
+    let path = std::env::temp_dir().join(format!("dcm-{}", uuid::Uuid::new_v4().simple()));
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .share_mode(0)
+        .custom_flags(FILE_FLAG_DELETE_ON_CLOSE)
+        .open(path)
+}
+
+/// How many bytes of the disk of this path are free for programs, and how large it is.
+pub(super) fn disk_space(path: &Path) -> io::Result<(u64, u64)> {
+    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    let (mut free, mut size) = (0, 0);
+    // SAFETY: the path ends with a zero; the system writes one integer to each of both.
+    let done =
+        unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &raw mut free, &raw mut size, std::ptr::null_mut()) };
+    check(done)?;
+    Ok((free, size))
+}
+
+/// Lets others go first from now on: this thread does what can wait.
+pub(super) fn lower_priority() {
+    // SAFETY: it concerns this thread alone. If it is refused, nothing is lost but courtesy.
+    unsafe { SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_BELOW_NORMAL) };
 }
 
 /// Windows keeps the entries of a folder itself.

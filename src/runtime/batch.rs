@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::manager::{Effect, Step};
-use crate::model::{Alert, AlertKind, AppId, Change, Report, RunId, Timestamp};
+use crate::manager::{Effect, Event, Step};
+use crate::model::{
+    Alert, AlertCause, AlertEnd, AlertKind, AppId, Change, FleetKind, FleetTrouble, Report, RunId, Subject,
+    Timestamp, Usage,
+};
 use crate::store::Held;
 
 /// How long a row may be held before an alert says so: programs hold rows for a moment all the time.
@@ -19,6 +22,7 @@ pub(super) struct Batch {
     pub(super) changes: Vec<Change>,
     pub(super) effects: Vec<Effect>,
     progress: BTreeMap<RunId, (AppId, Report)>,
+    used: BTreeMap<RunId, (AppId, Usage)>,
 }
 
 impl Batch {
@@ -32,32 +36,51 @@ impl Batch {
     fn add_change(&mut self, change: Change) {
         if let Change::Progress { app, run, report } = change {
             self.progress.entry(run).or_insert_with(|| (app, Report::default())).1.merge(report);
+        } else if let Change::Used { app, run, usage } = change {
+            self.used.insert(run, (app, usage));
         } else {
             self.changes.push(change);
         }
     }
 
-    /// All changes, the reports first, and what waits for them.
+    /// All changes, reports and samples first, and what waits for them.
     pub(super) fn into_parts(self) -> (Vec<Change>, Vec<Effect>) {
         let progress =
             self.progress.into_iter().map(|(run, (app, report))| Change::Progress { app, run, report });
-        (progress.chain(self.changes).collect(), self.effects)
+        let used = self.used.into_iter().map(|(run, (app, usage))| Change::Used { app, run, usage });
+        (progress.chain(used).chain(self.changes).collect(), self.effects)
     }
 }
 
 /// The app that an effect of the outbox is about.
-fn app_of(effect: &Effect) -> Option<AppId> {
+fn subject_of(effect: &Effect) -> Option<Subject> {
     match effect {
-        Effect::Start { launch, .. } => Some(launch.app),
-        Effect::Forget { app, .. } => Some(*app),
-        Effect::Stop { .. } | Effect::Kill { .. } | Effect::Adopt { .. } => None,
+        Effect::Start { launch, .. } => Some(Subject::App(launch.app)),
+        Effect::Forget { app, .. } => Some(Subject::App(*app)),
+        Effect::Stop { .. } | Effect::Kill { .. } | Effect::Adopt { .. } | Effect::Measure { .. } => None,
     }
 }
 
-/// What waits for rows that another program holds: per app, in its order.
+/// What waits for rows that another program holds: per subject, in its order.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    apps: BTreeMap<Option<AppId>, Parcel>,
+    parcels: BTreeMap<Subject, Parcel>,
+}
+
+/// What is to be said of rows that others hold: about apps at once, the rest is for the manager to decide.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) changes: Vec<Change>,
+    pub(super) events: Vec<Event>,
+}
+
+/// That a row is held which is not of one app.
+fn locked(subject: Subject) -> FleetTrouble {
+    let cause = match subject {
+        Subject::App(_) | Subject::UnknownApp => "another transaction holds a row of the table commands",
+        Subject::Fleet => "another transaction holds a row of the table alerts",
+    };
+    FleetTrouble { kind: FleetKind::DatabaseLocked, cause: AlertCause::of_text(cause) }
 }
 
 #[derive(Debug)]
@@ -69,7 +92,7 @@ struct Parcel {
 
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
-        self.apps.is_empty()
+        self.parcels.is_empty()
     }
 
     /// Puts what concerns apps that wait already behind what they wait for.
@@ -78,19 +101,25 @@ impl Waiting {
             return;
         }
         for change in std::mem::take(&mut batch.changes) {
-            match self.apps.get_mut(&change.app()) {
+            match self.parcels.get_mut(&change.subject()) {
                 Some(parcel) => parcel.batch.changes.push(change),
                 None => batch.changes.push(change),
             }
         }
         for (run, (app, report)) in std::mem::take(&mut batch.progress) {
-            match self.apps.get_mut(&Some(app)) {
+            match self.parcels.get_mut(&Subject::App(app)) {
                 Some(parcel) => parcel.batch.add_change(Change::Progress { app, run, report }),
                 None => drop(batch.progress.insert(run, (app, report))),
             }
         }
+        for (run, (app, usage)) in std::mem::take(&mut batch.used) {
+            match self.parcels.get_mut(&Subject::App(app)) {
+                Some(parcel) => parcel.batch.add_change(Change::Used { app, run, usage }),
+                None => drop(batch.used.insert(run, (app, usage))),
+            }
+        }
         for effect in std::mem::take(&mut batch.effects) {
-            match self.apps.get_mut(&app_of(&effect)) {
+            match subject_of(&effect).and_then(|subject| self.parcels.get_mut(&subject)) {
                 Some(parcel) => parcel.batch.effects.push(effect),
                 None => batch.effects.push(effect),
             }
@@ -101,17 +130,18 @@ impl Waiting {
     pub(super) fn keep(&mut self, held: &[Held], changes: Vec<Change>, effects: Vec<Effect>) -> Vec<Effect> {
         for held in held {
             let parcel = Parcel { batch: Batch::default(), since: Instant::now(), is_told: false };
-            self.apps.entry(held.app).or_insert(parcel);
+            self.parcels.entry(held.subject).or_insert(parcel);
         }
         for change in changes {
-            if let Some(parcel) = self.apps.get_mut(&change.app()) {
+            if let Some(parcel) = self.parcels.get_mut(&change.subject()) {
                 parcel.batch.add_change(change);
             }
         }
         let mut free = Vec::new();
         for effect in effects {
-            let app = app_of(&effect);
-            match self.apps.get_mut(&app).filter(|_| held.iter().any(|held| held.app == app)) {
+            let subject =
+                subject_of(&effect).filter(|subject| held.iter().any(|held| held.subject == *subject));
+            match subject.and_then(|subject| self.parcels.get_mut(&subject)) {
                 Some(parcel) => parcel.batch.effects.push(effect),
                 None => free.push(effect),
             }
@@ -122,7 +152,7 @@ impl Waiting {
     /// Everything that waits, to be tried again.
     pub(super) fn try_again(&mut self) -> (Vec<Change>, Vec<Effect>) {
         let (mut changes, mut effects) = (Vec::new(), Vec::new());
-        for parcel in self.apps.values_mut() {
+        for parcel in self.parcels.values_mut() {
             let (of_app, waiting) = std::mem::take(&mut parcel.batch).into_parts();
             changes.extend(of_app);
             effects.extend(waiting);
@@ -130,33 +160,50 @@ impl Waiting {
         (changes, effects)
     }
 
-    /// Forgets the apps that are not held any more; what comes back are the ends of their alerts.
-    pub(super) fn release(&mut self, held: &[Held], at: Timestamp) -> Vec<Change> {
-        let held: BTreeSet<_> = held.iter().map(|held| held.app).collect();
-        let mut over = Vec::new();
-        self.apps.retain(|app, parcel| {
-            let stays = held.contains(app);
-            if let Some(app) = app.filter(|_| !stays && parcel.is_told) {
-                over.push(Change::AlertsCleared { app, kinds: &[AlertKind::RowLocked], at });
+    /// Forgets what is not held any more; what comes back are the ends of its alerts.
+    pub(super) fn release(&mut self, held: &[Held], at: Timestamp) -> Told {
+        let held: BTreeSet<_> = held.iter().map(|held| held.subject).collect();
+        let mut over = Told::default();
+        self.parcels.retain(|subject, parcel| {
+            let stays = held.contains(subject);
+            match subject {
+                _ if stays || !parcel.is_told => {}
+                Subject::App(app) => over.changes.push(Change::AlertsClosed {
+                    app: *app,
+                    kinds: &[AlertKind::RowLocked],
+                    at,
+                    end: AlertEnd::Recovered,
+                }),
+                Subject::UnknownApp | Subject::Fleet => {
+                    over.events.push(Event::FleetTroubleOver(locked(*subject)));
+                }
             }
             stays
         });
         over
     }
 
-    /// Alerts for the apps that have waited for long, once each.
-    pub(super) fn alerts(&mut self, held: &[Held], at: Timestamp) -> Vec<Alert> {
-        let mut alerts = Vec::new();
-        for Held { app, why } in held {
-            let Some(parcel) = self.apps.get_mut(app).filter(|parcel| parcel.since.elapsed() >= TOLD_AFTER)
-            else {
+    /// Alerts about what has waited for long, once each.
+    pub(super) fn alerts(&mut self, held: &[Held], at: Timestamp) -> Told {
+        let mut alerts = Told::default();
+        for Held { subject, why } in held {
+            let parcel = self.parcels.get_mut(subject);
+            let Some(parcel) = parcel.filter(|parcel| parcel.since.elapsed() >= TOLD_AFTER) else { continue };
+            if std::mem::replace(&mut parcel.is_told, true) {
                 continue;
-            };
-            if !std::mem::replace(&mut parcel.is_told, true)
-                && let Some(app) = *app
-            {
-                let message = why.clone();
-                alerts.push(Alert { app, kind: AlertKind::RowLocked, run: None, message, raised: at });
+            }
+            let message = why.clone();
+            match subject {
+                Subject::App(app) => {
+                    // The message names the app, so it is no cause of several.
+                    let cause = AlertCause::of_text("another transaction holds a row");
+                    let (app, kind) = (*app, AlertKind::RowLocked);
+                    let alert = Alert { app, kind, cause, run: None, message, detail: None, count: 1, at };
+                    alerts.changes.push(Change::AlertOpened(alert));
+                }
+                Subject::UnknownApp | Subject::Fleet => {
+                    alerts.events.push(Event::FleetTrouble { trouble: locked(*subject), message });
+                }
             }
         }
         alerts

@@ -3,22 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::documents;
 use super::feed::Feed;
 use super::lease::{Deposed, Keeper};
 use super::outbox::{Emptied, Outbox, until};
+use super::outlet::Outlet;
+use super::ping::{self, Work};
+use super::replies::Replies;
+use super::sender::Sender;
+use super::standing::Standing;
 use super::tails::Tails;
 use super::upkeep;
+use crate::broker::{Broker, BrokerSettings, Commands};
 use crate::manager::peers::{Lease, Peers};
 use crate::manager::{Effect, Event, Identity, Manager, Step};
 use crate::model::{
     AppId, Exit, Limits, Load, ManagerRow, Registered, Retention, RunId, Snapshot, StopCause, Survivor,
     SurvivorState,
 };
-use crate::process::{LaunchSettings, Left, OpenError, Sink, Supervisor, clock, return_memory};
+use crate::notify::{self, NotifySettings};
+use crate::process::{LaunchSettings, Left, LogLimits, OpenError, Sink, Supervisor, clock, return_memory};
 use crate::store::{Store, StoreError};
 
 /// The longest sleep: the wall clock may be set meanwhile.
@@ -27,9 +35,6 @@ const NAP_MAX: Duration = Duration::from_secs(1);
 /// How long the last changes may take when the manager ends. What is not written then is found in
 /// the run directories by the next manager.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
-
-/// How often old logs are looked for.
-const TRIM_EVERY: Duration = Duration::from_secs(600);
 
 /// What a manager is started with.
 pub struct Options {
@@ -41,16 +46,22 @@ pub struct Options {
     pub launch: LaunchSettings,
     /// At most so many apps run at once on this host.
     pub running_max: Option<u32>,
-    /// All logs of apps together take at most so many bytes.
-    pub logs_max: u64,
+    /// What the logs of apps may take.
+    pub logs: LogLimits,
     /// The interpreter of apps without a command, as it is found now.
     pub python: String,
     /// How long history is kept.
     pub retention: Retention,
+    /// How often watched directories are looked through.
+    pub scan_every: Duration,
     /// The pools that it serves.
     pub pools: Vec<String>,
     /// How long its lease lasts.
     pub lease: Lease,
+    /// Where notifications go.
+    pub notify: NotifySettings,
+    /// By which broker commands come and documents go.
+    pub broker: Option<BrokerSettings>,
 }
 
 /// Why a manager could not begin, or ended.
@@ -107,13 +118,16 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     let sink: Sink = Arc::new(move |event| {
         let _ = events.send(event);
     });
-    let supervisor = Arc::new(Supervisor::open(options.launch.clone(), sink)?);
+    let supervisor = Arc::new(Supervisor::open(options.launch.clone(), options.logs, sink)?);
     let home = supervisor
         .home()
         .map_err(|source| OpenError::Io { path: options.launch.state.path().to_owned(), source })?;
     let row = manager_row(&options, home)
         .map_err(|source| OpenError::Io { path: options.launch.state.path().to_owned(), source })?;
-    let mut host = Host { options, row, stop, supervisor, told };
+    let work = Arc::new(Work::default());
+    let _calls = ping::start(&options.notify, &options.name, &work);
+    let broker = options.broker.clone().map(|settings| Broker::start(settings, &options.name));
+    let mut host = Host { options, row, stop, supervisor, told, work, broker };
     let mut ready = Some(ready);
     loop {
         match host.serve(|| ready.take().into_iter().for_each(|ready| ready())).await? {
@@ -142,6 +156,8 @@ struct Host {
     supervisor: Arc<Supervisor>,
     /// What happens to runs.
     told: mpsc::UnboundedReceiver<Event>,
+    work: Arc<Work>,
+    broker: Option<Broker>,
 }
 
 /// The tasks beside the loop. They end with it.
@@ -157,6 +173,7 @@ impl Host {
     async fn serve(&mut self, ready: impl FnOnce()) -> Result<Served, RunError> {
         let Options { store, name, lease, .. } = &self.options;
         let (load, loads) = watch::channel(Load::default());
+        let (events, inbox) = mpsc::unbounded_channel();
         let keeper = Keeper {
             name: name.clone(),
             store: Arc::clone(store),
@@ -164,7 +181,10 @@ impl Host {
             lease: *lease,
             peers: Peers::new(name.clone(), *lease),
             load: loads,
+            events: events.clone(),
+            work: Arc::clone(&self.work),
         };
+        store.set_routes(self.options.notify.routes());
         match self.sit(&keeper).await {
             Ok(Some(())) => {}
             Ok(None) => return Ok(Served::Stopped),
@@ -187,25 +207,11 @@ impl Host {
             runs = survivors.len(),
             "taking up the fleet"
         );
-        let (events, inbox) = mpsc::unbounded_channel();
         let (steps, queue) = mpsc::unbounded_channel();
         let mut parts = Parts::default();
         parts.leases.spawn(keeper.run());
-        let (wants, wanted) = watch::channel(Vec::new());
-        parts.others.spawn(feed_after(store, &events, &snapshot, wants).run());
-        parts.others.spawn(upkeep::prune(Arc::clone(store), self.options.retention));
-        parts.others.spawn(upkeep::inspect(Arc::clone(store)));
-        parts.others.spawn(trim(Arc::clone(&self.supervisor), self.options.logs_max));
-        let supervisor = Arc::clone(&self.supervisor);
-        let (failures, failed) = mpsc::unbounded_channel();
-        parts.writer.spawn(
-            Outbox { store: Arc::clone(store), supervisor, steps: queue, events, failed: failures }.run(),
-        );
-        if store.capabilities().keeps_logs {
-            let state = self.options.launch.state.clone();
-            let tails = Tails { store: Arc::clone(store), state, name: name.clone(), failed, wanted };
-            parts.others.spawn(tails.run());
-        }
+        let (defer, deferred) = mpsc::unbounded_channel();
+        self.begin(&mut parts, &snapshot, (events, deferred), queue);
 
         let identity = Identity {
             name: name.clone(),
@@ -218,10 +224,81 @@ impl Host {
         return_memory();
         ready();
 
-        let ended = self.drive(manager, inbox, &steps, &mut parts, &load).await;
+        let ended = self.drive(manager, inbox, (&steps, &defer), &mut parts, &load).await;
         drop(steps);
         self.end(parts, matches!(ended, Ok(Served::Deposed))).await;
         ended
+    }
+
+    /// Begins the tasks that read what others write, write what the manager decides, and send what is to leave.
+    fn begin(
+        &self,
+        parts: &mut Parts,
+        snapshot: &Snapshot,
+        (events, deferred): (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
+        steps: mpsc::UnboundedReceiver<Step>,
+    ) {
+        let Options { store, name, .. } = &self.options;
+        let (wants, wanted) = watch::channel(Vec::new());
+        let (entered, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        parts.others.spawn(feed_after(store, (&events, deferred), snapshot, (wants, &entered)).run());
+        self.begin_broker(parts, &events, &entered, &answered);
+        parts.others.spawn(upkeep::prune(Arc::clone(store), self.options.retention));
+        parts.others.spawn(upkeep::inspect(Arc::clone(store)));
+        let supervisor = Arc::clone(&self.supervisor);
+        let (failures, failed) = mpsc::unbounded_channel();
+        let bell = Arc::new(Notify::new());
+        parts.writer.spawn(
+            Outbox {
+                store: Arc::clone(store),
+                supervisor,
+                steps,
+                events: events.clone(),
+                failed: failures,
+                bell: Arc::clone(&bell),
+                answered,
+            }
+            .run(),
+        );
+        let settings = self.options.notify.clone();
+        let sinks = notify::sinks(&settings);
+        let sender = Sender { store: Arc::clone(store), settings, fleet: name.clone(), events, bell };
+        parts.others.spawn(sender.run(sinks));
+        documents::begin(&self.options, self.broker.as_ref(), &mut parts.others);
+        if store.capabilities().keeps_logs {
+            let state = self.options.launch.state.clone();
+            let tails = Tails { store: Arc::clone(store), state, name: name.clone(), failed, wanted };
+            parts.others.spawn(tails.run());
+        }
+    }
+
+    /// Begins the tasks that take from the broker and publish by it, where there is one.
+    fn begin_broker(
+        &self,
+        parts: &mut Parts,
+        events: &mpsc::UnboundedSender<Event>,
+        entered: &Arc<Notify>,
+        answered: &Arc<Notify>,
+    ) {
+        let Options { store, name, .. } = &self.options;
+        let (broker, events) = (self.broker.clone(), events.clone());
+        parts.others.spawn(Standing { broker, store: Arc::clone(store), events }.run());
+        let Some(broker) = &self.broker else { return };
+        let commands = Commands {
+            broker: broker.clone(),
+            store: Arc::clone(store),
+            manager: name.clone(),
+            entered: Arc::clone(entered),
+            answered: Arc::clone(answered),
+        };
+        parts.others.spawn(commands.run());
+        let replies = Outlet {
+            store: Arc::clone(store),
+            broker: broker.clone(),
+            parcels: Replies,
+            bell: Arc::clone(answered),
+        };
+        parts.others.spawn(replies.run());
     }
 
     /// Takes the seat, begins the lease, and claims what belongs to nobody; `None` when the manager
@@ -242,18 +319,26 @@ impl Host {
         &mut self,
         mut manager: Manager,
         mut inbox: mpsc::UnboundedReceiver<Event>,
-        steps: &mpsc::UnboundedSender<Step>,
+        (steps, defer): (&mpsc::UnboundedSender<Step>, &mpsc::UnboundedSender<Event>),
         parts: &mut Parts,
         load: &watch::Sender<Load>,
     ) -> Result<Served, RunError> {
         loop {
+            self.work.turned();
             load.send_if_modified(|load| std::mem::replace(load, manager.load()) != *load);
             let deadline = manager
                 .next_deadline()
                 .map_or(NAP_MAX, |at| at.saturating_sub(clock::boot_time()).min(NAP_MAX));
             let event = tokio::select! {
                 () = self.stop.asked() => return Ok(Served::Stopped),
-                Some(event) = self.told.recv() => event,
+                Some(event) = self.told.recv() => {
+                    if manager.awaits_row(&event) {
+                        // It comes back behind the rows; if the feed has ended, the loop notices.
+                        let _ = defer.send(event);
+                        continue;
+                    }
+                    event
+                }
                 Some(event) = inbox.recv() => event,
                 () = until(Some(Instant::now() + deadline)) => Event::Tick,
                 Some(ended) = parts.leases.join_next() => return match ended {
@@ -335,17 +420,19 @@ fn hand_out(mut step: Step, supervisor: &Supervisor, steps: &mpsc::UnboundedSend
 
 fn feed_after(
     store: &Arc<dyn Store>,
-    events: &mpsc::UnboundedSender<Event>,
+    (events, deferred): (&mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
     snapshot: &Snapshot,
-    wanted: watch::Sender<Vec<AppId>>,
+    (wanted, bell): (watch::Sender<Vec<AppId>>, &Arc<Notify>),
 ) -> Feed {
     Feed {
         store: Arc::clone(store),
         events: events.clone(),
+        deferred,
         revision: snapshot.revision,
         handed: snapshot.commands.iter().map(|command| (command.id, command.app)).collect(),
         limits: Limits { ..snapshot.limits.clone() },
         wanted,
+        bell: Arc::clone(bell),
     }
 }
 
@@ -397,14 +484,6 @@ fn manager_row(options: &Options, home: String) -> std::io::Result<ManagerRow> {
     })
 }
 
-async fn trim(supervisor: Arc<Supervisor>, logs_max: u64) {
-    let mut every = interval(TRIM_EVERY);
-    loop {
-        every.tick().await;
-        supervisor.trim_logs(logs_max);
-    }
-}
-
 fn describe(ended: Result<(), tokio::task::JoinError>) -> String {
     ended.map_or_else(|error| error.to_string(), |()| "it has come to its end".to_owned())
 }
@@ -442,11 +521,18 @@ fn log(manager: &Manager, event: &Event) {
             tracing::info!(app = app_of(run), %run, ?refusal, "not opened");
         }
         Event::LimitsChanged(limits) => tracing::info!(limits = %limits, "limits changed"),
+        Event::AlertDelivered { app } => {
+            tracing::debug!(app = %manager.path_of(*app).map_or_else(|| app.to_string(), ToString::to_string), "the alert was delivered; the app waits for ENABLE");
+        }
         Event::AppsLost(apps) => tracing::debug!(apps = apps.len(), "apps of other managers"),
         Event::Tick
         | Event::Reported { .. }
+        | Event::Used(_)
         | Event::AppsChanged(_)
         | Event::AppsReplaced(_)
-        | Event::AppsRemoved(_) => {}
+        | Event::AppsRemoved(_)
+        | Event::FleetTrouble { .. }
+        | Event::FleetTroubleOver(_)
+        | Event::ManagersSeen(_) => {}
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::watch;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::manager::Event;
@@ -18,6 +18,8 @@ const POLL: Duration = Duration::from_secs(1);
 pub(super) struct Feed {
     pub(super) store: Arc<dyn Store>,
     pub(super) events: UnboundedSender<Event>,
+    /// Events that the manager is to get after all that the database says by now.
+    pub(super) deferred: UnboundedReceiver<Event>,
     /// Everything up to here was seen.
     pub(super) revision: Revision,
     /// Commands that the manager has, by their apps: until their verdicts are written they are found again.
@@ -25,6 +27,8 @@ pub(super) struct Feed {
     pub(super) limits: Limits,
     /// Apps at whose log somebody looks from another host.
     pub(super) wanted: watch::Sender<Vec<AppId>>,
+    /// Rung when this process has entered a command.
+    pub(super) bell: Arc<Notify>,
 }
 
 impl Feed {
@@ -34,8 +38,14 @@ impl Feed {
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_away = false;
+        // The ends of runs that wait for a look that succeeds.
+        let mut waiting = Vec::new();
         loop {
             let thorough = tokio::select! {
+                Some(event) = self.deferred.recv() => {
+                    waiting.push(event);
+                    false
+                }
                 result = changed.changed() => {
                     if result.is_err() {
                         // The store gives no hints any more; polling is enough.
@@ -43,10 +53,20 @@ impl Feed {
                     }
                     result.is_err()
                 }
+                () = self.bell.notified() => false,
                 _ = poll.tick() => true,
             };
+            // One look serves all that came before it.
+            while let Ok(event) = self.deferred.try_recv() {
+                waiting.push(event);
+            }
             match self.look(thorough).await {
-                Ok(true) => is_away = false,
+                Ok(true) => {
+                    is_away = false;
+                    for event in waiting.drain(..) {
+                        let _ = self.events.send(event);
+                    }
+                }
                 Ok(false) => return,
                 Err(error) => {
                     if !std::mem::replace(&mut is_away, true) {

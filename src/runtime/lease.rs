@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::manager::peers::{Lease, Peers};
+use super::ping::Work;
+use crate::manager::Event;
+use crate::manager::peers::{Fate, Lease, Peers};
 use crate::model::{Load, Sight};
 use crate::process::{Deadlines, Supervisor, clock};
 use crate::store::{Store, StoreError};
@@ -25,6 +28,8 @@ pub(super) struct Keeper {
     pub(super) lease: Lease,
     pub(super) peers: Peers,
     pub(super) load: watch::Receiver<Load>,
+    pub(super) events: UnboundedSender<Event>,
+    pub(super) work: Arc<Work>,
 }
 
 impl Keeper {
@@ -32,16 +37,19 @@ impl Keeper {
     pub(super) async fn run(mut self) -> Deposed {
         let mut said = String::new();
         let mut drained = None;
+        let mut fates = None;
         let mut shared_at = Instant::now();
         loop {
             let begun = Instant::now();
             let pause = match self.renew().await {
                 Ok(sight) => {
+                    self.work.renewed();
                     if !std::mem::take(&mut said).is_empty() {
                         tracing::info!("the lease is renewed again");
                     }
                     // Everything else is tried again with the next renewal.
                     let mut looked = self.look_after(&sight, &mut drained).await;
+                    self.tell_of_others(&sight, &mut fates);
                     if looked.is_ok() && begun >= shared_at + self.lease.length() * 2 {
                         shared_at = begun;
                         looked = self.share().await;
@@ -82,6 +90,18 @@ impl Keeper {
             tracing::error!(%error, "cannot write the deadlines of fenced runs; they will end");
         }
         Ok(sight)
+    }
+
+    /// Lets the manager know how all of them are, when that has changed.
+    fn tell_of_others(&self, sight: &Sight, known: &mut Option<Vec<(String, Fate)>>) {
+        if self.store.cluster().is_some() {
+            let fates = self.peers.fates(clock::boot_time(), sight);
+            if known.as_ref() != Some(&fates) {
+                // The loop has ended only if everything ends.
+                let _ = self.events.send(Event::ManagersSeen(fates.clone()));
+                *known = Some(fates);
+            }
+        }
     }
 
     async fn share(&self) -> Result<(), StoreError> {

@@ -2,10 +2,16 @@
 //! decides, and then does it.
 
 mod batch;
+mod documents;
 mod driver;
 mod feed;
 mod lease;
 mod outbox;
+mod outlet;
+mod ping;
+mod replies;
+mod sender;
+mod standing;
 mod tails;
 mod upkeep;
 

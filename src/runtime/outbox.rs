@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::batch::{Batch, Waiting};
+use super::batch::{Batch, Told, Waiting};
 use crate::manager::{Effect, Event, Step};
 use crate::model::{AppId, Blame, Change, Refusal, RunId, Unopened};
 use crate::process::{Supervisor, clock};
@@ -36,6 +37,10 @@ pub(super) struct Outbox {
     pub(super) events: UnboundedSender<Event>,
     /// Runs whose failure is written.
     pub(super) failed: UnboundedSender<(AppId, RunId)>,
+    /// Rung when a commit has written what is to leave the program.
+    pub(super) bell: Arc<Notify>,
+    /// Rung when a commit holds verdicts: there may be answers to send.
+    pub(super) answered: Arc<Notify>,
 }
 
 /// Why an outbox came to its end.
@@ -92,19 +97,24 @@ impl Outbox {
         let held = self.commit(changes, effects, waiting, unopened).await?;
         let now = clock::wall();
         let over = waiting.release(&held, now);
-        if !over.is_empty() {
+        if !over.changes.is_empty() {
             tracing::info!(
-                apps = over.len(),
+                apps = over.changes.len(),
                 "rows of apps are not held any more; what happened meanwhile is entered"
             );
-            self.write(over, unopened).await?;
         }
+        self.tell(over, unopened).await?;
         let alerts = waiting.alerts(&held, now);
-        for alert in &alerts {
-            tracing::warn!(why = alert.message, "nothing can be written about an app; the others go on");
+        self.tell(alerts, unopened).await
+    }
+
+    async fn tell(&self, told: Told, unopened: &mut Unopened) -> Option<()> {
+        for event in told.events {
+            // The driver has gone only if everything ends.
+            let _ = self.events.send(event);
         }
-        if !alerts.is_empty() {
-            self.write(alerts.into_iter().map(Change::AlertRaised).collect(), unopened).await?;
+        if !told.changes.is_empty() {
+            self.write(told.changes, unopened).await?;
         }
         Some(())
     }
@@ -138,12 +148,12 @@ impl Outbox {
         unopened: &mut Unopened,
     ) -> Option<Vec<Held>> {
         changes.retain(|change| !unopened.excludes(change));
-        let Committed { refused, held } = if changes.is_empty() {
+        let Committed { refused, held, .. } = if changes.is_empty() {
             Committed::default()
         } else {
             self.write(changes.clone(), unopened).await?
         };
-        let is_held = |change: &Change| held.iter().any(|held| held.app == change.app());
+        let is_held = |change: &Change| held.iter().any(|held| held.subject == change.subject());
         let (unwritten, written): (Vec<_>, Vec<_>) = changes.into_iter().partition(is_held);
         for run in written.iter().filter_map(failed) {
             // Where nobody keeps the ends of logs, nobody listens.
@@ -174,6 +184,15 @@ impl Outbox {
                         tracing::info!(changes = changes.len(), away = ?Instant::now().duration_since(since), "the database is back, what happened meanwhile is entered");
                     }
                     unopened.note_all(&changes, &committed.refused);
+                    for alert in &committed.alerts {
+                        tracing::warn!("{alert}");
+                    }
+                    if committed.pings || !committed.alerts.is_empty() {
+                        self.bell.notify_one();
+                    }
+                    if changes.iter().any(|change| matches!(change, Change::CommandSettled { .. })) {
+                        self.answered.notify_one();
+                    }
                     return Some(committed);
                 }
                 Err(StoreError::Refused(why)) if changes.len() == 1 => {
@@ -188,14 +207,15 @@ impl Outbox {
                     return self.write_apart(apart, unopened).await;
                 }
                 Err(StoreError::Locked(why)) => {
-                    let apps: BTreeSet<_> = changes.iter().map(Change::app).collect();
-                    if apps.len() <= 1 {
-                        let held = apps.into_iter().map(|app| Held { app, why: why.clone() }).collect();
+                    let subjects: BTreeSet<_> = changes.iter().map(Change::subject).collect();
+                    if subjects.len() <= 1 {
+                        let held = |subject| Held { subject, why: why.clone() };
+                        let held = subjects.into_iter().map(held).collect();
                         return Some(Committed { held, ..Committed::default() });
                     }
                     let mut apart = BTreeMap::<_, Vec<_>>::new();
                     for change in changes {
-                        apart.entry(change.app()).or_default().push(change);
+                        apart.entry(change.subject()).or_default().push(change);
                     }
                     return self.write_apart(apart.into_values().collect(), unopened).await;
                 }
@@ -217,10 +237,10 @@ impl Outbox {
         let mut all = Committed::default();
         for mut group in groups {
             group.retain(|change| {
-                !unopened.excludes(change) && !all.held.iter().any(|held| held.app == change.app())
+                !unopened.excludes(change) && !all.held.iter().any(|held| held.subject == change.subject())
             });
             if !group.is_empty() {
-                let Committed { refused, held } = Box::pin(self.write(group, unopened)).await?;
+                let Committed { refused, held, .. } = Box::pin(self.write(group, unopened)).await?;
                 all.refused.extend(refused);
                 all.held.extend(held);
             }
@@ -232,7 +252,7 @@ impl Outbox {
 /// The run that a change says has failed.
 fn failed(change: &Change) -> Option<(AppId, RunId)> {
     let Change::RunClosed { run, app, closing } = change else { return None };
-    (closing.ending.outcome().blame() == Blame::Bad).then_some((*app, *run))
+    matches!(closing.ending.outcome().blame(), Blame::Bad | Blame::Doubtful).then_some((*app, *run))
 }
 
 /// A run whose row cannot be written must not be started.

@@ -15,7 +15,7 @@ const BEGINS_AFTER: Duration = Duration::from_secs(10);
 /// How often it is looked for old rows.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
-/// Nobody waits for the end of a pass, and to look through a long history takes time of the database.
+/// No caller waits for the end of a pass, and looking through a long history takes time of the database.
 const PACE: Pace = Pace { after_rows: Duration::from_millis(50), after_none: Duration::from_millis(50) };
 
 /// A pass that found the database away is tried again after so long.
@@ -37,8 +37,16 @@ pub(super) async fn prune(store: Arc<dyn Store>, retention: Retention) {
             }
         };
         if pruned != Prunable::default() {
-            let Prunable { runtime, skips, commands, alerts } = pruned;
-            tracing::info!(runtime, skips, commands, alerts, "old rows of history were pruned");
+            let Prunable { runtime, skips, commands, alerts, deliveries, events } = pruned;
+            tracing::info!(
+                runtime,
+                skips,
+                commands,
+                alerts,
+                deliveries,
+                events,
+                "old rows of history were pruned"
+            );
         }
         sleep(pause).await;
     }

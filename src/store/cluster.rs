@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{OperatorStore, StoreError};
 use crate::model::{AppId, ManagerRow, Released};
 
-/// What a database can. Nobody above the store asks which kind of database it is.
+/// What a database can. Code above the store asks this, never for the kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
     /// Several managers, also on other hosts, may serve it: it has a [`Cluster`].
@@ -39,11 +39,11 @@ pub trait Cluster: Send + Sync {
     /// Which of these apps are another manager's.
     async fn elsewhere(&self, apps: Vec<AppId>) -> Result<BTreeSet<AppId>, StoreError>;
 
-    /// Makes apps that belong to nobody this manager's, as far as it is the one to have them; how many.
+    /// Takes apps without a manager for this one, as far as it is the one to have them; how many.
     async fn claim(&self) -> Result<u64, StoreError>;
 
-    /// Takes its apps from a manager that is lost, if it is still as it was seen: then they belong to
-    /// nobody.
+    /// Takes its apps from a manager that is lost, if it is still as it was seen: then they are
+    /// without a manager.
     async fn depose(&self, lost: &ManagerRow) -> Result<Released, StoreError>;
 
     /// Lets go of apps that rest and that others may have by themselves, as far as another manager
@@ -59,7 +59,7 @@ pub async fn take_from(store: &dyn OperatorStore, name: &str, pinned: bool) -> R
     match store.cluster() {
         Some(cluster) => cluster.take_from(name, pinned).await,
         None => Err(StoreError::Refused(format!(
-            "an embedded database has one manager: nobody is there to take apps from {name}"
+            "an embedded database has one manager: there is no other to take apps from {name}"
         ))),
     }
 }

@@ -6,12 +6,21 @@
 mod cluster;
 mod copy;
 mod definition;
+mod deliveries;
+mod document_look;
+mod document_rows;
+mod documents;
 mod error;
 mod memory;
+mod migrations;
+mod pipeline_look;
 mod postgres;
 mod prune;
 mod query;
+mod requests;
 mod rights;
+mod row_reader;
+mod rows;
 mod sqlite;
 mod submit;
 
@@ -20,19 +29,25 @@ use tokio::sync::watch;
 
 pub use cluster::{Capabilities, Cluster, take_from};
 pub use copy::{CopyEnd, copy};
+pub use deliveries::Deliveries;
+pub use document_look::DocumentLook;
+pub use documents::{DOCUMENTS_MAX, Documents, EventQuery, Pipeline, TASKS_MAX, TaskQuery};
 pub use error::StoreError;
 pub use memory::{MemoryStore, Tables};
+pub use pipeline_look::{document_way, look_at_pipeline};
 pub use postgres::{PostgresStore, ROLES};
 pub use prune::{Pace, prune_history};
-pub use query::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
+pub use query::{AlertNote, AlertQuery, AlertsOf, HistoryQuery, LedgerQuery, RunLength, SkipQuery};
+pub use requests::Requests;
 pub use rights::{LOG_END, LOG_WISH, Rights};
 pub use sqlite::{OpenMode, SqliteStore};
 pub use submit::submit;
 
 use crate::model::{
-    AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog,
-    Limits, Load, ManagerRow, NewCommand, News, Part, Prunable, PrunedBatch, Pruning, Refusal, Registered,
-    Released, Retention, Revision, Run, RunId, Sight, Skip, Snapshot, Timestamp,
+    AlertEvent, AlertId, AlertRow, App, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta,
+    Foreign, KeptLog, Limits, Load, ManagerRow, NewCommand, News, Part, Prunable, PrunedBatch, Pruning,
+    Refusal, Registered, Released, Retention, Revision, Run, RunId, Sight, Skip, Snapshot, Subject,
+    Timestamp,
 };
 
 /// At most so many rows of the apps table come in one answer of [`OperatorStore::changes_since`].
@@ -40,7 +55,7 @@ pub const PAGE: usize = 2000;
 
 /// What a console or the command line can do.
 #[async_trait]
-pub trait OperatorStore: Send + Sync {
+pub trait OperatorStore: Documents + DocumentLook {
     /// What this database can.
     fn capabilities(&self) -> Capabilities;
 
@@ -72,6 +87,13 @@ pub trait OperatorStore: Send + Sync {
 
     /// Runs, newest first.
     async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError>;
+
+    /// How many runs began after a moment.
+    async fn begun_since(&self, moment: Timestamp) -> Result<u64, StoreError>;
+
+    /// How long the good runs among the latest `of_each` runs of each of these apps took, in no order. An app without a
+    /// good run among them is left out.
+    async fn good_runs(&self, apps: Vec<AppId>, of_each: u32) -> Result<Vec<RunLength>, StoreError>;
 
     /// Times that were due and did not become runs, newest first.
     async fn skips(&self, query: SkipQuery) -> Result<Vec<Skip>, StoreError>;
@@ -131,7 +153,7 @@ pub trait OperatorStore: Send + Sync {
 
 /// What a manager needs besides.
 #[async_trait]
-pub trait Store: OperatorStore {
+pub trait Store: OperatorStore + Deliveries + Pipeline + Requests {
     /// Everything that a manager needs to begin.
     async fn snapshot(&self) -> Result<Snapshot, StoreError>;
 
@@ -220,15 +242,20 @@ pub trait Store: OperatorStore {
 pub struct Committed {
     /// Runs that were not opened, and why. Everything else was written but what concerns `held` apps.
     pub refused: Vec<(RunId, Refusal)>,
-    /// Apps of which another program holds a row: nothing was written about them.
+    /// Apps, and what else, of which another program holds a row: nothing was written about them.
     pub held: Vec<Held>,
+    /// Alerts whose rows were added or closed. An episode that is on record already, as in a commit that is repeated,
+    /// is none of them.
+    pub alerts: Vec<AlertEvent>,
+    /// Whether calls of apps' `ping_url` are to leave.
+    pub pings: bool,
 }
 
-/// An app of which another program holds a row in a transaction of its own.
+/// That of which another program holds a row in a transaction of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Which app; `None` for a command that names none.
-    pub app: Option<AppId>,
+    /// What it is.
+    pub subject: Subject,
     /// Which row, and who holds it.
     pub why: String,
 }
@@ -286,6 +313,11 @@ pub async fn read_fleet(store: &dyn OperatorStore) -> Result<(Vec<Registered>, R
         }
     }
 }
+
+/// In SQL, for a row of `alerts`: the path of its app, the key where the row of the app was deleted, or what
+/// [`AlertSubject::FLEET`](crate::model::AlertSubject::FLEET) says.
+const ALERT_APP: &str = "coalesce((SELECT app_group || '/' || app_parent || '/' || app_name FROM apps \
+     WHERE app = app_id), app_id, 'fleet') AS path";
 
 /// The message for an app that exists already.
 fn exists(path: &AppPath) -> StoreError {

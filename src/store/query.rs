@@ -1,6 +1,11 @@
 //! What operators ask for when they look back: runs, skipped times, alerts, commands.
 
-use crate::model::{AlertId, AppId, CmdName, CommandId, RunId, Timestamp};
+use chrono::TimeDelta;
+
+use crate::model::{AlertId, AppId, CmdName, CommandId, RunId, Severity, Timestamp};
+
+/// An app, and how long a run of it took.
+pub type RunLength = (AppId, TimeDelta);
 
 /// Which runs are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,13 +36,31 @@ pub struct SkipQuery {
     pub limit: u32,
 }
 
+/// What alerts are about that are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AlertsOf {
+    /// Anything.
+    #[default]
+    All,
+    /// The fleet.
+    Fleet,
+    /// One of these apps.
+    Apps(Vec<AppId>),
+    /// These alerts, whatever they are about.
+    These(Vec<AlertId>),
+}
+
 /// Which alerts are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AlertQuery {
-    /// About this app only.
-    pub app: Option<AppId>,
+    /// What they are about.
+    pub of: AlertsOf,
     /// Without those that are over.
     pub open_only: bool,
+    /// Seen at or after this moment.
+    pub since: Option<Timestamp>,
+    /// At least so bad. A severity of a newer version counts as none.
+    pub severity: Option<Severity>,
     /// Older than this one: the next page.
     pub before: Option<AlertId>,
     /// At most so many.

@@ -1,7 +1,7 @@
 //! What is on record: runs, commands of the ledger, alerts.
 
 use super::{Text, Time, row};
-use crate::model::{AlertRow, AppId, CommandId, CommandRow, RunId};
+use crate::model::{AlertRow, AppId, CommandId, CommandRow, Reason, RunId};
 
 row! {
 /// A run. `path` is null where the app is not registered any more.
@@ -29,6 +29,8 @@ pub struct Run<'a> {
     message: Option<&'a str>,
     leftovers: u32,
     command_id: Option<i64>,
+    /// In bytes, of all its processes together.
+    memory_peak: Option<u64>,
 }
 }
 
@@ -61,6 +63,7 @@ impl<'a> Run<'a> {
             message: row.message.as_deref(),
             leftovers: row.leftovers,
             command_id: row.command.map(|CommandId(id)| id),
+            memory_peak: row.memory_peak,
         }
     }
 }
@@ -81,6 +84,8 @@ pub struct Command<'a> {
     cmd_time: Time,
     cmd_exec: Option<Time>,
     reason: Option<String>,
+    /// The kind of reason: it stays the same when the text is worded differently.
+    reason_code: Option<&'static str>,
     batch: Option<&'a str>,
     note: Option<&'a str>,
 }
@@ -103,6 +108,7 @@ impl<'a> Command<'a> {
             cmd_time: Time(row.time),
             cmd_exec: row.executed.map(Time),
             reason: row.reason.as_ref().map(ToString::to_string),
+            reason_code: row.reason.as_ref().map(Reason::code),
             batch: row.batch.as_deref(),
             note: row.note.as_deref(),
         }
@@ -110,20 +116,27 @@ impl<'a> Command<'a> {
 }
 
 row! {
-/// An alert. `path` is null where the app is not registered any more.
+/// An alert. `path` is null where the app is not registered any more, and for an alert about the fleet, which has no
+/// `app_id` either.
 pub struct Alert<'a> {
     id: i64,
-    app_id: String,
+    app_id: Option<String>,
     path: Option<String>,
+    manager: Option<&'a str>,
     kind: &'a str,
-    message: &'a str,
+    cause: &'a str,
+    severity: &'a str,
     opened: Time,
-    closed: Option<Time>,
-    delivered: Option<Time>,
-    runtime: Option<Text<RunId>>,
+    last_seen: Time,
+    count: u32,
+    message: &'a str,
+    detail: Option<&'a str>,
     acknowledged_by: Option<&'a str>,
     acknowledged: Option<Time>,
     muted_until: Option<Time>,
+    closed: Option<Time>,
+    delivered: Option<Time>,
+    runtime: Option<Text<RunId>>,
 }
 }
 
@@ -133,17 +146,23 @@ impl<'a> Alert<'a> {
     pub fn of(row: &'a AlertRow, path: Option<String>) -> Self {
         Self {
             id: row.id.0,
-            app_id: row.app.to_string(),
+            app_id: row.subject.app().map(ToString::to_string),
             path,
+            manager: row.manager.as_deref(),
             kind: row.kind.word(),
+            cause: row.cause.text(),
+            severity: row.severity.word(),
+            opened: Time(row.opened),
+            last_seen: Time(row.last_seen),
+            count: row.count,
             message: &row.message,
-            opened: Time(row.raised),
-            closed: row.cleared.map(Time),
-            delivered: row.delivered.map(Time),
-            runtime: row.run.map(Text),
+            detail: row.detail.as_deref(),
             acknowledged_by: row.acknowledged.as_ref().map(|(by, _)| by.as_str()),
             acknowledged: row.acknowledged.as_ref().map(|(_, at)| Time(*at)),
             muted_until: row.muted_until.map(Time),
+            closed: row.closed.map(Time),
+            delivered: row.delivered.map(Time),
+            runtime: row.run.map(Text),
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Manager<'a> {
     running: Option<u32>,
     running_max: Option<u32>,
     waiting: Option<u32>,
+    broker: Option<&'a str>,
+    dead_letters: u64,
 }
 }
 
@@ -62,6 +64,8 @@ impl<'a> Manager<'a> {
             running: load.map(|load| load.running),
             running_max: row.load.running_max,
             waiting: load.map(|load| load.waiting),
+            broker: row.broker.as_deref().filter(|_| facts.is_live),
+            dead_letters: row.dead_letters,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod app;
 mod csv;
+mod documents;
 mod history;
 mod manager;
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 pub use app::{App, AppInFull};
 pub use csv::csv;
+pub use documents::{DocumentRoute, FileEvent, PipelineTask, Stage, WatchRoot};
 pub use history::{Alert, Command, Run};
 pub use manager::{Manager, ManagerFacts};
 
@@ -21,18 +23,20 @@ use crate::model::{Timestamp, format_timestamp};
 /// A row that can be a line of a table.
 pub trait Row: Serialize {
     /// The names of its fields, in their order.
-    const COLUMNS: &'static [&'static str];
+    fn columns() -> Vec<&'static str>;
 }
 
 /// A struct whose fields are the columns of a [`Row`], so that no name is written twice.
 macro_rules! row {
-    ($(#[$about:meta])* pub struct $name:ident<'a> { $($(#[$of_field:meta])* $field:ident: $type:ty,)+ }) => {
+    ($(#[$about:meta])* $visible:vis struct $name:ident<'a> { $($(#[$of_field:meta])* $field:ident: $type:ty,)+ }) => {
         $(#[$about])*
         #[derive(serde::Serialize)]
-        pub struct $name<'a> { $($(#[$of_field])* $field: $type,)+ }
+        $visible struct $name<'a> { $($(#[$of_field])* $field: $type,)+ }
 
         impl $crate::wire::Row for $name<'_> {
-            const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),+];
+            fn columns() -> Vec<&'static str> {
+                vec![$(stringify!($field)),+]
+            }
         }
     };
 }

@@ -15,8 +15,14 @@ fn a_schedule_that_no_manager_has_looked_at_is_not_denied() {
     fleet.add("a/b/none", &[], &["true"]);
     fleet.sql("UPDATE apps SET run_status = 2, fatal_flag = 3, fatal_msg = 'x', interval = 5 WHERE app_name = 'none'");
     for (path, words) in [
-        ("a/b/interval", "its schedule (30 min after each run) has no next time yet"),
-        ("a/b/calendar", "its schedule (0 6 * * * UTC) has no next time yet"),
+        (
+            "a/b/interval",
+            "its schedule has no next time yet; a manager sets it\nits schedule: 30 min after each run\n",
+        ),
+        (
+            "a/b/calendar",
+            "its schedule has no next time yet; a manager sets it\nits schedule: 0 6 * * * UTC\n",
+        ),
         ("a/b/none", "it keeps failing"),
     ] {
         let why = fleet.dcm(&["why", path]).ok().out;

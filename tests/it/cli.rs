@@ -37,7 +37,9 @@ fn wrong_use_is_exit_2_with_a_hint() {
         vec!["start", "a//b"],
         vec!["start", "../x"],
         vec!["status", "--no-such-flag"],
-        vec!["logs", "not-a-path"],
+        vec!["logs"],
+        vec!["logs", "a/b/c", "--grep", "("],
+        vec!["logs", "a/b/c", "--since", "soon"],
         vec!["--headless", "status"],
         vec!["app", "add", "a/b/c", "--interval", "soon"],
         vec!["history", "all", "-n", "0"],
@@ -97,6 +99,13 @@ fn json_has_stable_names_and_rfc_3339_times() {
     let history = fleet.dcm(&["history", "a/b/c", "--json"]).ok().json();
     assert_eq!((history[0]["exit_code"].as_i64(), history[0]["outcome"].as_str()), (Some(3), Some("failed")));
     assert_eq!(history[0]["trigger"], "command");
+    let failed = fleet.dcm(&["history", "--failed", "--since", "1h", "--json"]).ok().json();
+    assert_eq!(failed[0]["runtime"], history[0]["runtime"]);
+    assert_eq!(
+        fleet.dcm(&["history", "--since", "+1h", "--json"]).code,
+        2,
+        "a time to come is none that has passed"
+    );
     let logs = fleet.dcm(&["logs", "a/b/c", "--json"]).ok().json();
     assert_eq!((logs["text"].as_str(), logs["stream"].as_str()), (Some("hello"), Some("stdout")));
     let why = fleet.dcm(&["why", "a/b/c", "--json"]).ok().json();
@@ -110,6 +119,28 @@ fn json_has_stable_names_and_rfc_3339_times() {
     let next = fleet.dcm(&["next", "--json"]).ok().json();
     assert_eq!(next[0]["path"], "a/b/c");
     assert!(fleet.dcm(&["db", "check", "--json"]).ok().json()["ok"].as_bool().unwrap());
+}
+
+#[test]
+fn what_is_not_known_is_a_dash_and_an_app_that_never_ran_has_no_counts() {
+    let fleet = Fleet::with_manager();
+    fleet.add("a/b/ran", &[], &["sh", "-c", "exit 3"]);
+    fleet.dcm(&["app", "add", "a/b/never", "--", "true"]).ok();
+    fleet.dcm(&["start", "a/b/ran", "--wait"]).ok();
+    fleet.until_runs("a/b/ran", "is over", |runs| runs[0].end.is_some());
+    let table = fleet.dcm(&["status"]).ok().out;
+    let cells = |name: &str| -> Vec<_> {
+        let line = table.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()
+    };
+    let (head, ran, never) = (cells("APP"), cells("a/b/ran"), cells("a/b/never"));
+    assert_eq!((ran.len(), never.len()), (head.len(), head.len()), "{table}");
+    assert_eq!(ran[1..8], ["FAILED", "exit 3", "-", "-", "-", "0", "-"], "{table}");
+    assert_eq!(never[1..4], ["DISABLED", "-", "disabled"], "{table}");
+    assert!(never[4..].iter().all(|cell| *cell == "-"), "{table}");
+    let managers = fleet.dcm(&["managers"]).ok().out;
+    let (head, row) = (managers.lines().next().unwrap(), managers.lines().nth(1).unwrap());
+    assert_eq!(row.split_whitespace().count(), head.split_whitespace().count(), "{managers}");
 }
 
 #[test]

@@ -68,6 +68,10 @@ fn apps_are_listed_shown_and_commanded() {
     fleet.until("italy/court/missing", "is given up", |row| row.state.fatal.is_some());
     let answers = say(&fleet, &[], "alerts\n");
     assert!(answers.contains(" italy/court/missing failed_to_start: "), "{answers}");
+    assert!(answers.contains(", critical, not sent yet"), "{answers}");
+    fleet.dcm(&["alerts", "mute", "all", "--for", "1h"]).ok();
+    let answers = say(&fleet, &[], "alerts\n");
+    assert!(answers.contains(", critical, not sent yet, muted until "), "{answers}");
     let answers = say(&fleet, &["--read-only"], "start all\n");
     assert!(answers.contains("read-only: opened with --read-only"), "{answers}");
     let config = fleet.dir.path().join("dcm.toml");

@@ -26,15 +26,23 @@ INSERT INTO runtime (runtime, app_id, start_time, end_time, outcome, exit_code, 
 INSERT INTO runtime (runtime, app_id, start_time, trigger) VALUES ('ff', (SELECT app FROM apps WHERE app_name = 'c'), '2026-11-23T15:00:00.000Z', 'command');
 DELETE FROM runtime WHERE runtime LIKE '%7';
 INSERT INTO skips VALUES ('x', '2026-11-23T14:00:00.000Z', '2026-11-23T15:00:00.000Z', 3, 'overlap', '2026-11-23T15:00:00.000Z');
-INSERT INTO alerts (app_id, kind, runtime, message, raised, acked_by) VALUES ('x', 'failed', 'ff', 'line one
+INSERT INTO alerts (app_id, kind, runtime, message, opened, acknowledged_by) VALUES ('x', 'failed', 'ff', 'line one
 line two', '2026-11-23T15:00:00.000Z', 'ana'), ('x', 'gone', 'fe', 'm', '2026-11-23T15:00:00.000Z', NULL);
 DELETE FROM alerts WHERE kind = 'gone';
+INSERT INTO deliveries (kind, channel, event, alert_id, body, created, due, last_error) VALUES ('notification', 'ops', 'opened', 1, '{}', '2026-11-23T14:00:00.000Z', '2026-11-23T15:00:00.000Z', 'HTTP 500');
+INSERT INTO watch_roots (name, path, app_group, topic, stable_seconds, files) VALUES ('in', '/in', 'banks', 'a.b', 0.5, 7);
+INSERT INTO routes (pattern, queue, actor) VALUES ('#', 'q', 'gone'), ('a.#', 'q', 'extract');
+DELETE FROM routes WHERE actor = 'gone';
+INSERT INTO events (root, path, path_bytes, size, sha3, modified, seen, topic, app_group, stamp)
+    VALUES ('in', '/in/\\xff', x'2f696e2fff', 7, 'ab', '2026-11-23T14:00:00.000Z', '2026-11-23T14:00:05.000Z', 'a.b', 'banks', '1-2');
+INSERT INTO pipeline_task (event_id, document, topic, status, error) VALUES (1, '/in/\\xff', 'a.b', 5, 'no text');
+INSERT INTO pipeline_task (event_id, parent, document, topic, created) VALUES (1, 1, '/in/\\xff', 'a.c', '2026-11-23T14:00:05.000Z');
 INSERT INTO managers (name, host, pid, version, started, heartbeat, pools) VALUES ('zg', 'h', 7, '0.1', '2026-11-23T14:00:00.000Z', '2026-11-23T14:00:05.000Z', '[\"fast\"]');
 INSERT INTO log_tails VALUES ('ff', 'x', 'zg', x'00ff0a5c', '2026-11-23T15:00:00.123Z');
 DELETE FROM apps WHERE app_name = 'z';
 ";
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 17] = [
     "app_groups",
     "app_parents",
     "apps",
@@ -43,6 +51,11 @@ const TABLES: [&str; 12] = [
     "commands",
     "managers",
     "alerts",
+    "watch_roots",
+    "routes",
+    "events",
+    "pipeline_task",
+    "deliveries",
     "removed_apps",
     "log_tails",
     "revision",
@@ -83,7 +96,7 @@ fn a_fleet_moves_to_a_server_and_back_without_loss() {
     assert_eq!(rows(&from, "commands").len(), 4);
     assert_eq!(rows(&back, "commands").len(), 4);
     assert_eq!(schema.number("SELECT max(id) FROM commands WHERE cmd_by = 'eva'"), 4);
-    let alert = "INSERT INTO alerts (app_id, kind, runtime, message, raised) VALUES ('x', 'k', 'r', 'm', '2026-11-23T15:00:00.000Z')";
+    let alert = "INSERT INTO alerts (app_id, kind, runtime, message, opened) VALUES ('x', 'k', 'r', 'm', '2026-11-23T15:00:00.000Z')";
     schema.sql(alert);
     assert_eq!(schema.number("SELECT max(id) FROM alerts"), 3, "2 was given away before");
     assert_eq!(

@@ -20,7 +20,7 @@ fn until_log(fleet: &Fleet, words: &str) {
 }
 
 /// There is no event for what another process does to a file.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "waited in vain for {what}");

@@ -7,7 +7,8 @@ use dcm::model::{AppRow, CmdFlag, FatalFlag, Registered, RunStatus};
 use dcm::store::{LedgerQuery, OpenMode, OperatorStore as _, SqliteStore, read_fleet};
 
 use crate::console::Fragile;
-use crate::fleet::{Fleet, is_alive, send_signal, until_gone, wait};
+use crate::fleet::{Called, Fleet, PATIENCE, is_alive, send_signal, until_gone, wait};
+use crate::rabbit::Host;
 use crate::terminal::Terminal;
 
 /// The demo as a service, in a directory that is kept.
@@ -231,4 +232,71 @@ async fn until(store: &SqliteStore, path: &str, what: &str, is_so: impl Fn(&AppR
         })
     })
     .await
+}
+
+/// The virtual environment of the tests, whose Python knows Dramatiq.
+fn virtual_environment() -> String {
+    let python = std::path::PathBuf::from(crate::workers::python());
+    python.ancestors().nth(2).unwrap().display().to_string()
+}
+
+#[test]
+fn documents_of_the_demo_go_through_both_stages() {
+    let host = Host::new();
+    let mut fleet = Fleet::bare();
+    fleet.set("DC_RABBITMQ_URL", &host.url());
+    fleet.set("VIRTUAL_ENV", &virtual_environment());
+    let mut command = fleet.command();
+    command.env_remove("DC_STATE_DIR").args(["demo", "--pipeline", "office", "--without-console"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut demo = Demo(command.spawn().unwrap());
+    let counted = fleet.dir.path().join("office/pipeline/out");
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while std::fs::read_dir(&counted).map_or(0, Iterator::count) < 2 {
+        assert!(std::time::Instant::now() < deadline, "no paper comes through");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    send_signal(demo.0.id(), libc::SIGTERM);
+    assert_eq!(demo.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_demo_that_is_not_kept_leaves_no_queue_behind() {
+    let host = Host::new();
+    let fleet = Fleet::bare();
+    let mut command = fleet.command();
+    command.env_remove("DC_STATE_DIR").args(["demo", "--pipeline", "--seconds", "6"]);
+    command.env("DC_RABBITMQ_URL", host.url()).env("VIRTUAL_ENV", virtual_environment());
+    command.env("TMPDIR", fleet.dir.path()).stdin(Stdio::null());
+    let called = Called::from(command.output().unwrap()).ok();
+    assert!(called.err.contains("its directory is removed"), "{}", called.err);
+    let name = called.out.split_whitespace().find(|word| word.starts_with("demo-")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = host.connect().await;
+        for queue in ["read", "count"] {
+            assert_eq!(client.depth(&format!("{name}.{queue}")).await, None);
+        }
+    });
+    assert_eq!(std::fs::read_dir(fleet.dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn without_a_broker_or_dramatiq_the_demo_says_what_to_do() {
+    let fleet = Fleet::bare();
+    let demo = |url: &str, environment: &str| {
+        let mut command = fleet.command();
+        command.env_remove("DC_STATE_DIR").args(["demo", "--pipeline", "office", "--prepare"]);
+        command.env("DC_RABBITMQ_URL", url).env("VIRTUAL_ENV", environment);
+        Called::from(command.stdin(Stdio::null()).output().unwrap())
+    };
+    let ours = virtual_environment();
+    demo("amqp://ana:secret@127.0.0.1:1", &ours)
+        .refused(75, &["amqp://127.0.0.1:1/", "apt install rabbitmq-server"]);
+    let bare = fleet.dir.path().join("bare");
+    std::fs::create_dir_all(bare.join("bin")).unwrap();
+    std::os::unix::fs::symlink("/bin/false", bare.join("bin/python")).unwrap();
+    demo("amqp://127.0.0.1:1", bare.to_str().unwrap()).refused(2, &["no dramatiq", "pip install"]);
+    demo("amqp://127.0.0.1:1", "/no/such").refused(2, &["there is no /no/such/bin/python"]);
+    assert!(!fleet.dir.path().join("office").exists());
 }

@@ -191,6 +191,19 @@ impl Fleet {
         })
     }
 
+    /// Waits until at least this many apps have a process, and names one of them.
+    pub(crate) fn until_running(&self, least: usize) -> String {
+        self.ask(async |store| {
+            wait(store, &format!("{least} apps to run"), async |store| {
+                let (rows, _) = read_fleet(store).await.ok()?;
+                let running = rows.iter().map(Registered::row).filter(|row| row.state.pid.is_some());
+                let paths: Vec<_> = running.map(|row| row.app.path.to_string()).collect();
+                paths.first().filter(|_| paths.len() >= least).cloned()
+            })
+            .await
+        })
+    }
+
     /// Waits until the runs of an app, newest first, are as asked for.
     pub(crate) fn until_runs(&self, path: &str, what: &str, is_so: impl Fn(&[Run]) -> bool) -> Vec<Run> {
         self.ask(async |store| {
@@ -232,7 +245,12 @@ impl Fleet {
 
     /// Waits until a query gives this.
     pub(crate) fn until_query(&self, sql: &str, expected: &str) {
-        let deadline = std::time::Instant::now() + PATIENCE;
+        self.until_query_within(PATIENCE, sql, expected);
+    }
+
+    /// The same for what takes its time by itself.
+    pub(crate) fn until_query_within(&self, patience: Duration, sql: &str, expected: &str) {
+        let deadline = std::time::Instant::now() + patience;
         loop {
             let found = format!("{:?}", self.query(sql));
             if found == expected {

@@ -98,7 +98,7 @@ fn old_rows_are_pruned_by_command_and_by_the_manager() {
     fleet.add("a/b/c", &[], &["true"]);
     fill(&fleet, 3000);
     let pruned = |arguments: &[&str]| fleet.dcm(arguments).ok().json()["pruned"].clone();
-    let expected = serde_json::json!({ "runtime": 3000, "skips": 1, "commands": 1, "alerts": 0 });
+    let expected = serde_json::json!({ "runtime": 3000, "skips": 1, "commands": 1, "alerts": 0, "deliveries": 0, "events": 0 });
     assert_eq!(pruned(&["db", "prune", "--dry-run", "--json"]), expected);
     assert_eq!(count(&fleet, "runtime"), 3000);
     assert_eq!(pruned(&["db", "prune", "--json"]), expected);

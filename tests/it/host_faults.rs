@@ -141,6 +141,45 @@ fn on_a_full_disk_apps_go_on_and_all_is_entered_when_there_is_room() {
 }
 
 #[test]
+fn before_the_disk_is_full_the_oldest_logs_go() {
+    if !has_small_disk("host_faults::before_the_disk_is_full_the_oldest_logs_go") {
+        return;
+    }
+    let mut fleet = Fleet::bare();
+    let _disk = SmallDisk::at(&fleet.state(), "24m");
+    let config = fleet.dir.path().join("dcm.toml");
+    fs::write(&config, "[logs]\nmin_free = '8MiB'\n").unwrap();
+    fleet.set("DC_CONFIG", config.to_str().unwrap());
+    fleet.dcm(&["db", "migrate"]).ok();
+    fleet.start_manager();
+    // 1 MiB a run, more than the disk holds, and none of it can be compressed.
+    let writes = "head -c 1000000 /dev/urandom; sleep 0.3; echo done";
+    fleet.add("a/b/writes", &["--interval", "0.001", "--log-keep", "1000"], &["sh", "-c", writes]);
+    fleet.dcm(&["start", "a/b/writes"]).ok();
+    fleet.until_runs("a/b/writes", "ran often", |runs| runs.len() > 24);
+    fleet.dcm(&["stop", "a/b/writes", "--wait", "--yes"]).ok();
+    let is_quiet = || crate::log_limits::size_of_logs(&fleet.state()) < 15 << 20;
+    until(is_quiet, "the oldest logs are deleted");
+    let log = fleet.manager_log();
+    assert_eq!(
+        log.matches("less than 8 MiB ([logs] min_free)").count(),
+        2,
+        "said, and an alert that was opened: {log}"
+    );
+    fleet.until_query(
+        "SELECT app_id, kind, severity, closed FROM alerts",
+        r#"[[Null, Text("disk_low"), Text("critical"), Null]]"#,
+    );
+    assert!(!log.contains("disk is full"), "the database had room: {log}");
+    let runs = fleet.runs("a/b/writes");
+    assert!(runs.iter().skip(1).all(|run| run.exit_code == Some(0)), "{runs:?}");
+    let written = fleet.dcm(&["logs", "a/b/writes", "-n", "100", "--run", &runs[1].run.to_string()]).ok();
+    assert!(!written.out.contains("are missing here"), "{}", written.out.len());
+    fs::remove_dir_all(fleet.state().join("logs")).unwrap();
+    fleet.until_query("SELECT kind, closed IS NULL FROM alerts", r#"[[Text("disk_low"), Integer(0)]]"#);
+}
+
+#[test]
 fn without_room_for_its_exit_record_nothing_is_started() {
     if !has_small_disk("host_faults::without_room_for_its_exit_record_nothing_is_started") {
         return;
@@ -200,22 +239,7 @@ fn a_manager_that_is_short_of_descriptors_starts_later_and_goes_on() {
     }
     fleet.dcm(&["start", "all", "--yes"]).ok();
     // Those for which there is room run, the others say why they do not, and the manager answers.
-    fleet.ask(async |store| {
-        crate::fleet::wait(store, "some to run", async |store| {
-            let (rows, _) = dcm::store::read_fleet(store).await.ok()?;
-            let running = rows
-                .iter()
-                .filter(|row| matches!(row, dcm::model::Registered::App(row) if row.state.pid.is_some()))
-                .count();
-            (running >= 10).then_some(())
-        })
-        .await;
-    });
-    let running = fleet.dcm(&["status", "--json"]).ok().json();
-    let app = running.as_array().unwrap().iter().find(|row| !row["app_pids"].is_null()).unwrap()["path"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let app = fleet.until_running(10);
     fleet.dcm(&["stop", &app, "--wait"]).ok();
 }
 

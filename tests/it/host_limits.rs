@@ -1,7 +1,5 @@
 //! A manager with few descriptors or processes, and more apps than they are enough for.
 
-use dcm::model::Registered;
-
 use crate::fleet::Fleet;
 
 /// A user that no other program of the host is.
@@ -19,19 +17,6 @@ fn add_many(fleet: &Fleet, count: usize) {
     fleet.dcm(&["app", "import", file.to_str().unwrap()]).ok();
 }
 
-/// Waits until at least so many apps have a process.
-fn until_running(fleet: &Fleet, least: usize) {
-    fleet.ask(async |store| {
-        crate::fleet::wait(store, "the apps to run", async |store| {
-            let (rows, _) = dcm::store::read_fleet(store).await.ok()?;
-            let is_running =
-                |row: &&Registered| matches!(row, Registered::App(row) if row.state.pid.is_some());
-            (rows.iter().filter(is_running).count() >= least).then_some(())
-        })
-        .await;
-    });
-}
-
 #[track_caller]
 fn check_descriptors(limit: &str) {
     const APPS: usize = 300;
@@ -41,7 +26,7 @@ fn check_descriptors(limit: &str) {
     add_many(&fleet, APPS);
     fleet.add("a/b/limit", &[], &["sh", "-c", "ulimit -Sn"]);
     fleet.dcm(&["start", "all", "--yes"]).ok();
-    until_running(&fleet, APPS);
+    fleet.until_running(APPS);
     // What apps may open is what the manager was started with, whatever it took for itself.
     fleet.until_runs("a/b/limit", "has run", |runs| runs.iter().any(|run| run.end.is_some()));
     assert_eq!(fleet.log("a/b/limit").trim(), "1024");
@@ -75,14 +60,9 @@ fn a_manager_that_is_short_of_processes_runs_what_it_can_and_says_why_not_the_re
     ));
     fleet.start_manager();
     fleet.dcm(&["start", "all", "--yes"]).ok();
-    until_running(&fleet, 10);
+    let app = fleet.until_running(10);
     fleet.until_query("SELECT count(*) > 0 FROM alerts WHERE kind = 'host_exhausted'", "[[Integer(1)]]");
     // It answers, and what it has room for again is started by itself.
-    let running = fleet.dcm(&["status", "--json"]).ok().json();
-    let app = running.as_array().unwrap().iter().find(|row| !row["app_pids"].is_null()).unwrap()["path"]
-        .as_str()
-        .unwrap()
-        .to_owned();
     fleet.dcm(&["stop", &app, "--wait"]).ok();
     let refused = "SELECT count(*) > 0 FROM runtime WHERE outcome = 'failed_to_start'";
     fleet.until_query(refused, "[[Integer(1)]]");

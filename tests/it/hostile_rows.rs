@@ -2,13 +2,14 @@
 //! new one is tried by itself.
 
 use dcm::model::{
-    Alert, AlertKind, App, AppId, Change, Closing, CmdName, CommandId, CommandSource, Ending, Exit, KeptLog,
-    Leftovers, Load, ManagerRow, NewCommand, Policy, Program, Registered, Report, Revision, RunId,
-    RunOpening, Schedule, Skip, SkipReason, Timestamp, Trigger, parse_timestamp,
+    Alert, AlertCause, AlertKind, App, AppId, Change, Closing, CmdName, CommandId, CommandSource,
+    DocumentPath, Ending, EventId, Exit, KeptLog, Leftovers, Load, ManagerRow, NewCommand, NewEvent, Program,
+    Published, Registered, Report, Revision, RootState, RunId, RunOpening, Skip, SkipReason, Target,
+    Timestamp, Trigger, WatchRoot, parse_timestamp,
 };
 use dcm::store::{
-    AlertQuery, Existing, HistoryQuery, LedgerQuery, NextRun, OpenMode, PostgresStore, Registration,
-    SkipQuery, SqliteStore, Store, StoreError,
+    AlertQuery, EventQuery, Existing, HistoryQuery, LedgerQuery, NextRun, OpenMode, PostgresStore,
+    Registration, SkipQuery, SqliteStore, Store, StoreError, TaskQuery,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -24,16 +25,8 @@ fn noon() -> Timestamp {
 }
 
 fn app(path: &str) -> App {
-    let path = path.parse().unwrap();
-    App {
-        id: AppId::of(&path),
-        path,
-        program: Program { command: Some(vec!["true".to_owned()]), ..Program::default() },
-        schedule: Schedule::default(),
-        policy: Policy::default(),
-        disabled: false,
-        origin: None,
-    }
+    let program = Program { command: Some(vec!["true".to_owned()]), ..Program::default() };
+    App { program, ..App::new(path.parse().unwrap()) }
 }
 
 fn victim() -> AppId {
@@ -65,6 +58,7 @@ fn closed(app: AppId, run: u128) -> Change {
         ended: noon(),
         report: Report::default(),
         leftovers: Leftovers::default(),
+        stderr: None,
     };
     Change::RunClosed { run: RunId::from_random_bits(run), app, closing }
 }
@@ -80,6 +74,36 @@ fn command(app: AppId) -> NewCommand {
         expires: None,
         batch: Some("b".to_owned()),
         note: Some("n".to_owned()),
+    }
+}
+
+fn watched() -> WatchRoot {
+    WatchRoot {
+        name: "in".to_owned(),
+        path: "/in".to_owned(),
+        pattern: "*".to_owned(),
+        recursive: false,
+        app_group: "a".to_owned(),
+        topic: "a.b".to_owned(),
+        stable_seconds: 2.0,
+        enabled: true,
+        manager: None,
+        state: RootState::default(),
+    }
+}
+
+fn target() -> Target {
+    Target { queue: "q".to_owned(), actor: "work".to_owned() }
+}
+
+fn version(path: &str) -> NewEvent {
+    NewEvent {
+        path: DocumentPath::of_bytes(path.as_bytes()),
+        size: 7,
+        sha3: "ab".repeat(32),
+        modified: Some(noon()),
+        seen: noon(),
+        stamp: "1".to_owned(),
     }
 }
 
@@ -103,8 +127,11 @@ async fn populate(store: &dyn Store) {
         app: victim(),
         kind: AlertKind::UnexpectedBehavior,
         run: Some(RunId::from_random_bits(1)),
+        cause: AlertCause::of_text("it failed"),
         message: "it failed".to_owned(),
-        raised: noon(),
+        detail: None,
+        count: 1,
+        at: noon(),
     };
     let skip = Skip {
         app: victim(),
@@ -116,7 +143,7 @@ async fn populate(store: &dyn Store) {
     };
     store.commit(vec![opening(victim(), 1), closed(victim(), 1)]).await.unwrap();
     store
-        .commit(vec![Change::AlertRaised(alert), Change::Skipped(skip), opening(victim(), 2)])
+        .commit(vec![Change::AlertOpened(alert), Change::Skipped(skip), opening(victim(), 2)])
         .await
         .unwrap();
     store.submit(vec![command(victim())]).await.unwrap();
@@ -128,6 +155,10 @@ async fn populate(store: &dyn Store) {
         written: noon(),
     };
     store.keep_log(log).await.unwrap();
+    store.add_watch_root(watched()).await.unwrap();
+    check(store.claim_watch_root("in".to_owned()).await.unwrap(), "a root is not watched").unwrap();
+    store.add_document_route("#".to_owned(), target(), 0).await.unwrap();
+    store.enter_events("in".to_owned(), vec![version("/in/\u{10d}")]).await.unwrap();
     // A row that is gone leaves one in `removed_apps`.
     store.register(vec![registration("a/b/gone")]).await.unwrap();
     store.remove(vec![app("a/b/gone").id]).await.unwrap();
@@ -160,6 +191,13 @@ async fn read(store: &dyn Store) -> Result<(), StoreError> {
     store.rights().await?;
     store.wanted_logs("zg".to_owned()).await?;
     store.kept_log(victim(), None).await?;
+    store.watch_roots().await?;
+    store.document_routes().await?;
+    store.file_events(EventQuery { limit: 100, ..EventQuery::default() }).await?;
+    store.pipeline_tasks(TaskQuery { limit: 100, ..TaskQuery::default() }).await?;
+    store.stages(noon()).await?;
+    store.known_versions("in".to_owned(), EventId(0)).await?;
+    store.next_document().await?;
     if let Some(cluster) = store.cluster() {
         cluster.elsewhere(vec![victim(), good()]).await.or_else(not_deposed)?;
     }
@@ -234,6 +272,16 @@ async fn go_on(store: &dyn Store) -> Result<(), StoreError> {
     let ids = store.submit(vec![NewCommand { batch: Some("go on".to_owned()), ..command(good()) }]).await?;
     let pending = store.pending_commands(Vec::new()).await?;
     check(pending.iter().any(|command| command.id == ids[0]), "a command does not arrive")?;
+    // Another document is entered and published, unless the root was taken away by its row.
+    match store.enter_events("in".to_owned(), vec![version("/in/good")]).await {
+        Err(StoreError::Refused(_)) => {}
+        entered => drop(entered?),
+    }
+    let later = noon() + chrono::TimeDelta::days(20_000);
+    let due = store.take_documents(later, later).await.or_else(not_deposed)?;
+    let sent = due.iter().map(|due| (due.delivery, due.task, Published::Sent)).collect();
+    store.settle_documents(sent, noon()).await?;
+    store.retry_documents(TaskQuery { limit: 10, ..TaskQuery::default() }).await?;
     let registration = Registration { app: app("a/b/good"), next_run: None, existing: Existing::Replace };
     store.register(vec![registration]).await?;
     read(store).await

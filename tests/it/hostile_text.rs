@@ -144,7 +144,7 @@ fn fill_all(fill: impl Fn(&str, &dyn Fn(&str) -> Row) -> usize) {
             ("kind", text("crashed")),
             ("runtime", column.to_owned()),
             ("message", text("m")),
-            ("raised", text("2026-11-01T00:00:00.000Z")),
+            ("opened", text("2026-11-01T00:00:00.000Z")),
         ]
     });
     for (taken, least) in [(apps, 20), (runs, 5), (commands, 5), (managers, 4), (alerts, 3)] {
@@ -173,6 +173,8 @@ fn call_all(fleet: &Fleet) {
         &["history", "all", "-n", "1000"],
         &["next"],
         &["managers"],
+        &["alerts", "--all", "--each"],
+        &["alerts", "1"],
         &["db", "check"],
         &["start", "a", "--wait=0"],
         &["logs", "f/f/good"],

@@ -6,8 +6,8 @@ use chrono::{NaiveDate, TimeDelta};
 use crossterm::event::KeyCode;
 use dcm::console::{Abilities, Colours, GlyphSet, Look, Palette, Questions, Rehearsal};
 use dcm::model::{
-    App, AppId, AppRow, AppState, Delta, Fatal, FatalFlag, ManagerRow, Now, Policy, Program, Progress,
-    Registered, Revision, RunStatus, Schedule, Timestamp,
+    Anomaly, App, AppRow, Counted, Delta, Fatal, FatalFlag, LastEnd, ManagerRow, Now, Progress, Registered,
+    Revision, RunStatus, Samples, Timestamp,
 };
 
 const GROUPS: [&str; 12] = [
@@ -83,33 +83,15 @@ fn row(number: usize, count: usize, random: &mut Random) -> AppRow {
     let minutes = |random: &mut Random, most| TimeDelta::minutes(i64::try_from(random.below(most)).unwrap());
     let size = 1000 + random.below(400) * 500;
     let last_run = Some(time - minutes(random, 90) - TimeDelta::minutes(1));
-    let mut row = AppRow {
-        app: App {
-            id: AppId::of(&path),
-            path,
-            program: Program::default(),
-            schedule: Schedule::default(),
-            policy: Policy::default(),
-            disabled: random.below(40) == 0,
-            origin: None,
-        },
-        planned: None,
-        next_run: Some(time + minutes(random, 120) + TimeDelta::minutes(1)),
-        state: AppState { last_run, ..AppState::default() },
-        last_end: None,
-        progress: Progress { task_size: Some(size), solved: size, percent: Some(100), ..Progress::default() },
-        command: None,
-        asked_next_run: None,
-        slot: None,
-        sequence: 0,
-        epoch: 0,
-        is_named: true,
-        fault: None,
-        bad_report: None,
-        shown_fault: None,
-        row: i64::try_from(number).unwrap() + 1,
-        revision: Revision(i64::try_from(number).unwrap() + 1),
-    };
+    let number_of_row = i64::try_from(number).unwrap() + 1;
+    let app = App { disabled: random.below(40) == 0, ..App::new(path) };
+    let mut row = AppRow::new(app, number_of_row);
+    row.next_run = Some(time + minutes(random, 120) + TimeDelta::minutes(1));
+    row.state.last_run = last_run;
+    row.progress =
+        Progress { task_size: Some(size), solved: size, percent: Some(100), ..Progress::default() };
+    row.revision = Revision(number_of_row);
+    row.last_end = ended(last_run, "ok", Some(0));
     match random.below(100) {
         0..30 => {
             row.state.status = RunStatus::Running;
@@ -119,18 +101,41 @@ fn row(number: usize, count: usize, random: &mut Random) -> AppRow {
             row.progress.failed = random.below(300);
             row.progress.message = Some(format!("page {} of {}", size / 20, size / 10));
             advance(&mut row, random.below(size));
+            row.samples = Some(Box::new(worked(time, random)));
         }
-        30..34 => row.state.status = RunStatus::Stopped,
+        30..34 => {
+            row.state.status = RunStatus::Stopped;
+            row.last_end = ended(last_run, "crashed", Some(134));
+        }
         34 => row.state.waiting_for = Some("group italy: 40 running".to_owned()),
         35 if number.is_multiple_of(3) => {
-            let message = "python3.13: no such program in PATH".to_owned();
+            let (cause, message) =
+                (Anomaly::Failures.into(), "python3.13: no such program in PATH".to_owned());
+            row.last_end = ended(last_run, "failed_to_start", None);
             row.progress.percent = Some(41);
             row.progress.solved = size * 41 / 100;
-            row.state.fatal = Some(Box::new(Fatal { flag: FatalFlag::FailedToStart, message, time }));
+            row.state.fatal = Some(Box::new(Fatal { flag: FatalFlag::FailedToStart, cause, message, time }));
         }
         _ => {}
     }
     row
+}
+
+/// The run that began then took half a minute.
+fn ended(began: Option<Timestamp>, outcome: &str, exit_code: Option<i64>) -> Option<Box<LastEnd>> {
+    let at = began? + TimeDelta::seconds(30);
+    Some(Box::new(LastEnd { outcome: outcome.into(), exit_code, at }))
+}
+
+/// Ten minutes of work until this time.
+fn worked(time: Timestamp, random: &mut Random) -> Samples {
+    let mut samples = Samples::none(time);
+    let most = 1 + random.below(100);
+    for back in (0..30).rev() {
+        let counted = Counted { solved: random.below(most), failed: u64::from(random.below(20) == 0) };
+        samples.add(counted, time - TimeDelta::seconds(back * 20));
+    }
+    samples
 }
 
 fn advance(row: &mut AppRow, by: u64) {
@@ -140,14 +145,16 @@ fn advance(row: &mut AppRow, by: u64) {
 }
 
 /// So many running apps get on.
-pub(crate) fn change(rows: &mut [AppRow], count: usize, random: &mut Random) -> Vec<AppRow> {
+pub(crate) fn change(rows: &mut [AppRow], count: usize, random: &mut Random, at: Timestamp) -> Vec<AppRow> {
     let mut changed = Vec::new();
     while changed.len() < count {
-        let at = usize::try_from(random.below(rows.len() as u64)).unwrap();
-        let row = &mut rows[at];
+        let place = usize::try_from(random.below(rows.len() as u64)).unwrap();
+        let row = &mut rows[place];
         if row.state.pid.is_some() {
             let by = random.below(30) + 1;
             advance(row, by);
+            let samples = row.samples.get_or_insert_with(|| Box::new(Samples::none(at)));
+            samples.add(Counted { solved: by, failed: 0 }, at);
         }
         row.revision = Revision(row.revision.0 + 1_000_000);
         changed.push(row.clone());

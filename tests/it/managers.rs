@@ -7,10 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use dcm::model::{AppId, AppRow, CmdFlag, Registered, Timestamp};
-use dcm::store::{HistoryQuery, LedgerQuery, OpenMode, OperatorStore as _, PostgresStore, SkipQuery};
+use dcm::store::{
+    AlertQuery, HistoryQuery, LedgerQuery, OpenMode, OperatorStore as _, PostgresStore, SkipQuery,
+};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
 
+use crate::endpoint::{Endpoint, Reply};
 use crate::fleet::{Called, Fleet, PATIENCE, send_signal};
 use crate::postgres::Schema;
 use crate::proxy::Proxy;
@@ -43,8 +46,13 @@ impl Land {
     }
 
     fn host(&self, name: &str, pools: &str) -> Host {
+        self.host_with(name, pools, "")
+    }
+
+    /// One with more in its configuration.
+    fn host_with(&self, name: &str, pools: &str, more: &str) -> Host {
         let dir = tempfile::tempdir().unwrap();
-        let config = format!("name = \"{name}\"\nlease = {LEASE:?}\npools = [{pools}]\n");
+        let config = format!("name = \"{name}\"\nlease = {LEASE:?}\npools = [{pools}]\n{more}");
         std::fs::write(dir.path().join("dcm.toml"), config).unwrap();
         let proxy = Proxy::to_database(self.schema.url());
         let mut host = Host { name: name.to_owned(), dir, proxy, manager: None };
@@ -445,6 +453,43 @@ fn a_manager_drains_and_leaves_in_order() {
     assert!(kept == 0 || out.contains("released"), "{out}");
 }
 
+#[test]
+fn what_runs_always_is_taken_over_and_leaves_a_draining_host_with_a_restart() {
+    let land = Land::new();
+    let (mut lost, other) = (land.host("lost", ""), land.host("other", ""));
+    let always = names("always", 6);
+    for name in &always {
+        land.add(name, &["--failover", "exclusive", "--always"], "600");
+    }
+    // Nobody gives a command.
+    let before = all_live(&land, &always);
+    let moved: Vec<_> = on(&before, "lost").into_iter().map(|life| life.app.clone()).collect();
+    assert!(!moved.is_empty() && moved.len() < always.len(), "{before:?}");
+    lost.kill();
+    land.recorder.until("the other has them", |lives| {
+        let lives_there = |life: &Life| life.host == "other" && life.ended.is_none();
+        moved.iter().all(|app| lives.iter().any(|life| life.app == *app && lives_there(life))).then_some(())
+    });
+    for app in &moved {
+        assert_eq!(land.outcomes(app), ["lost_owner", "running"]);
+    }
+    let stay: Vec<_> = before.into_iter().filter(|life| !moved.contains(&life.app)).collect();
+    unharmed(&land, &stay);
+
+    let _third = land.host("third", "");
+    land.dcm(&["managers", "drain", "other"]).ok();
+    // It takes a moment until the manager knows.
+    land.until("the other drains", async |_| other.log().contains("nothing is started").then_some(()));
+    unharmed(&land, &stay);
+    let app = &stay[0].app;
+    land.dcm(&["restart", &format!("a/b/{app}"), "--wait=30"]).ok();
+    land.until_app(app, "is the third's", |row| {
+        row.state.manager.as_deref() == Some("third") && row.state.pid.is_some()
+    });
+    assert_eq!(land.outcomes(app), ["stopped", "running"]);
+    assert_eq!(land.recorder.overlaps().len(), 0);
+}
+
 /// How many apps and rounds the storm has: `DCM_STORM=200,60`, say, for a long one.
 fn scale() -> (usize, usize) {
     let text = std::env::var("DCM_STORM").unwrap_or_default();
@@ -545,4 +590,32 @@ fn nothing_runs_twice_and_nothing_is_lost_in_a_storm_of_faults() {
     );
     std::io::stderr().write_all(counts.as_bytes()).unwrap();
     assert_eq!((overlaps.len(), lost.len(), verdicts), (0, 0, commands), "{overlaps:#?} {}", lost.join("\n"));
+}
+
+#[test]
+fn notifications_of_a_lost_manager_are_sent_by_another_one() {
+    let land = Land::new();
+    let endpoint = Endpoint::answering(|_| Reply::ok("ok"));
+    let config = format!("[notify.ops]\nkind = 'webhook'\nurl = '{}'\n", endpoint.url("/hook"));
+    let mut first = land.host_with("first", "", &config);
+    land.dcm(&["app", "add", "a/b/gone", "--enable", "--", "/no/such/program"]).ok();
+    land.dcm(&["start", "a/b/gone"]).ok();
+    land.until_app("gone", "has a flag", |row| row.state.fatal.is_some());
+    first.kill();
+    // It collects messages of one cause for longer than that takes.
+    assert_eq!(endpoint.requests().len(), 0);
+    let _second = land.host_with("second", "", &config);
+    let requests = endpoint.until_requests(1);
+    assert_eq!(requests[0].json()["alert"]["path"], "a/b/gone");
+    assert_eq!(requests[0].json()["fleet"], "second");
+    land.until("it is delivered once", async |store| {
+        let alerts = store.alerts(AlertQuery { limit: 10, ..AlertQuery::default() }).await.ok()?;
+        alerts.iter().find(|alert| alert.delivered.is_some()).map(drop)
+    });
+    assert_eq!(
+        land.schema
+            .number("SELECT count(*) FROM deliveries WHERE delivered IS NOT NULL AND manager = 'second'"),
+        1
+    );
+    assert_eq!(endpoint.requests().len(), 1);
 }

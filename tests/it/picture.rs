@@ -30,7 +30,7 @@ fn the_picture_of_the_readme_is_the_screen() {
         let time = now(Duration::from_secs(step * 2));
         console.at(time);
         live(&mut console, time.wall);
-        hear(&mut console, change(&mut rows, 120, &mut random), time.wall);
+        hear(&mut console, change(&mut rows, 120, &mut random, time.wall), time.wall);
         terminal.process(console.frame());
     }
     for key in [KeyCode::Right, KeyCode::Down, KeyCode::Right, KeyCode::Char('n')] {
@@ -80,6 +80,7 @@ fn runs(time: Timestamp) -> Vec<Run> {
             message: None,
             leftovers: 0,
             command: None,
+            memory_peak: None,
         }
     };
     vec![

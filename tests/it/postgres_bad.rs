@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use dcm::model::{App, AppId, AppPath, Policy, Program, Schedule};
+use dcm::model::{App, AppPath, Program};
 use dcm::store::{Existing, OpenMode, OperatorStore as _, PostgresStore, Registration, Rights, StoreError};
 
 use crate::fleet::Fleet;
@@ -124,15 +124,7 @@ fn many(count: usize) -> Vec<Registration> {
     let app = |number: usize| {
         let path: AppPath = format!("a/b/app{number}").parse().unwrap();
         let program = Program { cwd: Some("x".repeat(1000)), ..Program::default() };
-        App {
-            id: AppId::of(&path),
-            path,
-            program,
-            schedule: Schedule::default(),
-            policy: Policy::default(),
-            disabled: true,
-            origin: None,
-        }
+        App { program, disabled: true, ..App::new(path) }
     };
     (0..count)
         .map(|number| Registration { app: app(number), next_run: None, existing: Existing::Replace })

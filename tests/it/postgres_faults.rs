@@ -34,6 +34,12 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
     let schema = Schema::new();
     schema.sql(include_str!("../../migrations/postgres/0001_fleet.sql"));
     schema.sql("INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c')");
+    schema.sql(
+        "INSERT INTO alerts (app_id, kind, runtime, message, raised, cleared) VALUES \
+         ('x', 'unexpected_behavior', '1', '12 failures in a row, the last: killed by signal 6, core dumped', now(), NULL), \
+         ('x', 'host_exhausted', '2', '3 failures in a row, the last: no memory; it is tried again', now(), now()), \
+         ('x', 'failed_to_start', '3', 'no python3', now(), NULL)",
+    );
     let error = refused(schema.url(), OpenMode::Existing);
     assert!(matches!(error, StoreError::Schema { found: 1, .. }), "{error}");
     drop(PostgresStore::connect(schema.url(), OpenMode::Create).unwrap());
@@ -43,6 +49,11 @@ fn a_database_of_the_first_version_is_brought_up_to_date() {
         .sql("UPDATE apps SET manager = 'x'; UPDATE apps SET manager = 'x'; UPDATE apps SET manager = NULL");
     schema.sql(
         "DO $$ BEGIN ASSERT (SELECT epoch = 2 AND owned_since > 0 AND failover = 'never' FROM apps); END $$",
+    );
+    schema.sql(
+        "DO $$ BEGIN ASSERT (SELECT array_agg(concat_ws('|', cause, severity, count, last_seen = opened, closed IS NULL) \
+         ORDER BY id) FROM alerts) = ARRAY['killed by signal 6|critical|12|t|t', 'no memory|warning|3|t|f', \
+         'no python3|critical|1|t|t']; END $$",
     );
 }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::fleet::{Called, PATIENCE, send_signal, until_gone};
-use crate::postgres::Schema;
+use crate::postgres::{Schema, until_said};
 
 /// A manager on a server, and apps that run again and again.
 struct Place {
@@ -103,7 +103,7 @@ impl Holder {
     }
 }
 
-const OPEN: &str = "SELECT count(*) FROM alerts WHERE kind = 'row_locked' AND cleared IS NULL";
+const OPEN: &str = "SELECT count(*) FROM alerts WHERE kind = 'row_locked' AND closed IS NULL";
 
 #[test]
 fn a_row_that_is_held_stops_its_app_alone_with_an_alert() {
@@ -132,13 +132,15 @@ fn a_row_that_is_held_stops_its_app_alone_with_an_alert() {
     // A stop is carried out at once; its verdict is written when that can be.
     place.dcm(&["app", "set", "a/b/bad", "--interval", "none", "--", "sleep", "600"]).ok();
     place.dcm(&["restart", "a/b/bad", "--wait"]).ok();
-    let row = "SELECT count(*) FROM apps WHERE app_name = 'bad' AND app_pids IS NOT NULL";
-    place.until("its process is on record", row, 1);
+    // That of the run under way, not of one before.
+    let row = "FROM apps a JOIN runtime r ON r.runtime = a.runtime \
+        WHERE a.app_name = 'bad' AND r.end_time IS NULL AND r.pid::text = a.app_pids";
+    place.until("its process is on record", &format!("SELECT count(*) {row}"), 1);
+    let pid = place.schema.number(&format!("SELECT a.app_pids::bigint {row}"));
     let holder = Holder::begin(&place.schema, "SELECT FROM apps WHERE app_name = 'bad' FOR UPDATE");
     let called = place.dcm(&["stop", "a", "--wait=3"]);
     assert!(called.out.contains("a/b/bad  pending"), "{called:?}");
-    let row = "SELECT app_pids::bigint FROM apps WHERE app_name = 'bad'";
-    until_gone(u32::try_from(place.schema.number(row)).unwrap());
+    until_gone(u32::try_from(pid).unwrap());
     holder.end("ROLLBACK");
     place.until("it is stopped", "SELECT count(*) FROM apps WHERE app_name = 'bad' AND run_status = 2 AND cmd_name = 2 AND cmd_flag = 1", 1);
 }
@@ -178,6 +180,37 @@ fn rows_of_runs_commands_and_alerts_that_are_held_stop_their_app_alone() {
         );
         place.until("the alert is over", &format!("SELECT (0 = ({OPEN}))::int::bigint"), 1);
     }
+}
+
+#[test]
+fn a_command_that_names_no_app_and_is_held_is_an_alert_about_the_fleet() {
+    let place = Place::new();
+    send_signal(place.manager.id(), 19);
+    place.schema.sql("INSERT INTO commands (app_id, cmd_name, cmd_by) VALUES ('no app', 1, 'ana')");
+    let holder = Holder::begin(&place.schema, "SELECT FROM commands WHERE app_id = 'no app' FOR UPDATE");
+    send_signal(place.manager.id(), 18);
+    let open =
+        "SELECT count(*) FROM alerts WHERE kind = 'database_locked' AND app_id IS NULL AND closed IS NULL";
+    place.until("there is an alert", open, 1);
+    let pid = holder.pid;
+    let named = format!(
+        "SELECT count(*) FROM alerts WHERE message LIKE '%of no app in the table commands%pid {pid} %'"
+    );
+    assert_eq!(place.schema.number(&named), 1);
+    let more = place.runs("good") + 5;
+    place.until("the apps run on", &runs_of("good"), more);
+    holder.end("ROLLBACK");
+    place.until("the alert is over", &format!("SELECT (0 = ({open}))::int::bigint"), 1);
+    place.until(
+        "it has a verdict",
+        "SELECT count(*) FROM commands WHERE app_id = 'no app' AND cmd_flag = 2",
+        1,
+    );
+    // The line comes after the row.
+    until_said(
+        &place.dir.path().join("log"),
+        "alert closed: fleet: database_locked: a row of no app in the table commands",
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The roles of a fleet on a shared server: what the server itself lets each login do.
 
+use dcm::model::settings::settings;
 use dcm::model::{
     AppId, AppPath, Change, CmdName, CommandSource, NewCommand, Revision, Verdict, parse_timestamp,
 };
@@ -25,7 +26,7 @@ impl Shared {
         shared.cluster.psql(
             "fleet",
             "CREATE ROLE anton LOGIN IN ROLE dcm_owner; CREATE ROLE zagreb LOGIN IN ROLE dcm_manager; \
-             CREATE ROLE ana LOGIN IN ROLE dcm_operator; CREATE ROLE luka LOGIN IN ROLE dcm_readonly; \
+             CREATE ROLE ana LOGIN IN ROLE dcm_operator; CREATE ROLE luka LOGIN IN ROLE dcm_readonly; CREATE ROLE worker LOGIN IN ROLE dcm_worker; \
              CREATE ROLE program LOGIN",
         );
         drop(PostgresStore::connect(&shared.url("anton"), OpenMode::Create).unwrap());
@@ -105,6 +106,7 @@ fn each_role_may_do_its_work_and_no_more() {
     an_operator_drains_and_takes_nothing(&shared);
     a_reader_only_reads(&shared);
     a_program_with_a_few_columns(&shared);
+    a_worker_notes_its_documents_and_nothing_else(&shared);
     a_manager_writes_verdicts_and_registers_nothing(&shared);
     an_owner_registers_and_migrates(&shared);
 }
@@ -185,6 +187,13 @@ fn an_operator_speaks_for_himself_alone(shared: &Shared) {
         called.err.contains("permission denied for table apps") && called.err.contains("dcm_owner"),
         "{called:?}"
     );
+    shared.cluster.psql(
+        "fleet",
+        "INSERT INTO alerts (kind, runtime, message, opened, last_seen) VALUES ('disk_low', 'x', 'low', now(), now())",
+    );
+    let called = shared.dcm("ana", &["alerts", "ack", "fleet", "--by", "the_boss"]);
+    assert_eq!((called.code, called.out.as_str()), (0, "1 fleet: acknowledged by ana\n"), "{called:?}");
+    assert_eq!(shared.dcm("ana", &["alerts", "mute", "1", "--for", "1h"]).code, 0);
     let called = shared.dcm("ana", &["stop", "a/b/c", "--json"]);
     assert_eq!(called.code, 0, "{called:?}");
     assert!(called.out.contains("\"cmd_by\":\"ana\""), "{called:?}");
@@ -240,7 +249,7 @@ fn a_reader_only_reads(shared: &Shared) {
         "SELECT env FROM apps",
         "SELECT * FROM apps",
         "SELECT dcm_submit('a/b/c', 'STOP')",
-        "UPDATE alerts SET acked_by = 'luka'",
+        "UPDATE alerts SET acknowledged_by = 'luka'",
         "DELETE FROM log_wishes",
     ] {
         let error = shared.tried("luka", statement).unwrap_err();
@@ -249,7 +258,14 @@ fn a_reader_only_reads(shared: &Shared) {
     let called = shared.dcm("luka", &["start", "a/b/c"]);
     assert_eq!(called.code, 2, "{called:?}");
     assert!(called.err.contains("dcm_submit") && called.err.contains("dcm_operator"), "{called:?}");
-    for arguments in [&["status"][..], &["why", "a/b/c"], &["history", "all"], &["next"], &["app", "list"]] {
+    for arguments in [&["ack", "fleet"][..], &["mute", "1", "--for", "1h"], &["unmute", "all"]] {
+        let called = shared.dcm("luka", &[&["alerts"], arguments].concat());
+        assert_eq!(called.code, 2, "{called:?}");
+        assert!(called.err.contains("table alerts") && called.err.contains("dcm_operator"), "{called:?}");
+    }
+    let looks =
+        [&["status"][..], &["why", "a/b/c"], &["history", "all"], &["next"], &["app", "list"], &["alerts"]];
+    for arguments in looks {
         assert_eq!(shared.dcm("luka", arguments).code, 0, "{arguments:?}");
     }
     // Nothing is shown as empty that is only hidden.
@@ -273,6 +289,44 @@ fn a_program_with_a_few_columns(shared: &Shared) {
     assert_eq!(shared.asked("SELECT cmd_by FROM commands ORDER BY id DESC LIMIT 1"), "program");
     assert!(
         shared.tried("program", "UPDATE apps SET cmd_flag = 1").unwrap_err().contains("permission denied")
+    );
+}
+
+/// The owner says what is watched, a manager enters and publishes, a worker works, an operator asks for another try.
+fn a_worker_notes_its_documents_and_nothing_else(shared: &Shared) {
+    let watch = "INSERT INTO watch_roots (name, path, app_group, topic) VALUES ('in', '/in', 'a', 'a.b')";
+    let route = "INSERT INTO routes (pattern, queue, actor) VALUES ('#', 'q', 'work')";
+    let see = "INSERT INTO events (root, path, seen, topic, app_group) VALUES ('in', '/in/a', now(), 'a.b', 'a'); \
+         INSERT INTO pipeline_task (event_id, document, topic) SELECT id, path, topic FROM events";
+    let next = "INSERT INTO pipeline_task (event_id, parent, document, topic) \
+         SELECT event_id, id, document, 'a.c' FROM pipeline_task WHERE parent IS NULL ON CONFLICT (parent, topic) DO NOTHING";
+    let work = "UPDATE pipeline_task SET status = 3, attempts = attempts + 1, started = now(), finished = now(), error = NULL";
+    let retry = "SELECT dcm_retry_documents((SELECT array_agg(id) FROM pipeline_task))";
+    shared.tried("anton", watch).unwrap();
+    shared.tried("anton", route).unwrap();
+    shared.tried("zagreb", see).unwrap();
+    shared.tried("worker", next).unwrap();
+    shared.tried("worker", work).unwrap();
+    shared.tried("ana", retry).unwrap();
+    assert_eq!(shared.asked("SELECT count(*) FROM pipeline_task WHERE status = 0"), "2");
+    assert_eq!(shared.asked("SELECT count(*) FROM deliveries WHERE kind = 'document'"), "2");
+    for (user, statements) in [
+        (
+            "worker",
+            &[watch, route, see, retry, "SELECT * FROM apps", "UPDATE pipeline_task SET queue = 'other'"][..],
+        ),
+        ("ana", &[watch, route, see, next, work, "DELETE FROM watch_roots"]),
+        ("luka", &[watch, route, see, next, work, retry]),
+        ("zagreb", &[watch, route, "UPDATE watch_roots SET path = '/'", "DELETE FROM events"]),
+    ] {
+        for statement in statements {
+            let refused = shared.tried(user, statement).unwrap_err();
+            assert!(refused.contains("permission denied"), "{user}: {statement}: {refused}");
+        }
+    }
+    shared.cluster.psql(
+        "fleet",
+        "DELETE FROM deliveries WHERE kind = 'document'; DELETE FROM events; DELETE FROM watch_roots; DELETE FROM routes",
     );
 }
 
@@ -322,6 +376,14 @@ fn a_manager_writes_verdicts_and_registers_nothing(shared: &Shared) {
             error.contains("permission denied") || error.contains("must be owner"),
             "{statement}: {error}"
         );
+    }
+    // What defines an app, a new column of it too, is for the owner alone.
+    for setting in settings() {
+        for user in ["zagreb", "ana"] {
+            let column = setting.column;
+            let error = shared.tried(user, &format!("UPDATE apps SET {column} = DEFAULT")).unwrap_err();
+            assert!(error.contains("permission denied"), "{user}, {column}: {error}");
+        }
     }
     // It passes on what others said, as the broker brings it.
     let passed = block_on(submit(&shared.store("zagreb"), vec![command("marko")]));

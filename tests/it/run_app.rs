@@ -56,6 +56,28 @@ fn disabled_running_and_fatal_apps_are_refused_for_now() {
 }
 
 #[test]
+fn the_run_is_written_to_a_file_unless_it_was_refused() {
+    let fleet = Fleet::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.json");
+    let file = file.to_str().unwrap();
+    fleet.add("a/b/c", &[], &["sh", "-c", "echo '::dcm {\"solved\": 4}'; exit 75"]);
+    assert_eq!(fleet.dcm(&["run-app", "a/b/c", "--result", file]).code, 75);
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let shown = fleet.dcm(&["history", "a/b/c", "--json"]).ok().json();
+    assert_eq!(told, shown[0]);
+    assert_eq!((told["exit_code"].as_i64(), told["solved"].as_i64()), (Some(75), Some(4)));
+    std::fs::remove_file(file).unwrap();
+    fleet.add("a/b/off", &[], &["true"]);
+    fleet.sql("UPDATE apps SET disable = 1 WHERE app_name = 'off'");
+    fleet.dcm(&["run-app", "a/b/off", "--result", file]).refused(75, &["disabled"]);
+    assert!(!std::path::Path::new(file).exists());
+    let called = fleet.dcm(&["run-app", "a/b/c", "--force", "--result", "/no/such/folder/run.json"]);
+    assert_eq!(called.code, 75);
+    assert!(called.err.contains("does not say how the run ended"), "{}", called.err);
+}
+
+#[test]
 fn a_signal_is_passed_on() {
     let fleet = Fleet::new();
     fleet.add(

@@ -164,12 +164,12 @@ fn a_crash_is_restarted_at_once_then_with_a_back_off_and_a_good_run_is_a_recover
     assert!(!why.contains("dcm enable"), "{why}");
     let row = fleet.until("a/b/c", "has failed four times", |row| row.state.failures == 4);
     assert!(row.next_run.is_some() && row.state.fatal.unwrap().message.contains("4 failures in a row"));
-    let alerts = fleet.query("SELECT kind, cleared FROM alerts");
+    let alerts = fleet.query("SELECT kind, closed FROM alerts");
     assert_eq!(format!("{alerts:?}"), "[[Text(\"unexpected_behavior\"), Null]]");
     std::fs::write(&mended, "").unwrap();
     let row = fleet.until("a/b/c", "has recovered", |row| row.state.fatal.is_none());
     assert_eq!((row.state.failures, row.state.status), (0, RunStatus::NotRunning));
-    let open = fleet.query("SELECT count(*), count(cleared) FROM alerts");
+    let open = fleet.query("SELECT count(*), count(closed) FROM alerts");
     assert_eq!(format!("{open:?}"), "[[Integer(1), Integer(1)]]");
 }
 
@@ -195,7 +195,7 @@ fn an_app_that_is_to_be_given_up_starts_no_more_until_it_is_enabled() {
     let row = fleet.app("a/b/c");
     assert_eq!((row.state.fatal, row.state.failures), (None, 0));
     assert!(row.next_run.is_some());
-    let open = fleet.query("SELECT count(*) FROM alerts WHERE cleared IS NULL");
+    let open = fleet.query("SELECT count(*) FROM alerts WHERE closed IS NULL");
     assert_eq!(format!("{open:?}"), "[[Integer(0)]]");
     // Once it is to go on, it does.
     fleet.dcm(&["start", "a/b/c", "--wait"]).ok();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use dcm::model::{
-    AppId, Change, Command, Load, ManagerRow, Refusal, RunId, RunOpening, RunStatus, Timestamp, Trigger,
+    AppId, Change, Command, Load, ManagerRow, Refusal, RunId, RunOpening, RunStatus, Subject, Timestamp,
+    Trigger,
 };
 use dcm::store::{Cluster as _, OpenMode, OperatorStore as _, PostgresStore, Store as _, StoreError};
 
@@ -181,7 +182,10 @@ fn who_is_deposed_writes_nothing_more() {
         // A lease that is over is renewed as long as nobody took it.
         sql(&schema, &format!("{LONG_AGO} WHERE name = 'zg'"));
         let idle = zg.commit(vec![opening("a/b/idle", 9, "zg")]).await.unwrap();
-        assert_eq!(idle.held.iter().map(|held| held.app).collect::<Vec<_>>(), [Some(id("a/b/idle"))]);
+        assert_eq!(
+            idle.held.iter().map(|held| held.subject).collect::<Vec<_>>(),
+            [Subject::App(id("a/b/idle"))]
+        );
         let lost = seen(&st.managers().await.unwrap());
         zg.renew(Load::default()).await.unwrap();
         assert_eq!(st.depose(&lost).await.unwrap().apps, 0);

@@ -48,7 +48,7 @@ fn what_is_set_aside_while_it_runs_is_supervised_shown_and_stopped() {
     let pid = fleet.until("a/b/bad", "runs", |row| row.state.pid.is_some()).state.pid;
     fleet.sql("UPDATE apps SET interval = -5 WHERE app_name = 'bad'");
     fleet.until_query(
-        "SELECT count(*) FROM alerts WHERE kind = 'set_aside' AND cleared IS NULL",
+        "SELECT count(*) FROM alerts WHERE kind = 'set_aside' AND closed IS NULL",
         "[[Integer(1)]]",
     );
     let rows: serde_json::Value = serde_json::from_str(&fleet.dcm(&["status", "--json"]).ok().out).unwrap();
@@ -61,6 +61,9 @@ fn what_is_set_aside_while_it_runs_is_supervised_shown_and_stopped() {
     assert_eq!(good["state"], "running");
     let keys = |row: &serde_json::Value| row.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(bad), keys(good));
+    let of_fleet = "SELECT message, manager IS NULL FROM alerts WHERE app_id IS NULL AND closed IS NULL";
+    let aside = "[[Text(\"1 row of an app is set aside and not scheduled; dcm status shows which and why\"), Integer(0)]]";
+    fleet.until_query(of_fleet, aside);
     // Also by a manager that never saw it when it was valid.
     fleet.kill_manager();
     fleet.start_manager();
@@ -77,9 +80,11 @@ fn what_is_set_aside_while_it_runs_is_supervised_shown_and_stopped() {
     fleet.dcm(&["app", "set", "a/b/bad", "--max-failures", "5"]).refused(1, &["set interval as well"]);
     fleet.dcm(&["app", "set", "a/b/bad", "--interval", "30"]).ok();
     fleet.until_query(
-        "SELECT count(*) FROM alerts WHERE kind = 'set_aside' AND cleared IS NULL",
+        "SELECT count(*) FROM alerts WHERE kind IN ('set_aside', 'rows_set_aside') AND closed IS NULL",
         "[[Integer(0)]]",
     );
+    let episodes = "SELECT count(*) FROM alerts WHERE kind = 'rows_set_aside'";
+    assert_eq!(value(&fleet, episodes), "Integer(1)", "the second manager went on with it");
     fleet.dcm(&["start", "a/b/bad", "--wait"]).ok();
 }
 
@@ -122,7 +127,7 @@ fn a_report_that_cannot_be_read_is_ignored_with_an_alert() {
     fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
     fleet.sql("UPDATE apps SET next_run = 'None', solved = -5");
     fleet.until_query(
-        "SELECT kind, count(*) FROM alerts WHERE cleared IS NULL",
+        "SELECT kind, count(*) FROM alerts WHERE closed IS NULL",
         "[[Text(\"bad_report\"), Integer(1)]]",
     );
     let message = value(&fleet, "SELECT message FROM alerts");
@@ -139,10 +144,10 @@ fn a_report_that_cannot_be_read_is_ignored_with_an_alert() {
     std::fs::write(go, "").unwrap();
     fleet.until_runs("a/b/c", "is over", |runs| runs[0].end.is_some());
     fleet.until("a/b/c", "is planned by its schedule", |row| row.next_run.is_some() && row.fault.is_none());
-    assert_eq!(value(&fleet, "SELECT count(*) FROM alerts WHERE cleared IS NULL"), "Integer(1)");
+    assert_eq!(value(&fleet, "SELECT count(*) FROM alerts WHERE closed IS NULL"), "Integer(1)");
     // The next run reports nothing of the kind.
     fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
-    fleet.until_query("SELECT count(*) FROM alerts WHERE cleared IS NULL", "[[Integer(0)]]");
+    fleet.until_query("SELECT count(*) FROM alerts WHERE closed IS NULL", "[[Integer(0)]]");
 }
 
 #[test]

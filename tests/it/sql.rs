@@ -210,3 +210,40 @@ fn a_command_for_nobody_gets_its_verdict() {
     let open = fleet.query("SELECT count(*) FROM commands WHERE cmd_flag = 0");
     assert_eq!(format!("{open:?}"), "[[Integer(0)]]");
 }
+
+/// How often a usual pause is written, and read: the time of the last move is set back before each.
+const PAUSES: &str = "UPDATE apps SET solved = 1;
+    UPDATE apps SET progress_time = AGO(30);
+    UPDATE apps SET solved = 2;
+    UPDATE apps SET progress_time = AGO(20);
+    UPDATE apps SET failed = 1, progress = 7;
+    UPDATE apps SET solved = 3;
+    UPDATE apps SET message = 'page 3', eta = NULL";
+
+/// In both databases the triggers learn the usual pause between two moves: 30 s, then a fifth of the way to 20 s.
+#[test]
+fn the_usual_pause_between_moves_is_learned_by_triggers() {
+    let fleet = Fleet::new();
+    fleet.add("a/b/c", &[], &["true"]);
+    let ago = |form: &dyn Fn(&str) -> String| {
+        PAUSES.replace("AGO(30)", &form("30")).replace("AGO(20)", &form("20"))
+    };
+    fleet.sql(&ago(&|seconds| format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-{seconds} seconds')")));
+    let of_file = fleet.app("a/b/c").movement.unwrap();
+
+    let schema = crate::postgres::Schema::new();
+    fleet.dcm(&["--database", schema.url(), "app", "add", "a/b/c", "--", "true"]).ok();
+    schema.sql(&ago(&|seconds| format!("clock_timestamp() - interval '{seconds} s'")));
+    let store = dcm::store::PostgresStore::connect(schema.url(), dcm::store::OpenMode::Existing).unwrap();
+    let rows =
+        crate::postgres::block_on(dcm::store::OperatorStore::apps(&store, vec![crate::fleet::id("a/b/c")]));
+    let of_server = rows.unwrap().remove(0).into_row().movement.unwrap();
+
+    for movement in [of_file, of_server] {
+        let usual = movement.usual_pause.unwrap().as_secs_f64();
+        assert!((27.9..28.3).contains(&usual), "{usual}");
+    }
+    // Another run has moved nothing.
+    fleet.sql("UPDATE apps SET runtime = '00000000000040008000000000000001', solved = 0");
+    assert_eq!(fleet.app("a/b/c").movement, None);
+}

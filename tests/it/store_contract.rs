@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use dcm::model::{
-    Alert, AlertKind, App, AppId, AppPath, AppState, AppUpdate, Change, Closing, CmdFlag, CmdName, CommandId,
-    CommandSource, Ending, Exit, Failover, KeptLog, LastEnd, Leftovers, Load, ManagerRow, NewCommand,
-    OnFailures, Outcome, Policy, Program, Prunable, Pruning, Reason, Refusal, Registered, Report, Retention,
-    Revision, RunId, RunOpening, RunStatus, Schedule, Skip, SkipReason, Timestamp, Trigger, Verdict,
-    parse_timestamp,
+    Alert, AlertCause, AlertEnd, AlertEvent, AlertId, AlertKind, AlertTurn, Anomaly, App, AppId, AppPath,
+    AppState, AppUpdate, Baseline, Change, Closing, CmdFlag, CmdName, CommandId, CommandSource, Concern,
+    Conclusion, Counted, Ending, Exit, Failover, Fatal, FatalFlag, KeptLog, LastEnd, Leftovers, Load,
+    ManagerRow, NewCommand, OnFailures, Outcome, Policy, Program, Prunable, Pruning, Reason, Refusal,
+    Registered, Report, Retention, Revision, RunId, RunOpening, RunStatus, Schedule, Severity, Skip,
+    SkipReason, Timestamp, Trigger, Usage, Verdict, parse_timestamp, slot_of,
 };
 use dcm::store::{
-    AlertNote, AlertQuery, Existing, HistoryQuery, LedgerQuery, MemoryStore, NextRun, OpenMode,
+    AlertNote, AlertQuery, AlertsOf, Existing, HistoryQuery, LedgerQuery, MemoryStore, NextRun, OpenMode,
     PostgresStore, Registration, Rights, SkipQuery, SqliteStore, Store, StoreError, take_from,
 };
 
@@ -19,14 +20,16 @@ use crate::postgres::{Schema, block_on};
 /// Runs a test of the contract against each database.
 macro_rules! contract {
     ($($name:ident)+) => {
-        mod memory { $(#[test] fn $name() { super::on_memory(super::$name); })+ }
-        mod postgres { $(#[test] fn $name() { super::on_postgres(super::$name); })+ }
-        mod sqlite { $(#[test] fn $name() { super::on_sqlite(super::$name); })+ }
+        mod memory { $(#[test] fn $name() { $crate::store_contract::on_memory(super::$name); })+ }
+        mod postgres { $(#[test] fn $name() { $crate::store_contract::on_postgres(super::$name); })+ }
+        mod sqlite { $(#[test] fn $name() { $crate::store_contract::on_sqlite(super::$name); })+ }
     };
 }
+pub(crate) use contract;
 
 contract! {
     apps_are_registered_and_read_back
+    each_setting_is_read_back
     all_or_none_are_registered
     a_run_goes_through_its_life
     a_run_that_is_not_found_is_closed_only_by_its_owner
@@ -39,6 +42,10 @@ contract! {
     the_ends_of_logs_are_kept_for_those_who_look
     the_row_follows_its_latest_command
     percentage_and_eta_follow_from_the_counters
+    what_is_counted_is_kept_in_samples
+    the_time_of_the_last_move_of_a_run_is_kept
+    what_a_run_uses_is_kept_until_its_end
+    what_the_manager_concludes_is_kept
     a_wish_for_the_next_run_is_kept_until_it_is_dealt_with
     an_update_that_shows_a_refused_run_is_not_written
     a_state_change_depends_on_no_row_of_history
@@ -47,6 +54,7 @@ contract! {
     late_progress_of_an_older_run_changes_nothing
     changes_are_told_since_a_revision
     skips_and_alerts_are_kept_once
+    what_is_repeated_is_counted_in_its_open_episode
     limits_are_set_and_lifted
     removed_apps_are_told_and_running_ones_stay
     a_renamed_app_keeps_what_is_on_record_of_it
@@ -60,36 +68,33 @@ contract! {
     old_history_is_pruned_and_what_is_open_stays
 }
 
-fn on_memory(test: impl AsyncFnOnce(&dyn Store)) {
+pub(crate) fn on_memory(test: impl AsyncFnOnce(&dyn Store)) {
     let store = MemoryStore::new(at("2026-11-23T14:00:00Z"));
     block_on(test(&store));
 }
 
-fn on_sqlite(test: impl AsyncFnOnce(&dyn Store)) {
+pub(crate) fn on_sqlite(test: impl AsyncFnOnce(&dyn Store)) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("dcm.db"), OpenMode::Create).unwrap();
     block_on(test(&store));
 }
 
-fn on_postgres(test: impl AsyncFnOnce(&dyn Store)) {
+pub(crate) fn on_postgres(test: impl AsyncFnOnce(&dyn Store)) {
     let schema = Schema::new();
     let store = PostgresStore::connect(schema.url(), OpenMode::Create).unwrap();
     block_on(test(&store));
 }
 
-fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     parse_timestamp(text).unwrap()
 }
 
-fn noon() -> Timestamp {
+pub(crate) fn noon() -> Timestamp {
     at("2026-11-23T12:00:00Z")
 }
 
 fn app(path: &str) -> App {
-    let path = path.parse().unwrap();
     App {
-        id: AppId::of(&path),
-        path,
         program: Program { command: Some(vec!["true".to_owned(), "a b".to_owned()]), ..Program::default() },
         schedule: Schedule { interval: Some("0.5".parse().unwrap()), ..Schedule::default() },
         policy: Policy {
@@ -100,12 +105,12 @@ fn app(path: &str) -> App {
             on_failures: OnFailures::GiveUp,
             ..Policy::default()
         },
-        disabled: false,
         origin: Some("/srv/fleet.toml".to_owned()),
+        ..App::new(path.parse().unwrap())
     }
 }
 
-async fn register(store: &dyn Store, path: &str) -> AppId {
+pub(crate) async fn register(store: &dyn Store, path: &str) -> AppId {
     let app = app(path);
     let id = app.id;
     store.register(vec![Registration { app, next_run: None, existing: Existing::Refuse }]).await.unwrap();
@@ -146,10 +151,11 @@ fn closing(ending: Ending) -> Closing {
         ended: at("2026-11-23T13:02:03.500Z"),
         report: Report { solved: Some(9), except_cnt: Some(2), ..Report::default() },
         leftovers: Leftovers::counted(1),
+        stderr: None,
     }
 }
 
-async fn commit(store: &dyn Store, changes: Vec<Change>) {
+pub(crate) async fn commit(store: &dyn Store, changes: Vec<Change>) {
     assert_eq!(store.commit(changes).await.unwrap().refused, []);
 }
 
@@ -192,6 +198,19 @@ async fn apps_are_registered_and_read_back(store: &dyn Store) {
     let row = self::row(store, id).await;
     assert_eq!(row.app, changed);
     assert_eq!(row.next_run, Some(noon()));
+}
+
+async fn each_setting_is_read_back(store: &dyn Store) {
+    let registration =
+        |app: &App| Registration { app: app.clone(), next_run: None, existing: Existing::Replace };
+    for app in crate::settings::apps_with_all("a/b/c") {
+        store.register(vec![registration(&app)]).await.unwrap();
+        assert_eq!(row(store, app.id).await.app, app);
+        // And they can be taken away again.
+        let plain = App::new(app.path);
+        store.register(vec![registration(&plain)]).await.unwrap();
+        assert_eq!(row(store, plain.id).await.app, plain);
+    }
 }
 
 async fn all_or_none_are_registered(store: &dyn Store) {
@@ -450,6 +469,95 @@ async fn percentage_and_eta_follow_from_the_counters(store: &dyn Store) {
     assert_eq!(row(store, id).await.progress.percent, Some(100));
 }
 
+async fn what_is_counted_is_kept_in_samples(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    commit(store, vec![opening(id, run(1))]).await;
+    assert_eq!(row(store, id).await.samples, None);
+    for (solved, failed) in [(40, None), (45, Some(2)), (45, Some(3))] {
+        let report = Report { solved: Some(solved), failed, ..Report::default() };
+        commit(store, vec![Change::Progress { app: id, run: run(1), report }]).await;
+    }
+    let close = Change::RunClosed { run: run(1), app: id, closing: closing(Ending::Exited(Exit::Code(0))) };
+    commit(store, vec![close, opening(id, run(2))]).await;
+    let report = Report { solved: Some(7), ..Report::default() };
+    commit(store, vec![Change::Progress { app: id, run: run(2), report }]).await;
+    let samples = row(store, id).await.samples.unwrap();
+    // The test may have taken a moment, and no run takes away what was counted before it.
+    let begun = slot_of(store.time().await.unwrap()) - 2;
+    assert_eq!(samples.since(begun), Counted { solved: 52, failed: 3 });
+}
+
+async fn the_time_of_the_last_move_of_a_run_is_kept(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let report = |number, report| Change::Progress { app: id, run: run(number), report };
+    commit(store, vec![opening(id, run(1))]).await;
+    assert_eq!(row(store, id).await.movement, None, "the counters of a new run are set, and have not moved");
+    let message = Report { message: Some("page 1".to_owned()), ..Report::default() };
+    commit(store, vec![report(1, message)]).await;
+    assert_eq!(row(store, id).await.movement, None);
+    let before = store.time().await.unwrap();
+    let counted = Report { task_size: Some(10), solved: Some(1), percent: Some(12), ..Report::default() };
+    commit(store, vec![report(1, counted.clone())]).await;
+    let movement = row(store, id).await.movement.expect("it has counted");
+    assert!((before..=store.time().await.unwrap()).contains(&movement.last), "{movement:?}");
+    assert_eq!(movement.usual_pause, None);
+    commit(store, vec![report(1, counted)]).await;
+    assert_eq!(row(store, id).await.movement.map(|movement| movement.last), Some(movement.last));
+    let close = Change::RunClosed { run: run(1), app: id, closing: closing(Ending::Exited(Exit::Code(0))) };
+    commit(store, vec![close]).await;
+    assert!(row(store, id).await.movement.is_some(), "it is that of the last run");
+    commit(store, vec![opening(id, run(2))]).await;
+    assert_eq!(row(store, id).await.movement, None);
+}
+
+async fn what_a_run_uses_is_kept_until_its_end(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let usage = Usage { memory: Some(5 << 30), cpu: Some(123.4), memory_peak: Some(6 << 30) };
+    let used = |number| Change::Used { app: id, run: run(number), usage };
+    commit(store, vec![opening(id, run(1)), used(2)]).await;
+    assert_eq!(row(store, id).await.usage, None, "a sample of another run");
+    commit(store, vec![used(1)]).await;
+    assert_eq!(row(store, id).await.usage.as_deref(), Some(&usage));
+    let close = Change::RunClosed { run: run(1), app: id, closing: closing(Ending::Exited(Exit::Code(0))) };
+    commit(store, vec![close, used(1)]).await;
+    let peak = Usage { memory_peak: usage.memory_peak, ..Usage::default() };
+    assert_eq!(row(store, id).await.usage.as_deref(), Some(&peak), "it is over, and the sample is late");
+    let query = HistoryQuery { apps: vec![id], limit: 1, ..HistoryQuery::default() };
+    assert_eq!(store.history(query).await.unwrap()[0].memory_peak, usage.memory_peak);
+    commit(store, vec![opening(id, run(2))]).await;
+    assert_eq!(row(store, id).await.usage, None);
+}
+
+async fn what_the_manager_concludes_is_kept(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    commit(store, vec![opening(id, run(1))]).await;
+    let running = AppState {
+        status: RunStatus::Running,
+        run: Some(run(1)),
+        last_run: Some(noon()),
+        ..AppState::default()
+    };
+    let concern = Some(Box::new(Conclusion { concern: Concern::Stalled.into(), since: noon() }));
+    let fatal = Fatal {
+        flag: FatalFlag::UnexpectedBehavior,
+        cause: Anomaly::Stalled.into(),
+        message: "no progress".to_owned(),
+        time: noon(),
+    };
+    let stalled = AppState {
+        concern,
+        suspects: 2,
+        baseline: Baseline::read("1/500 2/498;1/0"),
+        fatal: Some(Box::new(fatal)),
+        ..running.clone()
+    };
+    commit(store, vec![Change::App(update(id, 1, stalled.clone()))]).await;
+    let shown = row(store, id).await.state;
+    assert_eq!(AppState { manager: None, ..shown }, stalled);
+    commit(store, vec![Change::App(update(id, 2, running))]).await;
+    assert_eq!(row(store, id).await.state.concern, None);
+}
+
 async fn a_wish_for_the_next_run_is_kept_until_it_is_dealt_with(store: &dyn Store) {
     let id = register(store, "a/b/c").await;
     commit(store, vec![opening(id, run(1))]).await;
@@ -489,7 +597,8 @@ async fn a_state_change_depends_on_no_row_of_history(store: &dyn Store) {
     let disabled = AppUpdate { disabled: Some(true), ..update(id, 1, state) };
     let settled =
         Change::CommandSettled { id: CommandId(77), app: None, verdict: Verdict::Executed, at: noon() };
-    let cleared = Change::AlertsCleared { app: id, kinds: AlertKind::OF_RUNS, at: noon() };
+    let cleared =
+        Change::AlertsClosed { app: id, kinds: AlertKind::OF_RUNS, at: noon(), end: AlertEnd::Enabled };
     commit(store, vec![settled, cleared, Change::App(disabled)]).await;
     let row = row(store, id).await;
     assert_eq!((row.app.disabled, row.state.failures, row.state.run), (true, 5, Some(run(9))));
@@ -575,24 +684,108 @@ async fn skips_and_alerts_are_kept_once(store: &dyn Store) {
         kind: AlertKind::UnexpectedBehavior,
         run: Some(run(1)),
         message: "it failed".to_owned(),
-        raised: noon(),
+        detail: None,
+        cause: AlertCause::of_text("it failed"),
+        count: 3,
+        at: noon(),
     };
-    for _ in 0..2 {
-        commit(store, vec![Change::Skipped(skip.clone()), Change::AlertRaised(alert.clone())]).await;
-    }
+    let event = |turn| AlertEvent {
+        id: AlertId(1),
+        app: "a/b/c".to_owned(),
+        kind: AlertKind::UnexpectedBehavior,
+        message: "it failed".to_owned(),
+        turn,
+    };
+    let raise = || vec![Change::Skipped(skip.clone()), Change::AlertOpened(alert.clone())];
+    let alerts_of = async |changes| store.commit(changes).await.unwrap().alerts;
+    assert_eq!(alerts_of(raise()).await, [event(AlertTurn::Opened)]);
+    assert_eq!(alerts_of(raise()).await, [], "the episode is on record");
     assert_eq!(
         store.skips(SkipQuery { apps: vec![id], limit: 10, ..SkipQuery::default() }).await.unwrap(),
-        [skip]
+        std::slice::from_ref(&skip)
     );
-    let alerts =
-        store.alerts(AlertQuery { app: Some(id), limit: 10, ..AlertQuery::default() }).await.unwrap();
+    // After a clock was set back the first of them comes again, and more with it.
+    let longer = Skip {
+        last: at("2026-11-23T12:20:00Z"),
+        slots: Some(5),
+        at: at("2026-11-23T13:30:00Z"),
+        ..skip.clone()
+    };
+    for skip in [&longer, &skip] {
+        store.commit(vec![Change::Skipped(skip.clone())]).await.unwrap();
+        assert_eq!(
+            store.skips(SkipQuery { apps: vec![id], limit: 10, ..SkipQuery::default() }).await.unwrap(),
+            std::slice::from_ref(&longer)
+        );
+    }
+    let alerts = store
+        .alerts(AlertQuery { of: AlertsOf::Apps(vec![id]), limit: 10, ..AlertQuery::default() })
+        .await
+        .unwrap();
     assert_eq!(alerts.len(), 1);
-    assert_eq!((alerts[0].message.as_str(), alerts[0].cleared), ("it failed", None));
-    commit(store, vec![Change::AlertsCleared { app: id, kinds: AlertKind::OF_RUNS, at: noon() }]).await;
+    assert_eq!((alerts[0].message.as_str(), alerts[0].closed), ("it failed", None));
+    let end = AlertEnd::Recovered;
+    let clear = |kinds| {
+        vec![Change::AlertsClosed { app: id, kinds, at: noon() + chrono::TimeDelta::minutes(12), end }]
+    };
+    assert_eq!(alerts_of(clear(&[AlertKind::SetAside])).await, [], "of another kind");
+    let after = chrono::TimeDelta::minutes(12);
+    assert_eq!(alerts_of(clear(AlertKind::OF_RUNS)).await, [event(AlertTurn::Closed { after, end })]);
+    assert_eq!(alerts_of(clear(AlertKind::OF_RUNS)).await, [], "it is closed already");
+    assert_eq!(alerts_of(raise()).await, [], "a commit that is repeated opens nothing");
     assert_eq!(
-        store.alerts(AlertQuery { limit: 10, ..AlertQuery::default() }).await.unwrap()[0].cleared,
-        Some(noon())
+        store.alerts(AlertQuery { limit: 10, ..AlertQuery::default() }).await.unwrap()[0].closed,
+        Some(noon() + after)
     );
+}
+
+async fn what_is_repeated_is_counted_in_its_open_episode(store: &dyn Store) {
+    let id = register(store, "a/b/c").await;
+    let alert = |number, cause: &str| Alert {
+        app: id,
+        kind: AlertKind::UnexpectedBehavior,
+        run: Some(run(u128::from(number))),
+        message: format!("{number} failures in a row, the last: {cause}"),
+        detail: (number != 4).then(|| format!("Traceback of {number}:\n{cause}")),
+        cause: AlertCause::of_text(cause),
+        count: number,
+        at: noon() + chrono::TimeDelta::minutes(i64::from(number)),
+    };
+    let of_this = async || {
+        let query = AlertQuery { of: AlertsOf::Apps(vec![id]), limit: 10, ..AlertQuery::default() };
+        let mut found = store.alerts(query).await.unwrap();
+        assert_eq!(found.len(), 1, "one alert an episode");
+        found.remove(0)
+    };
+    commit(store, vec![Change::AlertOpened(alert(3, "exit 3"))]).await;
+    let opened = of_this().await;
+    assert_eq!((opened.opened, opened.last_seen, opened.count), (alert(3, "").at, alert(3, "").at, 3));
+    assert_eq!((opened.cause.text(), opened.severity), ("exit 3", Severity::Critical.into()));
+    assert_eq!((opened.detail, opened.delivered, opened.closed), (alert(3, "exit 3").detail, None, None));
+    commit(store, vec![Change::AlertRepeated(alert(4, "exit 3"))]).await;
+    assert_eq!(of_this().await.detail, None, "the last run wrote nothing to standard error");
+    for _ in 0..2 {
+        let repeated = vec![
+            Change::AlertRepeated(alert(4, "exit 3")),
+            Change::AlertRepeated(Alert { kind: AlertKind::HostExhausted, ..alert(9, "no memory") }),
+            Change::AlertRepeated(alert(5, "exit 1")),
+        ];
+        assert_eq!(store.commit(repeated).await.unwrap().alerts, [], "nothing is opened or closed");
+    }
+    let repeated = of_this().await;
+    assert_eq!((repeated.opened, repeated.last_seen, repeated.count), (opened.opened, alert(5, "").at, 5));
+    assert_eq!((repeated.cause.text(), repeated.run), ("exit 1", Some(run(3))));
+    assert_eq!(repeated.message, "5 failures in a row, the last: exit 1");
+    assert_eq!(repeated.detail.as_deref(), Some("Traceback of 5:\nexit 1"));
+    let close = Change::AlertsClosed {
+        app: id,
+        kinds: AlertKind::ALL,
+        at: alert(6, "").at,
+        end: AlertEnd::Recovered,
+    };
+    commit(store, vec![close, Change::AlertRepeated(alert(7, "exit 1"))]).await;
+    let closed = of_this().await;
+    assert_eq!((closed.closed, closed.last_seen, closed.count), (Some(alert(6, "").at), alert(5, "").at, 5));
 }
 
 async fn limits_are_set_and_lifted(store: &dyn Store) {
@@ -672,9 +865,12 @@ async fn a_renamed_app_keeps_what_is_on_record_of_it(store: &dyn Store) {
         run: Some(run(1)),
         kind: AlertKind::UnexpectedBehavior,
         message: "failed".to_owned(),
-        raised: noon(),
+        detail: None,
+        cause: AlertCause::of_text("it failed"),
+        count: 3,
+        at: noon(),
     };
-    commit(store, vec![close, Change::Skipped(skip(old)), Change::AlertRaised(alert)]).await;
+    commit(store, vec![close, Change::Skipped(skip(old)), Change::AlertOpened(alert)]).await;
     let state = AppState { status: RunStatus::Stopped, failures: 2, ..row(store, old).await.state };
     commit(store, vec![Change::App(update(old, 5, state))]).await;
     let command = submit(store, old, CmdName::Start).await;
@@ -690,7 +886,7 @@ async fn a_renamed_app_keeps_what_is_on_record_of_it(store: &dyn Store) {
     assert_eq!(only_run(store, new).await.exit_code, Some(3));
     let skips = SkipQuery { apps: vec![new], limit: 10, ..SkipQuery::default() };
     assert_eq!(store.skips(skips).await.unwrap(), [skip(new)]);
-    let alerts = AlertQuery { app: Some(new), limit: 10, ..AlertQuery::default() };
+    let alerts = AlertQuery { of: AlertsOf::Apps(vec![new]), limit: 10, ..AlertQuery::default() };
     assert_eq!(store.alerts(alerts).await.unwrap().len(), 1);
     let commands = store.pending_commands(Vec::new()).await.unwrap();
     assert_eq!((commands[0].id, commands[0].app), (command, Some(new)));
@@ -779,6 +975,19 @@ async fn runs_of_a_window_are_those_that_overlap_it(store: &dyn Store) {
         let runs = store.history(query).await.unwrap();
         runs.into_iter().map(|run| run.run).collect::<Vec<_>>()
     };
+    for (moment, begun) in [("06:59:59", 5), ("07:00:00", 4), ("09:30:00", 2), ("12:00:00", 0)] {
+        let moment = at(&format!("2026-11-23T{moment}Z"));
+        assert_eq!(store.begun_since(moment).await.unwrap(), begun, "{moment}");
+    }
+    for (of_each, took) in [(1, vec![10]), (3, vec![10, 10, 60]), (10, vec![10, 10, 60, 60])] {
+        // One that goes on took no time yet, and one that is not registered never ran.
+        let asked = vec![first, other, AppId::of(&"no/such/app".parse().unwrap())];
+        let found = store.good_runs(asked, of_each).await.unwrap();
+        let mut minutes: Vec<_> = found.iter().map(|(_, took)| took.num_minutes()).collect();
+        minutes.sort_unstable();
+        assert_eq!(minutes, took);
+        assert!(found.iter().all(|(app, _)| *app == first));
+    }
     let both = vec![first, other];
     let (ten, noon) = ("2026-11-23T10:00:00Z", "2026-11-23T12:00:00Z");
     assert_eq!(found(both.clone(), ten, noon).await, [run(3), run(2), run(9)]);
@@ -787,6 +996,15 @@ async fn runs_of_a_window_are_those_that_overlap_it(store: &dyn Store) {
     assert_eq!(found(vec![], ten, noon).await, [], "no app, no run");
     let query = HistoryQuery { apps: vec![first], since: Some(at(ten)), limit: 1, ..HistoryQuery::default() };
     assert_eq!(store.history(query).await.unwrap()[0].run, run(4), "the newest come first");
+    let failed = Closing {
+        started: Some(at("2026-11-23T13:00:00Z")),
+        ended: at("2026-11-23T13:01:00Z"),
+        ..closing(Ending::Exited(Exit::Code(1)))
+    };
+    let bad = Change::RunClosed { run: run(5), app: first, closing: failed };
+    commit(store, vec![open(first, 5, "2026-11-23T13:00:00Z"), bad]).await;
+    assert_eq!(store.good_runs(vec![first], 1).await.unwrap(), [], "its latest run was a bad one");
+    assert_eq!(store.good_runs(vec![first], 2).await.unwrap().len(), 1);
 }
 
 async fn skips_of_a_window_are_found(store: &dyn Store) {
@@ -824,26 +1042,29 @@ async fn skips_of_a_window_are_found(store: &dyn Store) {
 async fn alerts_are_acknowledged_muted_and_read_by_page(store: &dyn Store) {
     let id = register(store, "a/b/c").await;
     let raise = |number| {
-        Change::AlertRaised(Alert {
+        Change::AlertOpened(Alert {
             app: id,
             kind: AlertKind::UnexpectedBehavior,
             run: Some(run(number)),
             message: format!("it failed {number} times"),
-            raised: noon(),
+            detail: None,
+            cause: AlertCause::of_text("it failed"),
+            count: 3,
+            at: noon(),
         })
     };
     commit(
         store,
         vec![
             raise(1),
-            Change::AlertsCleared { app: id, kinds: AlertKind::OF_RUNS, at: noon() },
+            Change::AlertsClosed { app: id, kinds: AlertKind::OF_RUNS, at: noon(), end: AlertEnd::Enabled },
             raise(2),
             raise(3),
         ],
     )
     .await;
     let read = async |open_only, before, limit| {
-        store.alerts(AlertQuery { app: None, open_only, before, limit }).await.unwrap()
+        store.alerts(AlertQuery { open_only, before, limit, ..AlertQuery::default() }).await.unwrap()
     };
     let all = read(false, None, 10).await;
     assert_eq!(all.iter().map(|alert| alert.run).collect::<Vec<_>>(), [run(3), run(2), run(1)].map(Some));
@@ -953,17 +1174,20 @@ async fn old_history_is_pruned_and_what_is_open_stays(store: &dyn Store) {
     let pending = submit(store, other, CmdName::Start).await;
     let alert = |app, number| {
         let message = "it failed".to_owned();
-        Change::AlertRaised(Alert {
+        Change::AlertOpened(Alert {
             app,
             kind: AlertKind::UnexpectedBehavior,
             run: Some(run(number)),
             message,
-            raised: old,
+            detail: None,
+            cause: AlertCause::of_text("it failed"),
+            count: 3,
+            at: old,
         })
     };
     let mut changes: Vec<_> = skips.into_iter().map(Change::Skipped).collect();
     changes.extend([alert(id, 1), alert(other, 2)]);
-    changes.push(Change::AlertsCleared { app: id, kinds: AlertKind::ALL, at: old });
+    changes.push(Change::AlertsClosed { app: id, kinds: AlertKind::ALL, at: old, end: AlertEnd::Removed });
     changes.push(Change::CommandSettled { id: settled, app: Some(id), verdict: Verdict::Executed, at: old });
     commit(store, changes).await;
 
@@ -975,7 +1199,7 @@ async fn old_history_is_pruned_and_what_is_open_stays(store: &dyn Store) {
     assert_eq!(prune(store, few).await, Prunable { runtime: surplus, ..Prunable::default() });
     // Commands are of noon, and the clock of the database is later than that; how much, is up to it.
     let recent = Retention { commands_days: 36_500, ..Retention::default() };
-    let expected = Prunable { runtime: 499, skips: 2, commands: 0, alerts: 1 };
+    let expected = Prunable { runtime: 499, skips: 2, commands: 0, alerts: 1, deliveries: 0, events: 0 };
     assert_eq!(prune(store, recent).await, expected);
     let query = |app| HistoryQuery { apps: vec![app], limit: 10, ..HistoryQuery::default() };
     let last = store.history(query(id)).await.unwrap();

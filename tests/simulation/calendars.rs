@@ -9,8 +9,8 @@ use chrono::TimeDelta;
 use dcm::manager::{Effect, Event, Identity, Manager, Step};
 use dcm::model::{
     App, AppId, AppPath, AppRow, CatchUp, Change, Closing, CmdName, CommandId, CommandSource, Ending, Exit,
-    Minutes, NewCommand, Now, OnFailures, Policy, Program, Report, Revision, Run, RunId, RunOpening,
-    Schedule, SkipReason, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
+    Minutes, NewCommand, Now, OnFailures, Policy, Report, Revision, Run, RunId, RunOpening, Schedule,
+    SkipReason, StopCause, Survivor, SurvivorState, Timestamp, Trigger,
 };
 use dcm::store::{Existing, Registration, Tables};
 
@@ -83,20 +83,12 @@ impl Town {
             catch_up: *random.pick(&[CatchUp::Latest, CatchUp::None, CatchUp::All]),
             catch_up_limit: u32::try_from(random.between(1, 8)).unwrap_or(1),
             max_failures: *random.pick(&[0, 0, 3]),
-            on_failures: *random.pick(&OnFailures::ALL),
+            on_failures: *random.pick(OnFailures::ALL),
             max_runtime: random.per_mille(300).then(|| Duration::from_secs(random.between(5, 90))),
             ..Policy::default()
         };
         let app = AppId::of(&path);
-        let entry = App {
-            id: app,
-            path,
-            program: Program::default(),
-            schedule,
-            policy,
-            disabled: false,
-            origin: None,
-        };
+        let entry = App { schedule, policy, ..App::new(path) };
         let mut town = Self {
             random,
             time: 0,
@@ -175,7 +167,7 @@ impl Town {
     fn pass(&mut self, pause: u64) {
         let until = self.time + pause;
         loop {
-            let millis = |at: Duration| u64::try_from(at.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+            let millis = |at: Duration| u64::try_from(at.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
             let deadline = self.manager.as_ref().and_then(Manager::next_deadline).map(millis);
             let end = self.process.as_ref().map(|process| process.ends_at);
             let next = [deadline, end].into_iter().flatten().min().map_or(until, |next| next.max(self.time));
@@ -253,7 +245,10 @@ impl Town {
                         events.push(Event::Started { run, pid: 7, at: self.wall() });
                     }
                 }
-                Effect::Start { .. } | Effect::Kill { .. } | Effect::Forget { .. } => {}
+                Effect::Start { .. }
+                | Effect::Kill { .. }
+                | Effect::Measure { .. }
+                | Effect::Forget { .. } => {}
             }
         }
         self.watch();
@@ -281,7 +276,7 @@ impl Town {
     /// Whether the row says that the app is scheduled, and since when.
     fn watch(&mut self) {
         let row = self.row();
-        let is_scheduled = !row.app.disabled && !row.awaits_enable() && row.state.stopped_by.is_none();
+        let is_scheduled = !row.is_suspended();
         match (self.scheduled_since, is_scheduled) {
             // What another program enables counts from when a manager has seen it.
             (None, true) => self.scheduled_since = self.manager.is_some().then(|| self.wall()),

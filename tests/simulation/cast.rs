@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dcm::model::{App, AppId, AppPath, CatchUp, Exit, Minutes, OnFailures, Policy, Program, Schedule};
+use dcm::model::{App, AppPath, CatchUp, Exit, Minutes, OnFailures, OnSuspect, Policy, Schedule};
 use dcm::store::{Existing, Registration};
 
 use crate::host::Fate;
@@ -70,8 +70,8 @@ fn card(number: u64, random: &mut Random) -> Card {
         let seconds = u32::try_from(random.between(low, high)).unwrap_or(60);
         Minutes::new(f64::from(seconds) / 60.0).ok()
     };
-    let mut schedule = Schedule::default();
-    let kind = random.between(0, 9);
+    let mut schedule = Schedule { always: random.per_mille(150), ..Schedule::default() };
+    let kind = if schedule.always { 0 } else { random.between(0, 9) };
     if (1..=6).contains(&kind) {
         schedule.interval = minutes(5, 90, random);
     }
@@ -86,20 +86,16 @@ fn card(number: u64, random: &mut Random) -> Card {
         catch_up: *random.pick(&[CatchUp::Latest, CatchUp::None, CatchUp::All]),
         catch_up_limit: 3,
         max_failures,
-        on_failures: *random.pick(&OnFailures::ALL),
+        on_failures: *random.pick(OnFailures::ALL),
+        min_uptime: Duration::from_secs(*random.pick(&[1, 1, 1, 10])),
+        min_solved: *random.pick(&[0, 0, 0, 20]),
+        compare_history: random.coin(),
+        on_suspect: *random.pick(OnSuspect::ALL),
         stop_grace: Duration::from_secs(random.between(1, 10)),
         max_runtime: random.per_mille(300).then(|| Duration::from_secs(random.between(20, 60))),
         ..Policy::default()
     };
-    let app = App {
-        id: AppId::of(&path),
-        path,
-        program: Program::default(),
-        schedule,
-        policy,
-        disabled: false,
-        origin: None,
-    };
+    let app = App { schedule, policy, ..App::new(path) };
     Card { app, is_quiet, takes_max: *random.pick(&[200, 3000, 20_000, 90_000]) }
 }
 

@@ -49,13 +49,14 @@ impl Database {
     /// Writes what concerns rows that nobody holds.
     pub(crate) fn commit(&mut self, time: u64, changes: &[Change]) -> (Vec<Change>, Committed) {
         let is_held = |change: &&Change| {
-            change.app().and_then(|app| self.held.get(&app)).is_some_and(|until| time < *until)
+            change.subject().app().and_then(|app| self.held.get(&app)).is_some_and(|until| time < *until)
         };
         let (held, free): (Vec<_>, Vec<_>) = changes.iter().partition(is_held);
         let free: Vec<_> = free.into_iter().cloned().collect();
         let mut committed = self.tables.commit(&free);
-        let apps: std::collections::BTreeSet<_> = held.into_iter().map(Change::app).collect();
-        committed.held = apps.into_iter().map(|app| Held { app, why: "a test".to_owned() }).collect();
+        let subjects: std::collections::BTreeSet<_> = held.into_iter().map(Change::subject).collect();
+        let held = |subject| Held { subject, why: "a test".to_owned() };
+        committed.held = subjects.into_iter().map(held).collect();
         (free, committed)
     }
 }

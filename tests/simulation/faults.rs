@@ -70,10 +70,14 @@ pub(crate) enum Planted {
     OverlooksDeletions,
     /// A new manager does not know which rows were deleted before it began.
     ForgetsDeletions,
+    /// Nobody tells the manager which apps run always.
+    OverlooksAlways,
+    /// A shim says that the process of its run began a minute before it did.
+    StretchesLives,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::ActsBeforeCommit,
         Self::ActsOnRefused,
         Self::IgnoresTheGate,
@@ -107,5 +111,7 @@ impl Planted {
         Self::ForgetsPlans,
         Self::OverlooksDeletions,
         Self::ForgetsDeletions,
+        Self::OverlooksAlways,
+        Self::StretchesLives,
     ];
 }

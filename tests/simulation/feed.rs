@@ -3,6 +3,7 @@
 use dcm::manager::Event;
 
 use crate::faults::Planted;
+use crate::shell::overlook_always;
 use crate::world::{Happening, World};
 
 /// How often the database is looked at, in milliseconds.
@@ -34,6 +35,9 @@ impl World {
         }
         if !delta.removed.is_empty() && self.planted != Some(Planted::OverlooksDeletions) {
             self.send(Event::AppsRemoved(delta.removed));
+        }
+        if self.planted == Some(Planted::OverlooksAlways) {
+            overlook_always(&mut delta.rows);
         }
         if !delta.rows.is_empty() && self.planted != Some(Planted::LosesEdits) {
             self.send(Event::AppsChanged(delta.rows));

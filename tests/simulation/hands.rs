@@ -24,6 +24,7 @@ impl World {
                 }
             }
             Effect::Start { .. } | Effect::Kill { .. } | Effect::Forget { .. } => self.order(effect),
+            Effect::Measure { .. } => {}
         }
     }
 
@@ -60,7 +61,7 @@ impl World {
                     self.host.dirs.remove(&run);
                 }
             }
-            Effect::Stop { .. } => {}
+            Effect::Stop { .. } | Effect::Measure { .. } => {}
         }
     }
 

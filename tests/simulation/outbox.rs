@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use dcm::manager::{Effect, Event, Step};
-use dcm::model::{AppId, Change, Refusal, Report, RunId};
+use dcm::model::{AppId, Change, Refusal, Report, RunId, Subject};
 use dcm::store::{Committed, Held};
 
 use crate::database::Fortune;
@@ -145,17 +145,19 @@ impl World {
     /// What concerns rows that somebody holds is tried again, before all that came after it. Gives the changes that
     /// were written.
     fn keep_held(&mut self, manager: u32, batch: &mut Batch, held: &[Held]) -> Vec<Change> {
-        let is_held = |app: Option<AppId>| held.iter().any(|held| held.app == app);
+        let is_held = |subject: Subject| held.iter().any(|held| held.subject == subject);
         let (kept, written): (Vec<_>, Vec<_>) =
-            batch.changes.iter().cloned().partition(|change| is_held(change.app()));
+            batch.changes.iter().cloned().partition(|change| is_held(change.subject()));
         if kept.is_empty() {
             return written;
         }
         let effects = std::mem::take(&mut batch.effects);
         let (waiting, free): (Vec<_>, Vec<_>) = effects.into_iter().partition(|effect| match effect {
-            Effect::Start { launch, .. } => is_held(Some(launch.app)),
-            Effect::Forget { app, .. } => is_held(Some(*app)),
-            Effect::Stop { .. } | Effect::Kill { .. } | Effect::Adopt { .. } => false,
+            Effect::Start { launch, .. } => is_held(Subject::App(launch.app)),
+            Effect::Forget { app, .. } => is_held(Subject::App(*app)),
+            Effect::Stop { .. } | Effect::Kill { .. } | Effect::Adopt { .. } | Effect::Measure { .. } => {
+                false
+            }
         });
         batch.effects = free;
         let (planted, step) = (self.planted, Step { changes: kept, effects: waiting });

@@ -163,12 +163,26 @@ impl World {
     }
 
     fn edit(&mut self, app: AppId) {
+        // Who holds a row keeps others from it.
+        if self.database.held.get(&app).is_some_and(|until| self.time < *until) {
+            return;
+        }
         let Some(row) = self.database.tables.app(app) else { return };
         let mut edited = row.app.clone();
-        match self.random.between(0, 5) {
+        match self.random.between(0, 6) {
             0 | 1 => edited.disabled = !edited.disabled,
-            2 => edited.schedule.interval = Minutes::new(0.5).ok(),
-            3 => edited.schedule.cron = self.random.pick(&CRONS).0.parse().ok(),
+            2 => {
+                edited.schedule.interval = Minutes::new(0.5).ok();
+                edited.schedule.always = false;
+            }
+            3 => {
+                edited.schedule.cron = self.random.pick(&CRONS).0.parse().ok();
+                edited.schedule.always = false;
+            }
+            4 => {
+                (edited.schedule.interval, edited.schedule.cron) = (None, None);
+                edited.schedule.always = true;
+            }
             _ => {
                 let delay = i64::try_from(self.random.between(0, 120_000)).unwrap_or(0) - 60_000;
                 let time = self.wall() + TimeDelta::milliseconds(delay);
@@ -192,10 +206,11 @@ impl World {
     fn save(&mut self, edited: App) {
         let app = edited.id;
         self.note(|| format!("edit: {app:?} disabled {}, {:?}", edited.disabled, edited.schedule));
-        let disabled = edited.disabled;
+        let (disabled, schedule) = (edited.disabled, edited.schedule.clone());
         let registration = Registration { app: edited, next_run: None, existing: Existing::Replace };
         if self.database.tables.register(&registration).is_ok() {
             self.oracle.edited(self.time, app, disabled);
+            self.oracle.rescheduled(app, schedule);
         }
     }
 

@@ -18,6 +18,9 @@ pub(crate) enum Signal {
     Kill,
 }
 
+/// How often a report is the last of a run, in thousandths.
+const HANGS: u64 = 60;
+
 impl World {
     /// The shim was told to go: it starts the app.
     pub(crate) fn shim_begins(&mut self, shim: ShimId) {
@@ -196,13 +199,15 @@ impl World {
             (None, Some(exit)) => Ending::Exited(exit),
             (None, None) => Ending::Unknown,
         };
+        let stretched = chrono::TimeDelta::minutes(i64::from(self.planted == Some(Planted::StretchesLives)));
         let Some(dir) = self.host.dirs.get(&shim.run) else { return };
         let closing = Closing {
             ending,
-            started: dir.process.map(|(_, _, started)| started),
+            started: dir.process.map(|(_, _, started)| started - stretched),
             ended: self.wall(),
             report: dir.report.clone(),
             leftovers: Leftovers::default(),
+            stderr: None,
         };
         self.put_on_record(id, closing);
     }
@@ -230,12 +235,17 @@ impl World {
             ..Report::default()
         });
         let (app, report) = (dir.app, dir.report.clone());
+        self.oracle.reported(self.time, run, report.solved > Some(0));
         if report.next_run == Some(next_run) {
             self.note(|| format!("{run:?} asks to run next at {next_run}"));
             self.oracle.asked_time(self.time, run, app, next_run, delay);
         }
         if self.host.shim_of(run).is_some() {
             self.tell_report(run, report);
+        }
+        if self.random.per_mille(HANGS) {
+            self.note(|| format!("{run:?} counts no further"));
+            return;
         }
         let pause = self.random.between(200, 20_000);
         self.after(pause, Happening::AppReports { serial });

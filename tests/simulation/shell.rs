@@ -175,6 +175,9 @@ impl World {
                 }
             }
         }
+        if self.planted == Some(Planted::OverlooksAlways) {
+            overlook_always(&mut snapshot.apps);
+        }
         if self.planted == Some(Planted::ForgetsDeletions) {
             snapshot.removed.clear();
         }
@@ -279,7 +282,7 @@ impl World {
         let Some(manager) = &shell.manager else { return };
         let nap = Duration::from_millis(NAP_MAX);
         let sleep = manager.next_deadline().map_or(nap, |at| at.saturating_sub(mono).min(nap));
-        let mut sleep = u64::try_from(sleep.as_micros().div_ceil(1000)).unwrap_or(NAP_MAX);
+        let mut sleep = u64::try_from(sleep.as_nanos().div_ceil(1_000_000)).unwrap_or(NAP_MAX);
         if self.planted == Some(Planted::SleepsTooLong) {
             sleep = 300_000;
         }
@@ -365,5 +368,14 @@ fn brief(event: &Event) -> String {
 pub(crate) fn invent(closing: &mut Closing) {
     if closing.ending == Ending::Unknown {
         closing.ending = Ending::Exited(Exit::Code(0));
+    }
+}
+
+/// Rows as a program reads them that does not know that column.
+pub(crate) fn overlook_always(rows: &mut [Registered]) {
+    for row in rows {
+        if let Registered::App(row) = row {
+            row.app.schedule.always = false;
+        }
     }
 }

@@ -4,24 +4,21 @@ use crate::cli::args::AddArgs;
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::{Session, block_on};
-use crate::model::{App, AppId, Policy, Program, Schedule};
+use crate::model::settings::COMMAND;
+use crate::model::{App, Value};
 use crate::process::clock;
 use crate::store::{Existing, NextRun, OpenMode, Registration};
 
 pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
     let AddArgs { path, definition, enable, now, command } = args;
-    let mut app = App {
-        id: AppId::of(&path),
-        path,
-        program: Program { command: (!command.is_empty()).then_some(command), ..Program::default() },
-        schedule: Schedule::default(),
-        policy: Policy::default(),
-        disabled: !enable,
-        origin: None,
-    };
-    let has_cwd = definition.cwd.is_some();
+    let here = std::env::current_dir()?;
+    let mut app = App { disabled: !enable, ..App::new(path) };
+    if !command.is_empty() {
+        super::put(&COMMAND, &mut app, Value::List(command.into()), &here)?;
+    }
     super::apply(definition, &mut app)?;
-    super::program::settle(&mut app.program, &std::env::current_dir()?)?;
+    let has_cwd = app.program.cwd.is_some();
+    super::program::settle(&mut app.program, &here)?;
     let store = session.store(OpenMode::Create)?;
     super::program::warn(session, store.as_ref(), &app);
     let cwd = app.program.cwd.clone().filter(|_| !has_cwd);

@@ -1,16 +1,16 @@
 //! The file of `dcm app import`: `[[app]]` and `[[limit]]` tables, read with the line of every fault.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::limit::Place;
 use crate::config::line_of;
-use crate::model::{
-    App, AppId, AppPath, CatchUp, Cron, Failover, Minutes, OnFailures, Part, Policy, Program, Schedule,
-};
+use crate::model::settings::ALWAYS;
+use crate::model::{App, AppId, AppPath, Kind, Setting, Value};
 
 /// What a file says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -74,32 +74,27 @@ struct Parser<'a> {
 }
 
 /// A value with its place.
-type Value<'a> = Spanned<DeValue<'a>>;
+type Item<'a> = Spanned<DeValue<'a>>;
 
 impl Parser<'_> {
     fn fault(&mut self, at: usize, what: &str) {
         self.faults.push(Fault { line: line_of(self.text, at), what: what.to_owned() });
     }
 
-    fn entry(&mut self, value: &Value<'_>) -> Option<Entry> {
+    fn entry(&mut self, value: &Item<'_>) -> Option<Entry> {
         let DeValue::Table(table) = value.get_ref() else {
             self.fault(value.span().start, "app must be a table: [[app]]");
             return None;
         };
         let (mut path, mut enabled) = (None, None);
-        let (mut program, mut schedule, mut policy) =
-            (Program::default(), Schedule::default(), Policy::default());
+        let mut app = App::unnamed();
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            match name {
-                "path" => path = self.path(value),
-                "enabled" => enabled = self.boolean(name, value),
-                "command" => program.command = self.command(value),
-                "cwd" => program.cwd = self.cwd(value),
-                "env" => (program.env, program.unset) = self.env(value),
-                "pass_database" => program.pass_database = self.boolean(name, value).unwrap_or_default(),
-                _ if self.schedule(name, value, &mut schedule) || self.policy(name, value, &mut policy) => {}
-                _ => self.fault(key.span().start, &format!("unknown key {name:?}")),
+            match (name, Setting::of_key(name)) {
+                ("path", _) => path = self.path(value),
+                ("enabled", _) => enabled = self.boolean(name, value),
+                (_, Some(setting)) => self.setting(setting, value, &mut app),
+                (_, None) => self.fault(key.span().start, &format!("unknown key {name:?}")),
             }
         }
         let Some(path) = path else {
@@ -108,22 +103,59 @@ impl Parser<'_> {
             }
             return None;
         };
-        if let Err(error) = super::program::settle(&mut program, self.base) {
+        if let Err(error) = super::program::settle(&mut app.program, self.base) {
             self.fault(value.span().start, &error.to_string());
         }
-        let app = App {
-            id: AppId::of(&path),
-            path,
-            program,
-            schedule,
-            policy,
-            disabled: enabled != Some(true),
-            origin: None,
-        };
+        if let Err(error) = app.schedule.check() {
+            let at = table.iter().find(|(key, _)| key.get_ref() == ALWAYS.key);
+            self.fault(at.map_or(value.span().start, |(_, item)| item.span().start), &error.to_string());
+        }
+        app = App { id: AppId::of(&path), path, disabled: enabled != Some(true), ..app };
         Some(Entry { app, enabled })
     }
 
-    fn limit(&mut self, value: &Value<'_>) -> Option<(Place, u32)> {
+    fn setting(&mut self, setting: &Setting, item: &Item<'_>, app: &mut App) {
+        let value = match (setting.kind, item.get_ref()) {
+            (Kind::Variables, DeValue::Table(table)) => self.variables(setting, table),
+            (_, value) => value_of(value),
+        };
+        if let Err(error) = super::put(setting, app, value, self.base) {
+            self.fault(item.span().start, &error.to_string());
+        }
+    }
+
+    /// The variables of the app, and those that it does not inherit: `NAME = false`. Each is checked by itself, since each
+    /// has a line of its own.
+    fn variables<'a>(&mut self, setting: &Setting, table: &'a DeTable<'_>) -> Value<'a> {
+        let (mut variables, mut scratch) = (BTreeMap::new(), App::unnamed());
+        for (key, item) in table {
+            let name = key.get_ref().as_ref();
+            let text = match item.get_ref() {
+                DeValue::String(text) => Some(Cow::Borrowed(text.as_ref())),
+                DeValue::Boolean(false) => None,
+                DeValue::Boolean(true)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_)
+                | DeValue::Table(_) => {
+                    let key_of = setting.key;
+                    let what =
+                        format!("{key_of}.{name} is no variable with a text, nor false, which unsets it");
+                    self.fault(key.span().start, &what);
+                    continue;
+                }
+            };
+            let one = BTreeMap::from([(Cow::Borrowed(name), text.clone())]);
+            match setting.put(&mut scratch, Value::Variables(one)) {
+                Ok(()) => drop(variables.insert(Cow::Borrowed(name), text)),
+                Err(error) => self.fault(key.span().start, &error.to_string()),
+            }
+        }
+        Value::Variables(variables)
+    }
+
+    fn limit(&mut self, value: &Item<'_>) -> Option<(Place, u32)> {
         let DeValue::Table(table) = value.get_ref() else {
             self.fault(value.span().start, "limit must be a table: [[limit]]");
             return None;
@@ -132,7 +164,7 @@ impl Parser<'_> {
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "place" => place = self.parsed::<Place>("place", value),
-                "max_running" => limit = Some(self.whole("max_running", value, 0, u32::MAX.into())),
+                "max_running" => limit = Some(self.whole("max_running", value)),
                 name => self.fault(key.span().start, &format!("unknown key {name:?}")),
             }
         }
@@ -142,46 +174,7 @@ impl Parser<'_> {
         place.zip(limit)
     }
 
-    fn schedule(&mut self, name: &str, value: &Value<'_>, schedule: &mut Schedule) -> bool {
-        match name {
-            "interval" => schedule.interval = self.minutes(name, value),
-            "retry_interval" => schedule.retry_interval = self.minutes(name, value),
-            "cron" => schedule.cron = self.parsed::<Cron>(name, value),
-            "time_zone" => {
-                if let Some(text) = self.text(name, value) {
-                    match text.parse() {
-                        Ok(zone) => schedule.time_zone = zone,
-                        Err(_) => self.fault(value.span().start, &format!("unknown time zone {text:?}")),
-                    }
-                }
-            }
-            "jitter" => schedule.jitter = self.seconds(name, value).unwrap_or_default(),
-            _ => return false,
-        }
-        true
-    }
-
-    fn policy(&mut self, name: &str, value: &Value<'_>, policy: &mut Policy) -> bool {
-        match name {
-            "catch_up" => policy.catch_up = self.parsed::<CatchUp>(name, value).unwrap_or(policy.catch_up),
-            "catch_up_limit" => policy.catch_up_limit = self.whole(name, value, 1, 1000),
-            "max_failures" => policy.max_failures = self.whole(name, value, 0, 1_000_000),
-            "on_failures" => {
-                policy.on_failures = self.parsed::<OnFailures>(name, value).unwrap_or(policy.on_failures);
-            }
-            "stop_grace" => policy.stop_grace = self.seconds(name, value).unwrap_or(policy.stop_grace),
-            "max_runtime" => policy.max_runtime = self.minutes(name, value).map(Minutes::duration),
-            "log_limit" => policy.log_limit = self.whole(name, value, 4096, 1 << 40),
-            "log_keep" => policy.log_keep = self.whole(name, value, 0, 1_000_000),
-            "pool" => policy.pool = self.parsed::<Part>(name, value),
-            "failover" => policy.failover = self.parsed::<Failover>(name, value).unwrap_or(policy.failover),
-            "protected" => policy.protected = self.boolean(name, value).unwrap_or_default(),
-            _ => return false,
-        }
-        true
-    }
-
-    fn path(&mut self, value: &Value<'_>) -> Option<AppPath> {
+    fn path(&mut self, value: &Item<'_>) -> Option<AppPath> {
         let path = self.parsed::<AppPath>("path", value)?;
         let line = line_of(self.text, value.span().start);
         match self.first.get(&path) {
@@ -197,67 +190,7 @@ impl Parser<'_> {
         }
     }
 
-    fn command(&mut self, value: &Value<'_>) -> Option<Vec<String>> {
-        let arguments = value.get_ref().as_array().and_then(|array| {
-            array
-                .iter()
-                .map(|argument| argument.get_ref().as_str().map(str::to_owned))
-                .collect::<Option<Vec<_>>>()
-        });
-        match arguments {
-            Some(command) if command.first().is_some_and(|program| !program.is_empty()) => {
-                if command.iter().any(|argument| argument.contains('\0')) {
-                    self.fault(value.span().start, "command holds a NUL character");
-                }
-                Some(command)
-            }
-            Some(_) | None => {
-                self.fault(
-                    value.span().start,
-                    "command must be an array of texts, for example [\"python3\", \"app.py\"]",
-                );
-                None
-            }
-        }
-    }
-
-    fn cwd(&mut self, value: &Value<'_>) -> Option<String> {
-        let cwd = self.text("cwd", value).filter(|cwd| !cwd.is_empty())?;
-        super::program::directory(&cwd, self.base)
-            .map_err(|error| self.fault(value.span().start, &error.to_string()))
-            .ok()
-    }
-
-    /// The variables of the app, and those that it does not inherit: `NAME = false`.
-    fn env(&mut self, value: &Value<'_>) -> (BTreeMap<String, String>, BTreeSet<String>) {
-        let (mut env, mut unset) = (BTreeMap::new(), BTreeSet::new());
-        let Some(table) = value.get_ref().as_table() else {
-            self.fault(value.span().start, "env must be a table of texts");
-            return (env, unset);
-        };
-        for (key, value) in table {
-            let name = key.get_ref().as_ref();
-            let is_name = !name.is_empty() && !name.contains(['=', '\0']);
-            if is_name && value.get_ref().as_bool() == Some(false) {
-                unset.insert(name.to_owned());
-                continue;
-            }
-            match value.get_ref().as_str() {
-                Some(text) if is_name && !text.contains('\0') => {
-                    env.insert(name.to_owned(), text.to_owned());
-                }
-                Some(_) | None => {
-                    self.fault(
-                        key.span().start,
-                        &format!("env.{name} is no variable with a text, nor false, which unsets it"),
-                    );
-                }
-            }
-        }
-        (env, unset)
-    }
-
-    fn text(&mut self, name: &str, value: &Value<'_>) -> Option<String> {
+    fn text(&mut self, name: &str, value: &Item<'_>) -> Option<String> {
         let text = value.get_ref().as_str().map(str::to_owned);
         if text.as_ref().is_none_or(|text| text.contains('\0')) {
             self.fault(value.span().start, &format!("{name} must be a text"));
@@ -265,7 +198,7 @@ impl Parser<'_> {
         text
     }
 
-    fn parsed<T: std::str::FromStr>(&mut self, name: &str, value: &Value<'_>) -> Option<T>
+    fn parsed<T: std::str::FromStr>(&mut self, name: &str, value: &Item<'_>) -> Option<T>
     where
         T::Err: std::fmt::Display,
     {
@@ -273,7 +206,7 @@ impl Parser<'_> {
         text.parse().map_err(|error: T::Err| self.fault(value.span().start, &error.to_string())).ok()
     }
 
-    fn boolean(&mut self, name: &str, value: &Value<'_>) -> Option<bool> {
+    fn boolean(&mut self, name: &str, value: &Item<'_>) -> Option<bool> {
         let found = value.get_ref().as_bool();
         if found.is_none() {
             self.fault(value.span().start, &format!("{name} must be true or false"));
@@ -281,60 +214,37 @@ impl Parser<'_> {
         found
     }
 
-    fn number(&mut self, name: &str, value: &Value<'_>) -> Option<f64> {
-        let found = match value.get_ref() {
-            DeValue::Integer(number) => {
-                i64::from_str_radix(number.as_str(), number.radix()).ok().map(as_float)
-            }
-            DeValue::Float(number) => number.as_str().parse().ok(),
-            DeValue::String(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_)
-            | DeValue::Table(_) => None,
-        };
-        if found.is_none() {
-            self.fault(value.span().start, &format!("{name} must be a number"));
-        }
-        found
-    }
-
-    fn minutes(&mut self, name: &str, value: &Value<'_>) -> Option<Minutes> {
-        let number = self.number(name, value)?;
-        Minutes::new(number).map_err(|error| self.fault(value.span().start, &format!("{name}: {error}"))).ok()
-    }
-
-    fn seconds(&mut self, name: &str, value: &Value<'_>) -> Option<std::time::Duration> {
-        let number = self.number(name, value)?;
-        if !(0.0..=86_400.0).contains(&number) {
-            self.fault(value.span().start, &format!("{name} must be 0 to 86400 seconds"));
-            return None;
-        }
-        Some(std::time::Duration::from_secs_f64(number))
-    }
-
-    fn whole<T: TryFrom<i64> + Default>(&mut self, name: &str, value: &Value<'_>, min: i64, max: i64) -> T {
-        let found = value
-            .get_ref()
-            .as_integer()
-            .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok())
-            .filter(|number| (min..=max).contains(number))
-            .and_then(|number| T::try_from(number).ok());
-        if found.is_none() {
-            self.fault(value.span().start, &format!("{name} must be a whole number from {min} to {max}"));
-        }
-        found.unwrap_or_default()
+    fn whole(&mut self, name: &str, value: &Item<'_>) -> u32 {
+        let number = value.get_ref().as_integer();
+        let number = number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
+        number.unwrap_or_else(|| {
+            self.fault(value.span().start, &format!("{name} must be a whole number from 0 to {}", u32::MAX));
+            0
+        })
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "numbers of minutes and seconds are small")]
-fn as_float(number: i64) -> f64 {
-    number as f64
+/// A value of the file as settings take it.
+fn value_of<'a>(value: &'a DeValue<'_>) -> Value<'a> {
+    let texts = |array: &DeArray<'_>| {
+        array.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    };
+    match value {
+        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::Boolean(flag) => Value::Flag(*flag),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Other, Value::Whole)
+        }
+        DeValue::Float(number) => number.as_str().parse().map_or(Value::Other, Value::Number),
+        DeValue::Array(array) => texts(array).map_or(Value::Other, |texts| Value::List(texts.into())),
+        DeValue::Datetime(_) | DeValue::Table(_) => Value::Other,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CatchUp;
 
     #[test]
     fn every_fault_is_named_with_its_line() {

@@ -1,5 +1,7 @@
 //! `dcm app export`: apps as the file that import reads.
 
+use std::borrow::Cow;
+
 use toml::{Table, Value};
 
 use super::limit;
@@ -7,7 +9,8 @@ use crate::cli::args::SelectorsArgs;
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::{Fleet, Session, block_on, needs_env, tell_faults};
-use crate::model::{App, Policy, Schedule};
+use crate::model::settings::settings;
+use crate::model::{self, App};
 use crate::store::OpenMode;
 
 pub(super) fn export(session: &Session, args: &SelectorsArgs) -> Result<(), Error> {
@@ -45,79 +48,31 @@ fn limit_table(place: &limit::Place, limit: u32) -> Table {
 
 /// The table of an app; what has its default is left out.
 pub(super) fn table(app: &App) -> Table {
-    let mut table = Table::new();
-    let mut put = |name: &str, value: Value| drop(table.insert(name.to_owned(), value));
-    let (schedule, default) = (&app.schedule, Schedule::default());
-    put("path", app.path.to_string().into());
-    if let Some(command) = &app.program.command {
-        put("command", command.clone().into());
-    }
-    for (name, pause) in [("interval", schedule.interval), ("retry_interval", schedule.retry_interval)] {
-        if let Some(pause) = pause {
-            put(name, number(pause.as_f64()));
-        }
-    }
-    if let Some(cron) = &schedule.cron {
-        put("cron", cron.to_string().into());
-    }
-    if schedule.time_zone != default.time_zone {
-        put("time_zone", schedule.time_zone.name().into());
-    }
-    if schedule.jitter != default.jitter {
-        put("jitter", number(schedule.jitter.as_secs_f64()));
-    }
-    put("enabled", (!app.disabled).into());
-    if let Some(cwd) = &app.program.cwd {
-        put("cwd", cwd.clone().into());
-    }
-    if app.program.pass_database {
-        put("pass_database", true.into());
-    }
-    policies(&app.policy, &mut put);
-    if !app.program.env.is_empty() || !app.program.unset.is_empty() {
-        let set = app.program.env.iter().map(|(name, value)| (name.clone(), Value::from(value.clone())));
-        let unset = app.program.unset.iter().map(|name| (name.clone(), Value::from(false)));
-        let env: Table = set.chain(unset).collect();
-        put("env", Value::Table(env));
-    }
-    table
+    let default = App::unnamed();
+    let differing = settings().filter(|setting| (setting.get)(app) != (setting.get)(&default));
+    let settings =
+        differing.filter_map(|setting| Some((setting.key.to_owned(), written((setting.get)(app))?)));
+    let fixed = [("path", app.path.to_string().into()), ("enabled", Value::from(!app.disabled))];
+    fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(settings).collect()
 }
 
-fn policies(policy: &Policy, put: &mut impl FnMut(&str, Value)) {
-    let default = Policy::default();
-    if policy.catch_up != default.catch_up {
-        put("catch_up", policy.catch_up.word().into());
-    }
-    if policy.catch_up_limit != default.catch_up_limit {
-        put("catch_up_limit", i64::from(policy.catch_up_limit).into());
-    }
-    if policy.max_failures != default.max_failures {
-        put("max_failures", i64::from(policy.max_failures).into());
-    }
-    if policy.on_failures != default.on_failures {
-        put("on_failures", policy.on_failures.word().into());
-    }
-    if policy.stop_grace != default.stop_grace {
-        put("stop_grace", number(policy.stop_grace.as_secs_f64()));
-    }
-    if let Some(limit) = policy.max_runtime {
-        put("max_runtime", number(limit.as_secs_f64() / 60.0));
-    }
-    if policy.log_limit != default.log_limit {
-        put("log_limit", i64::try_from(policy.log_limit).unwrap_or(i64::MAX).into());
-    }
-    if policy.log_keep != default.log_keep {
-        put("log_keep", i64::from(policy.log_keep).into());
-    }
-    if let Some(pool) = &policy.pool {
-        put("pool", pool.as_str().into());
-    }
-    if policy.failover != default.failover {
-        put("failover", policy.failover.word().into());
-    }
-    if policy.protected {
-        put("protected", true.into());
-    }
+/// A value as import reads it. What has none is left out.
+fn written(value: model::Value<'_>) -> Option<Value> {
+    Some(match value {
+        model::Value::Null | model::Value::Other => return None,
+        model::Value::Flag(flag) => flag.into(),
+        model::Value::Whole(whole) => whole.into(),
+        model::Value::Number(fraction) => number(fraction),
+        model::Value::Text(text) => text.into_owned().into(),
+        model::Value::List(list) => list.into_owned().into(),
+        model::Value::Variables(variables) => {
+            let text = |value: Option<Cow<'_, str>>| {
+                value.map_or(Value::from(false), |text| text.into_owned().into())
+            };
+            let variables = variables.into_iter().map(|(name, value)| (name.into_owned(), text(value)));
+            Value::Table(variables.collect())
+        }
+    })
 }
 
 /// A number without decimals where it has none.

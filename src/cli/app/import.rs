@@ -12,7 +12,9 @@ use crate::cli::args::ImportArgs;
 use crate::cli::error::{Error, Kind};
 use crate::cli::output;
 use crate::cli::session::{Fleet, Session, block_on, needs_env};
-use crate::model::{AppId, AppPath, AppRow, CmdFlag, CmdName, CommandSource, NewCommand, RunStatus};
+use crate::model::{
+    AppId, AppPath, AppRow, CmdFlag, CmdName, CommandSource, NewCommand, RunStatus, Schedule,
+};
 use crate::process::{clock, user_name};
 use crate::store::{Existing, LedgerQuery, OpenMode, OperatorStore, Registration, submit};
 
@@ -118,6 +120,7 @@ impl<'a> Plan<'a> {
     async fn warn(&self, store: &dyn OperatorStore, args: &ImportArgs) -> Result<(), Error> {
         for planned in &self.changes {
             let path = planned.path();
+            super::tell_unused_pause(&planned.registration.app, &Schedule::default());
             if planned.stays_disabled {
                 let by = disabled_by(store, planned.registration.app.id).await?;
                 output::message(format_args!("{path} stays disabled{by}; --enable lets it run"));
@@ -313,16 +316,16 @@ fn folder(path: &Path) -> std::io::Result<PathBuf> {
     std::path::absolute(Path::new(".").join(path.parent().unwrap_or(path)))
 }
 
-fn read(path: &Path) -> Result<String, String> {
+fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let mut reader: Box<dyn std::io::Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
-        Box::new(std::fs::File::open(path).map_err(|error| error.to_string())?)
+        Box::new(std::fs::File::open(path)?)
     };
-    reader.by_ref().take(SIZE_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    reader.by_ref().take(SIZE_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > SIZE_MAX {
-        return Err(format!("larger than {SIZE_MAX} bytes"));
+        return Err(std::io::Error::other(format!("larger than {SIZE_MAX} bytes")));
     }
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

@@ -7,7 +7,7 @@ use crate::cli::args::LimitArgs;
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::{Fleet, Session, block_on};
-use crate::model::{AppPath, Limits, Part, RunStatus};
+use crate::model::{AppPath, Limits, NameError, Part, RunStatus};
 use crate::store::{OpenMode, OperatorStore};
 
 /// A group, or a parent in it.
@@ -44,18 +44,25 @@ impl Place {
     }
 }
 
-impl FromStr for Place {
-    type Err = String;
+/// Why a text names nothing that has a limit.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum InvalidPlace {
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error("{0:?} is neither GROUP nor GROUP/PARENT: one app runs once at a time")]
+    Depth(String),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Place {
+    type Err = InvalidPlace;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPlace> {
         let parts: Vec<_> = text.split('/').map(str::parse::<Part>).collect::<Result<_, _>>()?;
         match <[Part; 2]>::try_from(parts) {
             Ok([group, parent]) => Ok(Self { group, parent: Some(parent) }),
             Err(parts) => match <[Part; 1]>::try_from(parts) {
                 Ok([group]) => Ok(Self { group, parent: None }),
-                Err(_) => {
-                    Err(format!("{text:?} is neither GROUP nor GROUP/PARENT: one app runs once at a time"))
-                }
+                Err(_) => Err(InvalidPlace::Depth(text.to_owned())),
             },
         }
     }

@@ -1,11 +1,12 @@
 //! `dcm app set`
 
-use crate::cli::args::{DefinitionArgs, SetArgs};
+use crate::cli::args::SetArgs;
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::presence::Managers;
 use crate::cli::session::{Fleet, Session, block_on, needs_env};
-use crate::model::{AppId, Fault};
+use crate::model::settings::{ALWAYS, COMMAND};
+use crate::model::{AppId, Fault, Value};
 use crate::store::{Existing, OpenMode, Registration};
 use crate::wire;
 
@@ -16,9 +17,13 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
         needs_env(store.as_ref()).await?;
         let row = Fleet::find(store.as_ref(), &path).await?;
         if let Some(fault) = &row.fault {
-            let mut given = columns(&definition);
+            let mut given = definition.columns();
+            if row.app.schedule.check().is_err() {
+                // Each of them can be read: whether what is left goes together is looked at below.
+                given.push(ALWAYS.column);
+            }
             if default_command || !command.is_empty() {
-                given.push("command");
+                given.push(COMMAND.column);
             }
             mends(fault, &given)?;
         }
@@ -29,12 +34,13 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
             app.program.command = None;
         }
         let has_command = !command.is_empty();
+        let here = std::env::current_dir()?;
         if has_command {
-            app.program.command = Some(command);
+            super::put(&COMMAND, &mut app, Value::List(command.into()), &here)?;
         }
         super::apply(definition, &mut app)?;
         if has_command {
-            super::program::settle(&mut app.program, &std::env::current_dir()?)?;
+            super::program::settle(&mut app.program, &here)?;
         }
         if app.program != row.app.program || app.policy.pool != row.app.policy.pool {
             super::program::warn(session, store.as_ref(), &app);
@@ -71,30 +77,4 @@ fn mends(fault: &Fault, given: &[&str]) -> Result<(), Error> {
     } else {
         error.hint(format!("set {} as well", left.join(" and ")))
     })
-}
-
-/// The columns that the options set.
-fn columns(definition: &DefinitionArgs) -> Vec<&'static str> {
-    let given = [
-        ("interval", definition.interval.is_some()),
-        ("retry_interval", definition.retry_interval.is_some()),
-        ("cron_expression", definition.cron.is_some()),
-        ("time_zone", definition.time_zone.is_some()),
-        ("jitter", definition.jitter.is_some()),
-        ("cwd", definition.cwd.is_some()),
-        ("env", !definition.env.is_empty() || !definition.unset_env.is_empty()),
-        ("pass_database", definition.pass_database.is_some()),
-        ("catch_up", definition.catch_up.is_some()),
-        ("catch_up_limit", definition.catch_up_limit.is_some()),
-        ("max_failures", definition.max_failures.is_some()),
-        ("on_failures", definition.on_failures.is_some()),
-        ("stop_grace", definition.stop_grace.is_some()),
-        ("max_runtime", definition.max_runtime.is_some()),
-        ("log_limit", definition.log_limit.is_some()),
-        ("log_keep", definition.log_keep.is_some()),
-        ("pool", definition.pool.is_some()),
-        ("failover", definition.failover.is_some()),
-        ("protected", definition.protected.is_some()),
-    ];
-    given.into_iter().filter_map(|(column, is_given)| is_given.then_some(column)).collect()
 }

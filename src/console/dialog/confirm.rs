@@ -13,8 +13,8 @@ use crate::console::world::World;
 use crate::model::explain::State;
 use crate::model::{AppId, CmdName, RunStatus};
 
-/// More apps than this need their number to be typed.
-const TYPED_FROM: usize = 10;
+/// More apps, or documents, than this need their number to be typed.
+pub(super) const TYPED_FROM: usize = 10;
 
 /// What somebody else did so lately is told before it is overruled.
 const LATELY: TimeDelta = TimeDelta::seconds(10);

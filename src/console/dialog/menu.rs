@@ -49,7 +49,7 @@ impl Which {
         match self {
             Self::All => true,
             Self::Running => row.is_running(),
-            Self::Fatal => row.fatal.is_some(),
+            Self::Fatal => row.is_flagged_for_ends(),
         }
     }
 }

@@ -5,6 +5,7 @@ pub(super) mod field;
 pub(super) mod help;
 pub(super) mod menu;
 pub(super) mod palette;
+pub(super) mod retry;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use confirm::Confirm;
 use field::Field;
 use help::Help;
 use menu::Menu;
+use retry::Retry;
 
 /// Keys that come this soon after a question were meant for what was there before.
 pub(super) const DEAF: Duration = Duration::from_millis(300);
@@ -25,6 +27,8 @@ pub(super) enum Dialog {
         before: String,
     },
     Confirm(Box<Confirm>),
+    /// Documents are to be sent again.
+    Retry(Box<Retry>),
     Menu(Box<Menu>),
     /// How to leave an attached console.
     Leave {

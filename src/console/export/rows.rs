@@ -4,8 +4,10 @@ use std::io;
 
 use super::Format;
 use crate::console::model::Model;
+use crate::console::pipeline::bottleneck;
 use crate::console::screen::Screen;
 use crate::console::screen::managers::{Life, life};
+use crate::console::screen::pipeline::Part;
 use crate::console::world::World;
 use crate::model::explain::State;
 use crate::model::{AppId, AppRef, AppRow, ManagerRow};
@@ -28,7 +30,7 @@ pub(in crate::console) fn of_screen(model: &Model, format: Format) -> Option<io:
     match model.stack.top() {
         Screen::Alerts(alerts) => {
             let rows = alerts.causes.rows.iter().flat_map(|cause| &cause.alerts);
-            Some(text(format, rows.map(|row| wire::Alert::of(row, path_of(&row.app)))))
+            Some(text(format, rows.map(|row| wire::Alert::of(row, row.subject.id().and_then(path)))))
         }
         Screen::History(history) => {
             Some(text(format, history.runs().iter().map(|row| wire::Run::of(row, path(row.app)))))
@@ -37,6 +39,16 @@ pub(in crate::console) fn of_screen(model: &Model, format: Format) -> Option<io:
             let rows = commands.batches.rows.iter().flat_map(|batch| &batch.commands);
             Some(text(format, rows.map(|row| wire::Command::of(row, path_of(&row.app)))))
         }
+        Screen::Pipeline(pipeline) => Some(match (&pipeline.documents, pipeline.overview.part) {
+            (Some(documents), _) => text(format, documents.list.rows.iter().map(wire::PipelineTask::of)),
+            (None, Part::Roots) => text(format, pipeline.overview.roots.rows.iter().map(wire::WatchRoot::of)),
+            (None, Part::Stages | Part::Workers) => {
+                let stages = &pipeline.overview.stages.rows;
+                let slowest = bottleneck(stages).map(|found| found.stage);
+                let rows = stages.iter().enumerate();
+                text(format, rows.map(|(at, stage)| wire::Stage::of(stage, slowest == Some(at))))
+            }
+        }),
         Screen::Managers(managers) => {
             let rows = managers.list.rows.iter();
             Some(text(format, rows.map(|row| wire::Manager::of(row, facts(row, world)))))
@@ -76,7 +88,6 @@ fn text<R: wire::Row>(format: Format, rows: impl Iterator<Item = R>) -> io::Resu
 
 fn facts(row: &ManagerRow, world: &World) -> ManagerFacts {
     let life = life(row, &world.fleet, world.time());
-    let is_own = |manager: Option<&str>| manager == Some(row.name.as_str());
     ManagerFacts {
         state: match (life, row.draining) {
             (Life::Alive, true) => "draining",
@@ -85,6 +96,6 @@ fn facts(row: &ManagerRow, world: &World) -> ManagerFacts {
             (Life::Ended, _) => "stopped",
         },
         is_live: life == Life::Alive,
-        apps: world.fleet.rows().filter(|app| is_own(app.manager.as_deref())).count() as u64,
+        apps: world.fleet.rows().filter(|app| world.owner_of(app) == Some(row.name.as_str())).count() as u64,
     }
 }

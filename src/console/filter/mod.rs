@@ -6,7 +6,7 @@ mod parse;
 use chrono::TimeDelta;
 use regex_lite::Regex;
 
-use super::fleet::{Fleet, Row, Trouble};
+use super::fleet::{Fleet, Row, Trouble, rate};
 use crate::model::explain::State;
 use crate::model::{CmdFlag, Timestamp};
 
@@ -39,6 +39,8 @@ enum Test {
     Manager(String),
     Host(String),
     Message(String),
+    /// How the latest run that is over ended: `result:sigabrt`.
+    Result(String),
     Number(Field, Comparison, f64),
 }
 
@@ -76,7 +78,7 @@ enum Field {
     Last,
     /// Failures in a row.
     Fails,
-    /// Whether the last run failed: 0 or not 0. The code itself is not in the row.
+    /// The exit code of the latest run that is over, where one is known.
     Exit,
 }
 
@@ -144,6 +146,7 @@ impl Test {
                 let texts = [row.message.as_deref(), row.fatal.as_ref().map(|(_, text, _)| &**text)];
                 texts.into_iter().flatten().any(|text| text.to_lowercase().contains(word.as_str()))
             }
+            Self::Result(word) => row.result.as_ref().is_some_and(|result| holds(&result.to_string(), word)),
             Self::Is(qualities) => qualities.iter().any(|quality| quality.applies(row)),
             Self::Number(field, comparison, value) => {
                 field.of(row, now).is_some_and(|own| comparison.holds(own, *value))
@@ -158,8 +161,8 @@ impl Quality {
         match self {
             Self::Running => row.is_running(),
             Self::State(state) => row.state == state,
-            Self::Failed => row.state.is_failed() || row.fatal.is_some(),
-            Self::Trouble(Trouble::Fatal) => row.fatal.is_some(),
+            Self::Failed => row.state.is_failed() || row.is_flagged_for_ends(),
+            Self::Trouble(Trouble::Fatal) => row.is_flagged_for_ends(),
             Self::Trouble(trouble) => row.trouble == Some(trouble),
             Self::Problem => row.trouble.is_some(),
             Self::Disabled => row.disabled,
@@ -180,16 +183,16 @@ impl Field {
             Self::Solved => Some(row.solved as f64),
             Self::Size => row.task_size.map(|size| size as f64),
             Self::Percent => row.progress().map(f64::from),
-            Self::Rate => row.pulse.rate(now).filter(|_| row.is_running()),
+            Self::Rate => rate::rate(row, now),
             Self::Age => {
-                let since = row.pulse.changed().or(row.last_run).filter(|_| row.is_running())?;
+                let since = row.moved().or(row.last_run).filter(|_| row.is_running())?;
                 Some(span(now - since))
             }
             Self::Eta => row.eta.filter(|_| row.is_running()).map(|eta| span(eta - now)),
             Self::Next => row.next_run.filter(|_| !row.disabled).map(|next| span(next - now)),
             Self::Last => row.last_run.map(|last| span(now - last)),
             Self::Fails => Some(f64::from(row.failures)),
-            Self::Exit => row.last_run.map(|_| if row.failures > 0 { 1.0 } else { 0.0 }),
+            Self::Exit => row.result.as_ref()?.exit_code.map(|code| code as f64),
         }
     }
 }

@@ -18,6 +18,7 @@ const QUALITIES: &[(&str, Quality)] = &[
     ("given_up", Quality::State(State::GivenUp)),
     ("failed", Quality::Failed),
     ("stalled", Quality::Trouble(Trouble::Stalled)),
+    ("over_limit", Quality::Trouble(Trouble::OverLimit)),
     ("late", Quality::Trouble(Trouble::Late)),
     ("unknown", Quality::Trouble(Trouble::Unknown)),
     ("flapping", Quality::Trouble(Trouble::Flapping)),
@@ -53,6 +54,27 @@ const COMPARISONS: &[(&str, Comparison)] = &[
     ("=", Comparison::Equal),
 ];
 
+/// Why a word of a filter is not understood.
+#[derive(Debug, thiserror::Error)]
+enum InvalidFilter {
+    #[error("{0}: is not known; is: g: p: host: mgr: msg: result:")]
+    Key(String),
+    #[error("/{pattern}/ is no pattern: {error}")]
+    Pattern { pattern: String, error: regex_lite::Error },
+    #[error("is:{0} is not known; {all}", all = words_of(QUALITIES))]
+    Quality(String),
+    #[error("{0} cannot be compared; {all}", all = words_of(FIELDS))]
+    Field(String),
+    #[error("{0}: a comparison is one of < <= = != >= >")]
+    Comparison(String),
+    #[error("{0} is no number and no time such as 5m")]
+    Number(String),
+}
+
+fn words_of<T>(known: &[(&str, T)]) -> String {
+    known.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" ")
+}
+
 impl Filter {
     pub(in crate::console) fn parse(text: &str) -> Self {
         let mut filter = Self { text: text.to_owned(), ..Self::default() };
@@ -64,7 +86,7 @@ impl Filter {
             match test(bare) {
                 Ok(Some(test)) => filter.terms.push(Term { negated, test }),
                 Ok(None) => {}
-                Err(why) => drop(filter.fault.get_or_insert(why)),
+                Err(why) => drop(filter.fault.get_or_insert_with(|| why.to_string())),
             }
         }
         filter
@@ -92,7 +114,7 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 /// `None` for a word that says nothing yet.
-fn test(word: &str) -> Result<Option<Test>, String> {
+fn test(word: &str) -> Result<Option<Test>, InvalidFilter> {
     let lower = word.to_lowercase();
     if let Some(pattern) = word.strip_prefix('/') {
         let pattern = pattern.strip_suffix('/').unwrap_or(pattern);
@@ -109,8 +131,9 @@ fn test(word: &str) -> Result<Option<Test>, String> {
             "p" => text().map(|text| text.map(Test::Parent)),
             "mgr" => text().map(|text| text.map(Test::Manager)),
             "host" => text().map(|text| text.map(Test::Host)),
+            "result" => text().map(|text| text.map(Test::Result)),
             "msg" => text().map(|text| text.map(Test::Message)),
-            _ => Err(format!("{key}: is not known; is: g: p: host: mgr: msg:")),
+            _ => Err(InvalidFilter::Key(key.to_owned())),
         };
     }
     let place = lower.find(['<', '>', '=', '!']);
@@ -121,7 +144,7 @@ fn test(word: &str) -> Result<Option<Test>, String> {
     Ok((!lower.is_empty()).then_some(Test::Holds(lower)))
 }
 
-fn like(pattern: &str) -> Result<Option<Test>, String> {
+fn like(pattern: &str) -> Result<Option<Test>, InvalidFilter> {
     if pattern.is_empty() {
         return Ok(None);
     }
@@ -129,41 +152,32 @@ fn like(pattern: &str) -> Result<Option<Test>, String> {
         .case_insensitive(true)
         .size_limit(REGEX_SIZE_MAX)
         .build()
-        .map_err(|error| format!("/{pattern}/ is no pattern: {error}"))?;
+        .map_err(|error| InvalidFilter::Pattern { pattern: pattern.to_owned(), error })?;
     Ok(Some(Test::Like(Box::new(regex))))
 }
 
-fn qualities(value: &str) -> Result<Option<Test>, String> {
+fn qualities(value: &str) -> Result<Option<Test>, InvalidFilter> {
     let mut found = Vec::new();
     for name in value.split(',').filter(|name| !name.is_empty()) {
         let known = QUALITIES.iter().find(|(word, _)| word.starts_with(name));
-        let (_, quality) = known.ok_or_else(|| {
-            let all: Vec<_> = QUALITIES.iter().map(|(word, _)| *word).collect();
-            format!("is:{name} is not known; {}", all.join(" "))
-        })?;
+        let (_, quality) = known.ok_or_else(|| InvalidFilter::Quality(name.to_owned()))?;
         found.push(*quality);
     }
     Ok((!found.is_empty()).then_some(Test::Is(found)))
 }
 
-fn comparison(name: &str, rest: &str) -> Result<Option<Test>, String> {
+fn comparison(name: &str, rest: &str) -> Result<Option<Test>, InvalidFilter> {
     let Some((_, field)) = FIELDS.iter().find(|(word, _)| *word == name) else {
-        let all: Vec<_> = FIELDS.iter().map(|(word, _)| *word).collect();
-        return Err(format!("{name} cannot be compared; {}", all.join(" ")));
+        return Err(InvalidFilter::Field(name.to_owned()));
     };
     let Some((sign, comparison)) = COMPARISONS.iter().find(|(sign, _)| rest.starts_with(sign)) else {
-        return Err(format!("{name}{rest}: a comparison is one of < <= = != >= >"));
+        return Err(InvalidFilter::Comparison(format!("{name}{rest}")));
     };
     let value = &rest[sign.len()..];
     if value.is_empty() {
         return Ok(None);
     }
-    let number = quantity(value).ok_or_else(|| format!("{value} is no number and no time such as 5m"))?;
-    let is_code = *field == Field::Exit;
-    let is_plain = number == 0.0 && matches!(comparison, Comparison::Equal | Comparison::NotEqual);
-    if is_code && !is_plain {
-        return Err("exit codes are on the history screen; here exit=0 and exit!=0".to_owned());
-    }
+    let number = quantity(value).ok_or_else(|| InvalidFilter::Number(value.to_owned()))?;
     Ok(Some(Test::Number(*field, *comparison, number)))
 }
 

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::Filter;
 use crate::console::fleet::Fleet;
-use crate::console::testing::{delta, manager, noon, row, running, small_fleet};
+use crate::console::testing::{delta, ended, manager, noon, row, running, small_fleet};
 
 fn fleet() -> Fleet {
     let mut fleet = Fleet::default();
@@ -18,6 +18,7 @@ fn fleet() -> Fleet {
     let mut late = row("italy/court/gazette");
     late.next_run = Some(noon() - TimeDelta::minutes(5));
     late.app.policy.protected = true;
+    late.last_end = Some(Box::new(ended("crashed", 134)));
     rows.push(late);
     fleet.apply(delta(rows), noon());
     fleet
@@ -60,7 +61,12 @@ fn words_conditions_and_comparisons_are_anded() {
         ("fail>=11 fail<=11", vec!["insolvency", "parcels"]),
         ("prog<50 st:run", vec!["parcels"]),
         ("size>0.5k size<2k", vec!["rulings"]),
-        ("exit!=0", vec![]),
+        ("exit!=0", vec!["companies", "owners", "gazette"]),
+        ("exit=127", vec!["companies"]),
+        ("exit=0", vec!["liens"]),
+        ("result:sigabrt", vec!["gazette"]),
+        ("result:exit", vec!["companies"]),
+        ("!result:ok is:late", vec!["gazette"]),
         ("next<0 !is:disabled", vec!["liens", "gazette"]),
         ("last<1h p:registry", vec!["parcels"]),
         ("eta<5m", vec!["insolvency", "parcels", "rulings"]),
@@ -78,7 +84,6 @@ fn what_is_not_understood_is_told_and_filters_nothing() {
         ("colour:red", "colour: is not known"),
         ("luck>3", "luck cannot be compared"),
         ("fail>many", "many is no number"),
-        ("exit=127", "exit codes are on the history screen"),
         ("/(/", "/(/ is no pattern"),
     ] {
         let filter = Filter::parse(text);

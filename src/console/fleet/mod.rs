@@ -1,21 +1,23 @@
 //! What the console knows of the apps: a row each, and the sums of groups and parents.
 
 pub(super) mod meter;
-pub(super) mod pulse;
+pub(super) mod rate;
 pub(super) mod row;
 pub(super) mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(super) use pulse::Eta;
+pub(super) use rate::Eta;
 pub(super) use row::{Row, Trouble, Usual};
 pub(super) use sums::Sums;
 
 use crate::model::explain::is_heard;
-use crate::model::{AppId, AppPath, AppRef, AppRow, Delta, ManagerRow, Part, Registered, Timestamp};
+use crate::model::{
+    AppId, AppPath, AppRef, AppRow, Counted, Delta, ManagerRow, Part, Registered, Run, Timestamp,
+};
 use meter::Meter;
-use pulse::Pulse;
+use row::Judged;
 use sums::Extremes;
 
 /// All apps, and the sums over them.
@@ -33,6 +35,8 @@ pub(super) struct Fleet {
     parents: BTreeMap<(Part, Part), Sums>,
     /// Groups and parents whose extremes are to be made anew.
     dirty: BTreeSet<(Part, Option<Part>)>,
+    /// Those of all as well.
+    is_dirty: bool,
     pub(super) managers: Vec<ManagerRow>,
     /// When they were read: a heartbeat is as old as it was then.
     managers_read: Option<Timestamp>,
@@ -103,15 +107,8 @@ impl Fleet {
         let before = self.slots.get(&row.id).copied();
         let slot = before.unwrap_or_else(|| self.new_slot(row.id));
         let old = self.rows[slot as usize].take();
-        row.pulse = match &old {
-            Some(old) => {
-                self.meter.saw(old, &row);
-                Pulse::next(old, &row, read)
-            }
-            None => Pulse::first(&row, read),
-        };
         row.usual = old.as_ref().map_or_else(Usual::default, |old| old.usual);
-        (row.state, row.trouble) = row.judge(read, self.is_heard(&row, read));
+        row.conclude(row.judged(read, self.is_heard(&row, read)));
         change.note(old.as_ref().and_then(|old| old.trouble), row.trouble);
         let shape = |row: &Row| (row.state, row.disabled, row.trouble, row.is_pending());
         change.is_reshaped |=
@@ -147,6 +144,7 @@ impl Fleet {
 
     fn put_on(&mut self, row: &Row) {
         self.version += 1;
+        self.meter.add(row.samples.as_deref());
         self.total.add(row);
         self.groups.entry(row.path.group.clone()).or_default().add(row);
         self.parents.entry((row.path.group.clone(), row.path.parent.clone())).or_default().add(row);
@@ -155,8 +153,8 @@ impl Fleet {
     fn take_off(&mut self, row: &Row) {
         self.version += 1;
         let (group, parent) = (row.path.group.clone(), row.path.parent.clone());
-        // Nobody shows the extremes of all.
-        self.total.take_off(row);
+        self.meter.take_off(row.samples.as_deref());
+        self.is_dirty |= self.total.take_off(row);
         if let Some(sums) = self.groups.get_mut(&group) {
             if sums.take_off(row) {
                 self.dirty.insert((group.clone(), None));
@@ -178,6 +176,9 @@ impl Fleet {
 
     /// Makes the extremes of what has changed anew.
     fn settle(&mut self) {
+        if std::mem::take(&mut self.is_dirty) {
+            self.total.extremes = Extremes::over(self.rows.iter().flatten());
+        }
         for (group, parent) in std::mem::take(&mut self.dirty) {
             let rows = self.rows_below(&group, parent.as_ref());
             let extremes = Extremes::over(rows);
@@ -193,29 +194,50 @@ impl Fleet {
 
     /// Concludes anew what is wrong with each app, since that depends on the time.
     pub(super) fn judge(&mut self, now: Timestamp) -> Change {
-        let mut changed = Vec::new();
+        let (mut changed, mut quicker) = (Vec::new(), Vec::new());
         for (slot, row) in self.rows.iter().enumerate() {
-            if let Some(row) = row {
-                let judged = row.judge(now, self.is_heard(row, now));
-                if judged != (row.state, row.trouble) {
-                    changed.push((slot, judged));
-                }
+            let Some(row) = row else { continue };
+            let judged = row.judged(now, self.is_heard(row, now));
+            let is_changed = (judged.state, judged.trouble) != (row.state, row.trouble);
+            if is_changed || judged.pace.is_settled() != row.pace.is_settled() {
+                changed.push((slot, judged));
+            } else if judged.pace != row.pace {
+                quicker.push((slot, judged));
             }
         }
-        let mut change = Change { is_reshaped: !changed.is_empty(), ..Change::default() };
-        for (slot, (state, trouble)) in changed {
+        let mut change = Change::default();
+        for (slot, judged) in changed {
             if let Some(mut row) = self.rows[slot].take() {
-                change.note(row.trouble, trouble);
+                change.is_reshaped |= (judged.state, judged.trouble) != (row.state, row.trouble);
+                change.note(row.trouble, judged.trouble);
                 self.take_off(&row);
-                (row.state, row.trouble) = (state, trouble);
+                row.conclude(judged);
                 self.put_on(&row);
                 self.rows[slot] = Some(row);
             }
         }
+        for (slot, judged) in quicker {
+            self.retime(slot, judged);
+        }
         self.settle();
         self.shape += u64::from(change.is_reshaped);
-        self.meter.turn(now, self.total.running());
+        self.meter.turn(now);
         change
+    }
+
+    /// An app has become quicker or slower, and nothing else.
+    fn retime(&mut self, slot: usize, judged: Judged) {
+        let Some(row) = &mut self.rows[slot] else { return };
+        let (before, now) = (row.pace.speed(), judged.pace.speed());
+        row.conclude(judged);
+        let (group, parent) = (&row.path.group, &row.path.parent);
+        self.total.retime(before, now);
+        if let Some(sums) = self.groups.get_mut(group) {
+            sums.retime(before, now);
+        }
+        if let Some(sums) = self.parents.get_mut(&(group.clone(), parent.clone())) {
+            sums.retime(before, now);
+        }
     }
 
     /// How long the runs of an app take as a rule.
@@ -254,8 +276,13 @@ impl Fleet {
 
     /// How many managers live.
     pub(super) fn live_managers(&self, now: Timestamp) -> usize {
+        self.living(now).count()
+    }
+
+    /// The managers that live.
+    pub(super) fn living(&self, now: Timestamp) -> impl Iterator<Item = &ManagerRow> {
         let time = self.managers_time(now);
-        self.managers.iter().filter(|manager| manager.is_live(time)).count()
+        self.managers.iter().filter(move |manager| manager.is_live(time))
     }
 
     /// All apps, by group, parent and name.
@@ -299,6 +326,14 @@ impl Fleet {
     /// The path of an app that is registered.
     pub(super) fn path_of(&self, id: AppId) -> Option<&AppPath> {
         self.by_id(id).map(|row| &row.path)
+    }
+
+    /// What a run counted: of one that goes on, what the row of its app says by now.
+    pub(super) fn counted(&self, run: &Run) -> Counted {
+        let row = self.by_id(run.app).filter(|row| run.end.is_none() && row.run == Some(run.run));
+        let of_run = (run.progress.solved, run.progress.failed);
+        let (solved, failed) = row.map_or(of_run, |row| (row.solved, row.failed));
+        Counted { solved, failed }
     }
 
     /// An app as alerts and commands name it, for people: by its path while it is registered.

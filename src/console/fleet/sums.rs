@@ -3,7 +3,7 @@
 
 use super::row::{Row, Trouble};
 use crate::model::explain::State;
-use crate::model::{CmdFlag, Timestamp};
+use crate::model::{CmdFlag, Counted, Timestamp};
 
 /// The sums of a group, a parent, or of all.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -11,6 +11,8 @@ pub(in crate::console) struct Sums {
     pub(in crate::console) apps: usize,
     states: [usize; State::ALL.len()],
     troubles: [usize; Trouble::ALL.len()],
+    /// Failed apps that have an alert of their own.
+    pub(in crate::console) flagged: usize,
     pub(in crate::console) disabled: usize,
     pub(in crate::console) pending: usize,
     pub(in crate::console) refused: usize,
@@ -18,8 +20,14 @@ pub(in crate::console) struct Sums {
     pub(in crate::console) solved: u64,
     pub(in crate::console) task_size: u64,
     pub(in crate::console) failed: u64,
-    /// Items a thousand seconds.
-    pub(in crate::console) speed: u64,
+    /// The memory of running apps, in bytes.
+    pub(in crate::console) memory: u64,
+    /// Their time on the CPU, in tenths of a percent of one core.
+    pub(in crate::console) cpu_tenths: u64,
+    /// Items in a thousand seconds.
+    pub(in crate::console) speed: Counted,
+    /// Apps whose speed is known.
+    pub(in crate::console) timed: usize,
     /// What cannot be taken off again: made anew when a row that bore it changes.
     pub(in crate::console) extremes: Extremes,
 }
@@ -27,7 +35,7 @@ pub(in crate::console) struct Sums {
 /// The first and last of times over some rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::console) struct Extremes {
-    /// The latest of the running apps.
+    /// The latest of the running apps that can say so by now.
     pub(in crate::console) eta: Option<Timestamp>,
     /// The earliest.
     pub(in crate::console) next_run: Option<Timestamp>,
@@ -38,7 +46,7 @@ pub(in crate::console) struct Extremes {
 impl Extremes {
     fn of(row: &Row) -> Self {
         Self {
-            eta: row.eta.filter(|_| row.is_running()),
+            eta: row.eta.filter(|_| row.pace.is_settled()),
             next_run: row.next_run.filter(|_| !row.disabled && !row.awaits_enable),
             last_run: row.last_run,
         }
@@ -59,7 +67,7 @@ impl Extremes {
 }
 
 impl Sums {
-    /// How many are in a state. All that run are running here, stalled ones and those that nobody hears of too.
+    /// How many are in a state. `Running` counts all that run: stalled ones and unknown ones too.
     pub(in crate::console) fn of(&self, state: State) -> usize {
         if state == State::Running { self.running() } else { self.states[state as usize] }
     }
@@ -69,11 +77,13 @@ impl Sums {
     }
 
     pub(in crate::console) fn running(&self) -> usize {
-        State::ALL
-            .into_iter()
-            .filter(|state| state.is_running())
-            .map(|state| self.states[state as usize])
-            .sum()
+        State::ALL.iter().filter(|state| state.is_running()).map(|state| self.states[*state as usize]).sum()
+    }
+
+    /// Apps that failed, whether they go on or wait for ENABLE.
+    pub(in crate::console) fn failed_apps(&self) -> usize {
+        let failed = State::ALL.iter().filter(|state| state.is_failed());
+        failed.map(|state| self.states[*state as usize]).sum()
     }
 
     /// The worst trouble, and how many have it.
@@ -84,6 +94,12 @@ impl Sums {
     /// Apps that need somebody.
     pub(in crate::console) fn troubled(&self) -> usize {
         self.troubles.iter().sum()
+    }
+
+    /// A row has become quicker or slower.
+    pub(super) fn retime(&mut self, before: Option<Counted>, now: Option<Counted>) {
+        self.speed = self.speed.without(before.unwrap_or_default()).and(now.unwrap_or_default());
+        self.timed = self.timed + usize::from(now.is_some()) - usize::from(before.is_some());
     }
 
     /// Puts a row on.
@@ -119,6 +135,7 @@ impl Sums {
         if let Some(trouble) = row.trouble {
             step(&mut self.troubles[trouble as usize], true);
         }
+        step(&mut self.flagged, row.is_flagged());
         step(&mut self.disabled, row.disabled);
         let flag = row.command.as_ref().map(|command| command.flag);
         step(&mut self.pending, flag == Some(CmdFlag::Pending));
@@ -130,7 +147,12 @@ impl Sums {
             self.solved = change_items(self.solved, row.solved);
         }
         self.failed = change_items(self.failed, row.failed);
-        self.speed = change_items(self.speed, row.speed());
+        self.memory = change_items(self.memory, row.memory().unwrap_or(0));
+        self.cpu_tenths = change_items(self.cpu_tenths, row.cpu().map_or(0, tenths));
+        step(&mut self.timed, row.pace.speed().is_some());
+        let speed = row.pace.speed().unwrap_or_default();
+        self.speed.solved = change_items(self.speed.solved, speed.solved);
+        self.speed.failed = change_items(self.speed.failed, speed.failed);
     }
 
     /// Of the running apps that know their size.
@@ -138,4 +160,13 @@ impl Sums {
         let percent = u128::from(self.solved) * 100 / u128::from(self.task_size.max(1));
         (self.task_size > 0).then(|| u8::try_from(percent.min(100)).unwrap_or(100))
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of the CPU is neither large nor negative"
+)]
+fn tenths(percent: f64) -> u64 {
+    (percent * 10.0).round() as u64
 }

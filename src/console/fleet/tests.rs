@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::pulse::{self, Eta};
+use super::rate::{self, Eta};
 use super::{Fleet, Trouble, Usual};
 use crate::console::screen::managers::{Life, life};
-use crate::console::testing::{Dice, delta, manager, noon, row, running, small_fleet};
+use crate::console::testing::{Dice, concluded, delta, manager, noon, row, running, small_fleet, stalled};
 use crate::model::explain::State;
 use crate::model::{
-    AppId, AppRow, AppState, Delta, ManagerRow, Registered, Revision, RunId, RunStatus, Timestamp,
+    AppId, AppRow, AppState, Concern, Counted, Delta, ManagerRow, Movement, Registered, Revision, RunStatus,
+    Samples, Timestamp,
 };
 
 fn step(rows: Vec<AppRow>) -> Delta {
@@ -58,11 +59,15 @@ fn sums_by_difference_are_those_from_scratch() {
         fleet.judge(at);
         let mut anew = Fleet::default();
         anew.apply(step(rows.clone()), at);
-        // What was concluded from what was seen before is not known to the new one.
         let sums = |fleet: &Fleet| -> Vec<_> {
-            let seen = |sums: &super::Sums, state| if state == State::Stalled { 0 } else { sums.of(state) };
             let of = |sums: &super::Sums| {
-                (sums.apps, State::ALL.map(|one| seen(sums, one)), sums.disabled, sums.solved, sums.extremes)
+                (
+                    sums.apps,
+                    State::ALL.iter().map(|one| sums.of(*one)).collect::<Vec<_>>(),
+                    sums.disabled,
+                    sums.solved,
+                    sums.extremes,
+                )
             };
             let groups = fleet.groups().filter_map(|group| fleet.group(group)).map(of);
             let parents = fleet.parents().filter_map(|(group, parent)| fleet.parent(group, parent)).map(of);
@@ -75,26 +80,24 @@ fn sums_by_difference_are_those_from_scratch() {
 }
 
 #[test]
-fn an_app_stalls_when_its_counters_stand_still_for_longer_than_usual() {
-    let mut fleet = Fleet::default();
+fn an_app_has_stalled_when_its_row_says_so_however_long_the_console_has_looked() {
     let path = "a/b/c";
-    // It counts every 30 s: five times that is its limit.
-    for turn in 0..6 {
-        let at = noon() + TimeDelta::seconds(turn * 30);
-        fleet.apply(step(vec![running(path, 5, 10 + u64::try_from(turn).unwrap(), 100)]), at);
+    let row = stalled(running(path, 5, 10, 100), noon() - TimeDelta::minutes(3));
+    let mut seen = Fleet::default();
+    seen.apply(step(vec![running(path, 5, 10, 100)]), noon() - TimeDelta::hours(1));
+    seen.judge(noon());
+    assert_eq!(trouble(&seen, path), None, "what the console saw itself says nothing");
+    seen.apply(step(vec![row.clone()]), noon());
+    let mut new = Fleet::default();
+    new.apply(step(vec![row]), noon());
+    for mut fleet in [seen, new] {
+        assert_eq!(trouble(&fleet, path), Some(Trouble::Stalled));
+        assert_eq!(fleet.total.with(Trouble::Stalled), 1);
+        let shown = fleet.get(&path.parse().unwrap()).unwrap();
+        assert_eq!(shown.stalled(noon()), Some(TimeDelta::minutes(3)));
+        fleet.apply(step(vec![running(path, 5, 50, 100)]), noon());
+        assert_eq!(trouble(&fleet, path), None);
     }
-    let last = noon() + TimeDelta::seconds(150);
-    fleet.judge(last + TimeDelta::seconds(140));
-    assert_eq!(trouble(&fleet, path), None);
-    fleet.judge(last + TimeDelta::seconds(155));
-    assert_eq!(trouble(&fleet, path), Some(Trouble::Stalled));
-    assert_eq!(fleet.total.with(Trouble::Stalled), 1);
-    fleet.apply(step(vec![running(path, 5, 50, 100)]), last + TimeDelta::seconds(156));
-    assert_eq!(trouble(&fleet, path), None);
-    // One that never counted is never called so.
-    fleet.apply(step(vec![silent("a/b/silent")]), noon());
-    fleet.judge(noon() + TimeDelta::hours(5));
-    assert_eq!(trouble(&fleet, "a/b/silent"), None);
 }
 
 #[test]
@@ -148,23 +151,41 @@ fn life_of(fleet: &Fleet, now: Timestamp) -> [Life; 3] {
 }
 
 #[test]
-fn three_bad_ends_in_ten_minutes_are_flapping_and_good_ones_are_not() {
-    let mut bad = Fleet::default();
-    let mut good = Fleet::default();
-    for turn in 0..4_u32 {
-        let at = noon() + TimeDelta::seconds(i64::from(turn) * 60);
-        let mut up = silent("a/b/c");
-        up.state.run = Some(RunId::from_random_bits(u128::from(turn)));
-        up.state.failures = turn;
-        let mut calm = up.clone();
-        calm.state.failures = 0;
-        bad.apply(step(vec![up]), at);
-        good.apply(step(vec![calm]), at);
+fn an_app_flaps_or_is_late_when_its_row_says_so() {
+    let mut fleet = Fleet::default();
+    let mut flapping = silent("a/b/c");
+    flapping.state.failures = 3;
+    let mut waiting = row("a/b/d");
+    waiting.state.waiting_for = Some("host: 2 running".to_owned());
+    waiting.next_run = Some(noon() - TimeDelta::minutes(2));
+    let rows = vec![
+        concluded(flapping.clone(), Concern::Flapping, noon()),
+        concluded(waiting.clone(), Concern::Late, noon()),
+    ];
+    fleet.apply(step(rows), noon());
+    assert_eq!(trouble(&fleet, "a/b/c"), Some(Trouble::Flapping));
+    assert_eq!(trouble(&fleet, "a/b/d"), Some(Trouble::Late));
+    let late = fleet.get(&"a/b/d".parse().unwrap()).unwrap();
+    assert_eq!((late.state, late.lateness(noon())), (State::Late, Some(TimeDelta::minutes(2))));
+    fleet.apply(step(vec![flapping, waiting]), noon());
+    assert_eq!((trouble(&fleet, "a/b/c"), trouble(&fleet, "a/b/d")), (None, None));
+}
+
+/// An app that began at noon and reports each second; `pace` says how many items of each second.
+fn reporting(seconds: i64, pace: impl Fn(i64) -> u64) -> AppRow {
+    let mut row = running("a/b/c", 5, 0, 1000);
+    row.progress.failed = 0;
+    row.state.last_run = Some(noon());
+    let mut samples = Samples::none(noon());
+    for second in 1..=seconds {
+        let counted = Counted { solved: pace(second), failed: 0 };
+        row.progress.solved += counted.solved;
+        samples.add(counted, noon() + TimeDelta::seconds(second));
     }
-    assert_eq!(trouble(&bad, "a/b/c"), Some(Trouble::Flapping));
-    assert_eq!(trouble(&good, "a/b/c"), None);
-    bad.judge(noon() + TimeDelta::minutes(15));
-    assert_eq!(trouble(&bad, "a/b/c"), None);
+    row.samples = Some(Box::new(samples));
+    row.movement = Some(Box::new(Movement { last: noon() + TimeDelta::seconds(seconds), usual_pause: None }));
+    row.progress.eta = Some(noon() + TimeDelta::seconds(seconds + 60));
+    row
 }
 
 #[test]
@@ -172,34 +193,47 @@ fn the_end_is_told_by_the_app_then_guessed_from_the_rate() {
     let mut fleet = Fleet::default();
     let path = "a/b/c".parse().unwrap();
     let at = |second: i64| noon() + TimeDelta::seconds(second);
-    let report = |solved: u64, second: i64| {
-        let mut row = running("a/b/c", 5, solved, 1000);
-        row.progress.failed = 0;
-        row.state.last_run = Some(noon());
-        row.progress.eta = Some(at(second + 60));
-        row
-    };
-    for second in 1..=120 {
-        let solved = u64::try_from(second).unwrap();
-        fleet.apply(step(vec![report(solved, second)]), at(second));
-    }
+    fleet.apply(step(vec![reporting(120, |_| 1)]), at(120));
     let row = fleet.get(&path).unwrap();
-    assert_eq!(pulse::eta(row, at(121)), Some(Eta::Told(TimeDelta::seconds(59))));
+    assert_eq!(rate::eta(row, at(121)), Some(Eta::Reported(TimeDelta::seconds(59))));
     // One a second, 880 to go.
-    let Some(Eta::Guessed(left)) = pulse::eta(row, at(123)) else { panic!("{:?}", pulse::eta(row, at(123))) };
-    assert!((850..950).contains(&left.num_seconds()), "{left}");
-    assert!((0.9..1.1).contains(&row.pulse.rate(at(123)).unwrap()));
+    let Some(Eta::Guessed(left)) = rate::eta(row, at(123)) else { panic!("{:?}", rate::eta(row, at(123))) };
+    assert!((800..950).contains(&left.num_seconds()), "{left}");
+    assert!((0.9..1.1).contains(&rate::rate(row, at(121)).unwrap()));
     // It goes five times as fast now: both are shown.
-    for second in 121..=180_i64 {
-        let solved = u64::try_from(120 + (second - 120) * 5).unwrap();
-        fleet.apply(step(vec![report(solved, second)]), at(second));
-    }
+    fleet.apply(step(vec![reporting(180, |second| if second > 120 { 5 } else { 1 })]), at(180));
     let row = fleet.get(&path).unwrap();
-    let Some(Eta::Between(least, most)) = pulse::eta(row, at(183)) else { panic!() };
+    let Some(Eta::Between(least, most)) = rate::eta(row, at(183)) else { panic!() };
     assert!(least < most);
-    // It fades when nothing comes.
-    assert_eq!(row.pulse.rate(at(3000)), Some(0.0));
-    assert_eq!(pulse::eta(row, at(3000)), Some(Eta::Never));
+    // Nothing has come for more than a minute.
+    assert_eq!(rate::rate(row, at(3000)), Some(0.0));
+    assert_eq!(rate::eta(row, at(3000)), Some(Eta::Never));
+}
+
+#[test]
+fn rates_are_the_same_in_a_console_that_was_just_opened_and_none_is_told_of_a_young_run() {
+    let (mut old, path) = (Fleet::default(), "a/b/c".parse().unwrap());
+    let at = |second: i64| noon() + TimeDelta::seconds(second);
+    for second in 1..=400 {
+        let row = reporting(second, |second| u64::try_from(second % 3).unwrap());
+        old.apply(step(vec![row.clone()]), at(second));
+        old.judge(at(second));
+        let mut new = Fleet::default();
+        new.apply(step(vec![row]), at(second));
+        new.judge(at(second));
+        let seen = |fleet: &Fleet| {
+            let row = fleet.get(&path).unwrap();
+            let shown = (rate::rate(row, at(second)), rate::eta(row, at(second)));
+            let bars = rate::bars(row, at(second)).map(Iterator::collect::<Vec<_>>);
+            (shown, bars, fleet.total.clone(), fleet.meter.bars(23, at(second)))
+        };
+        assert_eq!(seen(&old), seen(&new), "{second}");
+        let ((rate, eta), _, total, _) = seen(&old);
+        assert_eq!((rate.is_some(), eta.is_some()), (second >= 15, second >= 15), "{second}");
+        assert_eq!((total.timed, total.extremes.eta.is_some()), (usize::from(second >= 15), second >= 15));
+        assert!(rate.is_none_or(|rate| (0.8..1.3).contains(&rate)), "{second}: {rate:?}");
+        assert!(second < 15 || total.speed.done() == total.speed.solved && total.speed.solved > 800);
+    }
 }
 
 #[test]
@@ -220,17 +254,17 @@ fn a_run_that_has_just_begun_takes_as_long_as_those_before_it() {
     let id = AppId::of(&path);
     // It began 13 minutes ago.
     fleet.apply(step(vec![running("a/b/c", 1, 19, 2000)]), noon());
-    assert!(!matches!(pulse::eta(fleet.get(&path).unwrap(), noon()), Some(Eta::Usual(_))));
+    assert!(!matches!(rate::eta(fleet.get(&path).unwrap(), noon()), Some(Eta::Usual(_))));
     fleet.learn(id, Usual::Takes(TimeDelta::minutes(22)));
     assert_eq!(
-        pulse::eta(fleet.get(&path).unwrap(), noon()),
+        rate::eta(fleet.get(&path).unwrap(), noon()),
         Some(Eta::Usual(TimeDelta::minutes(9))),
         "30 of 2000 are done"
     );
     fleet.apply(step(vec![running("a/b/c", 2, 29, 2000)]), noon());
     let row = fleet.get(&path).unwrap();
     assert_eq!(row.usual, Usual::Takes(TimeDelta::minutes(22)), "it is remembered");
-    assert!(!matches!(pulse::eta(row, noon()), Some(Eta::Usual(_))), "40 of 2000 are 2 %");
+    assert!(!matches!(rate::eta(row, noon()), Some(Eta::Usual(_))), "40 of 2000 are 2 %");
 }
 
 #[test]

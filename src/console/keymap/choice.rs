@@ -1,5 +1,6 @@
 //! The key map in force: the table, changed by a preset and by what a person has chosen.
 
+use crate::console::UnknownName;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -38,13 +39,13 @@ impl Preset {
 }
 
 impl FromStr for Preset {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
         Self::ALL
             .into_iter()
             .find(|preset| preset.name() == text)
-            .ok_or_else(|| format!("{text:?} is no map of keys: expected k9s, vim or arrows"))
+            .ok_or_else(|| UnknownName::new(text, "map of keys", "k9s, vim or arrows"))
     }
 }
 
@@ -164,14 +165,14 @@ fn read(choice: &BTreeMap<String, Vec<String>>, faults: &mut Vec<KeyFault>) -> K
     let mut keys = Keys::new();
     for (name, texts) in choice {
         let mut refuse = |why: &str| faults.push((name.clone(), why.to_owned()));
-        let parsed: Result<Vec<Key>, String> = texts.iter().map(|text| text.parse()).collect();
+        let parsed: Result<Vec<Key>, UnknownName> = texts.iter().map(|text| text.parse()).collect();
         let plain = name.rsplit('.').next().unwrap_or(name);
         match parsed {
             _ if !is_known(name) => refuse("is nothing that a key does; dcm console --list-keys shows all"),
             _ if FIXED.contains(&plain) => {
                 refuse("cannot be changed: esc always leads back, and ^c twice leaves");
             }
-            Err(why) => refuse(&why),
+            Err(why) => refuse(&why.to_string()),
             Ok(parsed) if parsed.iter().any(|key| key.is_fixed()) => refuse("esc and ^c keep their meaning"),
             Ok(parsed) if parsed.is_empty() && plain == "help" => refuse("the help needs a key"),
             Ok(parsed) => drop(keys.insert(name.clone(), parsed)),

@@ -1,5 +1,6 @@
 //! One key: as it is pressed, as people write it, and where it lies on a Cyrillic keyboard.
 
+use crate::console::UnknownName;
 use std::str::FromStr;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -62,9 +63,9 @@ impl Key {
 }
 
 impl FromStr for Key {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
         let letters: Vec<char> = text.chars().collect();
         let function = || text.strip_prefix('f')?.parse().ok().filter(|number| (1..=12).contains(number));
         if let Some((_, code)) = NAMES.iter().find(|(name, _)| *name == text) {
@@ -76,10 +77,8 @@ impl FromStr for Key {
             _ if text == "space" => Ok(Self::Char(' ')),
             _ => function().map(|number| Self::Code(KeyCode::F(number))).ok_or_else(|| {
                 let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
-                format!(
-                    "{text:?} is no key: expected a letter, ^ and a letter, f1 to f12, space, {}",
-                    names.join(", ")
-                )
+                let expected = format!("a letter, ^ and a letter, f1 to f12, space, {}", names.join(", "));
+                UnknownName::new(text, "key", &expected)
             }),
         }
     }
@@ -120,13 +119,13 @@ impl Cyrillic {
 }
 
 impl FromStr for Cyrillic {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
         match text {
             "ru" => Ok(Self::Russian),
             "sr" => Ok(Self::Serbian),
-            _ => Err(format!("{text:?} is no Cyrillic layout: expected ru or sr")),
+            _ => Err(UnknownName::new(text, "Cyrillic layout", "ru or sr")),
         }
     }
 }

@@ -13,7 +13,7 @@ use crossterm::event::KeyEvent;
 pub use choice::{KeyChoice, KeyFault, Keymap, Preset};
 pub use key::Cyrillic;
 
-use super::screen::{Tab, alerts, commands, detail, fleet, history, logs, managers};
+use super::screen::{Tab, alerts, commands, detail, fleet, history, logs, managers, pipeline};
 use crate::model::CmdName;
 use key::Key;
 
@@ -32,6 +32,7 @@ pub(super) enum Intent {
     Alerts(alerts::Wish),
     Logs(logs::Wish),
     History(history::Wish),
+    Pipeline(pipeline::Wish),
     Managers(managers::Wish),
     Commands(commands::Wish),
 }

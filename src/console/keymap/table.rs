@@ -7,7 +7,7 @@ use crossterm::event::KeyCode;
 
 use super::key::Key::{self, Char, Code, Ctrl};
 use super::{Binding, Common, Intent, Move, Section};
-use crate::console::screen::{Tab, alerts, commands, detail, fleet, history, logs, managers};
+use crate::console::screen::{Tab, alerts, commands, detail, fleet, history, logs, managers, pipeline};
 use crate::model::CmdName;
 
 const fn bind(
@@ -31,6 +31,7 @@ pub(super) const SCREENS: &[(Tab, &[Binding])] = &[
     (Tab::Alerts, ALERTS),
     (Tab::Logs, LOGS),
     (Tab::History, HISTORY),
+    (Tab::Pipeline, PIPELINE),
     (Tab::Managers, MANAGERS),
     (Tab::Commands, COMMANDS),
 ];
@@ -46,6 +47,7 @@ pub(super) const EVERYWHERE: &[Binding] = &[
     go(Tab::Alerts, &[Char('2')], "alerts"),
     go(Tab::Logs, &[Char('3')], "logs"),
     go(Tab::History, &[Char('4')], "history"),
+    go(Tab::Pipeline, &[Char('5')], "documents in their stages"),
     go(Tab::Managers, &[Char('6')], "managers"),
     go(Tab::Commands, &[Char('7')], "commands and audit"),
     bind(
@@ -252,6 +254,51 @@ pub(super) const HISTORY: &[Binding] = &[
     past(Section::Find, &[Char('b')], history::Wish::OnlyBad, "in the table: only what ended badly", ""),
     past(Section::Look, &[Char('c')], history::Wish::AtOnce, "how many ran at once", ""),
 ];
+
+pub(super) const PIPELINE: &[Binding] = &[
+    document(
+        Section::Look,
+        &[Code(KeyCode::Enter), Code(KeyCode::Right)],
+        pipeline::Wish::Open,
+        "its documents; the way of one",
+        "open",
+    ),
+    document(Section::Look, &[Char('F')], pipeline::Wish::Failed, "what failed in the stage", "failed"),
+    document(Section::Look, &[Char('l')], pipeline::Wish::Log, "log of its workers", "log"),
+    document(
+        Section::Act,
+        &[Char('R')],
+        pipeline::Wish::Retry,
+        "send again: dead ones of a stage, or one",
+        "retry",
+    ),
+    document(
+        Section::Look,
+        &[Code(KeyCode::Tab)],
+        pipeline::Wish::NextPart,
+        "stages, directories, workers",
+        "next part",
+    ),
+    document(
+        Section::Look,
+        &[Code(KeyCode::BackTab)],
+        pipeline::Wish::PreviousPart,
+        "the other way round",
+        "",
+    ),
+    document(Section::Other, &[Char('y')], pipeline::Wish::CopyPath, "copy the path", "copy"),
+    document(Section::Other, &[Char('Y')], pipeline::Wish::CopyCommand, "copy the command of R", ""),
+];
+
+const fn document(
+    section: Section,
+    keys: &'static [Key],
+    wish: pipeline::Wish,
+    help: &'static str,
+    foot: &'static str,
+) -> Binding {
+    bind(section, keys, Intent::Pipeline(wish), help, foot)
+}
 
 pub(super) const MANAGERS: &[Binding] = &[
     manager(

@@ -32,17 +32,25 @@ pub(in crate::console) struct Kept {
     pub(in crate::console) age: i64,
 }
 
+/// What was kept cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}; what was seen last is not shown again", path.display())]
+pub(in crate::console) struct Unreadable {
+    path: PathBuf,
+    error: std::io::Error,
+}
+
 impl Keeper {
     /// Reads what was kept, and begins to keep. What cannot be read is told and not shown.
     pub(in crate::console) fn open(
         path: PathBuf,
         database: String,
-    ) -> (Option<Self>, Result<Option<Kept>, String>) {
+    ) -> (Option<Self>, Result<Option<Kept>, Unreadable>) {
         let kept = file::read(&path, &database)
             .map(|entry| {
                 entry.map(|entry| Kept { age: clock::wall().timestamp() - entry.saved, seen: entry.seen })
             })
-            .map_err(|error| format!("{}: {error}; what was seen last is not shown again", path.display()));
+            .map_err(|error| Unreadable { path: path.clone(), error });
         let (entries, inbox) = channel::<Entry>();
         let (done, written) = channel();
         let thread = std::thread::Builder::new().name("dcm-memory".to_owned()).spawn(move || {

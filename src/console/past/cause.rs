@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::together;
-use crate::model::{AlertId, AlertKind, AlertRow, AppPath, AppRef, InARow, Timestamp};
+use crate::model::{AlertId, AlertKind, AlertRow, AlertSubject, AppPath, AppRef, Severity, Timestamp};
 
 /// How bad it is, by the sign that the fleet shows for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,37 +57,23 @@ impl Cause {
     }
 }
 
-/// A text without its numbers: two that differ in nothing else have one cause.
-pub(in crate::console) fn template(text: &str) -> String {
-    let mut found = String::with_capacity(text.len());
-    for c in text.chars() {
-        if !c.is_ascii_digit() {
-            found.push(c);
-        } else if !found.ends_with('#') {
-            found.push('#');
-        }
-    }
-    found
-}
-
 /// What broke comes first: `F3 exit 137 x3`.
 fn short(alert: &AlertRow) -> String {
-    let flag = match alert.kind.known() {
-        Some(AlertKind::FailedToStart) => "F1 ",
-        Some(AlertKind::UnexpectedBehavior) => "F3 ",
-        Some(
-            AlertKind::HostExhausted | AlertKind::SetAside | AlertKind::BadReport | AlertKind::RowLocked,
-        )
-        | None => "",
-    };
-    let (count, what) = match InARow::read(&alert.message) {
-        Some(InARow { count, last }) => (format!(" x{count}"), last),
-        None => (String::new(), alert.message.as_str()),
-    };
-    format!("{flag}{what}{count}")
+    let flag = alert.kind.known().and_then(AlertKind::flag);
+    let flag = flag.map(|flag| format!("F{} ", flag.code())).unwrap_or_default();
+    let count = if alert.count > 1 { format!(" x{}", alert.count) } else { String::new() };
+    format!("{flag}{}{count}", alert.cause)
 }
 
-/// Puts alerts (newest first) together by their kind and text, unless `is_single`; the worst come
+fn sign_of(alert: &AlertRow) -> Sign {
+    match alert.severity.known() {
+        _ if alert.kind == AlertKind::Stalled.into() => Sign::Stalled,
+        Some(Severity::Warning) => Sign::Warning,
+        Some(Severity::Critical) | None => Sign::Fatal,
+    }
+}
+
+/// Puts alerts (newest first) together by their kind and cause, unless `is_single`; the worst come
 /// first, then the newest.
 pub(in crate::console) fn causes(
     alerts: &[AlertRow],
@@ -96,11 +82,8 @@ pub(in crate::console) fn causes(
 ) -> Vec<Cause> {
     let mut found: BTreeMap<String, Vec<AlertRow>> = BTreeMap::new();
     for alert in alerts {
-        let key = if is_single {
-            format!("#{}", alert.id.0)
-        } else {
-            format!("{} {}", alert.kind, template(&alert.message))
-        };
+        let key =
+            if is_single { format!("#{}", alert.id.0) } else { format!("{} {}", alert.kind, alert.cause) };
         found.entry(key).or_default().push(alert.clone());
     }
     let mut causes: Vec<_> = found
@@ -108,13 +91,18 @@ pub(in crate::console) fn causes(
         .filter_map(|(key, alerts)| {
             let first = alerts.first()?;
             let mut seen = BTreeSet::new();
-            let named = alerts.iter().filter(|alert| seen.insert(&alert.app));
-            let apps: Vec<_> = named.filter_map(|alert| path_of(&alert.app)).collect();
+            let named = alerts.iter().filter_map(|alert| alert.subject.app());
+            let apps: Vec<_> = named.filter(|app| seen.insert(*app)).filter_map(&path_of).collect();
+            let who = match &first.subject {
+                AlertSubject::Fleet => AlertSubject::FLEET.to_owned(),
+                AlertSubject::App(_) if apps.is_empty() => "an app that is gone".to_owned(),
+                AlertSubject::App(_) => together(&apps),
+            };
             Some(Cause {
                 key,
-                sign: if first.kind == AlertKind::HostExhausted.into() { Sign::Warning } else { Sign::Fatal },
-                since: alerts.iter().map(|alert| alert.raised).min()?,
-                who: if apps.is_empty() { "an app that is gone".to_owned() } else { together(&apps) },
+                sign: sign_of(first),
+                since: alerts.iter().map(|alert| alert.opened).min()?,
+                who,
                 what: short(first),
                 apps,
                 alerts,
@@ -128,60 +116,80 @@ pub(in crate::console) fn causes(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::AlertCause;
     use chrono::TimeDelta;
 
-    fn alert(id: i64, app: &str, message: &str) -> AlertRow {
+    fn alert(id: i64, app: &str, cause: &str) -> AlertRow {
         AlertRow {
             id: AlertId(id),
-            app: app.into(),
+            subject: AlertSubject::App(app.into()),
+            manager: None,
             kind: AlertKind::UnexpectedBehavior.into(),
-            message: message.to_owned(),
-            raised: Timestamp::UNIX_EPOCH + TimeDelta::minutes(id),
-            delivered: None,
-            cleared: None,
-            run: None,
+            cause: AlertCause::of_text(cause),
+            severity: Severity::Critical.into(),
+            opened: Timestamp::UNIX_EPOCH + TimeDelta::minutes(id),
+            last_seen: Timestamp::UNIX_EPOCH + TimeDelta::minutes(id),
+            count: 1,
+            message: cause.to_owned(),
+            detail: None,
             acknowledged: None,
             muted_until: None,
+            closed: None,
+            delivered: None,
+            run: None,
         }
     }
 
     #[test]
-    fn what_differs_in_numbers_alone_has_one_cause() {
-        assert_eq!(template("HTTP 403 after 12.5 s"), "HTTP # after #.# s");
-        assert_eq!(template("no number"), "no number");
-    }
-
-    #[test]
     fn what_broke_comes_first() {
-        let crashed = alert(1, "a/b/c", "3 failures in a row, the last: killed by signal 6");
-        assert_eq!(short(&crashed), "F3 killed by signal 6 x3");
+        let crashed = AlertRow { count: 3, ..alert(1, "a/b/c", "killed by SIGABRT") };
+        assert_eq!(short(&crashed), "F3 killed by SIGABRT x3");
         let unstarted = AlertRow { kind: AlertKind::FailedToStart.into(), ..alert(1, "a/b/c", "no python3") };
         assert_eq!(short(&unstarted), "F1 no python3");
     }
 
     #[test]
     fn alerts_of_one_cause_are_one_row() {
+        let no_memory = AlertRow { kind: AlertKind::HostExhausted.into(), ..alert(4, "a/b/c", "no memory") };
         let alerts = [
             alert(5, "serbia/notary/b", "HTTP 403 after 9 s"),
-            AlertRow { kind: AlertKind::HostExhausted.into(), ..alert(4, "a/b/c", "no memory") },
+            AlertRow { severity: Severity::Warning.into(), ..no_memory },
             alert(3, "serbia/notary/a", "HTTP 403 after 12 s"),
             alert(2, "serbia/notary/a", "HTTP 404 after 1 s"),
             alert(1, "gone", "exit 1"),
         ];
         let grouped = causes(&alerts, false, AppRef::path);
-        let rows: Vec<_> =
-            grouped.iter().map(|cause| (cause.who.as_str(), cause.alerts.len(), cause.sign)).collect();
+        let rows: Vec<_> = grouped
+            .iter()
+            .map(|cause| (cause.who.as_str(), cause.what.as_str(), cause.alerts.len(), cause.sign))
+            .collect();
         assert_eq!(
             rows,
             [
-                ("serbia/notary/* (2 apps)", 3, Sign::Fatal),
-                ("an app that is gone", 1, Sign::Fatal),
-                ("a/b/c", 1, Sign::Warning)
+                ("serbia/notary/* (2 apps)", "F3 HTTP 403 after # s", 2, Sign::Fatal),
+                ("serbia/notary/a", "F3 HTTP 404 after # s", 1, Sign::Fatal),
+                ("an app that is gone", "F3 exit 1", 1, Sign::Fatal),
+                ("a/b/c", "no memory", 1, Sign::Warning)
             ]
         );
-        assert_eq!(grouped[0].what, "F3 HTTP 403 after 9 s");
-        assert_eq!(grouped[0].since, Timestamp::UNIX_EPOCH + TimeDelta::minutes(2));
+        assert_eq!(grouped[0].since, Timestamp::UNIX_EPOCH + TimeDelta::minutes(3));
         assert_eq!(causes(&alerts, true, AppRef::path).len(), 5);
+    }
+
+    #[test]
+    fn an_alert_about_the_fleet_names_no_app() {
+        let lost = AlertRow {
+            subject: AlertSubject::Fleet,
+            kind: AlertKind::ManagerLost.into(),
+            cause: AlertCause::of_manager("zg-02"),
+            ..alert(1, "a/b/c", "")
+        };
+        let row = causes(&[lost], false, AppRef::path).remove(0);
+        assert_eq!(
+            (row.who.as_str(), row.what.as_str(), row.sign),
+            ("fleet", "manager zg-02 is lost", Sign::Fatal)
+        );
+        assert_eq!(row.apps, Vec::<AppPath>::new());
     }
 
     #[test]

@@ -195,7 +195,7 @@ impl Track {
                 (None, _) | (_, None) => (now, Cell::Now),
                 (Some(end), Some(Blame::Good)) => (end, Cell::EndedOk),
                 (Some(end), Some(Blame::Excused)) => (end, Cell::Stopped),
-                (Some(end), Some(Blame::Bad)) => (end, Cell::EndedBadly),
+                (Some(end), Some(Blame::Bad | Blame::Doubtful)) => (end, Cell::EndedBadly),
             };
             if span.holds(time) {
                 fill(time, time, cell);
@@ -213,7 +213,7 @@ impl Track {
             (None, _) | (_, None) => Last::Running,
             (Some(end), Some(Blame::Good)) => Last::Ok(end - run.start),
             (Some(_), Some(Blame::Excused)) => Last::Stopped,
-            (Some(_), Some(Blame::Bad)) => Last::Failed,
+            (Some(_), Some(Blame::Bad | Blame::Doubtful)) => Last::Failed,
         });
         let bad_ends = own.iter().filter(|run| run.blame() == Some(Blame::Bad)).filter_map(|run| run.end);
         Self { cells, p50: p50(own.iter().copied()), last, flaps: flaps(bad_ends), runs: own.len() }
@@ -233,18 +233,22 @@ pub(in crate::console) fn p50<'a>(runs: impl Iterator<Item = &'a Run>) -> Option
 }
 
 /// How many of the runs went on at once, at most, in each cell.
-pub(in crate::console) fn at_once(runs: &[Run], span: &Span, now: Timestamp) -> Vec<usize> {
+pub(in crate::console) fn at_once(
+    runs: impl IntoIterator<Item = (Timestamp, Option<Timestamp>)>,
+    span: &Span,
+    now: Timestamp,
+) -> Vec<usize> {
     let mut most = vec![0; span.cells];
     if span.cells == 0 {
         return most;
     }
-    let seen = runs
-        .iter()
-        .filter(|run| run.start < span.end().min(now) && run.end.is_none_or(|end| end > span.begin));
+    let is_seen = |start: Timestamp, end: Option<Timestamp>| {
+        start < span.end().min(now) && end.is_none_or(|end| end > span.begin)
+    };
     let mut turns: Vec<(Timestamp, bool)> = Vec::new();
-    for run in seen {
-        turns.push((run.start.max(span.begin), true));
-        turns.push((run.end.unwrap_or(now).min(span.end()).max(run.start), false));
+    for (start, end) in runs.into_iter().filter(|(start, end)| is_seen(*start, *end)) {
+        turns.push((start.max(span.begin), true));
+        turns.push((end.unwrap_or(now).min(span.end()).max(start), false));
     }
     // One that ends as another begins was not there at once with it.
     turns.sort_unstable();
@@ -331,6 +335,7 @@ mod tests {
             message: None,
             leftovers: 0,
             command: None,
+            memory_peak: None,
         }
     }
 
@@ -441,6 +446,10 @@ mod tests {
         }
     }
 
+    fn spans(runs: &[Run]) -> impl Iterator<Item = (Timestamp, Option<Timestamp>)> {
+        runs.iter().map(|run| (run.start, run.end))
+    }
+
     #[test]
     fn how_many_ran_at_once() {
         let runs = [
@@ -450,8 +459,8 @@ mod tests {
             run("a/b/f", "14:06:00", Some("14:06:10"), "ok"),
             run("a/b/g", "14:06:10", Some("14:06:20"), "ok"),
         ];
-        assert_eq!(at_once(&runs, &span(), at("14:08:30")), [1, 2, 2, 2, 2, 1, 2, 1, 1, 0]);
-        assert_eq!(at_once(&[], &span(), at("14:08:30")), [0; 10]);
+        assert_eq!(at_once(spans(&runs), &span(), at("14:08:30")), [1, 2, 2, 2, 2, 1, 2, 1, 1, 0]);
+        assert_eq!(at_once([], &span(), at("14:08:30")), [0; 10]);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub struct PlainOptions {
 #[must_use]
 pub fn fault_of_view(view: &str) -> Option<String> {
     match View::parse(view) {
-        Err(fault) => Some(fault),
+        Err(fault) => Some(fault.to_string()),
         Ok(view) => Filter::parse(&view.filter).fault().map(str::to_owned),
     }
 }

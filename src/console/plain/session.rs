@@ -11,12 +11,14 @@ use super::{PlainOptions, say};
 use crate::console::dialog::confirm::{Confirm, Consent, Wanted};
 use crate::console::filter::Filter;
 use crate::console::fleet::Row;
+use crate::console::pipeline::{DocumentFilter, bottleneck, order};
 use crate::console::world::{Identity, Link, World};
 use crate::model::{
-    AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision, Selector,
+    AlertRow, AlertSubject, AppId, AppPath, CmdFlag, CmdName, CommandId, CommandSource, NewCommand, Revision,
+    Selector,
 };
 use crate::process::{LogTail, clock, join_lines, logs_of};
-use crate::store::{AlertQuery, StoreError, submit};
+use crate::store::{AlertQuery, StoreError, look_at_pipeline, submit};
 
 /// So long is waited for the verdicts of commands.
 const VERDICTS: Duration = Duration::from_secs(15);
@@ -27,6 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Lines of a log that are told.
 const LOG_LINES: usize = 20;
 
+/// Documents that are told.
+const DOCUMENTS: u32 = 50;
+
 /// Open alerts that are told.
 const ALERTS: u32 = 100;
 
@@ -36,6 +41,8 @@ show PATH           all about one app
 start SELECTOR      also stop, restart, enable, disable; SELECTOR is a path, croatia/fina, */fina/* or all
 watch [FILTER]      a sentence for each change, until enter is pressed
 alerts              what needs somebody
+stages              documents: what waits, works and failed in each stage
+documents [WORDS]   the newest documents, for example: documents is:dead stage:ocr
 log PATH            the last lines of its output
 help                this
 quit                leave; the end of the input does the same";
@@ -116,6 +123,8 @@ impl<W: Write> Session<W> {
             "show" => self.show(rest).await?,
             "watch" => self.watch(rest).await?,
             "alerts" => self.alerts().await?,
+            "stages" => self.stages().await?,
+            "documents" | "docs" => self.documents(rest).await?,
             "log" | "logs" => self.log(rest).await?,
             word => match CmdName::ALL.iter().find(|name| name.to_string().eq_ignore_ascii_case(word)) {
                 Some(name) => self.issue(*name, rest).await?,
@@ -175,7 +184,7 @@ impl<W: Write> Session<W> {
             .fleet
             .rows()
             .filter(|row| filter.shows(row, &self.world.fleet, self.world.time(), &mut path));
-        let mut lines: Vec<_> = shown.map(say::line).collect();
+        let mut lines: Vec<_> = shown.map(|row| say::line(row, &self.world)).collect();
         lines.push(match lines.len() {
             1 => "1 app".to_owned(),
             count => format!("{count} apps"),
@@ -185,7 +194,7 @@ impl<W: Write> Session<W> {
 
     async fn show(&mut self, path: &str) -> Result<(), Fault> {
         self.read().await?;
-        let lines = say::all(self.app(path)?, self.world.time());
+        let lines = say::all(self.app(path)?, &self.world);
         Ok(self.say_all(lines)?)
     }
 
@@ -198,11 +207,47 @@ impl<W: Write> Session<W> {
         let query = AlertQuery { open_only: true, limit: ALERTS, ..AlertQuery::default() };
         self.read().await?;
         let alerts = self.options.store.alerts(query).await?;
-        let said = |alert| say::alert(alert, &self.world.fleet.name_of(&alert.app));
+        let name_of = |alert: &AlertRow| match &alert.subject {
+            AlertSubject::Fleet => AlertSubject::FLEET.to_owned(),
+            AlertSubject::App(app) => self.world.fleet.name_of(app),
+        };
+        let now = self.world.time();
+        let said = |alert| say::alert(alert, &name_of(alert), now);
         let mut lines: Vec<_> = alerts.iter().map(said).collect();
         if lines.is_empty() {
             lines.push("nothing needs anybody".to_owned());
         }
+        Ok(self.say_all(lines)?)
+    }
+
+    async fn stages(&mut self) -> Result<(), Fault> {
+        let mut look = look_at_pipeline(self.options.store.as_ref(), None).await?;
+        order(&mut look.stages, &look.links);
+        let slowest = bottleneck(&look.stages).map(|found| found.stage);
+        let stages = look.stages.iter().enumerate();
+        let mut lines: Vec<_> =
+            stages.map(|(at, stage)| say::stage(stage, slowest == Some(at), look.read)).collect();
+        if lines.is_empty() {
+            lines.push("no document has been seen yet".to_owned());
+        }
+        Ok(self.say_all(lines)?)
+    }
+
+    async fn documents(&mut self, words: &str) -> Result<(), Fault> {
+        let filter = DocumentFilter::parse(words);
+        if let Some(fault) = filter.fault {
+            return Err(Fault::Said(format!(
+                "{fault} means nothing; try is:dead stage:ocr, or words of a path"
+            )));
+        }
+        let store = &self.options.store;
+        let (now, tasks) = (store.time().await?, store.pipeline_tasks(filter.query(DOCUMENTS)).await?);
+        let mut lines: Vec<_> = tasks.iter().map(|task| say::document(task, now)).collect();
+        lines.push(match lines.len() {
+            1 => "1 document".to_owned(),
+            count if count == DOCUMENTS as usize => format!("these are the newest {count}"),
+            count => format!("{count} documents"),
+        });
         Ok(self.say_all(lines)?)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::say;
 use super::session::{Fault, Session};
 use crate::console::filter::Filter;
-use crate::console::fleet::Fleet;
+use crate::console::world::World;
 use crate::model::AppId;
 
 /// Without a hint the database is asked so often.
@@ -24,7 +24,7 @@ impl<W: Write> Session<W> {
         self.world.fleet.judge(self.world.time());
         self.say("changes are told; enter ends it")?;
         let mut changed = self.options.store.changed();
-        let mut states = states(&self.world.fleet);
+        let mut states = states(&self.world);
         loop {
             tokio::select! {
                 _ = self.lines.recv() => return Ok(()),
@@ -40,7 +40,7 @@ impl<W: Write> Session<W> {
                 Err(fault) => return Err(fault),
             }
             self.world.fleet.judge(self.world.time());
-            let after = self::states(&self.world.fleet);
+            let after = self::states(&self.world);
             let sentences = self.sentences(&filter, &states, &after);
             if !sentences.is_empty() {
                 self.say_all(sentences)?;
@@ -62,7 +62,7 @@ impl<W: Write> Session<W> {
             .rows()
             .filter(|row| before.get(&row.id) != after.get(&row.id))
             .filter(|row| filter.shows(row, &self.world.fleet, self.world.time(), &mut path))
-            .map(|row| say::change(row, self.world.time()))
+            .map(|row| say::change(row, &self.world))
             .collect();
         let gone = before.keys().filter(|id| !after.contains_key(*id)).count();
         if gone > 0 {
@@ -73,6 +73,6 @@ impl<W: Write> Session<W> {
 }
 
 /// What each app is doing, in words.
-fn states(fleet: &Fleet) -> BTreeMap<AppId, String> {
-    fleet.rows().map(|row| (row.id, say::state(row))).collect()
+fn states(world: &World) -> BTreeMap<AppId, String> {
+    world.fleet.rows().map(|row| (row.id, say::state(row, world))).collect()
 }

@@ -6,7 +6,7 @@ use crate::console::keymap::Intent;
 use crate::console::past::{Cause, causes};
 use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::{Bell, World};
-use crate::model::{AlertRow, AppRef, ManagerRow};
+use crate::model::{AlertRow, AlertSubject, AppRef, ManagerRow};
 use crate::store::{AlertNote, StoreError};
 
 /// Muted so long.
@@ -33,8 +33,8 @@ pub(in crate::console) struct Alerts {
     managers: List<ManagerRow>,
     /// What is shown, made of both.
     pub(in crate::console) causes: List<Cause>,
-    /// Open alerts, all of them.
-    pub(in crate::console) count: usize,
+    /// Open alerts that a person has acknowledged.
+    pub(in crate::console) attended: usize,
     /// Rows that are muted.
     pub(in crate::console) muted: usize,
     pub(in crate::console) shows_muted: bool,
@@ -43,21 +43,47 @@ pub(in crate::console) struct Alerts {
     noted: Option<Ticket>,
 }
 
+/// The most lines of what a run wrote last to its standard error.
+const DETAIL_MAX: u16 = 8;
+
+/// From this height on they have a place of their own, however many rows there are.
+const TALL: u16 = 24;
+
+/// From this height on there is room for when, how often and whether it was sent.
+const FACTS_FROM: u16 = 8;
+
+/// The lines below the rows, all about the row under the cursor but the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::console) struct Foot {
+    /// Whether there is a line of facts.
+    pub(in crate::console) facts: bool,
+    /// How many lines there are for the standard error.
+    pub(in crate::console) detail: u16,
+    /// All of them.
+    pub(in crate::console) lines: u16,
+}
+
 impl Alerts {
+    /// What is below the rows in this height. It is the same for each row, so that nothing jumps as the cursor moves.
+    pub(in crate::console) fn foot(&self, height: u16) -> Foot {
+        let facts = height >= FACTS_FROM;
+        let fixed = height.min(2) + u16::from(facts);
+        let rows = u16::try_from(self.causes.rows.len()).unwrap_or(u16::MAX);
+        let free = height.saturating_sub(fixed).saturating_sub(rows.saturating_add(1));
+        let reserved = if height >= TALL { DETAIL_MAX } else { 0 };
+        let detail = free.clamp(reserved, DETAIL_MAX);
+        Foot { facts, detail, lines: fixed + detail }
+    }
+
     /// Makes the rows anew. The cursor stays on its cause.
     fn regroup(&mut self, world: &mut World) {
         let now = world.time();
+        world.note_alerts(&self.asked.rows);
         let path_of = |app: &AppRef| world.fleet.path_of(app.id()?).cloned();
         let mut found = lost_managers(&self.managers.rows, world);
         found.extend(causes(&self.asked.rows, self.is_single, path_of));
         found.extend(troubled(world, self.is_single));
         found.sort_by_key(|cause| cause.sign);
-        self.count = self.asked.rows.len()
-            + found
-                .iter()
-                .filter(|cause| cause.alerts.is_empty())
-                .map(|cause| cause.apps.len().max(1))
-                .sum::<usize>();
         let all = found.len();
         found.retain(|cause| self.shows_muted || cause.muted(now).is_none());
         self.muted = all - found.len();
@@ -69,7 +95,7 @@ impl Alerts {
         found.retain(holds);
         // What somebody looks after comes last.
         found.sort_by_key(|cause| cause.acknowledged().is_some());
-        world.note_alerts(&self.asked.rows);
+        self.attended = self.asked.rows.iter().filter(|alert| alert.acknowledged.is_some()).count();
         self.causes.take(Ok(found), |before, row| before.key == row.key);
     }
 
@@ -94,20 +120,25 @@ impl Alerts {
                 let cause = self.causes.current()?;
                 match cause.apps.first() {
                     Some(app) => return Some(Turn::GoTo(app.clone())),
-                    None => world.say("the app is not registered any more"),
+                    None => world.say(without_app(cause)),
                 }
             }
             Wish::Log => {
-                let apps: Vec<_> =
-                    self.causes.current()?.apps.iter().take(logs::MERGED_MAX).cloned().collect();
+                let cause = self.causes.current()?;
+                let apps: Vec<_> = cause.apps.iter().take(logs::MERGED_MAX).cloned().collect();
                 if apps.is_empty() {
-                    world.say("the app is not registered any more");
+                    world.say(without_app(cause));
                     return None;
                 }
                 return Some(Turn::open(Screen::Logs(Box::new(logs::Logs::new(apps)))));
             }
             Wish::History => {
                 let cause = self.causes.current()?;
+                if cause.apps.is_empty() {
+                    // None is all of them there.
+                    world.say(without_app(cause));
+                    return None;
+                }
                 let apps = cause.apps.iter().map(crate::model::AppId::of).collect();
                 return Some(Turn::open(Screen::History(history::History::new(apps, cause.who.clone()))));
             }
@@ -144,12 +175,23 @@ impl Alerts {
     }
 }
 
+/// Why there is no app to go to.
+fn without_app(cause: &Cause) -> &'static str {
+    match cause.alerts.first().map(|alert| &alert.subject) {
+        Some(AlertSubject::Fleet) => "this is about the fleet, and not about one app",
+        Some(AlertSubject::App(_)) => "the app is not registered any more",
+        None => "no app is known of it",
+    }
+}
+
 impl Page for Alerts {
     #[expect(clippy::wildcard_enum_match_arm, reason = "wishes of other screens are of no concern")]
     fn act(&mut self, world: &mut World, intent: Intent) -> Option<Turn> {
         match intent {
             Intent::Move(way) => {
-                self.causes.go(way, world.body().saturating_sub(3));
+                let body = world.body();
+                let foot = self.foot(u16::try_from(body).unwrap_or(u16::MAX));
+                self.causes.go(way, body.saturating_sub(usize::from(foot.lines) + 1));
                 None
             }
             Intent::Alerts(wish) => self.wish(world, wish),
@@ -178,25 +220,12 @@ impl Page for Alerts {
                 world.say(format!("nothing was noted: {why}"));
             }
             self.asked.expire();
-        } else if self.asked.awaits(ticket) {
-            let rows = match answer {
-                Ok(Answer::Alerts(rows)) => Ok(rows.clone()),
-                Ok(_) => return false,
-                Err(why) => Err(why.clone()),
-            };
-            self.causes.fault = rows.as_ref().err().map(ToString::to_string);
-            let is_read = rows.is_ok();
-            self.asked.take(rows, |before, row| before.id == row.id);
-            if is_read {
+        } else if self.asked.take_answer(ticket, answer) {
+            self.causes.fault.clone_from(&self.asked.fault);
+            if answer.is_ok() {
                 self.regroup(world);
             }
-        } else if self.managers.awaits(ticket) {
-            let rows = match answer {
-                Ok(Answer::Managers(rows)) => Ok(rows.clone()),
-                Ok(_) => return false,
-                Err(why) => Err(why.clone()),
-            };
-            self.managers.take(rows, |before, row| before.name == row.name);
+        } else if self.managers.take_answer(ticket, answer) {
             if self.asked.is_read {
                 self.regroup(world);
             }

@@ -170,18 +170,11 @@ impl Page for Commands {
     }
 
     fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
-        if !self.asked.awaits(ticket) {
+        if !self.asked.take_answer(ticket, answer) {
             return false;
         }
-        let rows = match answer {
-            Ok(Answer::Commands(rows)) => Ok(rows.clone()),
-            Ok(_) => return false,
-            Err(why) => Err(why.clone()),
-        };
-        self.batches.fault = rows.as_ref().err().map(ToString::to_string);
-        let is_read = rows.is_ok();
-        self.asked.take(rows, |before, row| before.id == row.id);
-        if is_read {
+        self.batches.fault.clone_from(&self.asked.fault);
+        if answer.is_ok() {
             self.regroup(world);
         }
         true

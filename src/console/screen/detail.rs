@@ -144,30 +144,9 @@ impl Page for Detail {
     }
 
     fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
-        if self.row.awaits(ticket) {
-            let rows = match answer {
-                Ok(Answer::App(row)) => Ok(row.iter().map(|row| row.as_ref().clone()).collect()),
-                Ok(_) => return false,
-                Err(why) => Err(why.clone()),
-            };
-            self.row.take(rows, |_, _| true);
-        } else if self.runs.awaits(ticket) {
-            let rows = match answer {
-                Ok(Answer::History(rows)) => Ok(rows.clone()),
-                Ok(_) => return false,
-                Err(why) => Err(why.clone()),
-            };
-            self.runs.take(rows, |before, row| before.run == row.run);
-        } else if self.commands.awaits(ticket) {
-            let rows = match answer {
-                Ok(Answer::Commands(rows)) => Ok(rows.clone()),
-                Ok(_) => return false,
-                Err(why) => Err(why.clone()),
-            };
-            self.commands.take(rows, |before, row| before.id == row.id);
-        } else {
-            return self.logs.answer(world, ticket, answer);
-        }
-        true
+        self.row.take_answer(ticket, answer)
+            || self.runs.take_answer(ticket, answer)
+            || self.commands.take_answer(ticket, answer)
+            || self.logs.answer(world, ticket, answer)
     }
 }

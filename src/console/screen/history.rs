@@ -318,29 +318,15 @@ impl Page for History {
     }
 
     fn answer(&mut self, world: &mut World, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
-        if self.runs.awaits(ticket) {
-            let rows = match answer {
-                Ok(Answer::History(rows)) => Ok(rows.clone()),
-                Ok(_) => return false,
-                Err(why) => Err(why.clone()),
-            };
-            self.runs.take(rows, |before, row| before.run == row.run);
+        if self.runs.take_answer(ticket, answer) {
             if self.is_table {
                 self.fold();
             } else {
                 self.fit(world);
             }
-        } else if self.skips.awaits(ticket) {
-            let rows = match answer {
-                Ok(Answer::Skips(rows)) => Ok(rows.clone()),
-                Ok(_) => return false,
-                Err(why) => Err(why.clone()),
-            };
-            self.skips.take(rows, |before, row| before == row);
-        } else {
-            return false;
+            return true;
         }
-        true
+        self.skips.take_answer(ticket, answer)
     }
 
     fn sought(&self) -> String {

@@ -3,13 +3,87 @@
 use std::time::Duration;
 
 use crate::console::keymap::Move;
-use crate::console::request::{Question, Request, Ticket};
+use crate::console::request::{Answer, Question, Request, Ticket};
 use crate::console::world::World;
-use crate::model::{AppId, Revision};
+use crate::model::{
+    AlertRow, AppId, AppRow, CommandRow, DocumentWay, ManagerRow, PipelineTask, Revision, Run, Skip,
+};
 use crate::store::StoreError;
 
 /// What is shown is asked for again after this time.
 const FRESH: Duration = Duration::from_secs(2);
+
+/// Rows of a kind that the database is asked for.
+pub(in crate::console) trait Listed: Clone {
+    /// The rows of an answer; `None` if it is one of another kind.
+    fn of(answer: &Answer) -> Option<Vec<Self>>;
+
+    /// Whether a later answer means the same by the other row.
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+/// Declares what rows are those of an answer, and what tells them apart.
+macro_rules! listed {
+    ($($row:ty: $answer:ident, $key:ident;)+) => {
+        $(impl Listed for $row {
+            fn of(answer: &Answer) -> Option<Vec<Self>> {
+                if let Answer::$answer(rows) = answer { Some(rows.clone()) } else { None }
+            }
+
+            fn is_same(&self, other: &Self) -> bool {
+                self.$key == other.$key
+            }
+        })+
+    };
+}
+
+listed! {
+    AlertRow: Alerts, id;
+    CommandRow: Commands, id;
+    ManagerRow: Managers, name;
+    PipelineTask: Documents, id;
+    Run: History, run;
+}
+
+impl Listed for Skip {
+    fn of(answer: &Answer) -> Option<Vec<Self>> {
+        if let Answer::Skips(rows) = answer { Some(rows.clone()) } else { None }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// The one app that was asked for, if it is registered.
+impl Listed for AppRow {
+    fn of(answer: &Answer) -> Option<Vec<Self>> {
+        if let Answer::App(row) = answer {
+            Some(row.iter().map(|row| row.as_ref().clone()).collect())
+        } else {
+            None
+        }
+    }
+
+    fn is_same(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+/// The one document that was asked for, if it is on record.
+impl Listed for DocumentWay {
+    fn of(answer: &Answer) -> Option<Vec<Self>> {
+        if let Answer::DocumentWay(way) = answer {
+            Some(way.iter().map(|way| way.as_ref().clone()).collect())
+        } else {
+            None
+        }
+    }
+
+    fn is_same(&self, _other: &Self) -> bool {
+        true
+    }
+}
 
 /// Rows of one kind, as the database told them last.
 #[derive(Debug)]
@@ -112,6 +186,29 @@ impl<T> List<T> {
             }
             Err(why) => self.fault = Some(why.to_string()),
         }
+    }
+
+    /// Takes what came, if it is the answer that is waited for. Gives whether it is.
+    pub(in crate::console) fn take_answer(
+        &mut self,
+        ticket: Ticket,
+        answer: &Result<Answer, StoreError>,
+    ) -> bool
+    where
+        T: Listed,
+    {
+        if !self.awaits(ticket) {
+            return false;
+        }
+        let rows = match answer {
+            Ok(answer) => {
+                let Some(rows) = T::of(answer) else { return false };
+                Ok(rows)
+            }
+            Err(why) => Err(why.clone()),
+        };
+        self.take(rows, T::is_same);
+        true
     }
 
     pub(in crate::console) fn go(&mut self, way: Move, page: usize) {

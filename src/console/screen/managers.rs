@@ -172,16 +172,7 @@ impl Page for Managers {
             self.list.expire();
             return true;
         }
-        if !self.list.awaits(ticket) {
-            return false;
-        }
-        let rows = match answer {
-            Ok(Answer::Managers(rows)) => Ok(rows.clone()),
-            Ok(_) => return false,
-            Err(why) => Err(why.clone()),
-        };
-        self.list.take(rows, |before, row| before.name == row.name);
-        true
+        self.list.take_answer(ticket, answer)
     }
 
     fn back(&mut self, _world: &mut World) -> bool {

@@ -6,15 +6,17 @@
 mod afar;
 pub(super) mod alerts;
 pub(super) mod commands;
-mod concluded;
+pub(super) mod concluded;
 pub(super) mod detail;
 pub(super) mod fleet;
 pub(super) mod history;
 mod list;
 pub(super) mod logs;
 pub(super) mod managers;
+pub(super) mod pipeline;
 mod stack;
 
+use super::dialog::retry::Retry;
 use super::keymap::Intent;
 use super::request::{Answer, Request, Ticket};
 use super::world::World;
@@ -33,13 +35,21 @@ pub(super) enum Tab {
     Alerts = 2,
     Logs = 3,
     History = 4,
+    Pipeline = 5,
     Managers = 6,
     Commands = 7,
 }
 
 impl Tab {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Fleet, Self::Alerts, Self::Logs, Self::History, Self::Managers, Self::Commands];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Fleet,
+        Self::Alerts,
+        Self::Logs,
+        Self::History,
+        Self::Pipeline,
+        Self::Managers,
+        Self::Commands,
+    ];
 
     pub(super) const fn title(self) -> &'static str {
         match self {
@@ -48,6 +58,7 @@ impl Tab {
             Self::Alerts => "Alerts",
             Self::Logs => "Logs",
             Self::History => "History",
+            Self::Pipeline => "Pipeline",
             Self::Managers => "Mgrs",
             Self::Commands => "Audit",
         }
@@ -61,6 +72,7 @@ impl Tab {
             Self::Alerts => "alerts",
             Self::Logs => "logs",
             Self::History => "history",
+            Self::Pipeline => "pipeline",
             Self::Managers => "managers",
             Self::Commands => "audit",
         }
@@ -80,6 +92,7 @@ pub(super) enum Screen {
     Alerts(alerts::Alerts),
     Logs(Box<logs::Logs>),
     History(history::History),
+    Pipeline(Box<pipeline::Pipeline>),
     Managers(managers::Managers),
     Commands(commands::Commands),
 }
@@ -92,6 +105,7 @@ impl Screen {
             Tab::Alerts => Self::Alerts(alerts::Alerts::default()),
             Tab::Logs => Self::Logs(Box::default()),
             Tab::History => Self::History(history::History::default()),
+            Tab::Pipeline => Self::Pipeline(Box::default()),
             Tab::Managers => Self::Managers(managers::Managers::default()),
             Tab::Commands => Self::Commands(commands::Commands::default()),
         }
@@ -104,6 +118,7 @@ impl Screen {
             Self::Alerts(_) => Tab::Alerts,
             Self::Logs(_) => Tab::Logs,
             Self::History(_) => Tab::History,
+            Self::Pipeline(_) => Tab::Pipeline,
             Self::Managers(_) => Tab::Managers,
             Self::Commands(_) => Tab::Commands,
         }
@@ -117,6 +132,7 @@ impl Screen {
             Self::Alerts(page) => page,
             Self::Logs(page) => page.as_ref(),
             Self::History(page) => page,
+            Self::Pipeline(page) => page.as_ref(),
             Self::Managers(page) => page,
             Self::Commands(page) => page,
         })
@@ -130,6 +146,7 @@ impl Screen {
             Self::Alerts(page) => page,
             Self::Logs(page) => page.as_mut(),
             Self::History(page) => page,
+            Self::Pipeline(page) => page.as_mut(),
             Self::Managers(page) => page,
             Self::Commands(page) => page,
         })
@@ -198,6 +215,8 @@ pub(super) enum Turn {
     Issue(CmdName, Vec<AppId>, String),
     /// ENABLE, for what it does to a fatal flag.
     ClearFatal(Vec<AppId>, String),
+    /// Documents are to be sent again; it is asked about first, as their number demands.
+    Retry(Retry),
     /// For the clipboard of the terminal.
     Copy(String),
     /// The rows of these apps, for the clipboard.

@@ -1,5 +1,6 @@
 //! How many colours a terminal has, and what becomes of those that it has not.
 
+use crate::console::UnknownName;
 use std::str::FromStr;
 
 use ratatui::style::Color;
@@ -157,9 +158,9 @@ fn indexed(red: u8, green: u8, blue: u8) -> Shown {
 pub struct ColourChoice(pub Option<Colours>);
 
 impl FromStr for ColourChoice {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
         Ok(Self(match text {
             "auto" => None,
             "never" | "none" => Some(Colours::None),
@@ -168,9 +169,8 @@ impl FromStr for ColourChoice {
             "256" => Some(Colours::Many),
             "true" => Some(Colours::True),
             _ => {
-                return Err(format!(
-                    "{text:?} is no level of colour: expected auto, never, 8, 16, 256 or true"
-                ));
+                let expected = "auto, never, 8, 16, 256 or true";
+                return Err(UnknownName::new(text, "level of colour", expected));
             }
         }))
     }

@@ -4,11 +4,12 @@ use crate::console::batch::{Batch, Order, Pace};
 use crate::console::cmd::Cmd;
 use crate::console::dialog::Dialog;
 use crate::console::dialog::confirm::{Confirm, Consent, Wanted};
+use crate::console::dialog::retry::Retry;
 use crate::console::keymap::{Common, Intent};
 use crate::console::model::Model;
 use crate::console::request::{Request, Ticket};
-use crate::console::screen::Tab;
 use crate::console::screen::fleet::Spot;
+use crate::console::screen::{Screen, Tab};
 use crate::model::{AppId, CmdName, CommandRow};
 use crate::store::StoreError;
 
@@ -47,6 +48,23 @@ pub(super) fn issue(model: &mut Model, wanted: Wanted) -> Option<Cmd> {
     }
     model.dialog = Some(Dialog::Confirm(Box::new(confirm)));
     None
+}
+
+/// Asks before documents are sent again, as their number demands.
+pub(super) fn retry(model: &mut Model, retry: Retry) -> Option<Cmd> {
+    super::resume(model);
+    if retry.asks_for == Consent::Nothing {
+        return send_documents(model, retry);
+    }
+    model.dialog = Some(Dialog::Retry(Box::new(retry)));
+    None
+}
+
+/// Sends the documents again that were agreed to.
+pub(super) fn send_documents(model: &mut Model, retry: Retry) -> Option<Cmd> {
+    let Model { stack, world, .. } = model;
+    let Screen::Pipeline(pipeline) = stack.top_mut() else { return None };
+    Cmd::work(pipeline.send(world, retry))
 }
 
 /// Sends what was agreed to.

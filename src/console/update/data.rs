@@ -103,7 +103,7 @@ mod tests {
         let answer = Ok(Answer::Apps(rows));
         let Some(Cmd::Copy(text)) = update(&mut model, Msg::Answer { ticket, answer }) else { panic!() };
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
-        // The same answer again is for nobody.
+        // The same answer again is not for this question.
         assert_eq!(update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::Apps(Vec::new())) }), None);
     }
 
@@ -146,7 +146,7 @@ mod tests {
         update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::Commands(vec![command])) });
         let Some(Cmd::Save(Format::Csv, table)) = chosen(&mut model, "table") else { panic!() };
         let end = ",croatia/fina/companies,2,STOP,2,NOT_EXECUTED,ana,cli,2026-11-23T12:00:00.000Z,\
-            2026-11-23T12:00:00.000Z,not running,,\r\n";
+            2026-11-23T12:00:00.000Z,not running,not_running,,\r\n";
         assert!(table.starts_with("id,app_id,path,") && table.ends_with(end), "{table}");
         let Some(Cmd::Save(Format::Json, data)) = chosen(&mut model, "data") else { panic!() };
         let data: serde_json::Value = serde_json::from_str(&data).unwrap();

@@ -15,6 +15,7 @@ pub(super) fn key(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
         None => None,
         Some(Dialog::Seek { .. }) => type_sought(model, event),
         Some(Dialog::Confirm(_)) => confirm(model, event),
+        Some(Dialog::Retry(_)) => retry(model, event),
         Some(Dialog::Menu(_)) => menus::key(model, event),
         Some(Dialog::Leave { opened }) => {
             let is_deaf = model.world.now.mono < *opened + DEAF;
@@ -99,6 +100,40 @@ fn confirm(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
     let order = confirm.order();
     model.dialog = None;
     act::send(model, order)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]
+fn retry(model: &mut Model, event: KeyEvent) -> Option<Cmd> {
+    let event = model.world.keys.latin(event);
+    let Some(Dialog::Retry(retry)) = &mut model.dialog else { return None };
+    if model.world.now.mono < retry.opened + DEAF {
+        return None;
+    }
+    let is_typed = retry.asks_for == Consent::Number;
+    let is_agreed = match event.code {
+        KeyCode::Esc | KeyCode::Char('n' | 'N' | 'q') => {
+            model.dialog = None;
+            return None;
+        }
+        KeyCode::Enter if is_typed => retry.is_typed(),
+        // It does nothing until the focus was moved: whoever types blindly changes nothing.
+        KeyCode::Enter => retry.is_on_yes,
+        KeyCode::Char('y' | 'Y') => !is_typed,
+        KeyCode::Tab | KeyCode::BackTab | KeyCode::Left | KeyCode::Right => {
+            retry.is_on_yes = !retry.is_on_yes;
+            false
+        }
+        KeyCode::Char('0'..='9') | KeyCode::Backspace if is_typed => {
+            retry.typed.edit(event);
+            false
+        }
+        _ => false,
+    };
+    if !is_agreed {
+        return None;
+    }
+    let Some(Dialog::Retry(retry)) = model.dialog.take() else { return None };
+    act::send_documents(model, *retry)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "all keys but a few are of no concern")]

@@ -76,6 +76,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
             model.world.fleet.meet(rows, read);
             None
         }
+        Msg::Begun(count) => {
+            model.world.begun = Some(count);
+            None
+        }
         Msg::Latency(took) => {
             model.world.note_latency(took);
             None
@@ -92,7 +96,11 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Option<Cmd> {
                 Screen::Logs(logs) => logs.take(news),
                 Screen::Detail(detail) => detail.logs.take(news),
                 Screen::Fleet => model.table.detail.log.take(news),
-                Screen::Alerts(_) | Screen::History(_) | Screen::Managers(_) | Screen::Commands(_) => {}
+                Screen::Alerts(_)
+                | Screen::History(_)
+                | Screen::Pipeline(_)
+                | Screen::Managers(_)
+                | Screen::Commands(_) => {}
             }
             None
         }
@@ -129,7 +137,8 @@ fn tick(model: &mut Model, now: crate::model::Now) -> Option<Cmd> {
     if let Some(ring) = ring(&model.world, change) {
         return Some(ring);
     }
-    let asked = [change_of_pace(&mut model.world), model.world.count_alerts()];
+    let world = &mut model.world;
+    let asked = [change_of_pace(world), world.count_alerts(), world.sum_documents(), world.ask_recent()];
     let (page, world) = model.parts();
     Cmd::work(asked.into_iter().flatten().chain(page.tick(world)))
 }
@@ -219,7 +228,7 @@ fn paste(model: &mut Model, text: &str) -> Option<Cmd> {
             confirm.paste(text);
             None
         }
-        Some(Dialog::Help(_) | Dialog::Leave { .. }) | None => None,
+        Some(Dialog::Help(_) | Dialog::Leave { .. } | Dialog::Retry(_)) | None => None,
     }
 }
 
@@ -275,6 +284,7 @@ fn follow_turn(model: &mut Model, turn: Turn) -> Option<Cmd> {
         }
         Turn::Issue(name, apps, what) => act::issue(model, act::wanted(model, name, apps, what)),
         Turn::ClearFatal(apps, what) => act::clear_fatal(model, apps, what),
+        Turn::Retry(retry) => act::retry(model, retry),
         Turn::Copy(text) => Some(data::copy(model, text)),
         Turn::CopyRows(apps) => Some(data::want(model, apps, Purpose::Copy)),
         Turn::Ask(ask) => {

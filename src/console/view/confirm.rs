@@ -10,6 +10,7 @@ use crate::console::batch::Pace;
 use crate::console::cells::padded;
 use crate::console::dialog::confirm::{Confirm, Consent, Effect, Part, Weight};
 use crate::console::dialog::field::Field;
+use crate::console::dialog::retry::Retry;
 use crate::console::model::Model;
 use crate::console::theme::Theme;
 use crate::model::CmdName;
@@ -112,6 +113,33 @@ fn typed(field: &Field, has_focus: bool, theme: Theme) -> Line {
         (under, theme.cursor()),
         (after.iter().skip(1).collect(), theme.strong()),
     ]
+}
+
+pub(super) fn draw_retry(model: &Model, retry: &Retry, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let dry = if model.world.is_dry { " (dry run)" } else { "" };
+    let count = super::text::count(retry.count);
+    let mut lines = vec![
+        vec![(format!("{count} messages go to their queue once more."), theme.strong())],
+        vec![("Each keeps its id; their tries are counted on.".to_owned(), theme.faint())],
+        Vec::new(),
+    ];
+    lines.push(if retry.asks_for == Consent::Number {
+        let mut line = vec![(format!("Type {} to send them{dry}: [", retry.count), theme.strong())];
+        line.extend(typed(&retry.typed, true, theme));
+        line.push(("]   Esc: do nothing".to_owned(), theme.faint()));
+        line
+    } else {
+        let button = |has_focus: bool, text: &str| {
+            (format!(" {text} "), if has_focus { theme.cursor() } else { Style::new() })
+        };
+        vec![
+            button(!retry.is_on_yes, "Esc: do nothing"),
+            ("   ".to_owned(), Style::new()),
+            button(retry.is_on_yes, &format!("y: do it{dry}")),
+            ("   tab moves".to_owned(), theme.faint()),
+        ]
+    });
+    boxed(&format!(" RETRY {}? ", retry.what), &lines, theme, buffer, area);
 }
 
 pub(super) fn draw_leave(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {

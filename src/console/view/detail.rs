@@ -5,16 +5,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::fleet::{sign, trouble_style, why};
 use super::history::{outcome, style_of};
 use super::logs;
 use super::text::{count, put, put_right, rule, span, took};
-use crate::console::fleet::{Row, Trouble};
 use crate::console::screen::detail::Detail;
 use crate::console::theme::Theme;
 use crate::console::world::World;
 use crate::manager::coming::{coming_of, zone_of_sql};
 use crate::model::explain::State;
+use crate::model::reasons::{Because, summary};
 use crate::model::{AppRow, CmdFlag, CommandRow, Planned, Run, RunStatus, Timestamp};
 
 /// Rows of runs at most, by the height of the body.
@@ -42,10 +41,10 @@ pub(super) fn draw(detail: &Detail, world: &World, theme: Theme, buffer: &mut Bu
         put(buffer, area, row, LABEL + 1, &text, style);
         row += 1;
     }
-    let trouble = world.fleet.by_id(app.app.id).and_then(|row| row.trouble);
-    if let Some(advice) = advice(app, trouble) {
+    let known = known(app, world);
+    if let Some(advice) = world.reasons_of(app, known).iter().find_map(advice) {
         put(buffer, area, row, 1, "NEXT", theme.faint());
-        put(buffer, area, row, LABEL + 1, &advice, theme.strong());
+        put(buffer, area, row, LABEL + 1, advice, theme.strong());
         row += 1;
     }
     if let Some(fault) = detail.fault() {
@@ -61,15 +60,21 @@ pub(super) fn draw(detail: &Detail, world: &World, theme: Theme, buffer: &mut Bu
     logs::draw_tail(&detail.logs, world, theme, buffer, log);
 }
 
+/// What it is doing at this moment.
+fn known(app: &AppRow, world: &World) -> State {
+    world.fleet.by_id(app.app.id).map_or_else(|| State::of_row(app), |row| row.state)
+}
+
 /// The lines at the top.
 fn facts(detail: &Detail, app: &AppRow, world: &World, theme: Theme) -> Vec<(&'static str, String, Style)> {
     let now = world.time();
-    let known = world.fleet.by_id(app.app.id).map_or_else(|| State::of_row(app), |row| row.state);
+    let known = known(app, world);
     let (state, style) = state(app, known, now, theme);
     let mut facts = vec![("STATE", state, style)];
-    facts.extend(world.fleet.by_id(app.app.id).and_then(|row| conclusion(row, now, theme)));
-    let message = app.state.fatal.as_ref().map(|fatal| fatal.message.clone());
-    if let Some(message) = message.or_else(|| app.progress.message.clone()) {
+    let reasons = world.reasons_of(app, known);
+    facts.extend(summary(&reasons, &world.phrasing()).map(|why| ("WHY", why, Style::new())));
+    let message = reasons.iter().find_map(Because::message).or(app.progress.message.as_deref());
+    if let Some(message) = message.map(ToOwned::to_owned) {
         facts.push(("MESSAGE", message, Style::new()));
     }
     if let Some(command) = detail.command() {
@@ -83,46 +88,13 @@ fn facts(detail: &Detail, app: &AppRow, world: &World, theme: Theme) -> Vec<(&'s
 }
 
 fn state(app: &AppRow, known: State, now: Timestamp, theme: Theme) -> (String, Style) {
-    let glyphs = theme.glyphs;
-    let since = |time: Option<Timestamp>| match time {
+    let since = match app.state.last_run.filter(|_| known.is_running()) {
         Some(time) => format!(" since {} ({})", clock(time), span((now - time).num_seconds())),
         None => String::new(),
     };
-    let disabled = if app.app.disabled && known != State::Disabled {
-        format!("  {} disabled", glyphs.disabled)
-    } else {
-        String::new()
-    };
-    let more = match (&app.state.fatal, known) {
-        (Some(fatal), known) => {
-            let run = if known.is_running() { ", still running" } else { "" };
-            format!(" {} {}{}{run}", fatal.flag.code(), fatal.flag, since(Some(fatal.time)))
-        }
-        (None, known) if known.is_running() => since(app.state.last_run),
-        (None, State::Waiting) => {
-            app.state.waiting_for.as_ref().map(|limit| format!(" for room ({limit})")).unwrap_or_default()
-        }
-        (None, State::Stopped) => {
-            app.state.stopped_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default()
-        }
-        (None, _) => String::new(),
-    };
-    let text = format!("{} {}{more}", glyphs.state(known), known.word().to_uppercase().replace('_', " "));
+    let word = known.word().to_uppercase().replace('_', " ");
     let style = if app.state.fatal.is_some() { theme.alarm() } else { theme.state(known) };
-    let failures = match app.state.failures {
-        0 => String::new(),
-        count => format!("  {count} failures in a row of {}", app.app.policy.max_failures),
-    };
-    (format!("{text}{disabled}{failures}"), style)
-}
-
-/// What the console concludes; what the row says itself is not repeated.
-fn conclusion(row: &Row, now: Timestamp, theme: Theme) -> Option<(&'static str, String, Style)> {
-    let trouble = row
-        .trouble
-        .filter(|trouble| !matches!(trouble, Trouble::Fatal | Trouble::GivenUp | Trouble::Failed))?;
-    let text = format!("{} {} {}", sign(theme, trouble), trouble.word(), why(row, trouble, now));
-    Some(("TROUBLE", text, trouble_style(theme, trouble)))
+    (format!("{} {word}{since}", theme.glyphs.state(known)), style)
 }
 
 fn clock(time: Timestamp) -> String {
@@ -153,13 +125,16 @@ fn schedule(app: &AppRow, has_session_zone: bool, now: Timestamp) -> String {
     }
     words.extend(schedule.interval.map(|interval| format!("every {interval} min")));
     words.extend(schedule.retry_interval.map(|interval| format!("after a failure {interval} min")));
-    if words.is_empty() {
+    if schedule.always {
+        words = vec!["always: started again whenever it ends".to_owned()];
+    } else if words.is_empty() {
         words.push("on command only".to_owned());
     }
-    let is_barred = app.app.disabled || app.awaits_enable() || app.state.stopped_by.is_some();
-    words.extend(coming_of(app, now).filter(|_| !is_barred).map(|next| match (next - now).num_seconds() {
-        seconds @ 0.. => format!("next {} in {}", clock(next), span(seconds)),
-        seconds => format!("was due {} ago", span(-seconds)),
+    words.extend(coming_of(app, now).filter(|_| !app.is_suspended()).map(|next| {
+        match (next - now).num_seconds() {
+            seconds @ 0.. => format!("next {} in {}", clock(next), span(seconds)),
+            seconds => format!("was due {} ago", span(-seconds)),
+        }
     }));
     if app.asked_next_run.is_some() || app.planned == Some(Planned::Asked) {
         words.push(format!("asked for; without a zone it is read in {}", zone_of_sql(app, has_session_zone)));
@@ -182,25 +157,31 @@ fn place(app: &AppRow, now: Timestamp) -> String {
 
 fn progress(app: &AppRow, now: Timestamp, theme: Theme) -> String {
     let progress = &app.progress;
+    let (always, is_running) = (app.app.schedule.always, app.state.status == RunStatus::Running);
     let mut words = Vec::new();
-    if let Some(percent) = progress.percent {
+    if let Some(percent) = progress.percent.filter(|_| !always) {
         words.push(format!("{percent}% {}", theme.glyphs.bar(percent, 16)));
     }
-    words.push(match progress.task_size {
+    let uptime = app.state.last_run.filter(|_| always && is_running).map(|began| now - began);
+    words.extend(uptime.map(|uptime| format!("up {}", span(uptime.num_seconds()))));
+    words.push(match progress.task_size.filter(|_| !always) {
         Some(size) => format!("{} of {}", count(progress.solved), count(size)),
         None => format!("{} solved", count(progress.solved)),
     });
+    let done = progress.solved.saturating_add(progress.failed);
+    let exceeds = |count: u64| !always && progress.task_size.is_some_and(|size| size > 0 && count > size);
     if progress.failed > 0 {
-        words.push(format!("failed {}", count(progress.failed)));
+        let plus = if exceeds(done) { "+" } else { "" };
+        words.push(format!("{plus}{} failed", count(progress.failed)));
     }
-    if progress.task_size.is_some_and(|size| size > 0 && progress.solved + progress.failed > size) {
+    if exceeds(progress.solved) {
         words.push("the task grew".to_owned());
     }
-    if app.state.status == RunStatus::Running {
+    if is_running {
+        words.extend(app.state.last_run.and_then(|begin| rate(done, now - begin)));
         words.extend(
-            app.state.last_run.and_then(|begin| rate(progress.solved + progress.failed, now - begin)),
+            progress.eta.filter(|_| !always).map(|eta| format!("ETA {}", span((eta - now).num_seconds()))),
         );
-        words.extend(progress.eta.map(|eta| format!("ETA {}", span((eta - now).num_seconds()))));
     }
     words.join("  ")
 }
@@ -212,27 +193,33 @@ fn rate(done: u64, length: TimeDelta) -> Option<String> {
     Some(format!("{}.{}/s", tenths / 10, tenths % 10))
 }
 
-/// What a person can do about it.
-fn advice(app: &AppRow, trouble: Option<Trouble>) -> Option<String> {
-    let advice = match (trouble, app.state.status) {
-        (Some(Trouble::Fatal | Trouble::GivenUp), _) => {
+/// What a person can do about it, with the keys of this screen.
+fn advice(because: &Because<'_>) -> Option<&'static str> {
+    Some(match because {
+        Because::SetAside(_) => "dcm app set sets its definition right",
+        Because::CannotStart(_) | Because::GivenUp(_) => {
             "mend the cause (l: its log), then E: it may run again"
         }
-        (Some(Trouble::Unknown), _) => {
-            "its manager gives no sign of life: 6 shows which, and what can be done"
+        Because::Unknown(_) | Because::ManagerLost(_) | Because::NoManager(_) => {
+            "6 shows the managers, and what can be done"
         }
-        (Some(Trouble::Stalled), _) => "see what it waits for (l: its log); r starts it again",
-        (Some(Trouble::Late), _) => "s starts it now; 6 shows whether its manager is well",
-        (Some(Trouble::Failed), _) => "mend the cause (l: its log); it goes on by itself",
-        (Some(Trouble::Flapping), _) => "l: its log; D keeps it off until it is mended",
-        (None, RunStatus::Stopped) if app.state.stopped_by.is_some() => {
-            "s starts it; E lets its schedule go on"
-        }
-        (None, RunStatus::Stopped) => "it crashed and is started again after a pause",
-        (None, _) if app.app.disabled => "E lets it run",
-        (None, RunStatus::Running | RunStatus::NotRunning) => return None,
-    };
-    Some(advice.to_owned())
+        Because::Stalled(_) => "see what it waits for (l: its log); r starts it again",
+        Because::Late(_) => "s starts it now; 6 shows whether its manager is well",
+        Because::KeepsFailing(_) | Because::Failed(_) => "mend the cause (l: its log); it goes on by itself",
+        Because::Suspect(_) => "l: its log; if that is how it is now, E takes it for usual",
+        Because::OverLimit(_) => "r starts it again; dcm app set gives it another limit",
+        Because::Flapping(_) => "l: its log; D keeps it off until it is mended",
+        Because::StoppedBy(_) => "s starts it; E lets its schedule go on",
+        Because::Crashed | Because::Ended => "it is started again after a pause",
+        Because::Disabled => "E lets it run",
+        Because::WaitsForRoom(_)
+        | Because::Running { .. }
+        | Because::DueAt(_)
+        | Because::StartsAgain { .. }
+        | Because::Always
+        | Because::Unplanned
+        | Because::OnCommand => return None,
+    })
 }
 
 fn draw_runs(detail: &Detail, world: &World, theme: Theme, buffer: &mut Buffer, area: Rect) {
@@ -260,11 +247,9 @@ fn line(run: &Run, world: &World) -> String {
     let begun = run.start.with_timezone(&Local).format(form);
     let length = took(run.end.unwrap_or_else(|| world.time()) - run.start);
     let message = run.message.as_deref().unwrap_or_default();
-    let solved = count(run.progress.solved);
-    let failed = if run.progress.failed > 0 {
-        format!(" failed {}", count(run.progress.failed))
-    } else {
-        String::new()
-    };
+    let counted = world.fleet.counted(run);
+    let solved = count(counted.solved);
+    let failed =
+        if counted.failed > 0 { format!(" failed {}", count(counted.failed)) } else { String::new() };
     format!("{begun:<11} {length:>7}  {:<22} {solved:>9} solved{failed}  {message}", outcome(run))
 }

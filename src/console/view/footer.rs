@@ -13,7 +13,7 @@ use crate::console::keymap::{Binding, Common, Intent};
 use crate::console::model::Model;
 use crate::console::screen::{Screen, Tab};
 use crate::console::theme::Theme;
-use crate::model::explain::State;
+use crate::console::world::World;
 
 pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let (message, keys) = if area.height < 2 { (None, 0) } else { (Some(0), 1) };
@@ -36,7 +36,7 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
             let at = put(buffer, area, keys, at, &under, theme.cursor());
             put(buffer, area, keys, at, &after.iter().skip(1).collect::<String>(), theme.strong());
         }
-        Some(Dialog::Confirm(_) | Dialog::Leave { .. }) => {
+        Some(Dialog::Confirm(_) | Dialog::Retry(_) | Dialog::Leave { .. }) => {
             put(buffer, area, keys, 0, "esc: nothing is done", theme.faint());
         }
         Some(Dialog::Menu(_)) => {
@@ -132,33 +132,22 @@ fn heartbeat(model: &Model, batch: &Batch) -> String {
 
 fn detail(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
     let Some(app) = model.table.app().and_then(|id| model.world.fleet.by_id(id)) else { return };
-    let path = &app.path;
-    let (text, style) = match &app.fatal {
-        Some((flag, why, _)) => (format!("{path}  {flag}: {why}"), theme.alarm()),
-        None => (format!("{path}  {}", describe(app)), theme.faint()),
-    };
-    put(buffer, area, row, 1, &text, style);
+    let style = if app.fatal.is_some() { theme.alarm() } else { theme.faint() };
+    put(buffer, area, row, 1, &format!("{}  {}", app.path, describe(app, &model.world)), style);
 }
 
-fn describe(app: &Row) -> String {
-    if let Some(limit) = &app.waiting_for {
-        return format!("due, waits for room ({limit})");
-    }
-    if let Some(by) = &app.stopped_by {
-        return format!("stopped by {by}; start, restart or enable lets it run");
-    }
-    match (app.state, &app.message) {
-        (State::Running | State::Stalled | State::Unknown, Some(message)) => message.to_string(),
-        (State::Running, None) => "running".to_owned(),
-        (State::Unknown, None) => "unknown: its manager gives no sign of life".to_owned(),
-        (State::Stopped, _) => "its run was ended; it is started again after a pause".to_owned(),
-        (State::Failed, message) => {
-            let message = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-            format!("failed {} in a row, it goes on{message}", app.failures)
+/// The strongest reason; where that is an ordinary one, what the app says itself comes first.
+fn describe(app: &Row, world: &World) -> String {
+    let reasons = world.reasons(app);
+    let flagged = reasons.iter().find(|because| because.is_flag());
+    let Some(because) = flagged.or_else(|| reasons.first()) else { return app.state.word().to_owned() };
+    match &app.message {
+        Some(message) if because.is_ordinary() || app.is_running() && flagged.is_none() => {
+            message.to_string()
         }
-        (State::Disabled, _) => "disabled; enable lets it run".to_owned(),
-        (_, Some(message)) => message.to_string(),
-        (State::Idle, None) if app.next_run.is_none() => "on command only".to_owned(),
-        (state, None) => state.word().to_owned(),
+        Some(_) | None => match because.outlook(&world.phrasing()) {
+            Some(outlook) if !because.is_ordinary() => format!("{}; {outlook}", because.brief()),
+            Some(_) | None => because.brief(),
+        },
     }
 }

@@ -10,6 +10,7 @@ use ratatui::style::Style;
 use super::text::{count, put, put_right, rate, short, span};
 use crate::console::cells::{cells, cut};
 use crate::console::fleet::Trouble;
+use crate::console::fleet::rate::per_second;
 use crate::console::keymap::{Common, Intent};
 use crate::console::model::Model;
 use crate::console::theme::Theme;
@@ -155,6 +156,11 @@ fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     if set_aside > 0 {
         pen.put(&format!(" {set_aside} set aside "), theme.alarm());
     }
+    let broken = world.fleet.living(world.time()).filter(|row| row.broker_trouble().is_some()).count();
+    if broken > 0 {
+        let of = if broken > 1 { format!(" of {broken} managers") } else { String::new() };
+        pen.put(&format!(" RabbitMQ away{of} "), theme.alarm());
+    }
     let is_fresh = matches!(world.link, Link::Fresh);
     match world.fleet.live_managers(world.time()) {
         0 if !is_fresh => {
@@ -163,18 +169,9 @@ fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         _ if area.height < 3 => ages(model, theme, &mut pen),
         _ => {}
     }
-    if total_work(model) {
-        let meter = &world.fleet.meter;
-        let bars = usize::from(area.width / 10).min(23);
-        for (name, series) in [("solved", &meter.solved), ("failed", &meter.failed)] {
-            let spark = theme.glyphs.spark(series.bars(bars).iter().copied());
-            pen.put(&format!("  {name} {}/s ", rate(series.rate())), Style::new());
-            pen.put(spark.trim_start(), theme.spark());
-        }
-        let per_minute = rate(meter.started.rate() * 60.0);
-        pen.put(&format!("  started {per_minute}/min"), Style::new());
-    }
+    work_rates(model, theme, &mut pen);
     let total = &world.fleet.total;
+    documents(model, theme, &mut pen);
     if area.height > 2 && total.pending > 0 {
         pen.put(&format!("  commands {}{}", total.pending, theme.glyphs.pending), theme.pending());
     }
@@ -183,11 +180,37 @@ fn second_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// Whether anything was counted since the console was opened.
-fn total_work(model: &Model) -> bool {
-    let meter = &model.world.fleet.meter;
-    let has = |series: &crate::console::fleet::meter::Series| series.bars(23).iter().any(|bar| *bar > 0);
-    has(&meter.solved) || has(&meter.failed) || has(&meter.started)
+/// Documents that wait, and those that failed, where there are any.
+fn documents(model: &Model, theme: Theme, pen: &mut Pen<'_>) {
+    let Some(sums) = model.world.documents else { return };
+    if sums.waiting + sums.working > 0 {
+        pen.put(&format!("  docs {}", short(sums.waiting + sums.working)), Style::new());
+    }
+    if sums.failed + sums.dead > 0 {
+        let style = if sums.dead > 0 { theme.alarm() } else { theme.failed() };
+        pen.put(&format!("  docs failed {}", short(sums.failed + sums.dead)), style);
+    }
+}
+
+/// How fast all apps together get on, by the samples in their rows, and how many runs began in the last minute.
+fn work_rates(model: &Model, theme: Theme, pen: &mut Pen<'_>) {
+    let world = &model.world;
+    let (fleet, total) = (&world.fleet, &world.fleet.total);
+    if !fleet.meter.is_empty() {
+        let bars = fleet.meter.bars(usize::from(pen.area.width / 10).min(23), world.time());
+        // Those that run have just begun, or count nothing.
+        let is_unknown = total.timed == 0 && total.running() > 0;
+        let shown = |speed| if is_unknown { "-".to_owned() } else { rate(per_second(speed)) };
+        pen.put(&format!("  solved {}/s ", shown(total.speed.solved)), Style::new());
+        let spark = theme.glyphs.spark(bars.iter().map(|bar| bar.solved));
+        pen.put(spark.trim_start(), theme.spark());
+        pen.put(&format!("  failed {}/s ", shown(total.speed.failed)), Style::new());
+        let spark = theme.glyphs.spark(bars.iter().map(|bar| bar.failed));
+        pen.put(spark.trim_start(), theme.spark());
+    }
+    if let Some(begun) = world.begun {
+        pen.put(&format!("  started {}/min", count(begun)), Style::new());
+    }
 }
 
 /// How fast the database answers, how old the data is, how many managers live.
@@ -218,13 +241,11 @@ fn third_line(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
         let text = format!(" work {} of {} {percent}% ", short(total.solved), short(total.task_size));
         pen.put(&text, Style::new());
         pen.put(&theme.glyphs.bar(percent, 20), theme.running());
-        let left = total.task_size.saturating_sub(total.solved);
-        let speed = model.world.fleet.meter.solved.rate();
-        if speed > 0.0 {
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate")]
-            let seconds = (left as f64 / speed).min(1e9) as i64;
-            pen.put(&format!("  ETA all ~{}", span(seconds)), Style::new());
-        }
+    }
+    // The last of those that run: what the whole takes.
+    if let Some(eta) = total.extremes.eta {
+        let left = (eta - model.world.time()).num_seconds();
+        pen.put(&format!("  ETA all {}", if left < 0 { "-".to_owned() } else { span(left) }), Style::new());
     }
     ages(model, theme, &mut pen);
 }

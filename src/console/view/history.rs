@@ -190,7 +190,7 @@ fn draw_at_once(
     area: Rect,
     (row, name): (u16, u16),
 ) {
-    let levels = at_once(history.runs(), span, world.time());
+    let levels = at_once(history.runs().iter().map(|run| (run.start, run.end)), span, world.time());
     let most = levels.iter().copied().max().unwrap_or(0);
     put(buffer, Rect { width: name.min(area.width), ..area }, row, 1, "at once, of these", theme.faint());
     let spark = theme.glyphs.spark;
@@ -268,7 +268,7 @@ pub(super) fn style_of(run: &Run, theme: Theme) -> Style {
         None => theme.running(),
         Some(Blame::Good) => theme.good(),
         Some(Blame::Excused) => theme.stopped(),
-        Some(Blame::Bad) => theme.alarm(),
+        Some(Blame::Bad | Blame::Doubtful) => theme.alarm(),
     }
 }
 
@@ -296,8 +296,9 @@ fn draw_table(history: &History, world: &World, (theme, buffer, area): (Theme, &
             (ending(row), style_of(run, theme)),
         ];
         if !is_narrow {
-            cells.insert(3, (count(run.progress.solved), Style::new()));
-            cells.insert(4, (count(run.progress.failed), Style::new()));
+            let counted = world.fleet.counted(run);
+            cells.insert(3, (count(counted.solved), Style::new()));
+            cells.insert(4, (count(counted.failed), Style::new()));
         }
         cells
     });

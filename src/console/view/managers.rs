@@ -55,8 +55,8 @@ pub(super) fn draw(managers: &Managers, world: &World, theme: Theme, buffer: &mu
         let limit =
             row.load.running_max.map(|most| format!("/{}", count(u64::from(most)))).unwrap_or_default();
         // What an old row says is not known to be so any more.
-        let running = if is_alive { count(own.1) } else { "?".to_owned() };
-        let waiting = if is_alive { count(u64::from(row.load.waiting)) } else { "?".to_owned() };
+        let running = if is_alive { count(own.1) } else { "-".to_owned() };
+        let waiting = if is_alive { count(u64::from(row.load.waiting)) } else { "-".to_owned() };
         let is_old = version(&row.version) < newest;
         vec![
             (row.name.clone(), theme.strong()),
@@ -89,10 +89,10 @@ pub(super) fn draw(managers: &Managers, world: &World, theme: Theme, buffer: &mu
 fn apps(world: &World) -> BTreeMap<&str, (u64, u64)> {
     let mut counts: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for row in world.fleet.rows() {
-        if let Some(manager) = row.manager.as_deref() {
+        if let Some(manager) = world.owner_of(row) {
             let own = counts.entry(manager).or_default();
             own.0 += 1;
-            own.1 += u64::from(row.pid.is_some());
+            own.1 += u64::from(row.is_running());
         }
     }
     counts

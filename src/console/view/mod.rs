@@ -15,6 +15,7 @@ mod logs;
 mod managers;
 mod menu;
 mod panes;
+mod pipeline;
 mod places;
 mod tabs;
 mod text;
@@ -25,7 +26,7 @@ use ratatui::layout::Rect;
 pub(super) use hit::{Hit, hit};
 pub(super) use panes::Panes;
 pub(super) use places::Places;
-pub(super) use text::{span, top_of};
+pub(super) use text::{clock, span, top_of};
 
 use super::dialog::Dialog;
 use super::model::Model;
@@ -49,6 +50,7 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
         (_, Screen::Detail(detail)) => detail::draw(detail, world, theme, buffer, body),
         (_, Screen::Logs(logs)) => logs::draw(logs, world, theme, buffer, body),
         (_, Screen::History(history)) => history::draw(history, world, theme, buffer, body),
+        (_, Screen::Pipeline(pipeline)) => pipeline::draw(pipeline, world, theme, buffer, body),
         (_, Screen::Managers(managers)) => managers::draw(managers, world, theme, buffer, body),
         (_, Screen::Commands(commands)) => commands::draw(commands, world, theme, buffer, body),
     }
@@ -59,6 +61,7 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
     footer::draw(model, theme, buffer, places.footer);
     match &model.dialog {
         Some(Dialog::Confirm(confirm)) => confirm::draw(model, confirm, theme, buffer, area),
+        Some(Dialog::Retry(retry)) => confirm::draw_retry(model, retry, theme, buffer, area),
         Some(Dialog::Leave { .. }) => confirm::draw_leave(model, theme, buffer, area),
         Some(Dialog::Menu(menu)) => menu::draw(menu, theme, buffer, area),
         Some(Dialog::Seek { .. } | Dialog::Help(_)) | None => {}

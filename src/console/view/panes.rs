@@ -37,6 +37,11 @@ pub(in crate::console) struct Panes {
 }
 
 impl Panes {
+    /// Whether there is room to show how many ran at once.
+    pub(in crate::console) const fn has_strip(&self) -> bool {
+        self.strip.is_some()
+    }
+
     pub(in crate::console) fn of(world: &World) -> Self {
         let mut body = Places::of(world.size).body;
         let has_strip = body.width >= RIGHT_FROM && body.height >= STRIP_FROM;

@@ -30,8 +30,12 @@ pub(super) fn places(model: &Model) -> Vec<(Tab, u16, u16)> {
 }
 
 fn name(model: &Model, tab: Tab) -> String {
-    let badge = match (tab, model.world.alerts) {
+    let badge = match (tab, model.world.unattended()) {
         (Tab::Alerts, Some(open)) if open > 0 => format!(" {}", count(open as u64)),
+        (Tab::Pipeline, _) => match model.world.documents {
+            Some(sums) if sums.dead > 0 => format!(" {}", count(sums.dead)),
+            Some(_) | None => String::new(),
+        },
         _ => String::new(),
     };
     let name = format!("{} {}{badge}", tab.number(), tab.title());

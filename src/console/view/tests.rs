@@ -1,9 +1,11 @@
 mod alerts;
+mod always;
 mod commands;
 mod detail;
 mod history;
 mod logs;
 mod managers;
+mod pipeline;
 
 use std::time::Duration;
 
@@ -17,11 +19,12 @@ use crate::console::msg::Msg;
 use crate::console::request::Request;
 use crate::console::testing::{
     delta, drawn, go_to, hash, model, noon, now, pass, pictures, press, rest, row, running, screen,
-    small_fleet, submitted, type_keys, under_cursor, unicode, wait,
+    small_fleet, stalled, submitted, type_keys, under_cursor, unicode, wait,
 };
 use crate::console::update::update;
 use crate::model::{
-    AppId, CmdFlag, CmdName, CommandId, CommandRow, Delta, ManagerRow, Progress, Registered, Revision,
+    AppId, CmdFlag, CmdName, CommandId, CommandRow, Counted, Delta, ManagerRow, Movement, Progress,
+    Registered, Revision, Samples,
 };
 use crate::process::clock;
 use crate::store::StoreError;
@@ -308,20 +311,30 @@ fn screens_are_a_step_away_and_esc_leads_back() {
 /// A fleet that has all that there is to be seen.
 fn lively(size: (u16, u16)) -> Model {
     let mut rows = small_fleet();
-    let mut stalled = running("italy/court/rulings", 73, 73_112, 100_000);
-    stalled.state.last_run = Some(noon() - TimeDelta::hours(3));
+    rows[2] = stalled(rows[2].clone(), noon());
+    let mut hanging = stalled(running("italy/court/rulings", 73, 73_112, 100_000), noon());
+    hanging.state.last_run = Some(noon() - TimeDelta::hours(3));
     let mut lost = running("bosnia/banks/boards", 12, 1200, 10_000);
     lost.state.manager = Some("zg-02".to_owned());
-    rows.extend([stalled, lost]);
+    rows.extend([hanging, lost]);
     let mut model = model(size, rows);
     update(&mut model, Msg::Managers(vec![manager(), zg_02()]));
     wait(&mut model, 290);
     let mut moved = running("croatia/fina/insolvency", 88, 8812, 10_000);
     moved.state.manager = Some("zg-01".to_owned());
+    let mut samples = Samples::none(noon());
+    for second in 0..290 {
+        let counted = Counted { solved: 1 + second % 7, failed: u64::from(second % 90 == 0) };
+        samples.add(counted, noon() + TimeDelta::seconds(i64::try_from(second).unwrap()));
+    }
+    moved.samples = Some(Box::new(samples));
+    moved.progress.eta = Some(noon() + TimeDelta::minutes(8));
     let read = model.world.now.wall;
+    moved.movement = Some(Box::new(Movement { last: read, usual_pause: None }));
     update(&mut model, Msg::Changes { delta: crate::console::testing::delta(vec![moved]), read });
     let alive = ManagerRow { heartbeat: read, ..manager() };
     update(&mut model, Msg::Managers(vec![alive, zg_02()]));
+    update(&mut model, Msg::Begun(4));
     wait(&mut model, 10);
     type_keys(&mut model, "+n");
     look_closer(&mut model);

@@ -120,7 +120,7 @@ pub(super) fn took(length: TimeDelta) -> String {
 }
 
 /// A moment of the local day, or the day where it is another.
-pub(super) fn clock(time: Timestamp, now: Timestamp) -> String {
+pub(in crate::console) fn clock(time: Timestamp, now: Timestamp) -> String {
     let (time, now) = (time.with_timezone(&Local), now.with_timezone(&Local));
     let form = if time.date_naive() == now.date_naive() { "%H:%M" } else { "%m-%d" };
     time.format(form).to_string()

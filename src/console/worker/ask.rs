@@ -1,8 +1,8 @@
 //! Questions of the screens, put to the database.
 
-use crate::console::request::{Answer, Question};
+use crate::console::request::{Answer, DocumentSums, Question};
 use crate::model::Registered;
-use crate::store::{OperatorStore, StoreError, take_from};
+use crate::store::{OperatorStore, StoreError, TaskQuery, document_way, look_at_pipeline, take_from};
 
 /// Finds out what a screen wants to know.
 ///
@@ -42,5 +42,27 @@ pub(super) async fn ask(store: &dyn OperatorStore, question: Question) -> Result
         Question::Commands(query) => Answer::Commands(store.ledger(query).await?),
         Question::History(query) => Answer::History(store.history(query).await?),
         Question::Skips(query) => Answer::Skips(store.skips(query).await?),
+        Question::Pipeline(since) => Answer::Pipeline(Box::new(look_at_pipeline(store, since).await?)),
+        Question::DocumentSums => {
+            let mut sums = DocumentSums::default();
+            for stage in store.stages(store.time().await?).await? {
+                sums.waiting += stage.waiting;
+                sums.working += stage.working;
+                sums.failed += stage.failed;
+                sums.dead += stage.dead;
+            }
+            Answer::DocumentSums(sums)
+        }
+        Question::Documents(query) => Answer::Documents(store.pipeline_tasks(query).await?),
+        Question::DocumentWay(task) => {
+            let query = TaskQuery { ids: vec![task], limit: 1, ..TaskQuery::default() };
+            let event = store.pipeline_tasks(query).await?.pop().map(|task| task.event);
+            let way = match event {
+                Some(event) => document_way(store, event).await?,
+                None => None,
+            };
+            Answer::DocumentWay(way.map(Box::new))
+        }
+        Question::RetryDocuments(query) => Answer::Retried(store.retry_documents(query).await?),
     })
 }

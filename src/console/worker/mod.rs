@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
@@ -23,6 +24,9 @@ use crate::store::{OperatorStore, StoreError, submit};
 /// each second, unless a verdict is waited for.
 const HINT_GAP: Duration = Duration::from_millis(100);
 const HINTS_GAP: Duration = Duration::from_secs(1);
+
+/// Runs that began within it are counted.
+const MINUTE: TimeDelta = TimeDelta::seconds(60);
 
 /// What changes slowly is asked for so often: how far its clock is ahead, and who serves it.
 const SLOW_EVERY: Duration = Duration::from_secs(5);
@@ -173,6 +177,7 @@ impl Worker {
                 let managers = self.store.managers().await?;
                 known.has_manager = managers.iter().any(|manager| manager.is_live(time));
                 messages.push(Msg::Managers(managers));
+                messages.push(Msg::Begun(self.store.begun_since(time - MINUTE).await?));
                 known.clock = Some((begin, time));
                 time
             }

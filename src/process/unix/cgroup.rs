@@ -1,11 +1,15 @@
 //! One control group (version 2) a run, where this process may make some: what is started in it stays in
 //! it, whatever it does to its environment, session and descriptors.
 //!
-//! No controllers: systemd 252 cannot restart a unit whose cgroup hands controllers down. Where there is no
-//! cgroup2 file system, or no right to it, nothing here does anything, and runs go without.
+//! Limits need controllers, and a cgroup that hands them down may hold no processes: systemd 252 cannot restart a unit whose
+//! own cgroup does. So they are used only where dcm runs in a cgroup below one that was delegated to it
+//! (`Delegate=yes` with `DelegateSubgroup=`, systemd 254). Where there is no cgroup2 file system, or no right to it,
+//! nothing here does anything, and runs go without.
+
+mod limits;
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -24,6 +28,8 @@ use crate::model::RunId;
 use crate::process::layout::StateDir;
 use crate::process::record::Identity;
 
+pub(super) use limits::{kill_together, limit};
+
 /// A child goes into the cgroup of this descriptor (`man 2 clone3`).
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -31,9 +37,35 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const TRIES_MAX: usize = 10;
 const TRY_AGAIN_MS: u8 = 2;
 
-/// Where the cgroups of the runs of a state directory are made: in the cgroup of this process.
+/// Where the cgroups of the runs of a state directory are made: beside the cgroup of this process where they can have
+/// limits there, else in it.
 pub(in crate::process) fn folder(state: &Path) -> Option<PathBuf> {
-    Some(own()?.join(folder_name(state).ok()?))
+    let own = own()?;
+    let place = limits::place(&own, is_delegated).unwrap_or(own);
+    Some(place.join(folder_name(state).ok()?))
+}
+
+/// What limits cannot be held by the kernel in the cgroups of runs, as a remark for people; `None` if both can.
+pub(in crate::process) fn without_limits() -> Option<&'static str> {
+    let Some(own) = own() else { return Some("there is no cgroup v2 here") };
+    match limits::place(&own, is_delegated) {
+        Some(place) => limits::missing(&place),
+        None => Some(
+            "no cgroup with controllers is delegated to dcm (systemd 254: Delegate=yes, DelegateSubgroup=manager)",
+        ),
+    }
+}
+
+/// Whether systemd has given a cgroup, and what is below it, to a service.
+fn is_delegated(cgroup: &Path) -> bool {
+    let Ok(path) = CString::new(cgroup.as_os_str().as_bytes()) else { return false };
+    [c"user.delegate", c"trusted.delegate"].into_iter().any(|name| {
+        let mut value = [0_u8; 2];
+        // SAFETY: the texts end with NUL, and the kernel writes at most as much as there is room.
+        let length =
+            unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+        length == 1 && value[0] == b'1'
+    })
 }
 
 /// How the folder of a state directory is called, wherever it is.
@@ -87,9 +119,10 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
 pub(super) fn make(folder: &Path, run: &OsStr) -> Option<PathBuf> {
     let path = folder.join(run);
     let made = match fs::create_dir(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir(folder).and_then(|()| fs::create_dir(&path))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(folder).and_then(|()| {
+            limits::hand_down(folder);
+            fs::create_dir(&path)
+        }),
         made => made,
     };
     made.ok().map(|()| path)
@@ -212,16 +245,21 @@ fn remove(cgroup: &Path) -> io::Result<()> {
 
 /// Ends the cgroups that a manager before this one has left behind, of runs that are over.
 pub(in crate::process) fn sweep(state: &StateDir, living: &BTreeSet<RunId>) {
-    let Some(folder) = folder(state.path()) else { return };
-    for cgroup in below(&folder).unwrap_or_default() {
-        let run = cgroup.file_name().and_then(OsStr::to_str).and_then(|name| name.parse::<RunId>().ok());
-        let is_over =
-            |run: &RunId| !living.contains(run) && matches!(state.run(*run).path().try_exists(), Ok(false));
-        if run.is_some_and(|run| is_over(&run)) {
-            let _ = end(&cgroup);
+    let (Some(own), Ok(name)) = (own(), folder_name(state.path())) else { return };
+    // A manager before this one may have had another place for them.
+    let beside = limits::place(&own, is_delegated);
+    for folder in beside.into_iter().chain([own]).map(|place| place.join(&name)) {
+        for cgroup in below(&folder).unwrap_or_default() {
+            let run = cgroup.file_name().and_then(OsStr::to_str).and_then(|name| name.parse::<RunId>().ok());
+            let is_over = |run: &RunId| {
+                !living.contains(run) && matches!(state.run(*run).path().try_exists(), Ok(false))
+            };
+            if run.is_some_and(|run| is_over(&run)) {
+                let _ = end(&cgroup);
+            }
         }
+        let _ = fs::remove_dir(&folder);
     }
-    let _ = fs::remove_dir(&folder);
 }
 
 #[cfg(test)]

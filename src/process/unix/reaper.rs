@@ -27,7 +27,7 @@ static WAITED_FOR: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 /// How the children ended that fell to this process, the latest last: apps whose shims were killed are among them.
 static FOUNDLINGS: Mutex<VecDeque<(Identity, Exit)>> = Mutex::new(VecDeque::new());
 
-/// At most so many ends are kept. The successor of a shim records the end of its app within seconds.
+/// The most ends that are kept. The successor of a shim records the end of its app within seconds.
 const FOUNDLINGS_MAX: usize = 1024;
 
 /// A child that is waited for hides those that ended after it until it is reaped, which takes a moment.

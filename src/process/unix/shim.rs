@@ -153,6 +153,8 @@ struct Shim {
     is_app_noted: bool,
     /// The cgroup that holds the run and nothing else, where there is one.
     cgroup: Option<PathBuf>,
+    /// Kills for want of memory on this host before the run.
+    kills_before: Option<u64>,
     stop: Option<Stop>,
     ended: Option<Ended>,
     foreground: Option<Foreground>,
@@ -368,7 +370,7 @@ fn pid_of(identity: Identity) -> Pid {
     Pid::from_raw(i32::try_from(identity.pid).unwrap_or(i32::MAX))
 }
 
-/// How a process ended, by what the kernel told its parent.
+/// How a process ended, by the status that its parent waited for.
 pub(super) fn exit_of_status(status: WaitStatus) -> Option<Exit> {
     match status {
         WaitStatus::Exited(_, code) => Some(Exit::Code(code.into())),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::journal::{Begun, Journal};
 use super::super::record::tests::spec;
-use super::super::record::{EndingRecord, ExitRecord, ExitStatus, ObstacleRecord, ReportRecord};
+use super::super::record::{EndingRecord, ExitRecord, ExitStatus, HeldLimits, ObstacleRecord, ReportRecord};
 use super::*;
 use crate::model::{Exit, Leftovers, parse_timestamp};
 
@@ -110,7 +110,9 @@ fn lives(process: Identity, done: &[Step]) -> bool {
 
 fn journal_after(done: &[Step]) -> Journal {
     let at = parse_timestamp("2026-11-23T14:02:11Z").unwrap();
-    let mut journal = Journal { spec: spec(), begun: None, cgroup: None, app: None, stop: None, exit: None };
+    let held = HeldLimits::default();
+    let mut journal =
+        Journal { spec: spec(), begun: None, cgroup: None, held, app: None, stop: None, exit: None };
     for step in done {
         match *step {
             Step::Begins(shim) => journal.begun = Some(Begun { boot: "b".into(), shim, at }),

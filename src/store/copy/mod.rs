@@ -26,7 +26,7 @@ pub enum CopyEnd {
 
 /// The tables in an order in which each finds what it refers to. Wishes for logs are as short-lived as
 /// those who have them.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 15] = [
     "app_groups",
     "app_parents",
     "apps",
@@ -35,12 +35,17 @@ const TABLES: [&str; 10] = [
     "commands",
     "managers",
     "alerts",
+    "watch_roots",
+    "routes",
+    "events",
+    "pipeline_task",
+    "deliveries",
     "removed_apps",
     "log_tails",
 ];
 
 /// Tables that number their rows and use no number twice.
-const NUMBERED: [&str; 2] = ["commands", "alerts"];
+const NUMBERED: [&str; 6] = ["commands", "alerts", "deliveries", "routes", "events", "pipeline_task"];
 
 /// Rows that are under way at once.
 const PAGE: usize = 1000;

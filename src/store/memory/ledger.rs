@@ -2,8 +2,8 @@
 
 use super::Tables;
 use crate::model::{
-    AppRef, CmdFlag, Command, CommandId, CommandRow, CommandSource, LastCommand, NewCommand, Timestamp,
-    Verdict,
+    AppRef, CmdFlag, Command, CommandId, CommandRow, CommandSource, LastCommand, NewCommand, Request,
+    Timestamp, Verdict,
 };
 use crate::store::LedgerQuery;
 
@@ -14,6 +14,8 @@ pub(super) struct LedgerRow {
     pub(super) batch: Option<String>,
     note: Option<String>,
     pub(super) verdict: Option<(Verdict, Timestamp)>,
+    /// The message by which it came.
+    pub(super) request: Option<Request>,
 }
 
 impl Tables {
@@ -44,6 +46,7 @@ impl Tables {
             batch: new.batch.clone(),
             note: new.note.clone(),
             verdict: None,
+            request: None,
         });
         if let Some(row) = self.apps.get_mut(&new.app) {
             row.command = Some(LastCommand {
@@ -67,7 +70,9 @@ impl Tables {
             return;
         }
         row.verdict = Some((verdict.clone(), at));
-        let Some(app) = row.command.app else { return };
+        let app = row.command.app;
+        self.answer(id);
+        let Some(app) = app else { return };
         if let Some(command) = self
             .apps
             .get_mut(&app)

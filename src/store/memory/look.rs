@@ -2,8 +2,8 @@
 
 use super::Tables;
 use super::tables::RunRow;
-use crate::model::{AlertId, AlertRow, AppRef, Run, Skip, Timestamp};
-use crate::store::{AlertNote, AlertQuery, HistoryQuery, SkipQuery};
+use crate::model::{AlertId, AlertRow, AlertSubject, Run, Skip, Timestamp};
+use crate::store::{AlertNote, AlertQuery, AlertsOf, HistoryQuery, SkipQuery};
 
 impl Tables {
     pub(super) fn history(&self, query: &HistoryQuery) -> Vec<Run> {
@@ -42,12 +42,19 @@ impl Tables {
     }
 
     pub(super) fn alerts_of(&self, query: &AlertQuery) -> Vec<AlertRow> {
-        let app = query.app.map(AppRef::from);
+        let is_of = |alert: &&AlertRow| match &query.of {
+            AlertsOf::All => true,
+            AlertsOf::Fleet => alert.subject == AlertSubject::Fleet,
+            AlertsOf::Apps(apps) => alert.subject.id().is_some_and(|app| apps.contains(&app)),
+            AlertsOf::These(ids) => ids.contains(&alert.id),
+        };
         self.alerts
             .iter()
             .rev()
-            .filter(|alert| app.as_ref().is_none_or(|app| alert.app == *app))
-            .filter(|alert| !query.open_only || alert.cleared.is_none())
+            .filter(is_of)
+            .filter(|alert| query.since.is_none_or(|since| alert.last_seen >= since))
+            .filter(|alert| query.severity.is_none_or(|least| alert.severity.known() >= Some(least)))
+            .filter(|alert| !query.open_only || alert.closed.is_none())
             .filter(|alert| query.before.is_none_or(|before| alert.id < before))
             .take(query.limit as usize)
             .cloned()
@@ -55,7 +62,7 @@ impl Tables {
     }
 
     pub(super) fn note_alerts(&mut self, alerts: &[AlertId], note: &AlertNote) {
-        let open = self.alerts.iter_mut().filter(|alert| alert.cleared.is_none());
+        let open = self.alerts.iter_mut().filter(|alert| alert.closed.is_none());
         for alert in open.filter(|alert| alerts.contains(&alert.id)) {
             match note {
                 AlertNote::Acknowledged { by, at } => alert.acknowledged = Some((by.clone(), *at)),

@@ -1,11 +1,17 @@
 //! The database in memory, for tests and for the simulation of the manager: the same rules as the
 //! real ones, proved by the same contract tests.
 
+mod alerts;
+mod deliveries;
+mod document_look;
+mod documents;
 mod estimate;
 mod ledger;
 mod logs;
 mod look;
+mod pipeline;
 mod prune;
+mod requests;
 mod runs;
 mod tables;
 
@@ -18,7 +24,7 @@ pub use tables::Tables;
 
 use super::{
     AlertNote, AlertQuery, Capabilities, Committed, HistoryQuery, LedgerQuery, OperatorStore, Registration,
-    Rights, SkipQuery, Store, StoreError, no_such_manager,
+    Rights, RunLength, SkipQuery, Store, StoreError, no_such_manager,
 };
 use crate::model::{
     AlertId, AlertRow, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog,
@@ -91,6 +97,14 @@ impl OperatorStore for MemoryStore {
 
     async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError> {
         Ok(self.read(|tables| tables.history(&query)))
+    }
+
+    async fn begun_since(&self, moment: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.read(|tables| tables.begun_since(moment)))
+    }
+
+    async fn good_runs(&self, apps: Vec<AppId>, of_each: u32) -> Result<Vec<RunLength>, StoreError> {
+        Ok(self.read(|tables| tables.good_runs(&apps, of_each)))
     }
 
     async fn skips(&self, query: SkipQuery) -> Result<Vec<Skip>, StoreError> {

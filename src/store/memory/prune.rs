@@ -13,7 +13,12 @@ impl Tables {
         let now = self.time;
         let before = |days: u32| now - TimeDelta::days(days.into());
         let count = |tables: &Self| {
-            tables.runs.len() + tables.skips.len() + tables.commands.len() + tables.alerts.len()
+            tables.runs.len()
+                + tables.skips.len()
+                + tables.commands.len()
+                + tables.alerts.len()
+                + tables.deliveries.len()
+                + tables.documents.events.len()
         };
         let rows = count(self);
         let apps = &self.apps;
@@ -48,7 +53,15 @@ impl Tables {
             }
             Pruning::Alerts => {
                 let before = before(retention.alerts_days);
-                self.alerts.retain(|alert| alert.cleared.is_none_or(|cleared| cleared >= before));
+                self.alerts.retain(|alert| alert.closed.is_none_or(|closed| closed >= before));
+            }
+            Pruning::Deliveries => {
+                let before = before(retention.events_days);
+                self.deliveries.retain(|row| row.over().is_none_or(|over| over >= before));
+            }
+            Pruning::Events => {
+                let before = before(retention.events_days);
+                self.documents.prune(before);
             }
         }
         (rows - count(self)) as u64

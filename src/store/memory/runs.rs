@@ -3,9 +3,10 @@
 use super::estimate::estimate;
 use super::tables::{RunRow, Tables};
 use crate::model::{
-    AppId, AppRow, Closing, Ending, Exit, LastEnd, Progress, Refusal, Report, Run, RunId, RunOpening,
-    RunStatus, Timestamp, known_pid,
+    AppId, AppRow, Blame, Closing, Counted, Exit, LastEnd, Movement, Progress, Refusal, Report, RunId,
+    RunOpening, RunStatus, Samples, Timestamp, Trigger, Usage, known_pid,
 };
+use crate::store::RunLength;
 
 impl Tables {
     pub(super) fn open_of(&self, app: AppId) -> Option<RunId> {
@@ -34,29 +35,11 @@ impl Tables {
         row.state.last_run = Some(opening.at);
         row.state.pid = None;
         row.state.manager = Some(opening.manager.clone());
+        row.movement = None;
+        row.usage = None;
         row.progress = Progress { percent: Some(0), ..Progress::default() };
-        let run = Run {
-            run: opening.run,
-            app: opening.app,
-            start: opening.at,
-            end: None,
-            outcome: None,
-            exit_code: None,
-            signal: None,
-            except_cnt: 0,
-            progress: Progress::default(),
-            trigger: opening.trigger.into(),
-            due: opening.due,
-            attempt: opening.attempt,
-            manager: opening.manager.clone(),
-            pid: None,
-            message: None,
-            leftovers: 0,
-            command: None,
-        };
         self.opened += 1;
-        let row = RunRow { run, order: self.opened, command: opening.command, trigger: opening.trigger };
-        self.runs.insert(opening.run, row);
+        self.runs.insert(opening.run, RunRow::of(opening, self.opened));
         self.touch(opening.app);
         None
     }
@@ -76,11 +59,13 @@ impl Tables {
     pub(super) fn close_run(&mut self, run: RunId, app: AppId, closing: &Closing) {
         if !self.runs.contains_key(&run) {
             self.opened += 1;
-            let row = unknown_run(run, app, closing, self.opened);
-            self.runs.insert(run, row);
+            let opening = opening_of_lost_row(run, app, closing);
+            self.runs.insert(run, RunRow::of(&opening, self.opened));
         }
         let counters =
             self.apps.get(&app).filter(|row| row.state.run == Some(run)).map(|row| row.progress.clone());
+        let used =
+            self.apps.get(&app).filter(|row| row.state.run == Some(run)).and_then(|row| row.usage.clone());
         let Some(row) = self.runs.get_mut(&run).filter(|row| row.run.end.is_none()) else { return };
         let report = &closing.report;
         let counters = counters.unwrap_or_default();
@@ -101,20 +86,23 @@ impl Tables {
             failed: report.failed.unwrap_or(counters.failed),
             ..Progress::default()
         };
-        row.run.message = if let Ending::StartFailed(failure) = &closing.ending {
-            Some(failure.message.clone())
-        } else {
-            report.message.clone().or(counters.message)
-        };
+        let said = report.message.clone().or(counters.message);
+        let said = said.or_else(|| closing.error_line().map(str::to_owned));
+        row.run.message = closing.ending.message().map(str::to_owned).or(said);
+        row.run.memory_peak = used.and_then(|usage| usage.memory_peak);
         let last_end = LastEnd {
             outcome: closing.ending.outcome().into(),
             exit_code: row.run.exit_code,
             at: row.run.end.unwrap_or(closing.ended),
         };
+        self.note_ping((app, run), closing);
         self.note_counters(app, run, report);
         if let Some(row) = self.running(app, run) {
             row.last_end = Some(Box::new(last_end));
             row.progress.eta = None;
+            if let Some(usage) = &mut row.usage {
+                **usage = Usage { memory_peak: usage.memory_peak, ..Usage::default() };
+            }
             row.state.pid = None;
             row.state.status = RunStatus::NotRunning;
             self.touch(app);
@@ -134,6 +122,12 @@ impl Tables {
         self.note_counters(app, run, report);
     }
 
+    pub(super) fn note_usage(&mut self, app: AppId, run: RunId, usage: Usage) {
+        let Some(row) = self.running(app, run) else { return };
+        row.usage = (usage != Usage::default()).then(|| Box::new(usage));
+        self.touch(app);
+    }
+
     fn note_counters(&mut self, app: AppId, run: RunId, report: &Report) {
         let time = self.time;
         let Some(row) = self.running(app, run) else { return };
@@ -146,13 +140,43 @@ impl Tables {
         if let Some(started) = row.state.last_run {
             estimate(&before, progress, started, time);
         }
+        let gained = |before: u64, now: u64| now.saturating_sub(before);
+        let counted = Counted {
+            solved: gained(before.solved, progress.solved),
+            failed: gained(before.failed, progress.failed),
+        };
+        if counted.done() > 0 {
+            row.samples.get_or_insert_with(|| Box::new(Samples::none(time))).add(counted, time);
+        }
         progress.percent = report.percent.or(progress.percent);
         progress.eta = report.eta.or(progress.eta);
+        let counters =
+            |progress: &Progress| (progress.task_size, progress.percent, progress.solved, progress.failed);
+        if counters(progress) != counters(&before) {
+            row.movement = Some(Box::new(Movement::next(row.movement.as_deref(), time)));
+        }
         let asked = report.next_run.or(row.asked_next_run);
         let is_asked_anew = std::mem::replace(&mut row.asked_next_run, asked) != asked;
         if *progress != before || is_asked_anew {
             self.touch(app);
         }
+    }
+
+    pub(super) fn begun_since(&self, moment: Timestamp) -> u64 {
+        self.runs.values().filter(|row| row.run.start > moment).count() as u64
+    }
+
+    pub(super) fn good_runs(&self, apps: &[AppId], of_each: u32) -> Vec<RunLength> {
+        let mut found = Vec::new();
+        for app in apps {
+            let mut runs: Vec<_> =
+                self.runs.values().map(|row| &row.run).filter(|run| run.app == *app).collect();
+            runs.sort_by_key(|run| std::cmp::Reverse(run.start));
+            runs.truncate(usize::try_from(of_each).unwrap_or(usize::MAX));
+            let good = runs.into_iter().filter(|run| run.blame() == Some(Blame::Good));
+            found.extend(good.filter_map(|run| Some((*app, run.end? - run.start))));
+        }
+        found
     }
 
     /// Deletes the rows of runs that ended before a time, as retention and people do.
@@ -164,26 +188,17 @@ impl Tables {
     }
 }
 
-fn unknown_run(run: RunId, app: AppId, closing: &Closing, order: i64) -> RunRow {
-    let trigger = crate::model::Trigger::Schedule;
-    let run = Run {
+/// What is known of a run whose row is gone, now that it is over.
+fn opening_of_lost_row(run: RunId, app: AppId, closing: &Closing) -> RunOpening {
+    RunOpening {
         run,
         app,
-        start: closing.started.unwrap_or(closing.ended),
-        end: None,
-        outcome: None,
-        exit_code: None,
-        signal: None,
-        except_cnt: 0,
-        progress: Progress::default(),
-        trigger: trigger.into(),
+        at: closing.started.unwrap_or(closing.ended),
         due: None,
+        trigger: Trigger::Schedule,
         attempt: 1,
-        manager: String::new(),
-        pid: None,
-        message: None,
-        leftovers: 0,
         command: None,
-    };
-    RunRow { run, order, command: None, trigger }
+        manager: String::new(),
+        is_forced: true,
+    }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::deliveries::DeliveryRow;
+use super::documents::DocumentTables;
 use super::ledger::LedgerRow;
 use crate::model::{
-    AlertId, AlertKind, AlertRow, App, AppId, AppPath, AppRef, AppRow, AppState, AppUpdate, Change, Closing,
-    CommandId, Delta, Ending, KeptLog, Limits, ManagerRow, OpenRun, Progress, Registered, Revision, Run,
-    RunId, Skip, Snapshot, Timestamp, Unopened,
+    AlertKind, AlertRow, App, AppId, AppPath, AppRow, AppUpdate, Change, Closing, CommandId, Delta, Ending,
+    KeptLog, Limits, ManagerRow, OpenFleetAlert, OpenRun, Progress, Registered, Revision, Route, Run, RunId,
+    RunOpening, Skip, Snapshot, Timestamp, Unopened,
 };
 use crate::store::{
     Committed, Existing, NextRun, PAGE, Registration, StoreError, exists, no_such_app, running,
@@ -23,9 +25,13 @@ pub struct Tables {
     pub(super) opened: i64,
     pub(super) commands: Vec<LedgerRow>,
     pub(super) alerts: Vec<AlertRow>,
+    pub(super) deliveries: Vec<DeliveryRow>,
+    pub(super) last_delivery: i64,
+    pub(super) routes: Vec<Route>,
+    pub(super) documents: DocumentTables,
     pub(super) log_wishes: BTreeMap<AppId, Timestamp>,
     pub(super) kept_logs: Vec<KeptLog>,
-    alert_keys: Vec<(AppId, &'static str, String)>,
+    pub(super) alert_keys: Vec<(AppId, &'static str, String)>,
     pub(super) skips: BTreeMap<(AppId, Timestamp, &'static str), Skip>,
     pub(super) managers: BTreeMap<String, ManagerRow>,
     /// The manager that serves them.
@@ -41,6 +47,33 @@ pub(super) struct RunRow {
     pub(super) order: i64,
     pub(super) command: Option<CommandId>,
     pub(super) trigger: crate::model::Trigger,
+}
+
+impl RunRow {
+    /// A run that begins.
+    pub(super) fn of(opening: &RunOpening, order: i64) -> Self {
+        let run = Run {
+            run: opening.run,
+            app: opening.app,
+            start: opening.at,
+            end: None,
+            outcome: None,
+            exit_code: None,
+            signal: None,
+            except_cnt: 0,
+            progress: Progress::default(),
+            trigger: opening.trigger.into(),
+            due: opening.due,
+            attempt: opening.attempt,
+            manager: opening.manager.clone(),
+            pid: None,
+            message: None,
+            leftovers: 0,
+            command: None,
+            memory_peak: None,
+        };
+        Self { run, order, command: opening.command, trigger: opening.trigger }
+    }
 }
 
 impl Tables {
@@ -84,38 +117,31 @@ impl Tables {
                 Change::RunClosed { run, app, closing } => self.close_run(*run, *app, closing),
                 Change::App(update) => self.update_app(update),
                 Change::Progress { app, run, report } => self.note_progress(*app, *run, report),
+                Change::Used { app, run, usage } => self.note_usage(*app, *run, *usage),
                 Change::CommandSettled { id, verdict, at, .. } => self.settle(*id, verdict, *at),
-                Change::AlertRaised(alert) => {
-                    let key = (alert.app, alert.kind.word(), alert.episode());
-                    if !self.alert_keys.contains(&key) {
-                        self.alert_keys.push(key);
-                        self.alerts.push(AlertRow {
-                            id: AlertId(i64::try_from(self.alerts.len()).unwrap_or(0) + 1),
-                            app: alert.app.into(),
-                            kind: alert.kind.into(),
-                            message: alert.message.clone(),
-                            raised: alert.raised,
-                            delivered: None,
-                            cleared: None,
-                            run: alert.run,
-                            acknowledged: None,
-                            muted_until: None,
-                        });
+                Change::AlertOpened(alert) => {
+                    if let Some(event) = self.open_alert(alert) {
+                        self.note_opened(&event, alert.at);
+                        committed.alerts.push(event);
                     }
                 }
-                Change::AlertsCleared { app, kinds, at } => {
-                    let app = AppRef::from(*app);
-                    let is_meant = |alert: &&mut AlertRow| {
-                        alert.app == app
-                            && alert.cleared.is_none()
-                            && alert.kind.known().is_some_and(|kind| kinds.contains(&kind))
-                    };
-                    self.alerts.iter_mut().filter(is_meant).for_each(|alert| alert.cleared = Some(*at));
+                Change::AlertRepeated(alert) => self.repeat_alert(alert),
+                Change::AlertsClosed { app, kinds, at, end } => {
+                    for event in self.close_alerts(*app, kinds, (*at, *end)) {
+                        self.note_closed(&event, (*at, *end));
+                        committed.alerts.push(event);
+                    }
                 }
+                Change::FleetAlert(change) => committed.alerts.extend(self.write_fleet_alert(change)),
                 Change::Skipped(skip) => {
-                    self.skips
+                    let known = self
+                        .skips
                         .entry((skip.app, skip.first, skip.reason.word()))
                         .or_insert_with(|| skip.clone());
+                    // A clock that was set back brings the first of them again, and what follows counts as well.
+                    if known.last < skip.last {
+                        known.clone_from(skip);
+                    }
                 }
                 // These concern rows that only a database with other writers can hold.
                 Change::AppNamed { .. } | Change::AppFault { .. } | Change::TimesIgnored { .. } => {}
@@ -158,7 +184,7 @@ impl Tables {
                 row.app = app.clone();
             }
             (None, _) => {
-                let row = new_row(app.clone(), i64::try_from(self.apps.len()).unwrap_or(0) + 1);
+                let row = AppRow::new(app.clone(), i64::try_from(self.apps.len()).unwrap_or(0) + 1);
                 self.apps.insert(app.id, row);
             }
         }
@@ -228,11 +254,18 @@ impl Tables {
             elsewhere: BTreeSet::new(),
             removed: self.removed.keys().filter(|app| !self.apps.contains_key(app)).copied().collect(),
             locked_rows: BTreeSet::new(),
+            fleet_alerts: self
+                .alerts
+                .iter()
+                .filter(|alert| alert.closed.is_none())
+                .cloned()
+                .filter_map(OpenFleetAlert::of)
+                .collect(),
             bad_reports: self
                 .alerts
                 .iter()
-                .filter(|alert| alert.cleared.is_none() && alert.kind == AlertKind::BadReport.into())
-                .filter_map(|alert| alert.app.id())
+                .filter(|alert| alert.closed.is_none() && alert.kind == AlertKind::BadReport.into())
+                .filter_map(|alert| alert.subject.id())
                 .collect(),
             revision: self.revision,
         }
@@ -315,8 +348,8 @@ impl Tables {
         for row in self.commands.iter_mut().filter(|row| row.command.app == Some(old)) {
             row.command.app = Some(new);
         }
-        for alert in self.alerts.iter_mut().filter(|alert| alert.app == old.into()) {
-            alert.app = new.into();
+        for alert in self.alerts.iter_mut().filter(|alert| alert.subject == old.into()) {
+            alert.subject = new.into();
         }
         for (app, ..) in self.alert_keys.iter_mut().filter(|(app, ..)| *app == old) {
             *app = new;
@@ -331,27 +364,5 @@ impl Tables {
         });
         self.skips = skips.collect();
         Ok(())
-    }
-}
-
-fn new_row(app: App, row: i64) -> AppRow {
-    AppRow {
-        app,
-        next_run: None,
-        planned: None,
-        state: AppState::default(),
-        last_end: None,
-        progress: Progress::default(),
-        command: None,
-        asked_next_run: None,
-        slot: None,
-        sequence: 0,
-        epoch: 0,
-        is_named: true,
-        fault: None,
-        bad_report: None,
-        shown_fault: None,
-        row,
-        revision: Revision::default(),
     }
 }

@@ -5,14 +5,17 @@ use chrono::SubsecRound as _;
 use sqlx::{PgConnection, Row as _};
 
 use super::connection::{Fault, composed, statement};
+use super::deliveries;
+use super::fleet_alerts;
 use super::held;
 use super::managers::{self, Seat};
 use crate::model::{
-    Alert, AlertKind, AppId, AppUpdate, Change, Closing, CommandId, Ending, Exit, Planned, Refusal, Report,
-    RunId, RunOpening, Skip, Timestamp, Unopened, Verdict, known_pid,
+    Alert, AlertEnd, AlertEvent, AlertId, AlertKind, AlertTurn, AppId, AppUpdate, Baseline, Change, Closing,
+    CommandId, Ending, Exit, Planned, Refusal, Report, Route, RunId, RunOpening, Skip, Timestamp, Unopened,
+    Usage, Verdict, Word, known_pid,
 };
-use crate::store::Committed;
 use crate::store::definition::SEQUENCE_MAX;
+use crate::store::{ALERT_APP, Committed};
 
 type Written<T> = Result<T, Fault>;
 
@@ -21,6 +24,7 @@ pub(super) async fn commit(
     connection: &mut PgConnection,
     changes: &[Change],
     seat: Option<&Seat>,
+    routes: &[Route],
 ) -> Written<Committed> {
     let mut committed = Committed::default();
     if let Some(seat) = seat {
@@ -34,7 +38,7 @@ pub(super) async fn commit(
     committed.held.extend(held::take(connection, changes).await?);
     let mut unopened = Unopened::default();
     for change in changes {
-        let is_held = committed.held.iter().any(|held| held.app == change.app());
+        let is_held = committed.held.iter().any(|held| held.subject == change.subject());
         if is_held || unopened.excludes(change) {
             continue;
         }
@@ -46,28 +50,40 @@ pub(super) async fn commit(
                 }
             }
             Change::RunStarted { run, pid, at, .. } => start_run(connection, *run, *pid, *at).await?,
-            Change::RunClosed { run, app, closing } => close_run(connection, *run, *app, closing).await?,
+            Change::RunClosed { run, app, closing } => {
+                committed.pings |= close_run(connection, *run, *app, closing).await?;
+            }
             Change::RunNotFound { run, app, owners, at } => {
                 if is_owned(connection, *run, owners).await? {
-                    close_run(connection, *run, *app, &Closing::unseen(Ending::Unknown, *at)).await?;
+                    committed.pings |=
+                        close_run(connection, *run, *app, &Closing::unseen(Ending::Unknown, *at)).await?;
                 }
             }
             Change::App(update) => update_app(connection, update, manager).await?,
             Change::Progress { app, run, report } => note_progress(connection, *app, *run, report).await?,
+            Change::Used { app, run, usage } => note_usage(connection, *app, *run, *usage).await?,
             Change::CommandSettled { id, verdict, at, .. } => {
                 settle_command(connection, *id, verdict, *at).await?;
             }
-            Change::AlertRaised(alert) => raise_alert(connection, alert).await?,
-            Change::AlertsCleared { app, kinds, at } => clear_alerts(connection, *app, kinds, *at).await?,
+            Change::AlertOpened(alert) => {
+                if let Some(event) = open_alert(connection, alert).await? {
+                    deliveries::note_opened(connection, routes, &event, (alert.at, manager)).await?;
+                    committed.alerts.push(event);
+                }
+            }
+            Change::AlertRepeated(alert) => repeat_alert(connection, alert).await?,
+            Change::AlertsClosed { app, kinds, at, end } => {
+                for event in close_alerts(connection, *app, kinds, (*at, *end)).await? {
+                    deliveries::note_closed(connection, &event, (*at, *end)).await?;
+                    committed.alerts.push(event);
+                }
+            }
+            Change::FleetAlert(change) => {
+                committed.alerts.extend(fleet_alerts::write(connection, change, (routes, manager)).await?);
+            }
             Change::Skipped(skip) => note_skip(connection, skip).await?,
             Change::AppNamed { row, id } => name_app(connection, *row, *id).await?,
-            Change::AppFault { row, fault, .. } => {
-                statement("UPDATE apps SET fault = $2 WHERE id = $1")
-                    .bind(row)
-                    .bind(fault.as_deref().map(text))
-                    .execute(&mut *connection)
-                    .await?;
-            }
+            Change::AppFault { row, fault, .. } => note_fault(connection, *row, fault.as_deref()).await?,
             Change::TimesIgnored { row, revision, columns, .. } => {
                 let nothing = columns.join(" = NULL, ");
                 let sql = format!("UPDATE apps SET {nothing} = NULL WHERE id = $1 AND revision = $2");
@@ -130,7 +146,8 @@ async fn open_run(
            (runtime, app_id, start_time, trigger, due_time, attempt, command_id, manager) \
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)) \
          UPDATE apps SET run_status = 1, runtime = $1, last_run = $3, app_pids = NULL, task_size = NULL, \
-         progress = 0, solved = 0, failed = 0, eta = NULL, message = NULL WHERE app = $2",
+         progress = 0, solved = 0, failed = 0, eta = NULL, message = NULL, memory = NULL, cpu = NULL, \
+         memory_peak = NULL WHERE app = $2",
     )
     .bind(run)
     .bind(app)
@@ -171,17 +188,16 @@ async fn is_owned(connection: &mut PgConnection, run: RunId, owners: &[String; 2
     Ok(found.is_some())
 }
 
-async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closing: &Closing) -> Written<()> {
+/// Says whether the app's `ping_url` is to be called.
+async fn close_run(
+    connection: &mut PgConnection,
+    run: RunId,
+    app: AppId,
+    closing: &Closing,
+) -> Written<bool> {
     let (run, app) = (run.to_string(), app.to_string());
     let Report { task_size, solved, failed, except_cnt, message, .. } = &closing.report;
-    let failure = match &closing.ending {
-        Ending::StartFailed(failure) => Some(&failure.message),
-        Ending::Exited(_)
-        | Ending::Stopped { .. }
-        | Ending::NeverStarted
-        | Ending::Unknown
-        | Ending::HostRebooted => None,
-    };
+    let failure = closing.ending.message();
     let exit = closing.ending.exit();
     let signal = exit.and_then(|exit| match exit {
         Exit::Signal { signal, .. } => Some(i64::from(signal)),
@@ -191,21 +207,22 @@ async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closin
     // What the app wrote into its own row counts where it did not report otherwise.
     // A run whose row is missing (it was deleted, or the database is an older backup) is entered whole, whatever
     // other rows there are of its app.
-    statement(
+    let closed = statement(
         "WITH start AS (SELECT coalesce($3, (SELECT start_time FROM runtime WHERE runtime = $1), $4) AS at), \
          times AS (SELECT at AS began, greatest($4, at) AS ended, \
              extract(epoch FROM greatest($4, at) - at) AS took FROM start) \
          INSERT INTO runtime (runtime, app_id, start_time, end_time, outcome, exit_code, signal, leftovers, \
-             except_cnt, task_size, solved, failed, message, totals, totalm, totalh, trigger) \
+             except_cnt, task_size, solved, failed, message, memory_peak, totals, totalm, totalh, trigger) \
          SELECT $1, $2, began, ended, $5, $6, $7, $8, \
              coalesce($9, (SELECT except_cnt FROM runtime WHERE runtime = $1), 0), coalesce($10, own.task_size), \
-             coalesce($11, own.solved), coalesce($12, own.failed), coalesce($13, own.message), \
+             coalesce($11, own.solved), coalesce($12, own.failed), coalesce($13, own.message, $14), own.memory_peak, \
              trunc(took)::bigint, trunc(took / 60)::bigint, trunc(took / 3600)::bigint, 'schedule' \
          FROM times LEFT JOIN apps AS own ON own.app = $2 AND own.runtime = $1 \
          ON CONFLICT (runtime) DO UPDATE SET start_time = excluded.start_time, end_time = excluded.end_time, \
              outcome = excluded.outcome, exit_code = excluded.exit_code, signal = excluded.signal, \
              leftovers = excluded.leftovers, except_cnt = excluded.except_cnt, task_size = excluded.task_size, \
              solved = excluded.solved, failed = excluded.failed, message = excluded.message, \
+             memory_peak = excluded.memory_peak, \
              totals = excluded.totals, totalm = excluded.totalm, totalh = excluded.totalh \
          WHERE runtime.end_time IS NULL",
     )
@@ -221,13 +238,16 @@ async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closin
     .bind(task_size.map(to_stored))
     .bind(solved.map(to_stored))
     .bind(failed.map(to_stored))
-    .bind(failure.or(message.as_ref()).map(|message| text(message)))
+    .bind(failure.or(message.as_deref()).map(text))
+    .bind(closing.error_line().map(text))
     .execute(&mut *connection)
     .await?;
+    let is_pinged =
+        closed.rows_affected() > 0 && deliveries::note_ping(connection, (&app, &run), closing).await?;
     note_counters(connection, &app, &run, &closing.report).await?;
     // The row of the app follows; its `next_run` and the rest come with the update of the app.
     statement(
-        "UPDATE apps SET eta = NULL, app_pids = NULL, run_status = 0, last_outcome = run.outcome, \
+        "UPDATE apps SET eta = NULL, app_pids = NULL, memory = NULL, cpu = NULL, run_status = 0, last_outcome = run.outcome, \
          last_exit_code = run.exit_code, last_end = run.end_time FROM runtime AS run \
          WHERE apps.app = $1 AND apps.runtime = $2 AND apps.run_status = 1 AND run.runtime = $2",
     )
@@ -235,7 +255,7 @@ async fn close_run(connection: &mut PgConnection, run: RunId, app: AppId, closin
     .bind(run)
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(is_pinged)
 }
 
 async fn note_progress(
@@ -292,12 +312,27 @@ async fn note_counters(connection: &mut PgConnection, app: &str, run: &str, repo
     Ok(())
 }
 
+async fn note_usage(connection: &mut PgConnection, app: AppId, run: RunId, usage: Usage) -> Written<()> {
+    statement(
+        "UPDATE apps SET memory = $3, cpu = $4, memory_peak = $5 WHERE app = $1 AND runtime = $2 AND run_status = 1",
+    )
+    .bind(app.to_string())
+    .bind(run.to_string())
+    .bind(usage.memory.map(to_stored))
+    .bind(usage.cpu)
+    .bind(usage.memory_peak.map(to_stored))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 async fn update_app(connection: &mut PgConnection, update: &AppUpdate, manager: Option<&str>) -> Written<()> {
     let AppUpdate { app, sequence, state, next_run, planned, slot, asked_taken, disabled } = update;
     statement(
         "UPDATE apps SET sequence = $2, next_run = $3, run_status = $4, app_pids = $5, runtime = $6, last_run = $7, \
          stopped_by = $8, failures = $9, fatal_flag = $10, fatal_msg = $11, fatal_time = $12, waiting_for = $13, \
-         disable = coalesce($15, disable), slot = $17, next_run_kind = $19, pause = $20, \
+         disable = coalesce($15, disable), slot = $17, next_run_kind = $19, pause = $20, concern = $21, concern_since = $22, \
+         suspects = $23, baseline = $24, fatal_cause = $25, \
          asked_next_run = CASE WHEN date_trunc('milliseconds', asked_next_run) = $16 THEN NULL ELSE asked_next_run END \
          WHERE app = $1 AND (sequence < $2 OR sequence >= $18) AND ($14 IS NULL OR manager = $14)",
     )
@@ -321,6 +356,11 @@ async fn update_app(connection: &mut PgConnection, update: &AppUpdate, manager: 
     .bind(SEQUENCE_MAX)
     .bind(planned.map(Planned::word))
     .bind(planned.and_then(Planned::seconds))
+    .bind(state.concern.as_ref().map(|conclusion| text(conclusion.concern.word())))
+    .bind(state.concern.as_ref().map(|conclusion| milliseconds(conclusion.since)))
+    .bind(i64::from(state.suspects))
+    .bind(state.baseline.as_ref().map(Baseline::text))
+    .bind(state.fatal.as_ref().map(|fatal| text(fatal.cause.word())))
     .execute(connection)
     .await?;
     Ok(())
@@ -342,32 +382,79 @@ async fn settle_command(
     Ok(())
 }
 
-async fn raise_alert(connection: &mut PgConnection, alert: &Alert) -> Written<()> {
-    statement(
-        "INSERT INTO alerts (app_id, kind, runtime, message, raised) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT DO NOTHING",
-    )
+/// Gives the alert back if its row is new.
+async fn open_alert(connection: &mut PgConnection, alert: &Alert) -> Written<Option<AlertEvent>> {
+    let added = composed(format!(
+        "INSERT INTO alerts (app_id, kind, runtime, message, opened, last_seen, cause, count, severity, detail) \
+         VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id, {ALERT_APP}"
+    ))
     .bind(alert.app.to_string())
     .bind(alert.kind.word())
     .bind(alert.episode())
     .bind(text(&alert.message))
-    .bind(milliseconds(alert.raised))
+    .bind(milliseconds(alert.at))
+    .bind(text(alert.cause.text()))
+    .bind(i64::from(alert.count))
+    .bind(alert.kind.severity().word())
+    .bind(alert.detail.as_deref().map(text))
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = added else { return Ok(None) };
+    let (id, app, message) = (AlertId(row.try_get("id")?), row.try_get("path")?, alert.message.clone());
+    Ok(Some(AlertEvent { id, app, kind: alert.kind, message, turn: AlertTurn::Opened }))
+}
+
+async fn repeat_alert(connection: &mut PgConnection, alert: &Alert) -> Written<()> {
+    statement(
+        "UPDATE alerts SET last_seen = $3, count = $4, cause = $5, message = $6, detail = $7 \
+         WHERE app_id = $1 AND kind = $2 AND closed IS NULL",
+    )
+    .bind(alert.app.to_string())
+    .bind(alert.kind.word())
+    .bind(milliseconds(alert.at))
+    .bind(i64::from(alert.count))
+    .bind(text(alert.cause.text()))
+    .bind(text(&alert.message))
+    .bind(alert.detail.as_deref().map(text))
     .execute(connection)
     .await?;
     Ok(())
 }
 
-async fn clear_alerts(
+/// Gives the alerts back that were open.
+async fn close_alerts(
     connection: &mut PgConnection,
     app: AppId,
     kinds: &[AlertKind],
-    at: Timestamp,
-) -> Written<()> {
-    let kinds: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
-    statement("UPDATE alerts SET cleared = $3 WHERE app_id = $1 AND kind = ANY($2) AND cleared IS NULL")
-        .bind(app.to_string())
-        .bind(kinds)
-        .bind(milliseconds(at))
+    (at, end): (Timestamp, AlertEnd),
+) -> Written<Vec<AlertEvent>> {
+    let words: Vec<_> = kinds.iter().map(|kind| kind.word()).collect();
+    let closed = composed(format!(
+        "UPDATE alerts SET closed = $3 WHERE app_id = $1 AND kind = ANY($2) AND closed IS NULL \
+         RETURNING id, kind, message, opened, {ALERT_APP}"
+    ))
+    .bind(app.to_string())
+    .bind(words)
+    .bind(milliseconds(at))
+    .fetch_all(connection)
+    .await?;
+    let mut events = Vec::with_capacity(closed.len());
+    for row in &closed {
+        let kind: String = row.try_get("kind")?;
+        if let Some(kind) = Word::from(kind.as_str()).known() {
+            let turn = AlertTurn::Closed { after: at - row.try_get::<Timestamp, _>("opened")?, end };
+            let (id, app, message) =
+                (AlertId(row.try_get("id")?), row.try_get("path")?, row.try_get("message")?);
+            events.push(AlertEvent { id, app, kind, message, turn });
+        }
+    }
+    Ok(events)
+}
+
+async fn note_fault(connection: &mut PgConnection, row: i64, fault: Option<&str>) -> Written<()> {
+    statement("UPDATE apps SET fault = $2 WHERE id = $1")
+        .bind(row)
+        .bind(fault.map(text))
         .execute(connection)
         .await?;
     Ok(())
@@ -376,7 +463,9 @@ async fn clear_alerts(
 async fn note_skip(connection: &mut PgConnection, skip: &Skip) -> Written<()> {
     statement(
         "INSERT INTO skips (app_id, first_due, last_due, slots, reason, recorded) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT DO NOTHING",
+         ON CONFLICT (app_id, first_due, reason) DO UPDATE \
+         SET last_due = excluded.last_due, slots = excluded.slots, recorded = excluded.recorded \
+         WHERE skips.last_due < excluded.last_due",
     )
     .bind(skip.app.to_string())
     .bind(milliseconds(skip.first))

@@ -109,7 +109,7 @@ impl Plan {
     /// For what must not wait for anything: the renewal of a lease.
     pub(super) const URGENT: Self = Self { is_reserved: true, ..Self::of(Begin::Write, DEADLINE) };
 
-    /// Who made the call is told when a row is held for so long.
+    /// The caller gets an error when a row is held for this time.
     pub(super) const fn waiting(self, lock_wait: Duration) -> Self {
         Self { lock_wait: Some(lock_wait), ..self }
     }

@@ -6,12 +6,13 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use super::connection::{Fault, composed, statement};
+use super::first_column;
 use super::managers::{self, Seat};
 use super::operator::{delta, is_news};
 use super::positions::{self, Seen, is_new};
-use super::{first_column, rows};
 use crate::model::{AppId, Foreign};
 use crate::store::PAGE;
+use crate::store::rows;
 
 /// What concerns a manager in the apps table and is new: its rows, apps that it has no longer, and whether there
 /// are new ones among its rows. With what is seen by that, unless nothing is new.
@@ -21,7 +22,7 @@ pub(super) async fn changes(
     seat: Option<&Seat>,
 ) -> Result<(Foreign, Option<Seen>), Fault> {
     let Some(seat) = seat else {
-        let (delta, seen) = delta(connection, since, rows::APP_COLUMNS).await?;
+        let (delta, seen) = delta(connection, since, &rows::app_columns()).await?;
         return Ok((delta.into(), seen));
     };
     let claimable = managers::has_claimable(connection, seat).await?;
@@ -32,7 +33,7 @@ pub(super) async fn changes(
     let mut foreign = Foreign { claimable, ..Foreign::default() };
     let sql = format!(
         "SELECT {}, {} AS is_gained FROM apps WHERE {} AND manager = $3 AND revision > $4 ORDER BY revision LIMIT {PAGE}",
-        rows::APP_COLUMNS,
+        rows::app_columns(),
         is_new!("owned_in"),
         is_new!("written_in"),
     );

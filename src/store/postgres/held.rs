@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Row as _};
 use super::connection::{Fault, statement};
 use super::first_column;
 use super::managers::AUTOMATIC;
-use crate::model::Change;
+use crate::model::{AppRef, Change, FleetAlertChange, Subject};
 use crate::store::Held;
 
 /// The rows that changes write to.
@@ -17,25 +17,33 @@ struct Needed {
     apps: Vec<String>,
     runs: Vec<String>,
     commands: Vec<i64>,
-    /// The apps whose alerts are closed.
+    /// The apps whose open alerts are written to.
     alerts: Vec<String>,
+    /// Whether those about the fleet are.
+    fleet: bool,
 }
 
 impl Needed {
     fn of(changes: &[Change]) -> Self {
         let mut needed = Self::default();
         for change in changes {
-            let app = change.app().map(|app| app.to_string());
+            let app = change.subject().app().map(|app| app.to_string());
             match change {
-                Change::AlertRaised(_) | Change::Skipped(_) => continue,
-                Change::AlertsCleared { .. } => {
+                Change::AlertOpened(_)
+                | Change::FleetAlert(FleetAlertChange::Opened(_))
+                | Change::Skipped(_) => continue,
+                Change::FleetAlert(FleetAlertChange::Repeated(_) | FleetAlertChange::Closed(_)) => {
+                    needed.fleet = true;
+                }
+                Change::AlertRepeated(_) | Change::AlertsClosed { .. } => {
                     needed.alerts.extend(app);
                     continue;
                 }
                 Change::RunStarted { run, .. }
                 | Change::RunClosed { run, .. }
                 | Change::RunNotFound { run, .. }
-                | Change::Progress { run, .. } => {
+                | Change::Progress { run, .. }
+                | Change::Used { run, .. } => {
                     needed.runs.push(run.to_string());
                 }
                 Change::CommandSettled { id, .. } => needed.commands.push(id.0),
@@ -61,7 +69,8 @@ pub(super) async fn take(connection: &mut PgConnection, changes: &[Change]) -> R
            FOR NO KEY UPDATE SKIP LOCKED), \
          own_commands AS MATERIALIZED (SELECT id FROM commands WHERE id = ANY($3) AND cmd_flag = 0 \
            FOR NO KEY UPDATE SKIP LOCKED), \
-         own_alerts AS MATERIALIZED (SELECT id FROM alerts WHERE app_id = ANY($4) AND cleared IS NULL \
+         own_alerts AS MATERIALIZED (SELECT id FROM alerts \
+           WHERE (app_id = ANY($4) OR $5 AND app_id IS NULL) AND closed IS NULL \
            FOR NO KEY UPDATE SKIP LOCKED) \
          SELECT held.*, app_group || '/' || app_parent || '/' || app_name AS path FROM ( \
          SELECT 'apps' AS place, app AS app, xmax::text AS holder FROM apps \
@@ -71,33 +80,52 @@ pub(super) async fn take(connection: &mut PgConnection, changes: &[Change]) -> R
          UNION ALL SELECT 'commands', app_id, xmax::text FROM commands \
            WHERE id = ANY($3) AND cmd_flag = 0 AND id NOT IN (SELECT id FROM own_commands) \
          UNION ALL SELECT 'alerts', app_id, xmax::text FROM alerts \
-           WHERE app_id = ANY($4) AND cleared IS NULL AND id NOT IN (SELECT id FROM own_alerts) \
+           WHERE (app_id = ANY($4) OR $5 AND app_id IS NULL) AND closed IS NULL \
+             AND id NOT IN (SELECT id FROM own_alerts) \
          ) AS held LEFT JOIN apps ON apps.app = held.app",
     )
     .bind(&needed.apps)
     .bind(&needed.runs)
     .bind(&needed.commands)
     .bind(&needed.alerts)
+    .bind(needed.fleet)
     .fetch_all(&mut *connection)
     .await?;
     let mut held = Vec::with_capacity(found.len());
     let mut holders = BTreeMap::new();
     for row in &found {
-        let (place, app, holder): (&str, &str, &str) =
+        let (place, app, holder): (&str, Option<&str>, &str) =
             (row.try_get("place")?, row.try_get("app")?, row.try_get("holder")?);
         if !holders.contains_key(holder) {
             holders.insert(holder.to_owned(), describe(connection, holder).await?);
         }
         let who = holders.get(holder).map_or("another transaction", String::as_str);
         let path: Option<&str> = row.try_get("path")?;
-        let why = format!(
-            "a row of {} in the table {place} is locked by {who}; until that transaction ends the app is not started and \
-             nothing is written about it",
-            path.unwrap_or(app)
-        );
-        held.push(Held { app: app.parse().ok(), why });
+        let named = app.map(|app| (app, subject_of(app)));
+        held.push(match named {
+            Some((app, subject)) => {
+                let why = format!(
+                    "a row of {} in the table {place} is locked by {who}; until that transaction ends the app is not \
+                     started and nothing is written about it",
+                    path.unwrap_or(app)
+                );
+                Held { subject, why }
+            }
+            None => {
+                let why = format!(
+                    "a row of the fleet in the table {place} is locked by {who}; until that transaction ends nothing is \
+                     written about the fleet"
+                );
+                Held { subject: Subject::Fleet, why }
+            }
+        });
     }
     Ok(held)
+}
+
+/// What a row that names this app is about.
+fn subject_of(app: &str) -> Subject {
+    AppRef::from(app).id().map_or(Subject::UnknownApp, Subject::App)
 }
 
 /// The apps that are to begin a run and that others take over when the lease of their manager is over, as it is.
@@ -123,7 +151,7 @@ pub(super) async fn without_lease(
     });
     let why =
         format!("the lease of its manager is over and cannot be renewed, so it is not started: {cause}");
-    let held = |app: &str| Held { app: app.parse().ok(), why: why.clone() };
+    let held = |app: &str| Held { subject: subject_of(app), why: why.clone() };
     Ok(first_column::<&str>(&found)?.into_iter().map(held).collect())
 }
 
@@ -144,7 +172,7 @@ async fn describe(connection: &mut PgConnection, transaction: &str) -> Result<St
     Ok(holder(connection, transaction).await?.unwrap_or_else(|| "another transaction".to_owned()))
 }
 
-/// The session of a transaction, while that is open and can be told.
+/// The session of a transaction, while that is open and its session is known.
 async fn holder(connection: &mut PgConnection, transaction: &str) -> Result<Option<String>, Fault> {
     let found = statement(
         "SELECT pid, coalesce(usename::text, '?') AS login, coalesce(application_name, '') AS program, \

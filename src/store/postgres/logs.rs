@@ -4,9 +4,10 @@ use sqlx::PgConnection;
 
 use super::commit::text;
 use super::connection::{Fault, statement};
-use super::{first_column, rows, valid};
+use super::{first_column, valid};
 use crate::model::{AppId, KeptLog, RunId};
 use crate::store::rights::{KEPT_LOGS_FOR, KEPT_LOGS_MAX};
+use crate::store::rows;
 
 pub(super) async fn want(connection: &mut PgConnection, app: AppId) -> Result<(), Fault> {
     statement("SELECT dcm_want_log($1)").bind(app.to_string()).execute(connection).await?;

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row as _};
 
 use super::commit::{milliseconds, text};
 use super::connection::{Fault, composed, statement};
-use super::{first_column, rows, valid};
-use crate::model::{AlertId, AlertKind, AlertRow, AppId, CommandRow, Run, Skip};
-use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery};
+use super::{first_column, valid};
+use crate::model::{
+    AlertId, AlertKind, AlertRow, AppId, CommandRow, Outcome, Run, Severity, Skip, Timestamp,
+};
+use crate::store::rows;
+use crate::store::{AlertNote, AlertQuery, AlertsOf, HistoryQuery, LedgerQuery, RunLength, SkipQuery};
 
 /// The runs of a window. Runs of one app do not overlap: of those before only the last can still
 /// have gone on.
@@ -48,6 +51,34 @@ pub(super) async fn history(connection: &mut PgConnection, query: &HistoryQuery)
     Ok(valid(&found, rows::run)?)
 }
 
+pub(super) async fn begun_since(connection: &mut PgConnection, moment: Timestamp) -> Result<u64, Fault> {
+    let row = statement("SELECT count(*) AS begun FROM runtime WHERE start_time > $1")
+        .bind(milliseconds(moment))
+        .fetch_one(connection)
+        .await?;
+    Ok(u64::try_from(row.try_get::<i64, _>("begun")?).unwrap_or(0))
+}
+
+pub(super) async fn good_runs(
+    connection: &mut PgConnection,
+    apps: &[AppId],
+    of_each: u32,
+) -> Result<Vec<RunLength>, Fault> {
+    // Along the index of each app: what is older than its latest runs is not looked at.
+    let found = statement(
+        "SELECT run.app_id, run.start_time, run.end_time FROM unnest($1::text[]) AS asked (app) \
+         CROSS JOIN LATERAL (SELECT app_id, start_time, end_time, outcome FROM runtime \
+            WHERE app_id = asked.app ORDER BY start_time DESC LIMIT $2) AS run \
+         WHERE run.outcome = $3 AND run.end_time IS NOT NULL",
+    )
+    .bind(words(apps))
+    .bind(i64::from(of_each))
+    .bind(Outcome::Ok.word())
+    .fetch_all(connection)
+    .await?;
+    Ok(valid(&found, rows::run_length)?)
+}
+
 pub(super) async fn skips(connection: &mut PgConnection, query: &SkipQuery) -> Result<Vec<Skip>, Fault> {
     let found = statement(
         "SELECT * FROM skips WHERE app_id = ANY($1) AND ($2 IS NULL OR last_due >= $2) \
@@ -66,14 +97,29 @@ pub(super) async fn alerts(
     connection: &mut PgConnection,
     query: &AlertQuery,
 ) -> Result<Vec<AlertRow>, Fault> {
+    let (apps, ids) = match &query.of {
+        AlertsOf::All | AlertsOf::Fleet => (None, None),
+        AlertsOf::Apps(apps) => (Some(apps.iter().map(ToString::to_string).collect::<Vec<_>>()), None),
+        AlertsOf::These(ids) => (None, Some(ids.iter().map(|id| id.0).collect::<Vec<_>>())),
+    };
+    let severities = query.severity.map(|least| {
+        let severities = Severity::ALL.iter().filter(|severity| **severity >= least);
+        severities.map(|severity| severity.word()).collect::<Vec<_>>()
+    });
     let found = statement(
-        "SELECT * FROM alerts WHERE ($1 IS NULL OR app_id = $1) AND (NOT $2 OR cleared IS NULL) \
-         AND ($3 IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
+        "SELECT * FROM alerts WHERE ($1::text[] IS NULL OR app_id = ANY($1)) AND (NOT $2 OR closed IS NULL) \
+         AND ($3 IS NULL OR id < $3) AND ($5::bigint[] IS NULL OR id = ANY($5)) AND (NOT $6 OR app_id IS NULL) \
+         AND ($7::timestamptz IS NULL OR last_seen >= $7) AND ($8::text[] IS NULL OR severity = ANY($8)) \
+         ORDER BY id DESC LIMIT $4",
     )
-    .bind(query.app.map(|app| app.to_string()))
+    .bind(apps)
     .bind(query.open_only)
     .bind(query.before.map(|id| id.0))
     .bind(i64::from(query.limit))
+    .bind(ids)
+    .bind(query.of == AlertsOf::Fleet)
+    .bind(query.since.map(milliseconds))
+    .bind(severities)
     .fetch_all(connection)
     .await?;
     Ok(valid(&found, rows::alert)?)
@@ -84,10 +130,11 @@ pub(super) async fn open_alerts(
     connection: &mut PgConnection,
     kind: AlertKind,
 ) -> Result<BTreeSet<AppId>, Fault> {
-    let found = statement("SELECT app_id FROM alerts WHERE cleared IS NULL AND kind = $1")
-        .bind(kind.word())
-        .fetch_all(connection)
-        .await?;
+    let found =
+        statement("SELECT app_id FROM alerts WHERE closed IS NULL AND kind = $1 AND app_id IS NOT NULL")
+            .bind(kind.word())
+            .fetch_all(connection)
+            .await?;
     let apps: Vec<&str> = first_column(&found)?;
     Ok(apps.iter().filter_map(|app| app.parse().ok()).collect())
 }
@@ -100,17 +147,17 @@ pub(super) async fn note_alerts(
     let ids: Vec<_> = alerts.iter().map(|id| id.0).collect();
     let change = match note {
         AlertNote::Acknowledged { by, at } => {
-            statement("UPDATE alerts SET acked = $2, acked_by = $3 WHERE id = ANY($1) AND cleared IS NULL")
+            statement("UPDATE alerts SET acknowledged = $2, acknowledged_by = $3 WHERE id = ANY($1) AND closed IS NULL")
                 .bind(ids)
                 .bind(milliseconds(*at))
                 .bind(text(by))
         }
         AlertNote::Unacknowledged => statement(
-            "UPDATE alerts SET acked = NULL, acked_by = NULL WHERE id = ANY($1) AND cleared IS NULL",
+            "UPDATE alerts SET acknowledged = NULL, acknowledged_by = NULL WHERE id = ANY($1) AND closed IS NULL",
         )
         .bind(ids),
         AlertNote::Muted(until) => {
-            statement("UPDATE alerts SET muted_until = $2 WHERE id = ANY($1) AND cleared IS NULL")
+            statement("UPDATE alerts SET muted_until = $2 WHERE id = ANY($1) AND closed IS NULL")
                 .bind(ids)
                 .bind(until.map(milliseconds))
         }

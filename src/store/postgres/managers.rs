@@ -11,8 +11,10 @@ use sqlx::{PgConnection, Row as _};
 
 use super::commit::{milliseconds, text};
 use super::connection::{Fault, statement};
-use super::{rows, valid};
-use crate::model::{Load, ManagerRow, Released, Seen, Sight};
+use super::valid;
+use crate::model::{Load, ManagerRow, Outcome, Released, Seen, Sight};
+use crate::store::row_reader::RowReader as _;
+use crate::store::rows;
 use crate::store::{StoreError, no_such_manager};
 
 /// The manager for which a store reads and writes.
@@ -186,7 +188,7 @@ async fn sight(connection: &mut PgConnection) -> Result<Sight, Fault> {
         Ok(Seen { row: rows::manager(row)?, leaves_apps })
     };
     Ok(Sight {
-        now: rows::time(first, "now")?.unwrap_or_default(),
+        now: first.time("now")?.unwrap_or_default(),
         up: Duration::try_from_secs_f64(first.try_get("up")?).unwrap_or_default(),
         timeline: u32::try_from(first.try_get::<i64, _>("timeline")?).unwrap_or(0),
         managers: valid(&found, seen)?,
@@ -373,7 +375,7 @@ async fn release(
                AND (apps.pool IS NULL OR apps.pool = ANY(other.pools))) \
            FOR NO KEY UPDATE SKIP LOCKED), \
          closed AS ( \
-           UPDATE runtime SET end_time = ended, outcome = 'lost_owner', totals = trunc(took)::bigint, \
+           UPDATE runtime SET end_time = ended, outcome = $4, totals = trunc(took)::bigint, \
              totalm = trunc(took / 60)::bigint, totalh = trunc(took / 3600)::bigint, task_size = own.task_size, \
              solved = own.solved, failed = own.failed, message = own.message \
            FROM (SELECT runtime AS run, greatest(clock_timestamp(), start_time) AS ended, \
@@ -395,6 +397,7 @@ async fn release(
     .bind(name)
     .bind(policies)
     .bind(lost)
+    .bind(Outcome::LostOwner.word())
     .fetch_one(connection)
     .await?;
     let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);

@@ -4,7 +4,11 @@
 mod cluster;
 mod commit;
 mod connection;
+mod deliveries;
+mod document_look;
+mod documents;
 mod errors;
+mod fleet_alerts;
 mod foreign;
 mod held;
 mod hints;
@@ -12,11 +16,13 @@ mod logs;
 mod look;
 mod managers;
 mod operator;
+mod pipeline;
 mod positions;
 mod prune;
+mod reader;
 mod rename;
+mod requests;
 mod rights;
-mod rows;
 mod schema;
 mod targets;
 mod url;
@@ -34,7 +40,6 @@ use tokio::sync::watch;
 use connection::{DEADLINE, Plan, Worker, composed, statement};
 use managers::Seat;
 use positions::{Positions, Seen};
-use rows::Unreadable;
 use schema::State;
 
 pub(super) use connection::open_for_copy;
@@ -44,8 +49,9 @@ pub use schema::ROLES;
 use super::{Committed, OpenMode, Store, StoreError};
 use crate::model::{
     AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, News, Prunable,
-    PrunedBatch, Pruning, Retention, Revision, Sight, Snapshot,
+    PrunedBatch, Pruning, Retention, Revision, Route, Sight, Snapshot,
 };
+use crate::store::rows;
 
 /// What a change may take on top of the deadline of its commit.
 const PER_CHANGE: Duration = Duration::from_millis(10);
@@ -63,6 +69,8 @@ pub struct PostgresStore {
     seat: Mutex<Option<Seat>>,
     /// How long the renewal of its lease may take.
     patience: Mutex<Duration>,
+    /// Where alerts go.
+    routes: Mutex<Arc<[Route]>>,
 }
 
 impl PostgresStore {
@@ -104,6 +112,7 @@ impl PostgresStore {
             positions: Mutex::default(),
             seat: Mutex::default(),
             patience: Mutex::new(DEADLINE),
+            routes: Mutex::default(),
         }
     }
 
@@ -124,6 +133,10 @@ impl PostgresStore {
 
     fn seat_name(&self) -> Option<String> {
         self.seat().map(|seat| seat.name)
+    }
+
+    fn routes(&self) -> Arc<[Route]> {
+        Arc::clone(&self.routes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The seat, for what only a manager does.
@@ -155,14 +168,9 @@ impl std::fmt::Debug for PostgresStore {
 }
 
 /// Leaves out rows that a hand edited into nonsense.
-fn valid<T>(rows: &[PgRow], read: impl Fn(&PgRow) -> Result<T, Unreadable>) -> sqlx::Result<Vec<T>> {
-    rows.iter()
-        .filter_map(|row| match read(row) {
-            Ok(value) => Some(Ok(value)),
-            Err(Unreadable::Row) => None,
-            Err(Unreadable::Sql(error)) => Some(Err(error)),
-        })
-        .collect()
+fn valid<T>(found: &[PgRow], read: impl Fn(&PgRow) -> sqlx::Result<T>) -> sqlx::Result<Vec<T>> {
+    let read = found.iter().map(read);
+    read.filter(|row| !row.as_ref().is_err_and(reader::is_meaningless)).collect()
 }
 
 #[async_trait]
@@ -173,7 +181,7 @@ impl Store for PostgresStore {
                 let manager = manager.as_deref();
                 let apps = composed(format!(
                     "SELECT {} FROM apps WHERE $1 IS NULL OR manager = $1 ORDER BY revision",
-                    rows::APP_COLUMNS
+                    rows::app_columns()
                 ))
                 .bind(manager)
                 .fetch_all(&mut *connection)
@@ -196,6 +204,7 @@ impl Store for PostgresStore {
                     removed: foreign::removed(connection).await?,
                     bad_reports: look::open_alerts(connection, AlertKind::BadReport).await?,
                     locked_rows: look::open_alerts(connection, AlertKind::RowLocked).await?,
+                    fleet_alerts: fleet_alerts::taken_up(connection, manager).await?,
                     revision: Revision::default(),
                 };
                 Ok((snapshot, positions::now(connection).await?))
@@ -205,11 +214,11 @@ impl Store for PostgresStore {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Committed, StoreError> {
-        let seat = self.seat();
+        let (seat, routes) = (self.seat(), self.routes());
         let more = PER_CHANGE * u32::try_from(changes.len()).unwrap_or(u32::MAX);
         self.worker
             .call(Plan::COMMIT.within(DEADLINE + more), async move |connection: &mut PgConnection| {
-                commit::commit(connection, &changes, seat.as_ref()).await
+                commit::commit(connection, &changes, seat.as_ref(), &routes).await
             })
             .await
     }

@@ -4,22 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row as _};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{PgConnection, Postgres, Row as _};
 use tokio::sync::watch;
 
 use super::commit::{milliseconds, text};
 use super::connection::{DEADLINE, Fault, Plan, composed, statement};
 use super::positions::{self, Seen, is_new};
-use super::{PER_CHANGE, PostgresStore, first_column, logs, look, managers, rename, rights, rows, valid};
+use super::{PER_CHANGE, PostgresStore, first_column, logs, look, managers, rename, rights, valid};
+use crate::model::settings::settings;
 use crate::model::{
-    AlertId, AlertRow, AppId, AppPath, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow,
-    NewCommand, Part, Registered, Released, Revision, Run, RunId, Skip, Timestamp, format_timestamp,
+    AlertId, AlertRow, App, AppId, AppPath, Command, CommandId, CommandRow, Delta, KeptLog, Kind, Limits,
+    ManagerRow, NewCommand, Part, Registered, Released, Revision, Run, RunId, Setting, Skip, Timestamp,
+    Value, format_timestamp,
 };
-use crate::store::definition::Definition;
+use crate::store::definition::json;
+use crate::store::row_reader::RowReader as _;
+use crate::store::rows;
 use crate::store::{
     AlertNote, AlertQuery, Capabilities, Cluster, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE,
-    Registration, Rights, SkipQuery, StoreError, exists, running,
+    Registration, Rights, RunLength, SkipQuery, StoreError, exists, running,
 };
 
 /// Rows of the apps table that are new, and what is seen by that, unless nothing is new.
@@ -201,11 +206,19 @@ impl OperatorStore for PostgresStore {
     }
 
     async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError> {
-        self.worker
-            .call(Plan::READ, async move |connection: &mut PgConnection| {
-                look::history(connection, &query).await
-            })
-            .await
+        let read = async move |connection: &mut PgConnection| look::history(connection, &query).await;
+        self.worker.call(Plan::READ, read).await
+    }
+
+    async fn begun_since(&self, moment: Timestamp) -> Result<u64, StoreError> {
+        let read = async move |connection: &mut PgConnection| look::begun_since(connection, moment).await;
+        self.worker.call(Plan::READ, read).await
+    }
+
+    async fn good_runs(&self, apps: Vec<AppId>, of_each: u32) -> Result<Vec<RunLength>, StoreError> {
+        let read =
+            async move |connection: &mut PgConnection| look::good_runs(connection, &apps, of_each).await;
+        self.worker.call(Plan::READ, read).await
     }
 
     async fn skips(&self, query: SkipQuery) -> Result<Vec<Skip>, StoreError> {
@@ -325,7 +338,7 @@ impl OperatorStore for PostgresStore {
             .call(Plan::READ, async |connection: &mut PgConnection| {
                 let row = statement("SELECT clock_timestamp()").fetch_one(connection).await?;
                 let wrong = || StoreError::Unavailable("the clock of the server is wrong".to_owned());
-                Ok(rows::moment(&row)?.ok_or_else(wrong)?)
+                Ok(row.time(0)?.ok_or_else(wrong)?)
             })
             .await
     }
@@ -428,7 +441,7 @@ async fn find(
 }
 
 async fn remove(connection: &mut PgConnection, apps: &[AppId]) -> Result<(), Fault> {
-    let columns = rows::app_columns(false);
+    let columns = rows::app_columns_without_env();
     for row in find(connection, apps, &columns).await? {
         let row = row.row();
         let open = statement("SELECT FROM runtime WHERE app_id = $1 AND end_time IS NULL LIMIT 1")
@@ -445,40 +458,16 @@ async fn remove(connection: &mut PgConnection, apps: &[AppId]) -> Result<(), Fau
 
 async fn define(connection: &mut PgConnection, row: i64, registration: &Registration) -> Result<(), Fault> {
     let app = &registration.app;
-    let definition = Definition::of(&app.path, &app.program, &app.schedule, &app.policy);
-    statement(
-        "UPDATE apps SET app = $2, command = $3, cwd = $4, env = $5, pass_database = $6, interval = $7, \
-         retry_interval = $8, cron_expression = $9, time_zone = $10, jitter = $11, catch_up = $12, \
-         catch_up_limit = $13, max_failures = $14, stop_grace = $15, max_runtime = $16, log_limit = $17, \
-         log_keep = $18, disable = $19, pool = $20, failover = $21, protected = $22, origin = $23, on_failures = $24 \
-         WHERE id = $1",
-    )
-    .bind(row)
-    .bind(app.id.to_string())
-    .bind(definition.command)
-    .bind(definition.cwd)
-    .bind(definition.env)
-    .bind(definition.pass_database)
-    .bind(definition.interval)
-    .bind(definition.retry_interval)
-    .bind(definition.cron_expression)
-    .bind(definition.time_zone)
-    .bind(definition.jitter)
-    .bind(definition.catch_up)
-    .bind(definition.catch_up_limit)
-    .bind(definition.max_failures)
-    .bind(definition.stop_grace)
-    .bind(definition.max_runtime)
-    .bind(definition.log_limit)
-    .bind(definition.log_keep)
-    .bind(app.disabled)
-    .bind(definition.pool)
-    .bind(definition.failover)
-    .bind(definition.protected)
-    .bind(app.origin.as_deref().map(text))
-    .bind(definition.on_failures)
-    .execute(&mut *connection)
-    .await?;
+    let assigned: Vec<_> =
+        settings().zip(5..).map(|(setting, at)| format!(", \"{}\" = ${at}", setting.column)).collect();
+    let sql =
+        format!("UPDATE apps SET app = $2, disable = $3, origin = $4{} WHERE id = $1", assigned.concat());
+    let update = composed(sql)
+        .bind(row)
+        .bind(app.id.to_string())
+        .bind(app.disabled)
+        .bind(app.origin.as_deref().map(text));
+    settings().fold(update, |update, setting| bound(update, setting, app)).execute(&mut *connection).await?;
     if let Some(next_run) = registration.next_run {
         statement("UPDATE apps SET next_run = $2 WHERE id = $1")
             .bind(row)
@@ -487,4 +476,28 @@ async fn define(connection: &mut PgConnection, row: i64, registration: &Registra
             .await?;
     }
     Ok(())
+}
+
+/// Binds what an app has of a setting, by the type of its column also where it has nothing.
+fn bound<'q>(
+    update: Query<'q, Postgres, PgArguments>,
+    setting: &Setting,
+    app: &App,
+) -> Query<'q, Postgres, PgArguments> {
+    let value = (setting.get)(app);
+    match value {
+        Value::Flag(flag) => update.bind(flag),
+        Value::Whole(number) => update.bind(number),
+        Value::Number(number) => update.bind(number),
+        Value::Text(text) => update.bind(text.into_owned()),
+        Value::List(_) | Value::Variables(_) => update.bind(json(value)),
+        Value::Null | Value::Other => match setting.kind {
+            Kind::Flag => update.bind(None::<bool>),
+            Kind::Whole => update.bind(None::<i64>),
+            Kind::Number => update.bind(None::<f64>),
+            Kind::Text | Kind::Word(_) | Kind::Directory | Kind::List | Kind::Variables => {
+                update.bind(None::<String>)
+            }
+        },
+    }
 }

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use sqlx::{PgConnection, Row as _};
 
 use super::connection::{Fault, statement};
-use super::rows;
 use crate::store::Rights;
+use crate::store::rows;
 
 /// A standby lets nobody write, whatever was granted.
 pub(super) async fn read(connection: &mut PgConnection) -> Result<Rights, Fault> {
@@ -38,5 +38,5 @@ pub(super) async fn app_columns<'a>(
     }
     let row = statement("SELECT has_column_privilege('apps', 'env', 'SELECT')").fetch_one(connection).await?;
     let sees_env = row.try_get(0)?;
-    Ok(known.get_or_init(|| rows::app_columns(sees_env)))
+    Ok(known.get_or_init(if sees_env { rows::app_columns } else { rows::app_columns_without_env }))
 }

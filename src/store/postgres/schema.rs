@@ -4,28 +4,10 @@ use sqlx::{PgConnection, Row as _};
 
 use super::connection::Fault;
 use crate::store::StoreError;
-
-/// Released migrations are never edited; a change of the schema is a new file.
-const STEPS: [&str; 12] = [
-    include_str!("../../../migrations/postgres/0001_fleet.sql"),
-    include_str!("../../../migrations/postgres/0002_managers.sql"),
-    include_str!("../../../migrations/postgres/0003_operators.sql"),
-    include_str!("../../../migrations/postgres/0004_calendar.sql"),
-    include_str!("../../../migrations/postgres/0005_issuers.sql"),
-    include_str!("../../../migrations/postgres/0006_origins.sql"),
-    include_str!("../../../migrations/postgres/0007_ranges.sql"),
-    include_str!("../../../migrations/postgres/0008_times.sql"),
-    include_str!("../../../migrations/postgres/0009_zones.sql"),
-    include_str!("../../../migrations/postgres/0010_writers.sql"),
-    include_str!("../../../migrations/postgres/0011_retention.sql"),
-    include_str!("../../../migrations/postgres/0012_failures.sql"),
-];
+use crate::store::migrations::{POSTGRES, VERSION};
 
 /// What a superuser runs by `psql` to make the roles of a fleet.
 pub const ROLES: &str = include_str!("../../../migrations/postgres/roles.sql");
-
-/// The version of the schema that this program knows: the number of its migrations.
-pub(super) const VERSION: i64 = 12;
 
 /// The oldest server that the migration works on.
 const SERVER_MIN: i64 = 150_000;
@@ -53,7 +35,7 @@ pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), Fault> 
     if version < VERSION {
         become_owner(connection, version).await?;
     }
-    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(usize::MAX)) {
+    for step in POSTGRES.iter().skip(usize::try_from(version).unwrap_or(usize::MAX)) {
         sqlx::raw_sql(*step).execute(&mut *connection).await?;
     }
     if version < VERSION {

@@ -26,9 +26,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the file is looked at for changes without any hint.
 const POLL: Duration = Duration::from_secs(1);
 
-/// After a hint the change may not be visible yet: the file is written before the index of the
-/// write-ahead log is. It is looked at again after 1, 2, 4 ... ms, up to this.
-const LOOK_AGAIN_MAX: Duration = Duration::from_millis(64);
+/// After a hint the change may not be visible yet: the write-ahead log is written and synced before its index says so, which
+/// on a slow disk takes a few tenths of a second. It is looked at again after 1, 2, 4 ... ms, up to this.
+const LOOK_AGAIN_MAX: Duration = Duration::from_millis(512);
 
 /// What the log holds is written into the file once nothing was written for so long, so that a plain copy of the file
 /// of a quiet database is complete.

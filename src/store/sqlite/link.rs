@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use super::connection::{prepare, translate};
 use super::schema;
 use crate::files::{self, FileId};
+use crate::model::Route;
 use crate::store::StoreError;
 
 /// A file that took the place of another is complete when it was not written to for so long.
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     gate: Mutex<Gate>,
     /// The seat of the manager of this process, if there is one: then it is the one to repair what was removed.
     seat: Mutex<Option<Seat>>,
+    /// Where the alerts go that the manager opens.
+    routes: Mutex<Arc<[Route]>>,
 }
 
 /// SQLite keeps one index of the log for all connections of a process to a file, also when that index was removed: a
@@ -51,6 +54,14 @@ pub(super) struct Seat {
 }
 
 impl Shared {
+    pub(super) fn routes(&self) -> Arc<[Route]> {
+        Arc::clone(&self.routes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_routes(&self, routes: Vec<Route>) {
+        *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::from(routes);
+    }
+
     pub(super) fn seat(&self) -> Option<Seat> {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

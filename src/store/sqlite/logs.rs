@@ -2,10 +2,12 @@
 
 use rusqlite::{Connection, params};
 
+use super::collect_valid;
 use super::connection::translate;
-use super::{collect_valid, rows, values};
 use crate::model::{AppId, KeptLog, RunId};
 use crate::store::rights::{KEPT_LOGS_FOR, KEPT_LOGS_MAX};
+use crate::store::row_reader::RowReader as _;
+use crate::store::rows;
 use crate::store::{LOG_WISH, StoreError};
 
 /// The clock of the database, moved by so many seconds.
@@ -25,7 +27,7 @@ pub(super) fn wanted(connection: &Connection, manager: &str) -> Result<Vec<AppId
     let sql = format!(
         "SELECT app FROM log_wishes JOIN apps ON app = app_id WHERE until > {MOMENT} AND manager = ?2 ORDER BY app"
     );
-    let found = collect_valid(connection, &sql, params![0, manager], |row| values::sure_text(row, 0))?;
+    let found = collect_valid(connection, &sql, params![0, manager], |row| row.sure_owned(0))?;
     Ok(found.iter().filter_map(|app| app.parse().ok()).collect())
 }
 
@@ -60,5 +62,5 @@ pub(super) fn kept(
     let sql = "SELECT runtime, app_id, manager, bytes, written FROM log_tails \
          WHERE app_id = ?1 AND (?2 IS NULL OR runtime = ?2) ORDER BY written DESC, rowid DESC LIMIT 1";
     let values = params![app.to_string(), run.map(|run| run.to_string())];
-    Ok(collect_valid(connection, sql, values, rows::kept_log)?.pop())
+    Ok(collect_valid(connection, sql, values, |row| rows::kept_log(row))?.pop())
 }

@@ -5,11 +5,17 @@ use std::collections::BTreeSet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 
-use super::{collect, collect_valid, rows, values};
+use super::connection::translate;
+use super::{collect, collect_valid};
 use crate::model::{
-    AlertId, AlertKind, AlertRow, AppId, CmdName, CommandRow, Run, Skip, Timestamp, format_timestamp,
+    AlertId, AlertKind, AlertRow, AppId, CmdName, CommandRow, Outcome, Run, Severity, Skip, Timestamp,
+    format_timestamp,
 };
-use crate::store::{AlertNote, AlertQuery, HistoryQuery, LedgerQuery, SkipQuery, StoreError};
+use crate::store::row_reader::RowReader as _;
+use crate::store::rows;
+use crate::store::{
+    AlertNote, AlertQuery, AlertsOf, HistoryQuery, LedgerQuery, RunLength, SkipQuery, StoreError,
+};
 
 /// The columns of the ledger that are shown.
 pub(super) const COMMAND_COLUMNS: &str =
@@ -81,7 +87,29 @@ pub(super) fn history(connection: &Connection, query: &HistoryQuery) -> Result<V
     } else {
         conditions = conditions.and("app_id IN (SELECT value FROM json_each(?))", apps);
     }
-    conditions.all(connection, "start_time DESC, rowid DESC", query.limit, rows::run)
+    conditions.all(connection, "start_time DESC, rowid DESC", query.limit, |row| rows::run(row))
+}
+
+pub(super) fn begun_since(connection: &Connection, moment: Timestamp) -> Result<u64, StoreError> {
+    let sql = "SELECT count(*) FROM runtime WHERE start_time > ?1";
+    let counted = connection.prepare_cached(sql).and_then(|mut statement| {
+        statement.query_row([format_timestamp(moment)], |row| row.get::<_, i64>(0))
+    });
+    counted.map(|begun| u64::try_from(begun).unwrap_or(0)).map_err(|error| translate(&error))
+}
+
+pub(super) fn good_runs(
+    connection: &Connection,
+    apps: &[AppId],
+    of_each: u32,
+) -> Result<Vec<RunLength>, StoreError> {
+    // Along the index of each app: what is older than its latest runs is not looked at.
+    let sql = "SELECT run.app_id, run.start_time, run.end_time FROM json_each(?1) AS asked \
+         JOIN runtime AS run ON run.rowid IN (SELECT late.rowid FROM runtime AS late \
+            WHERE late.app_id = asked.value ORDER BY late.start_time DESC LIMIT ?2) \
+         WHERE run.outcome = ?3 AND run.end_time IS NOT NULL";
+    let values = params![array(apps), of_each, Outcome::Ok.word()];
+    collect_valid(connection, sql, values, |row| rows::run_length(row))
 }
 
 pub(super) fn skips(connection: &Connection, query: &SkipQuery) -> Result<Vec<Skip>, StoreError> {
@@ -89,22 +117,40 @@ pub(super) fn skips(connection: &Connection, query: &SkipQuery) -> Result<Vec<Sk
         .and("app_id IN (SELECT value FROM json_each(?))", Some(array(&query.apps)))
         .and("last_due >= ?", moment(query.since))
         .and("first_due < ?", moment(query.before))
-        .all(connection, "recorded DESC, first_due DESC", query.limit, rows::skip)
+        .all(connection, "recorded DESC, first_due DESC", query.limit, |row| rows::skip(row))
 }
 
 pub(super) fn alerts(connection: &Connection, query: &AlertQuery) -> Result<Vec<AlertRow>, StoreError> {
-    let open = query.open_only.then_some(0_i64);
+    let (apps, ids) = match &query.of {
+        AlertsOf::All | AlertsOf::Fleet => (None, None),
+        AlertsOf::Apps(apps) => (Some(array(apps)), None),
+        AlertsOf::These(ids) => {
+            let ids: serde_json::Value = ids.iter().map(|id| id.0).collect();
+            (None, Some(ids.to_string()))
+        }
+    };
+    let (open, fleet) = (query.open_only.then_some(0_i64), (query.of == AlertsOf::Fleet).then_some(0_i64));
     Conditions::of("SELECT * FROM alerts".to_owned())
-        .and("app_id = ?", query.app.map(|app| app.to_string()))
-        .and("(cleared IS NULL OR ? > 0)", open)
+        .and("app_id IN (SELECT value FROM json_each(?))", apps)
+        .and("id IN (SELECT value FROM json_each(?))", ids)
+        .and("(app_id IS NULL OR ? > 0)", fleet)
+        .and("(closed IS NULL OR ? > 0)", open)
+        .and("last_seen >= ?", moment(query.since))
+        .and("severity IN (SELECT value FROM json_each(?))", query.severity.map(words_from))
         .and("id < ?", query.before.map(|id| id.0))
-        .all(connection, "id DESC", query.limit, rows::alert)
+        .all(connection, "id DESC", query.limit, |row| rows::alert(row))
+}
+
+/// The words of these severities and of worse ones, as JSON.
+fn words_from(least: Severity) -> String {
+    let words = Severity::ALL.iter().filter(|severity| **severity >= least).map(|severity| severity.word());
+    words.collect::<serde_json::Value>().to_string()
 }
 
 /// The apps about which an alert of this kind is open.
 pub(super) fn open_alerts(connection: &Connection, kind: AlertKind) -> Result<BTreeSet<AppId>, StoreError> {
-    let sql = "SELECT app_id FROM alerts WHERE cleared IS NULL AND kind = ?1";
-    let apps = collect(connection, sql, [kind.word()], |row| values::sure_text(row, 0))?;
+    let sql = "SELECT app_id FROM alerts WHERE closed IS NULL AND kind = ?1";
+    let apps = collect(connection, sql, [kind.word()], |row| row.sure_owned(0))?;
     Ok(apps.iter().filter_map(|app| app.parse().ok()).collect())
 }
 
@@ -117,15 +163,15 @@ pub(super) fn note_alerts(
     for id in alerts.iter().map(|id| id.0) {
         match note {
             AlertNote::Acknowledged { by, at } => transaction.execute(
-                "UPDATE alerts SET acked = ?2, acked_by = ?3 WHERE id = ?1 AND cleared IS NULL",
+                "UPDATE alerts SET acknowledged = ?2, acknowledged_by = ?3 WHERE id = ?1 AND closed IS NULL",
                 params![id, format_timestamp(*at), by],
             )?,
             AlertNote::Unacknowledged => transaction.execute(
-                "UPDATE alerts SET acked = NULL, acked_by = NULL WHERE id = ?1 AND cleared IS NULL",
+                "UPDATE alerts SET acknowledged = NULL, acknowledged_by = NULL WHERE id = ?1 AND closed IS NULL",
                 [id],
             )?,
             AlertNote::Muted(until) => transaction.execute(
-                "UPDATE alerts SET muted_until = ?2 WHERE id = ?1 AND cleared IS NULL",
+                "UPDATE alerts SET muted_until = ?2 WHERE id = ?1 AND closed IS NULL",
                 params![id, moment(*until)],
             )?,
         };
@@ -141,5 +187,5 @@ pub(super) fn ledger(connection: &Connection, query: &LedgerQuery) -> Result<Vec
         .and("cmd_time >= ?", moment(query.since))
         .and("batch = ?", query.batch.clone())
         .and("id < ?", query.before.map(|id| id.0))
-        .all(connection, "id DESC", query.limit, rows::command_row)
+        .all(connection, "id DESC", query.limit, |row| rows::command_row(row))
 }

@@ -3,17 +3,22 @@
 
 mod commit;
 mod connection;
+mod deliveries;
+mod document_look;
+mod documents;
+mod fleet_alerts;
 mod inspect;
 mod link;
 mod logs;
 mod look;
 mod operator;
+mod pipeline;
 mod prune;
+mod reader;
 mod rename;
-mod rows;
+mod requests;
 mod schema;
 mod seat;
-mod values;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -40,6 +45,7 @@ use crate::model::{
     AlertKind, AppId, Change, Command, CommandId, Foreign, KeptLog, Load, ManagerRow, Prunable, PrunedBatch,
     Pruning, Retention, Revision, Sight, Snapshot,
 };
+use crate::store::rows;
 
 /// Whether a database file is created where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +69,9 @@ pub struct SqliteStore {
     lock: Mutex<Option<File>>,
     /// Kept for its drop: it ends the watch.
     watcher: Option<notify::RecommendedWatcher>,
-    threads: Vec<JoinHandle<()>>,
-    pace: Arc<prune::Pace>,
+    /// The threads of the connections, in the order in which they are to close.
+    threads: Vec<(Worker, JoinHandle<()>)>,
+    batch_size: Arc<prune::BatchSize>,
     was_left_in_disorder: AtomicBool,
 }
 
@@ -92,6 +99,7 @@ impl SqliteStore {
         let watcher = watch_files(path, reader.clone(), writer.clone());
         Ok(Self {
             path: path.to_owned(),
+            threads: vec![(reader.clone(), read_thread), (writer.clone(), write_thread)],
             writer,
             reader,
             changed,
@@ -99,8 +107,7 @@ impl SqliteStore {
             shared,
             lock: Mutex::default(),
             watcher,
-            threads: vec![read_thread, write_thread],
-            pace: Arc::default(),
+            batch_size: Arc::default(),
             was_left_in_disorder: AtomicBool::default(),
         })
     }
@@ -167,12 +174,12 @@ impl SqliteStore {
 }
 
 impl Drop for SqliteStore {
-    /// Waits until the connections are closed: the last one writes what the log holds into the file.
+    /// Waits until the connections are closed, one after the other: the last one writes what the log holds into the file,
+    /// and where two close at once, each sees the other's lock and neither is the last.
     fn drop(&mut self) {
         self.watcher = None;
-        self.reader.end();
-        self.writer.end();
-        for thread in self.threads.drain(..) {
+        for (worker, thread) in self.threads.drain(..) {
+            worker.end();
             // A thread that has panicked has closed its connection as well.
             let _ = thread.join();
         }
@@ -217,7 +224,7 @@ fn find(path: &Path, mode: OpenMode) -> Result<(), StoreError> {
 }
 
 /// The runs under way. Without the `+` they are looked for along the index of all times, which reads the whole history.
-const OPEN_RUNS: &str = "SELECT runtime, app_id, start_time, due_time, trigger, attempt, command_id, pid FROM runtime \
+const OPEN_RUNS: &str = "SELECT runtime, app_id, start_time, due_time, trigger, attempt, command_id, pid, NULL AS manager FROM runtime \
      WHERE end_time IS NULL ORDER BY +start_time";
 
 /// Wakes the reader when the file or its write-ahead log is written to, and the writer when one of the files comes or
@@ -289,16 +296,17 @@ impl Store for SqliteStore {
         self.writer
             .call(move |connection| {
                 let transaction = connection.transaction().map_err(|error| translate(&error))?;
-                let sql = format!("SELECT {} FROM apps ORDER BY revision", rows::APP_COLUMNS);
+                let sql = format!("SELECT {} FROM apps ORDER BY revision", rows::app_columns());
                 let snapshot = Snapshot {
-                    apps: collect(&transaction, &sql, [], rows::registered)?,
-                    open_runs: collect_valid(&transaction, OPEN_RUNS, [], rows::open_run)?,
+                    apps: collect(&transaction, &sql, [], |row| rows::registered(row))?,
+                    open_runs: collect_valid(&transaction, OPEN_RUNS, [], |row| rows::open_run(row))?,
                     commands: operator::pending(&transaction, &[])?,
                     limits: operator::limits(&transaction, seat.as_deref())?,
                     elsewhere: BTreeSet::new(),
                     bad_reports: look::open_alerts(&transaction, AlertKind::BadReport)?,
                     removed: operator::removed(&transaction)?,
                     locked_rows: BTreeSet::new(),
+                    fleet_alerts: fleet_alerts::taken_up(&transaction)?,
                     revision: operator::revision(&transaction)?,
                 };
                 Ok(snapshot)
@@ -364,10 +372,10 @@ impl Store for SqliteStore {
         if found.is_empty() {
             return Ok(PrunedBatch { rows: 0, next: found.next() });
         }
-        let (shared, pace) = (Arc::clone(&self.shared), Arc::clone(&self.pace));
+        let (shared, size) = (Arc::clone(&self.shared), Arc::clone(&self.batch_size));
         let batch = self
             .writer
-            .call(move |connection| prune::delete(connection, pruning, found, after, &shared, &pace))
+            .call(move |connection| prune::delete(connection, pruning, found, after, &shared, &size))
             .await?;
         self.reader.call(|connection| prune::checkpoint(connection)).await?;
         Ok(batch)

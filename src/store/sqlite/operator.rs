@@ -3,28 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, named_params, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params, params_from_iter};
 use tokio::sync::watch;
 
 use super::connection::translate;
-use super::{SqliteStore, collect, collect_valid, logs, look, rename, rows, values};
+use super::{SqliteStore, collect, collect_valid, logs, look, reader, rename};
+use crate::model::settings::settings;
 use crate::model::{
     AlertId, AlertRow, AppId, AppPath, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow,
     NewCommand, Part, Registered, Released, Revision, Run, RunId, Skip, Timestamp, format_timestamp,
     parse_timestamp,
 };
-use crate::store::definition::Definition;
+use crate::store::row_reader::RowReader as _;
+use crate::store::rows;
 use crate::store::{
     AlertNote, AlertQuery, Capabilities, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE,
-    Registration, Rights, SkipQuery, StoreError, exists, no_such_manager, running,
+    Registration, Rights, RunLength, SkipQuery, StoreError, exists, no_such_manager, running,
 };
 
 /// Rows of the apps table after `revision`.
 pub(super) fn delta(connection: &mut Connection, revision: Revision) -> Result<Delta, StoreError> {
     let transaction = connection.transaction().map_err(|error| translate(&error))?;
-    let sql =
-        format!("SELECT {} FROM apps WHERE revision > ?1 ORDER BY revision LIMIT {PAGE}", rows::APP_COLUMNS);
-    let rows = collect(&transaction, &sql, [revision.0], rows::registered)?;
+    let sql = format!(
+        "SELECT {} FROM apps WHERE revision > ?1 ORDER BY revision LIMIT {PAGE}",
+        rows::app_columns()
+    );
+    let rows = collect(&transaction, &sql, [revision.0], |row| rows::registered(row))?;
     let more = rows.len() == PAGE;
     // With more to come, only what was read counts as seen.
     let seen = rows.last().filter(|_| more).map(Registered::revision);
@@ -32,7 +36,7 @@ pub(super) fn delta(connection: &mut Connection, revision: Revision) -> Result<D
         &transaction,
         "SELECT app FROM removed_apps WHERE revision > ?1 ORDER BY revision",
         [revision.0],
-        |row| values::sure_text(row, 0),
+        |row| row.sure_owned(0),
     )?;
     let removed: Vec<AppId> = removed.iter().filter_map(|app| app.parse().ok()).collect();
     let mut replaced = Vec::new();
@@ -66,17 +70,15 @@ pub(super) fn pending(connection: &Connection, handed: &[CommandId]) -> Result<V
         "SELECT id, app_id, cmd_name, cmd_args, cmd_by, cmd_time, expires FROM commands \
          WHERE cmd_flag = 0 AND id NOT IN (SELECT value FROM json_each(?1)) ORDER BY id",
         [handed.to_string()],
-        rows::command,
+        |row| rows::command(row),
     )
 }
 
 pub(super) fn limits(connection: &Connection, seat: Option<&str>) -> Result<Limits, StoreError> {
-    let part = |row: &rusqlite::Row<'_>, column: usize| {
-        values::sure_text(row, column).map(|text| Part::new(&text).ok())
-    };
-    let limit = |row: &rusqlite::Row<'_>, column: usize| {
-        values::small(row, column).map(|limit| limit.unwrap_or(u32::MAX))
-    };
+    let part =
+        |row: &rusqlite::Row<'_>, column: usize| row.sure_text(column).map(|text| Part::new(&text).ok());
+    let limit =
+        |row: &rusqlite::Row<'_>, column: usize| row.small(column).map(|limit| limit.unwrap_or(u32::MAX));
     let groups = collect(
         connection,
         "SELECT app_group, max_running FROM app_groups WHERE max_running IS NOT NULL",
@@ -89,9 +91,8 @@ pub(super) fn limits(connection: &Connection, seat: Option<&str>) -> Result<Limi
         [],
         |row| Ok((part(row, 0)?.zip(part(row, 1)?), limit(row, 2)?)),
     )?;
-    let draining = collect(connection, "SELECT draining FROM managers WHERE name = ?1", [seat], |row| {
-        values::is_set(row, 0)
-    })?;
+    let draining =
+        collect(connection, "SELECT draining FROM managers WHERE name = ?1", [seat], |row| row.is_set(0))?;
     Ok(Limits {
         draining: draining.contains(&true),
         host: None,
@@ -138,7 +139,7 @@ impl OperatorStore for SqliteStore {
                 let mut found = Vec::with_capacity(ids.len());
                 let sql = format!("SELECT {} FROM commands WHERE id = ?1", look::COMMAND_COLUMNS);
                 for id in ids {
-                    found.extend(collect_valid(connection, &sql, [id.0], rows::command_row)?);
+                    found.extend(collect_valid(connection, &sql, [id.0], |row| rows::command_row(row))?);
                 }
                 Ok(found)
             })
@@ -151,6 +152,14 @@ impl OperatorStore for SqliteStore {
 
     async fn history(&self, query: HistoryQuery) -> Result<Vec<Run>, StoreError> {
         self.reader.call(move |connection| look::history(connection, &query)).await
+    }
+
+    async fn begun_since(&self, moment: Timestamp) -> Result<u64, StoreError> {
+        self.reader.call(move |connection| look::begun_since(connection, moment)).await
+    }
+
+    async fn good_runs(&self, apps: Vec<AppId>, of_each: u32) -> Result<Vec<RunLength>, StoreError> {
+        self.reader.call(move |connection| look::good_runs(connection, &apps, of_each)).await
     }
 
     async fn skips(&self, query: SkipQuery) -> Result<Vec<Skip>, StoreError> {
@@ -172,7 +181,9 @@ impl OperatorStore for SqliteStore {
     async fn managers(&self) -> Result<Vec<ManagerRow>, StoreError> {
         self.reader
             .call(|connection| {
-                collect_valid(connection, "SELECT * FROM managers ORDER BY name", [], rows::manager)
+                collect_valid(connection, "SELECT * FROM managers ORDER BY name", [], |row| {
+                    rows::manager(row)
+                })
             })
             .await
     }
@@ -343,7 +354,7 @@ fn register(connection: &mut Connection, apps: &[Registration]) -> Result<(), St
 /// The apps that were deleted and are not there again.
 pub(super) fn removed(connection: &Connection) -> Result<BTreeSet<AppId>, StoreError> {
     let sql = "SELECT app FROM removed_apps WHERE app NOT IN (SELECT app FROM apps WHERE app IS NOT NULL)";
-    let apps = collect(connection, sql, [], |row| values::sure_text(row, 0))?;
+    let apps = collect(connection, sql, [], |row| row.sure_owned(0))?;
     let mut removed = BTreeSet::new();
     for app in apps.iter().filter_map(|app| app.parse().ok()) {
         if find(connection, app)?.is_none() {
@@ -355,55 +366,27 @@ pub(super) fn removed(connection: &Connection) -> Result<BTreeSet<AppId>, StoreE
 
 /// The row of an app, also of one whose key is not filled in yet or is no key at all.
 fn find(connection: &Connection, app: AppId) -> Result<Option<Registered>, StoreError> {
-    let sql = format!("SELECT {} FROM apps WHERE app = ?1", rows::APP_COLUMNS);
-    if let Some(row) = collect(connection, &sql, [app.to_string()], rows::registered)?.pop() {
+    let sql = format!("SELECT {} FROM apps WHERE app = ?1", rows::app_columns());
+    if let Some(row) = collect(connection, &sql, [app.to_string()], |row| rows::registered(row))?.pop() {
         return Ok(Some(row));
     }
-    let sql = format!("SELECT {} FROM apps WHERE app IS NULL OR length(app) <> 64", rows::APP_COLUMNS);
-    let rows = collect(connection, &sql, [], rows::registered)?;
+    let sql = format!("SELECT {} FROM apps WHERE app IS NULL OR length(app) <> 64", rows::app_columns());
+    let rows = collect(connection, &sql, [], |row| rows::registered(row))?;
     Ok(rows.into_iter().find(|row| row.row().app.id == app))
 }
 
 fn define(connection: &Connection, row: i64, registration: &Registration) -> Result<(), StoreError> {
     let app = &registration.app;
-    let definition = Definition::of(&app.path, &app.program, &app.schedule, &app.policy);
+    let assigned: Vec<_> =
+        settings().zip(5..).map(|(setting, at)| format!(", {} = ?{at}", setting.column)).collect();
+    let sql =
+        format!("UPDATE apps SET app = ?2, disable = ?3, origin = ?4{} WHERE id = ?1", assigned.concat());
+    let fixed: [rusqlite::types::Value; 4] =
+        [row.into(), app.id.to_string().into(), app.disabled.into(), app.origin.clone().into()];
+    let values = settings().map(|setting| reader::bound((setting.get)(app)));
     connection
-        .prepare_cached(
-            "UPDATE apps SET app = :app, command = :command, cwd = :cwd, env = :env, pass_database = :pass_database, \
-             interval = :interval, retry_interval = :retry_interval, cron_expression = :cron_expression, \
-             time_zone = :time_zone, jitter = :jitter, catch_up = :catch_up, catch_up_limit = :catch_up_limit, \
-             max_failures = :max_failures, on_failures = :on_failures, stop_grace = :stop_grace, max_runtime = :max_runtime, \
-             log_limit = :log_limit, log_keep = :log_keep, disable = :disable, \
-             pool = :pool, failover = :failover, protected = :protected, origin = :origin WHERE id = :row",
-        )
-        .and_then(|mut statement| {
-            statement.execute(named_params! {
-                ":row": row,
-                ":app": app.id.to_string(),
-                ":command": definition.command,
-                ":cwd": definition.cwd,
-                ":env": definition.env,
-                ":pass_database": definition.pass_database,
-                ":interval": definition.interval,
-                ":retry_interval": definition.retry_interval,
-                ":cron_expression": definition.cron_expression,
-                ":time_zone": definition.time_zone,
-                ":jitter": definition.jitter,
-                ":catch_up": definition.catch_up,
-                ":catch_up_limit": definition.catch_up_limit,
-                ":max_failures": definition.max_failures,
-                ":on_failures": definition.on_failures,
-                ":stop_grace": definition.stop_grace,
-                ":max_runtime": definition.max_runtime,
-                ":log_limit": definition.log_limit,
-                ":log_keep": definition.log_keep,
-                ":disable": app.disabled,
-                ":pool": definition.pool,
-                ":failover": definition.failover,
-                ":protected": definition.protected,
-                ":origin": app.origin,
-            })
-        })
+        .prepare_cached(&sql)
+        .and_then(|mut statement| statement.execute(params_from_iter(fixed.into_iter().chain(values))))
         .map_err(|error| translate(&error))?;
     if let Some(next_run) = registration.next_run {
         connection

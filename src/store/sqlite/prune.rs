@@ -25,27 +25,27 @@ const APPS: usize = 200;
 /// A batch, its commit included, is to hold the write lock no longer than this.
 const BUDGET: Duration = Duration::from_millis(3);
 
-/// So many pages of the write-ahead log are written into the file at once: fewer than those at which a commit of
+/// Pages of the write-ahead log that are written into the file at once: fewer than those at which a commit of
 /// another program does it, and waits for the disk meanwhile. Not many fewer: the first commit after it waits for the
 /// disk to begin the log again.
 const CHECKPOINT_PAGES: i64 = 500;
 
 /// How many rows a batch deletes: as many as the batches before have shown to be possible in time.
 #[derive(Debug)]
-pub(super) struct Pace(AtomicUsize);
+pub(super) struct BatchSize(AtomicUsize);
 
-impl Default for Pace {
+impl Default for BatchSize {
     fn default() -> Self {
         Self(AtomicUsize::new(16))
     }
 }
 
-impl Pace {
+impl BatchSize {
     fn rows(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// A batch of this many rows took so long.
+    /// How long a batch of this many rows took.
     fn note(&self, rows: usize, took: Duration) {
         if took > BUDGET {
             self.0.store((rows / 2).max(1), Ordering::Relaxed);
@@ -91,6 +91,10 @@ fn is_full<T>(rows: &[T]) -> bool {
 const MAY_GO: &str = "end_time IS NOT NULL \
     AND NOT EXISTS (SELECT 1 FROM apps WHERE apps.app = runtime.app_id AND apps.runtime = runtime.runtime)";
 
+/// A version whose tasks are all over, and that is not there any more: without its row a file would be new.
+const EVENT_MAY_GO: &str = "(gone IS NOT NULL OR NOT EXISTS (SELECT 1 FROM watch_roots WHERE name = events.root)) \
+    AND NOT EXISTS (SELECT 1 FROM pipeline_task WHERE event_id = events.id AND status NOT IN (3, 5))";
+
 /// Looks for rows that may go.
 pub(super) fn find(
     connection: &Connection,
@@ -110,8 +114,23 @@ pub(super) fn find(
         ),
         Pruning::Alerts => numbered(
             connection,
-            "SELECT id, raised < ?2, coalesce(cleared < ?2, 0) FROM alerts WHERE id > ?1 ORDER BY id LIMIT ?3",
+            "SELECT id, opened < ?2, coalesce(closed < ?2, 0) FROM alerts WHERE id > ?1 ORDER BY id LIMIT ?3",
             retention.alerts_days,
+            after,
+        ),
+        Pruning::Deliveries => numbered(
+            connection,
+            "SELECT id, created < ?2, coalesce(coalesce(delivered, given_up) < ?2, 0) FROM deliveries WHERE id > ?1 \
+             ORDER BY id LIMIT ?3",
+            retention.events_days,
+            after,
+        ),
+        Pruning::Events => numbered(
+            connection,
+            &format!(
+                "SELECT id, seen < ?2, seen < ?2 AND {EVENT_MAY_GO} FROM events WHERE id > ?1 ORDER BY id LIMIT ?3"
+            ),
+            retention.events_days,
             after,
         ),
     };
@@ -218,7 +237,7 @@ pub(super) fn delete(
     found: Found,
     after: String,
     shared: &Shared,
-    pace: &Pace,
+    size: &BatchSize,
 ) -> Result<PrunedBatch, StoreError> {
     let sql = match pruning {
         Pruning::OldRuns | Pruning::SurplusRuns => {
@@ -226,13 +245,17 @@ pub(super) fn delete(
         }
         Pruning::Skips => "DELETE FROM skips WHERE app_id = ?1 AND first_due = ?2 AND reason = ?3",
         Pruning::Commands => "DELETE FROM commands WHERE id = ?1 AND cmd_flag <> 0",
-        Pruning::Alerts => "DELETE FROM alerts WHERE id = ?1 AND cleared IS NOT NULL",
+        Pruning::Alerts => "DELETE FROM alerts WHERE id = ?1 AND closed IS NOT NULL",
+        Pruning::Deliveries => {
+            "DELETE FROM deliveries WHERE id = ?1 AND (delivered IS NOT NULL OR given_up IS NOT NULL)"
+        }
+        Pruning::Events => "DELETE FROM events WHERE id = ?1",
     };
-    let keys = &found.keys[..found.keys.len().min(pace.rows())];
+    let keys = &found.keys[..found.keys.len().min(size.rows())];
     // What is lost with the power is pruned again: no commit need wait for the disk, and none for a checkpoint.
     let unhurried = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0";
     connection.execute_batch(unhurried).map_err(|error| translate(&error))?;
-    let deleted = delete_in_time(connection, sql, keys, shared, pace);
+    let deleted = delete_in_time(connection, sql, keys, shared, size);
     let as_before = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000";
     connection.execute_batch(as_before).map_err(|error| translate(&error))?;
     let (rows, done) = deleted?;
@@ -245,7 +268,7 @@ fn delete_in_time(
     sql: &str,
     keys: &[Key],
     shared: &Shared,
-    pace: &Pace,
+    size: &BatchSize,
 ) -> Result<(u64, usize), StoreError> {
     let failed = |error: rusqlite::Error| translate(&error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
@@ -265,7 +288,7 @@ fn delete_in_time(
         done += 1;
     }
     transaction.commit().map_err(failed)?;
-    pace.note(done, begun.elapsed());
+    size.note(done, begun.elapsed());
     Ok((rows, done))
 }
 
@@ -305,7 +328,15 @@ pub(super) fn count(connection: &Connection, retention: &Retention) -> Result<Pr
                 "SELECT count(*) FROM commands WHERE cmd_flag <> 0 AND cmd_time < ?1",
                 retention.commands_days,
             )?,
-            alerts: number("SELECT count(*) FROM alerts WHERE cleared < ?1", retention.alerts_days)?,
+            alerts: number("SELECT count(*) FROM alerts WHERE closed < ?1", retention.alerts_days)?,
+            deliveries: number(
+                "SELECT count(*) FROM deliveries WHERE coalesce(delivered, given_up) < ?1",
+                retention.events_days,
+            )?,
+            events: number(
+                &format!("SELECT count(*) FROM events WHERE seen < ?1 AND {EVENT_MAY_GO}"),
+                retention.events_days,
+            )?,
         })
     };
     run().map_err(|error: rusqlite::Error| translate(&error))
@@ -317,18 +348,18 @@ mod tests {
 
     #[test]
     fn a_batch_that_took_too_long_is_followed_by_a_smaller_one() {
-        let pace = Pace::default();
+        let size = BatchSize::default();
         for _ in 0..10 {
-            pace.note(pace.rows(), Duration::from_millis(1));
+            size.note(size.rows(), Duration::from_millis(1));
         }
-        assert_eq!(pace.rows(), LOOKED_AT as usize);
+        assert_eq!(size.rows(), LOOKED_AT as usize);
         // That few rows were quick says nothing of many.
-        pace.note(pace.rows(), Duration::from_millis(40));
-        pace.note(3, Duration::from_millis(1));
-        assert_eq!(pace.rows(), LOOKED_AT as usize / 2);
+        size.note(size.rows(), Duration::from_millis(40));
+        size.note(3, Duration::from_millis(1));
+        assert_eq!(size.rows(), LOOKED_AT as usize / 2);
         for _ in 0..10 {
-            pace.note(pace.rows(), Duration::from_millis(40));
+            size.note(size.rows(), Duration::from_millis(40));
         }
-        assert_eq!(pace.rows(), 1);
+        assert_eq!(size.rows(), 1);
     }
 }

@@ -10,27 +10,7 @@ use super::connection::{prepare, translate};
 use super::link::unopened;
 use crate::files;
 use crate::store::StoreError;
-
-/// Released migrations are never edited; a change of the schema is a new file.
-const STEPS: &[M<'static>] = &[
-    M::up(include_str!("../../../migrations/sqlite/0001_fleet.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0002_managers.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0003_operators.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0004_calendar.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0005_issuers.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0006_origins.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0007_ranges.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0008_times.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0009_zones.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0010_writers.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0011_retention.sql")),
-    M::up(include_str!("../../../migrations/sqlite/0012_failures.sql")),
-];
-
-const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
-
-/// The version of the schema that this program knows: the number of its migrations.
-const VERSION: i64 = 12;
+use crate::store::migrations::{SQLITE, VERSION};
 
 /// `application_id` of the first migration.
 const APPLICATION: i64 = 1_684_237_569;
@@ -68,12 +48,16 @@ pub(super) fn migrate(path: &Path) -> Result<(), StoreError> {
     }
     connection.execute_batch("PRAGMA journal_mode = WAL;").map_err(|error| translate(&error))?;
     // Another program may create it at the same moment; the loser of the race finds it done.
-    match MIGRATIONS.to_latest(&mut connection) {
+    match migrations().to_latest(&mut connection) {
         Ok(()) => Ok(()),
         Err(_) if matches!(read(&connection)?, State::Ours { version: VERSION }) => Ok(()),
         Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(translate(&err)),
         Err(error) => Err(StoreError::Corrupt(format!("the database cannot be migrated: {error}"))),
     }
+}
+
+fn migrations() -> Migrations<'static> {
+    SQLITE.iter().map(|step| M::up(step)).collect()
 }
 
 /// Checks that an open file is a database of this program's version.
@@ -126,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_migrations_are_sound_and_counted() {
-        MIGRATIONS.validate().unwrap();
+        migrations().validate().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dcm.db");
         migrate(&path).unwrap();
@@ -148,12 +132,43 @@ mod tests {
         connection.execute_batch("PRAGMA user_version = 1").unwrap();
         let insert = "INSERT INTO apps (app_group, app_parent, app_name) VALUES ('a', 'b', 'c')";
         connection.execute(insert, []).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO alerts (app_id, kind, runtime, message, raised, cleared) VALUES \
+                 ('x', 'unexpected_behavior', '1', '12 failures in a row, the last: killed by signal 6, core dumped', \
+                     '2026-11-01T00:00:00.000Z', NULL), \
+                 ('x', 'host_exhausted', '2', '3 failures in a row, the last: no memory; it is tried again', \
+                     '2026-11-02T00:00:00.000Z', '2026-11-03T00:00:00.000Z'), \
+                 ('x', 'failed_to_start', '3', 'no python3', '2026-11-04T00:00:00.000Z', NULL), \
+                 ('x', 'failed_to_start', '4', 'pruned', '2026-11-04T00:00:00.000Z', NULL); \
+                 DELETE FROM alerts WHERE runtime = '4'",
+            )
+            .unwrap();
         assert_eq!(check(&connection), Err(StoreError::Schema { found: 1, expected: VERSION }));
         migrate(&path).unwrap();
         check(&connection).unwrap();
         let failover: String =
             connection.query_row("SELECT failover FROM apps", [], |row| row.get(0)).unwrap();
         assert_eq!(failover, "never");
+        let sql = "SELECT concat_ws('|', cause, severity, count, opened, last_seen, closed) FROM alerts ORDER BY id";
+        let mut found = connection.prepare(sql).unwrap();
+        let alerts: Vec<String> =
+            found.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(
+            alerts,
+            [
+                "killed by signal 6|critical|12|2026-11-01T00:00:00.000Z|2026-11-01T00:00:00.000Z",
+                "no memory|warning|3|2026-11-02T00:00:00.000Z|2026-11-02T00:00:00.000Z|2026-11-03T00:00:00.000Z",
+                "no python3|critical|1|2026-11-04T00:00:00.000Z|2026-11-04T00:00:00.000Z",
+            ]
+        );
+        // No number comes again, and all of them are the database's to give.
+        let insert =
+            "INSERT INTO alerts (kind, runtime, message, opened) VALUES ('disk_low', '5', 'low', 'x')";
+        connection.execute(insert, []).unwrap();
+        assert_eq!(connection.last_insert_rowid(), 5);
+        let wrong = connection.execute("UPDATE alerts SET id = 9 WHERE id = 5", []).unwrap_err();
+        assert!(wrong.to_string().contains("given by the database"), "{wrong}");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What must come right once nothing is broken any more.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
-use dcm::model::{AppRow, Exit, Planned, Registered, RunStatus, Timestamp};
+use dcm::model::{AlertKind, AppRow, Exit, Planned, Registered, RunStatus, Timestamp};
 
 use super::Oracle;
-use super::processes::BACK_OFF_MAX;
+use super::processes::{BACK_OFF_MAX, back_off};
 use crate::world::World;
 
 /// So long after the last fault everything must have come right, in milliseconds: the longest grace
@@ -45,6 +47,12 @@ impl World {
                 .must(count <= open + 3, "25 run directories are removed", || format!("{count} are left"));
         }
         for row in self.rows() {
+            let has_alert = self.database.tables.alerts().iter().any(|alert| {
+                let app = row.app.id.into();
+                alert.closed.is_none() && alert.kind == AlertKind::Stalled.into() && alert.subject == app
+            });
+            self.oracle.stall_is_true(time, &row, has_alert);
+            self.oracle.concern_is_possible(&row);
             self.is_served(&row);
         }
     }
@@ -101,7 +109,7 @@ impl World {
         }
         let (open, disabled, stopped) = (subject.open, subject.disabled, subject.stopped);
         let (must_wait, last_end) = (subject.must_wait, subject.last_end);
-        let is_flagged = subject.is_flagged;
+        let (is_flagged, is_suspected) = (subject.is_flagged, subject.is_suspected);
         let has_backlog = subject.has_backlog;
         let (last_closed_at, rests) = (subject.last_closed_at, subject.rests);
         let is_settled = subject.last_closed_at.is_none_or(|at| at + CLOSED_WITHIN < time)
@@ -118,12 +126,14 @@ impl World {
         oracle.must(row.state.status != RunStatus::Running, "30 the row tells the truth", || {
             format!("{row:?}")
         });
+        let is_shown = !is_suspected || row.state.suspects > 0 && row.state.fatal.is_some();
+        oracle.must(is_shown, "30 the row shows suspect runs", || format!("{row:?}"));
         let is_told = !(must_wait || is_flagged) || row.state.fatal.is_some();
         oracle.must(is_told, "30 the row shows why it waits", || format!("{row:?}"));
         oracle.must(stopped.is_none() || row.state.stopped_by.is_some(), "30 STOP reaches the row", || {
             format!("{row:?}")
         });
-        let has_schedule = row.app.schedule.interval.is_some() || row.app.schedule.cron.is_some();
+        let has_schedule = row.app.schedule.is_timed() || row.app.schedule.always;
         // A run that DISABLE stopped leaves the app STOPPED, whoever sets `disable` back by hand.
         let rests = rests && row.state.stopped_by.is_some();
         if disabled || must_wait || stopped.is_some() || rests || !has_schedule {
@@ -132,6 +142,7 @@ impl World {
         let is_planned = has_backlog || row.next_run.is_some_and(|next| next + LATE_MAX > wall);
         let has_seen_clock = !oracle.was_clock_set_since(time.saturating_sub(CLOSED_WITHIN));
         oracle.must(is_planned || !has_seen_clock, "30 a due app runs", || format!("{row:?} at {wall}"));
+        oracle.is_in_back_off(row, wall, has_seen_clock);
         if let Some(subject) = oracle.apps.get(&app).filter(|subject| subject.is_quiet)
             && let Some(period) = subject.period
         {
@@ -145,13 +156,19 @@ impl World {
         }
         if let Some(end) = last_end
             && let Some(pause) = oracle.pause_after(end, app)
-            && oracle.apps.get(&app).is_some_and(|subject| subject.is_quiet && subject.period.is_none())
+            && let Some(subject) = oracle.apps.get(&app)
+            && subject.is_quiet
+            && subject.period.is_none()
             && !oracle.may_mistake_pauses(end.at)
         {
             // A failure that the oracle does not count may have made a back-off longer; what was missed while no
             // manager was there may be left out by policy.
-            let is_crash = matches!(end.exit, Some(Exit::Signal { .. }));
-            let longest = if is_crash { BACK_OFF_MAX } else { 60_000 };
+            let is_crash = subject.schedule.always || matches!(end.exit, Some(Exit::Signal { .. }));
+            let longest = match is_crash {
+                true if oracle.restored_at >= end.at => BACK_OFF_MAX,
+                true => back_off(subject.crashes.1),
+                false => 60_000,
+            };
             let since = end.at.max(oracle.restored_at).max(last_closed_at.unwrap_or(0));
             let is_late = time > since + pause.max(longest) + CALM;
             oracle.must(!is_late, "30 a pause ends", || format!("{row:?}: {end:?}, {pause} ms"));
@@ -192,8 +209,13 @@ impl World {
 
 /// Whether the pause that the row shows has begun and is not over.
 fn is_in_a_pause(row: &AppRow, wall: Timestamp) -> bool {
-    let left = row.next_run.and_then(|end| (end - wall).to_std().ok());
-    matches!((row.planned, left), (Some(Planned::Pause(length)), Some(left)) if left <= length)
+    let Some(left) = row.next_run.and_then(|end| (end - wall).to_std().ok()) else { return false };
+    match row.planned {
+        Some(Planned::Pause(length)) => left <= length,
+        // A backlog waits for the end of a back-off: the row shows that, and the first of its times.
+        Some(Planned::Calendar) => row.slot < row.next_run && left <= Duration::from_millis(BACK_OFF_MAX),
+        Some(Planned::Asked) | None => false,
+    }
 }
 
 impl Oracle {

@@ -2,7 +2,7 @@
 
 use dcm::model::{
     Alert, AlertKind, AppId, Change, CmdFlag, CmdName, CommandId, Ending, Exit, OnFailures, RunId,
-    RunOpening, Skip, Timestamp, Trigger, Verdict,
+    RunOpening, Skip, StopCause, Subject, Timestamp, Trigger, Verdict,
 };
 use dcm::store::{Committed, Tables};
 
@@ -31,8 +31,9 @@ impl Oracle {
                 }
                 Change::RunClosed { run, app, .. } => self.run_closed(time, *run, *app, changes, tables),
                 Change::CommandSettled { id, .. } => self.command_settled(time, *id, tables),
-                Change::AlertRaised(alert) => self.alert_raised(alert),
-                Change::AlertsCleared { app, kinds, .. } => self.alerts_cleared(*app, kinds, changes),
+                Change::AlertOpened(alert) => self.alert_opened(alert),
+                Change::AlertRepeated(alert) => self.alert_repeated(alert),
+                Change::AlertsClosed { app, kinds, .. } => self.alerts_closed(time, *app, kinds, changes),
                 Change::Skipped(skip) => self.skipped(skip),
                 Change::RunStarted { run, pid, .. } => {
                     let has_begun = self.runs.get(run).is_some_and(|truth| {
@@ -43,20 +44,26 @@ impl Oracle {
                 Change::App(_)
                 | Change::RunNotFound { .. }
                 | Change::Progress { .. }
+                | Change::Used { .. }
                 | Change::AppNamed { .. }
                 | Change::AppFault { .. }
+                | Change::FleetAlert(_)
                 | Change::TimesIgnored { .. } => {}
             }
         }
     }
 
-    fn alert_raised(&mut self, alert: &Alert) {
+    fn alert_opened(&mut self, alert: &Alert) {
         let is_new = self.alerts.insert((alert.app, alert.kind, alert.run));
         let Some(subject) = self.apps.get_mut(&alert.app) else { return };
         let is_of_failures = alert.kind == AlertKind::UnexpectedBehavior;
         let was_flagged = subject.is_flagged;
+        if alert.kind == AlertKind::Suspect {
+            let was_suspected = std::mem::replace(&mut subject.is_suspected, true);
+            return self.must(!is_new || !was_suspected, "22 one alert an episode", || format!("{alert:?}"));
+        }
         subject.is_flagged |= is_of_failures;
-        if !is_new || alert.kind == AlertKind::HostExhausted {
+        if !is_new || matches!(alert.kind, AlertKind::HostExhausted | AlertKind::Stalled | AlertKind::Late) {
             return;
         }
         let may = subject.must_wait
@@ -69,8 +76,18 @@ impl Oracle {
         self.must(!is_of_failures || !was_flagged, "22 one alert an episode", || format!("{alert:?}"));
     }
 
-    /// Only a good run, ENABLE and the removal of the app end an episode of failures.
-    fn alerts_cleared(&mut self, app: AppId, kinds: &[AlertKind], changes: &[Change]) {
+    /// Failures are counted in an alert that is open, or may be.
+    fn alert_repeated(&mut self, alert: &Alert) {
+        let Some(subject) = self.apps.get(&alert.app) else { return };
+        let may_be_open =
+            subject.is_flagged || subject.may_be_flagged || alert.kind != AlertKind::UnexpectedBehavior;
+        self.must(may_be_open, "22 what is repeated is open", || format!("{alert:?}"));
+    }
+
+    /// Only a good run, ENABLE and the removal of the app end an episode of failures; that of an app that runs always ends
+    /// as well when one has lived for long.
+    fn alerts_closed(&mut self, time: u64, app: AppId, kinds: &[AlertKind], changes: &[Change]) {
+        let has_lived = self.has_lived_long(time, app);
         let Some(subject) = self.apps.get_mut(&app) else { return };
         if !kinds.contains(&AlertKind::UnexpectedBehavior) {
             return;
@@ -79,14 +96,20 @@ impl Oracle {
             self.commands.get(id).is_some_and(|issued| issued.command.name == CmdName::Enable)
         };
         let good = Ending::Exited(Exit::Code(0));
+        let is_timeout =
+            |ending: &Ending| matches!(ending, Ending::Stopped { cause: StopCause::Timeout, .. });
+        let may_run_always = subject.schedule.always || subject.is_rescheduled;
+        let is_good = |ending: &Ending| *ending == good || may_run_always && is_timeout(ending);
         let is_reason = |change: &Change| {
-            matches!(change, Change::RunClosed { closing, .. } if closing.ending == good)
+            matches!(change, Change::RunClosed { closing, .. } if is_good(&closing.ending))
                 || matches!(change, Change::CommandSettled { id, .. } if is_enabled(id))
         };
-        let has_reason = !subject.is_flagged
+        let has_reason = !(subject.is_flagged || subject.is_suspected)
             || !subject.is_registered
-            || changes.iter().any(|change| change.app() == Some(app) && is_reason(change));
+            || has_lived
+            || changes.iter().any(|change| change.subject() == Subject::App(app) && is_reason(change));
         subject.is_flagged = false;
+        subject.is_suspected = false;
         self.must(has_reason, "22 recoveries have a reason", || format!("{app:?}: {changes:?}"));
     }
 
@@ -107,6 +130,7 @@ impl Oracle {
         let goes_on = |run: RunId| {
             self.runs.get(&run).is_none_or(|truth| {
                 truth.ended_at.is_none()
+                    && truth.start_failed.is_none()
                     && !truth.lost_app
                     && (!truth.began.is_empty() || truth.opened_at + BEGINS_WITHIN > time)
             })
@@ -142,8 +166,10 @@ impl Oracle {
 
     fn skipped(&mut self, skip: &Skip) {
         let Some(subject) = self.apps.get_mut(&skip.app) else { return };
-        // The table takes the same one once.
-        if subject.skips.insert((skip.first, skip.reason.word())) {
+        // The table takes the same one once, and a longer one in its place.
+        let known = subject.skips.entry((skip.first, skip.reason.word())).or_insert(Timestamp::MIN_UTC);
+        if *known < skip.last {
+            *known = skip.last;
             self.account_for(skip.app, skip.first, skip.last, skip.reason.word());
         }
     }
@@ -173,6 +199,14 @@ impl Oracle {
         };
         if let Some((before, _)) = &issued.settled {
             let is_same = *before == verdict;
+            // One that is handed on twice enables twice.
+            let enabled = issued.command.app.filter(|_| issued.command.name == CmdName::Enable);
+            if let Some(app) = enabled
+                && tables.app(app).is_some_and(|row| !row.app.disabled)
+                && self.apps.get(&app).is_some_and(|subject| subject.disabled)
+            {
+                self.note_verdict(time, id, CmdName::Enable, &verdict, app);
+            }
             return self.must(is_same, "7 one verdict", || format!("{id} has another one: {verdict:?}"));
         }
         issued.settled = Some((verdict.clone(), time));
@@ -262,7 +296,7 @@ impl Oracle {
                 subject.rests = false;
                 subject.stopped = None;
                 subject.failures = (0, 0);
-                subject.crashes = 0;
+                subject.crashes = (0, 0);
                 subject.may_be_flagged = false;
             }
             (CmdName::Disable | CmdName::Enable, Verdict::NotExecuted(_) | Verdict::WasNotRunning)

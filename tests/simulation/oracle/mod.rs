@@ -3,11 +3,13 @@
 //!
 //! The numbers of the invariants are those of FAULTS.md, section 2.
 
+mod always;
 mod calm;
 mod ledger;
 mod processes;
 mod rows;
 mod slots;
+mod stalls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,8 +17,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use dcm::model::{
-    AlertKind, AppId, CatchUp, CmdName, Command, CommandId, Exit, NewCommand, Obstacle, OnFailures, Run,
-    RunId, Schedule, Timestamp, Trigger, Verdict,
+    AlertKind, AppId, CatchUp, CmdName, Command, CommandId, Exit, NewCommand, Obstacle, OnFailures,
+    OnSuspect, Run, RunId, Schedule, Timestamp, Trigger, Verdict,
 };
 
 use self::slots::Slots;
@@ -72,12 +74,18 @@ struct Subject {
     /// Missed times are caught up one by one: a manager that begins amid them knows the first only.
     has_backlog: bool,
     schedule: Schedule,
+    /// Somebody has given it another schedule: what it was when a run ended is not known.
+    is_rescheduled: bool,
+    min_uptime: Duration,
     /// Milliseconds between the times of its cron.
     period: Option<i64>,
     grace: Duration,
     max_runtime: Option<Duration>,
     max_failures: u32,
     on_failures: OnFailures,
+    min_solved: u64,
+    compare_history: bool,
+    on_suspect: OnSuspect,
     is_registered: bool,
     disabled: bool,
     /// The STOP that sticks.
@@ -88,6 +96,8 @@ struct Subject {
     must_wait: bool,
     /// An alert about its failures is open.
     is_flagged: bool,
+    /// An alert about its suspect runs is open.
+    is_suspected: bool,
     /// One was when the row was deleted, and a manager may have taken it over to the new row.
     may_be_flagged: bool,
     /// The last run could not be started, for a reason that stays.
@@ -95,8 +105,9 @@ struct Subject {
     /// Failures in a row: at least and at most, for an end at the time of a command may count or
     /// not.
     failures: (u32, u32),
-    /// Crashes since the last good run, or the last long one: at least.
-    crashes: u32,
+    /// Crashes since the last good run, or the last long one: at least and at most, as a manager that begins takes all
+    /// failures for crashes.
+    crashes: (u32, u32),
     open: Option<RunId>,
     last_closed_at: Option<u64>,
     last_barred_at: Option<u64>,
@@ -105,7 +116,7 @@ struct Subject {
     /// The latest STOP or DISABLE with effect.
     barrier: Option<CommandId>,
     covered: Slots,
-    skips: BTreeSet<(Timestamp, &'static str)>,
+    skips: BTreeMap<(Timestamp, &'static str), Timestamp>,
     last_end: Option<End>,
 }
 
@@ -136,6 +147,8 @@ struct Truth {
     command: Option<CommandId>,
     trigger: Option<Trigger>,
     began: Vec<u64>,
+    /// When its counters moved last, once they were more than nothing.
+    counted_at: Option<u64>,
     ended_at: Option<u64>,
     exit: Option<Exit>,
     is_unseen: bool,
@@ -174,28 +187,34 @@ impl Oracle {
                 is_quiet: card.is_quiet,
                 has_backlog: card.app.policy.catch_up == CatchUp::All,
                 schedule: card.app.schedule.clone(),
+                is_rescheduled: false,
+                min_uptime: card.app.policy.min_uptime,
                 period: period(&card.app.schedule),
                 grace: card.app.policy.stop_grace,
                 max_runtime: card.app.policy.max_runtime,
                 max_failures: card.app.policy.max_failures,
                 on_failures: card.app.policy.on_failures,
+                min_solved: card.app.policy.min_solved,
+                compare_history: card.app.policy.compare_history,
+                on_suspect: card.app.policy.on_suspect,
                 is_registered: false,
                 disabled: false,
                 stopped: None,
                 rests: false,
                 must_wait: false,
                 is_flagged: false,
+                is_suspected: false,
                 may_be_flagged: false,
                 cannot_start: false,
                 failures: (0, 0),
-                crashes: 0,
+                crashes: (0, 0),
                 open: None,
                 last_closed_at: None,
                 last_barred_at: None,
                 touched_at: 0,
                 barrier: None,
                 covered: Slots::default(),
-                skips: BTreeSet::new(),
+                skips: BTreeMap::new(),
                 last_end: None,
             };
             self.apps.insert(card.app.id, subject);
@@ -222,8 +241,9 @@ impl Oracle {
             subject.must_wait = false;
             subject.may_be_flagged |= subject.is_flagged;
             subject.is_flagged = false;
+            subject.is_suspected = false;
             subject.failures.0 = 0;
-            subject.crashes = 0;
+            subject.crashes.0 = 0;
         }
     }
 
@@ -261,6 +281,13 @@ impl Oracle {
             }
             subject.disabled = disabled;
             subject.touched_at = time;
+        }
+    }
+
+    /// With the row an app gets the schedule that its author gave it again.
+    pub(crate) fn rescheduled(&mut self, app: AppId, schedule: Schedule) {
+        if let Some(subject) = self.apps.get_mut(&app) {
+            subject.is_rescheduled |= subject.schedule != schedule;
         }
     }
 

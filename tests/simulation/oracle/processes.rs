@@ -1,6 +1,6 @@
 //! What must be true whenever a process begins, ends or is signalled.
 
-use dcm::model::{AppId, Exit, Obstacle, RunId, RunOpening, Timestamp, Trigger};
+use dcm::model::{AppId, Exit, Obstacle, OnSuspect, RunId, RunOpening, Timestamp, Trigger};
 use dcm::store::Tables;
 
 use super::{End, Living, Oracle, Wish};
@@ -12,6 +12,17 @@ const TOLERANCE: u64 = 10;
 
 /// The longest back-off after a crash.
 pub(super) const BACK_OFF_MAX: u64 = 300_000;
+
+/// Within this time an edit has been read, in milliseconds. A schedule that was changed counts from then on.
+const EDIT_SEEN: u64 = 3000;
+
+/// The pause after a number of crashes: none after the first, then 1 s and twice that after each.
+pub(super) fn back_off(crashes: u32) -> u64 {
+    match crashes.checked_sub(2) {
+        None => 0,
+        Some(further) => (1000 << further.min(16)).min(BACK_OFF_MAX),
+    }
+}
 
 impl Oracle {
     pub(crate) fn process_began(
@@ -35,14 +46,15 @@ impl Oracle {
         truth.began.push(time);
         let times = truth.began.len();
         // A run whose app is gone is asked again when it has begun: before, nobody may have been there to hear it.
-        let requested = truth.stop_requested_at.filter(|_| !truth.lost_app);
+        let lost_app = truth.lost_app;
+        let requested = truth.stop_requested_at.filter(|_| !lost_app);
         let command = truth.command;
         self.must(times == 1, "12 a run begins once", || format!("{run:?} begins for the {times}. time"));
         self.must(requested.is_none(), "10 STOP sticks", || {
             format!("{run:?} begins after it was to be stopped")
         });
         let barrier = self.apps.get(&app).and_then(|subject| subject.barrier);
-        let is_late = command.zip(barrier).is_some_and(|(command, barrier)| command < barrier);
+        let is_late = !lost_app && command.zip(barrier).is_some_and(|(command, barrier)| command < barrier);
         self.must(!is_late, "8 order of commands", || {
             format!("{run:?} by {command:?} begins after {barrier:?}")
         });
@@ -74,15 +86,16 @@ impl Oracle {
         let millis =
             |minutes: dcm::model::Minutes| u64::try_from(minutes.duration().as_millis()).unwrap_or(0);
         let schedule = &subject.schedule;
+        let may_be_suspect = truth.closed.as_ref().is_none_or(|row| row.outcome_word() != Some("ok"));
         if truth.stop_requested_at.is_some() || truth.was_shim_killed || truth.was_host_lost {
             return None;
         }
+        if subject.schedule.always {
+            return Some(back_off(subject.crashes.0)).filter(|_| end.exit.is_some());
+        }
         match end.exit? {
-            // At once after the first, then 1 s and twice that after each.
-            Exit::Signal { .. } => match subject.crashes {
-                0 | 1 => Some(0),
-                crashes => Some((1000 << (crashes - 2).min(16)).min(BACK_OFF_MAX)),
-            },
+            Exit::Signal { .. } => Some(back_off(subject.crashes.0)),
+            Exit::Code(0) if subject.on_suspect == OnSuspect::Retry && may_be_suspect => None,
             Exit::Code(0) if schedule.cron.is_some() => None,
             Exit::Code(0) => schedule.interval.map(millis),
             Exit::Code(_) => schedule.retry_interval.or(schedule.interval).map(millis),
@@ -143,7 +156,7 @@ impl Oracle {
             && time < wish.comes_at + 50_000
             && subject.last_end.is_some_and(|end| end.run == wish.run)
             && subject.last_closed_at.is_some_and(|at| at < wish.comes_at)
-            && subject.touched_at < wish.asked_at
+            && subject.touched_at + EDIT_SEEN < wish.asked_at
             && !self.is_anything_settled(opening.app, wish.asked_at)
             && !self.was_clock_set_since(wish.asked_at);
         let is_granted = opening.due == Some(wish.time);

@@ -5,6 +5,7 @@ use dcm::model::{AlertKind, AppId, Change, Exit, Obstacle, OnFailures, Run, RunI
 use dcm::store::Tables;
 
 use super::Oracle;
+use super::always::Life;
 
 /// After a run of this length the back-off begins anew.
 const LIVED_LONG: TimeDelta = TimeDelta::minutes(10);
@@ -51,7 +52,7 @@ impl Oracle {
         let outcome = row.outcome_word().unwrap_or_default();
         let what = || format!("{row:?}, in truth {exit:?}");
         let is_as_it_was = match outcome {
-            "ok" => exit == Some(Exit::Code(0)),
+            "ok" | "suspect" => exit == Some(Exit::Code(0)),
             "failed" => matches!(exit, Some(Exit::Code(code)) if code != 0),
             "crashed" => matches!(exit, Some(Exit::Signal { .. })),
             "stopped" | "timed_out" | "killed_after_grace" => stop_requested && has_begun,
@@ -80,37 +81,54 @@ impl Oracle {
         let (since, command) = (truth.opened_at, truth.command);
         let obstacle = truth.start_failed;
         let is_permanent = matches!(obstacle, Some(Obstacle::NotFound | Obstacle::NotExecutable));
-        let is_ambiguous = truth.lost_app || self.is_asked_to_end(app, since, command);
+        let has_other_reason = truth.lost_app || self.is_asked_to_end(app, since, command);
+        let (life, is_always) = (self.life(run, app), self.is_always(app));
+        let is_ambiguous = has_other_reason || self.may_be_judged_otherwise(app, life);
+        self.count_quick_ends(run, app, row, life, is_ambiguous);
+        if row.outcome_word() == Some("suspect") {
+            return self.suspect_is_told(app, row, changes, is_ambiguous);
+        }
         let Some(subject) = self.apps.get_mut(&app) else { return };
         subject.cannot_start = is_permanent;
+        if row.end.is_some_and(|end| end - row.start >= LIVED_LONG) {
+            subject.crashes.0 = 0;
+        }
         let is_failure = match row.outcome_word().unwrap_or_default() {
+            "ok" if is_always && life == Life::Short => true,
+            "timed_out" if (is_always || subject.is_rescheduled) && life != Life::Short => {
+                subject.failures = (0, if is_ambiguous { subject.failures.1 + 1 } else { 0 });
+                return;
+            }
             "ok" => {
-                subject.failures = (0, if is_ambiguous { subject.failures.1 } else { 0 });
-                subject.crashes = 0;
-                subject.may_be_flagged = false;
+                let min_solved = subject.min_solved;
+                let keeps_rules = is_ambiguous || is_always || row.progress.solved >= min_solved;
+                subject.failures = (0, if is_ambiguous { subject.failures.1 + 1 } else { 0 });
+                if !is_always {
+                    subject.crashes = (0, if is_ambiguous { subject.crashes.1 } else { 0 });
+                }
+                subject.may_be_flagged &= is_ambiguous;
                 let is_over = subject.is_flagged && !subject.must_wait && subject.is_registered;
                 let is_cleared = changes.iter().any(|change| {
-                    matches!(change, Change::AlertsCleared { app: other, kinds, .. }
+                    matches!(change, Change::AlertsClosed { app: other, kinds, .. }
                         if *other == app && kinds.contains(&AlertKind::UnexpectedBehavior))
                 });
                 self.must(!is_over || is_ambiguous || is_cleared, "22 a good run is a recovery", || {
                     format!("{row:?}")
                 });
-                return;
+                return self
+                    .must(keeps_rules, "33 a good run keeps the rules", || format!("{min_solved}: {row:?}"));
             }
             "failed" | "crashed" | "timed_out" | "unknown" | "failed_to_start" => true,
             _ => false,
         };
-        if row.end.is_some_and(|end| end - row.start >= LIVED_LONG) {
-            subject.crashes = 0;
-        }
+        subject.crashes.1 += u32::from(!is_always);
         if !is_failure {
             return;
         }
         subject.failures.1 += 1;
         if !is_ambiguous {
             subject.failures.0 += 1;
-            subject.crashes += u32::from(row.outcome_word() == Some("crashed"));
+            subject.crashes.0 += u32::from(!is_always && row.outcome_word() == Some("crashed"));
         }
         let limit = subject.max_failures;
         let is_exhausted = row.outcome_word() == Some("failed_to_start") && !is_permanent;
@@ -121,8 +139,22 @@ impl Oracle {
                 || subject.may_be_flagged
                 || changes
                     .iter()
-                    .any(|change| matches!(change, Change::AlertRaised(alert) if alert.app == app));
+                    .any(|change| matches!(change, Change::AlertOpened(alert) if alert.app == app));
             self.must(is_told, "22 an alert in the same transaction", || format!("{row:?}"));
         }
+    }
+    /// A run with exit code 0 is suspect.
+    fn suspect_is_told(&mut self, app: AppId, row: &Run, changes: &[Change], is_ambiguous: bool) {
+        let is_always = self.is_always(app);
+        let Some(subject) = self.apps.get_mut(&app) else { return };
+        subject.cannot_start = false;
+        let is_short = row.progress.solved < subject.min_solved;
+        let may_be = (is_short || subject.compare_history) && (!is_always || is_ambiguous);
+        let is_told = changes.iter().any(|change| {
+            matches!(change, Change::AlertOpened(alert) | Change::AlertRepeated(alert)
+                if alert.app == app && alert.kind == AlertKind::Suspect)
+        });
+        self.must(may_be, "33 a suspect run breaks a rule", || format!("{row:?}"));
+        self.must(is_told, "33 an alert in the same transaction", || format!("{row:?}"));
     }
 }

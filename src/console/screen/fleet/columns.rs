@@ -5,6 +5,8 @@
 pub(in crate::console) enum Column {
     State,
     Flags,
+    /// How the run before ended.
+    Result,
     Percent,
     Bar,
     Counts,
@@ -14,6 +16,8 @@ pub(in crate::console) enum Column {
     Eta,
     Next,
     Last,
+    Memory,
+    Cpu,
     Pid,
     Manager,
     Schedule,
@@ -23,14 +27,14 @@ pub(in crate::console) enum Column {
 }
 
 use Column::{
-    Bar, Command, Counts, Eta, Failed, Flags, Last, Manager, Message, Next, Percent, Pid, Rate, Schedule,
-    Since, Spark, State,
+    Bar, Command, Counts, Cpu, Eta, Failed, Flags, Last, Manager, Memory, Message, Next, Percent, Pid, Rate,
+    Result, Schedule, Since, Spark, State,
 };
 
 /// As long as there is room, in this order.
-const PRIORITY: [Column; 17] = [
-    State, Flags, Percent, Bar, Counts, Eta, Next, Failed, Rate, Last, Spark, Manager, Pid, Schedule,
-    Command, Since, Message,
+const PRIORITY: [Column; 20] = [
+    State, Flags, Result, Percent, Counts, Eta, Next, Bar, Failed, Rate, Spark, Last, Memory, Cpu, Manager,
+    Pid, Schedule, Command, Since, Message,
 ];
 
 /// On a narrow screen these count; state and flags stand before the name.
@@ -46,15 +50,16 @@ const NAME_WIDE: u16 = 30;
 const WIDE_FROM: u16 = 110;
 
 impl Column {
-    pub(in crate::console) const ALL: [Self; 17] = [
-        State, Flags, Percent, Bar, Counts, Failed, Rate, Spark, Eta, Next, Last, Pid, Manager, Schedule,
-        Command, Since, Message,
+    pub(in crate::console) const ALL: [Self; 20] = [
+        State, Flags, Result, Percent, Bar, Counts, Failed, Rate, Spark, Eta, Next, Last, Memory, Cpu, Pid,
+        Manager, Schedule, Command, Since, Message,
     ];
 
     pub(in crate::console) const fn title(self) -> &'static str {
         match self {
             State => "ST",
             Flags => "FLG",
+            Result => "RESULT",
             Percent => "%",
             Bar => "PROGRESS",
             Counts => "SOLVED/TASK",
@@ -64,6 +69,8 @@ impl Column {
             Eta => "ETA",
             Next => "NEXT",
             Last => "LAST",
+            Memory => "MEM",
+            Cpu => "CPU%",
             Pid => "PID",
             Manager => "MGR",
             Schedule => "SCHEDULE",
@@ -77,6 +84,7 @@ impl Column {
         match self {
             State => 2,
             Flags => 4,
+            Result => 9,
             Percent => 4,
             Bar => 9,
             Counts => 16,
@@ -86,6 +94,8 @@ impl Column {
             Eta => 7,
             Next => 6,
             Last => 5,
+            Memory => 6,
+            Cpu => 6,
             Pid => 7,
             Manager => 8,
             Schedule => 14,
@@ -96,7 +106,7 @@ impl Column {
     }
 
     pub(in crate::console) const fn is_left(self) -> bool {
-        matches!(self, State | Flags | Bar | Spark | Manager | Schedule | Command | Message)
+        matches!(self, State | Flags | Result | Bar | Spark | Manager | Schedule | Command | Message)
     }
 }
 
@@ -180,8 +190,9 @@ mod tests {
     fn columns_come_by_priority_as_there_is_room() {
         let all = Columns::default();
         assert_eq!(titles(&all, 40), "% ETA NEXT");
-        assert_eq!(titles(&all, 80), "ST FLG % PROGRESS SOLVED/TASK ETA NEXT");
-        assert_eq!(titles(&all, 120), "ST FLG % PROGRESS SOLVED/TASK FAIL RATE/s 10 MIN ETA NEXT LAST");
+        assert_eq!(titles(&all, 80), "ST FLG RESULT % SOLVED/TASK ETA NEXT");
+        assert_eq!(titles(&all, 90), "ST FLG RESULT % PROGRESS SOLVED/TASK ETA NEXT");
+        assert_eq!(titles(&all, 120), "ST FLG RESULT % PROGRESS SOLVED/TASK FAIL RATE/s 10 MIN ETA NEXT");
         for width in 0..300 {
             let (name, columns) = all.of(width);
             let end = columns.last().map_or(name, |(column, at)| at + column.width());
@@ -194,7 +205,7 @@ mod tests {
         let mut columns = Columns::default();
         columns.toggle(Column::Manager, false);
         columns.toggle(Column::Bar, true);
-        assert_eq!(titles(&columns, 80), "ST FLG % SOLVED/TASK ETA NEXT MGR");
+        assert_eq!(titles(&columns, 80), "ST FLG RESULT % SOLVED/TASK NEXT MGR");
         columns.toggle(Column::Bar, false);
         assert!(titles(&columns, 80).contains("PROGRESS"));
         assert_eq!(titles(&Columns::only(vec![Column::Pid]), 200), "PID");

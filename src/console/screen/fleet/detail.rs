@@ -113,25 +113,7 @@ impl Detail {
     }
 
     pub(super) fn answer(&mut self, ticket: Ticket, answer: &Result<Answer, StoreError>) -> bool {
-        if self.runs.awaits(ticket) {
-            let runs = match answer {
-                Ok(Answer::History(runs)) => Ok(runs.clone()),
-                Ok(_) => return false,
-                Err(why) => Err(why.clone()),
-            };
-            self.runs.take(runs, |before, run| before.run == run.run);
-            return true;
-        }
-        if self.commands.awaits(ticket) {
-            let commands = match answer {
-                Ok(Answer::Commands(commands)) => Ok(commands.clone()),
-                Ok(_) => return false,
-                Err(why) => Err(why.clone()),
-            };
-            self.commands.take(commands, |before, command| before.id == command.id);
-            return true;
-        }
-        false
+        self.runs.take_answer(ticket, answer) || self.commands.take_answer(ticket, answer)
     }
 }
 

@@ -1,7 +1,7 @@
 //! In which order the rows stand.
 
-use crate::console::fleet::{Fleet, Row, Sums, pulse};
-use crate::model::Timestamp;
+use crate::console::fleet::{Fleet, Row, Sums, rate};
+use crate::model::{Blame, LastResult, Timestamp};
 
 /// By what rows are sorted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,10 +17,11 @@ pub(in crate::console) enum Key {
     Eta,
     Next,
     Last,
+    Result,
 }
 
 impl Key {
-    pub(in crate::console) const ALL: [Self; 10] = [
+    pub(in crate::console) const ALL: [Self; 11] = [
         Self::Severity,
         Self::Name,
         Self::State,
@@ -31,6 +32,7 @@ impl Key {
         Self::Eta,
         Self::Next,
         Self::Last,
+        Self::Result,
     ];
 
     /// Whether it changes with the time alone.
@@ -48,7 +50,8 @@ impl Key {
             | Self::Rate
             | Self::Eta
             | Self::Next
-            | Self::Last => fleet.version,
+            | Self::Last
+            | Self::Result => fleet.version,
         }
     }
 
@@ -65,6 +68,7 @@ impl Key {
             Self::Eta => "eta",
             Self::Next => "next",
             Self::Last => "last",
+            Self::Result => "result",
         }
     }
 }
@@ -93,18 +97,19 @@ impl Sort {
             Key::Progress => row.progress().map(|percent| -f64::from(percent)),
             Key::Solved => Some(-(row.solved as f64)),
             Key::Failed => Some(-(row.failed as f64)),
-            Key::Rate => row.pulse.rate(now).filter(|_| row.is_running()).map(|rate| -rate),
-            Key::Eta => match pulse::eta(row, now) {
+            Key::Rate => rate::rate(row, now).map(|rate| -rate),
+            Key::Eta => match rate::eta(row, now) {
                 Some(
-                    pulse::Eta::Told(span)
-                    | pulse::Eta::Guessed(span)
-                    | pulse::Eta::Usual(span)
-                    | pulse::Eta::Between(_, span),
+                    rate::Eta::Reported(span)
+                    | rate::Eta::Guessed(span)
+                    | rate::Eta::Usual(span)
+                    | rate::Eta::Between(_, span),
                 ) => Some(span.as_seconds_f64()),
-                Some(pulse::Eta::Never) | None => None,
+                Some(rate::Eta::Never) | None => None,
             },
             Key::Next => row.next_run.filter(|_| !row.disabled).map(time),
             Key::Last => row.last_run.map(|last| -time(last)),
+            Key::Result => row.result.as_deref().map(by_result),
         };
         self.directed(value)
     }
@@ -119,13 +124,14 @@ impl Sort {
                 sums.worst().map_or(9.0, |(trouble, count)| f64::from(trouble as u8) - count as f64 / 1e9),
             ),
             Key::State => Some(-(sums.running() as f64)),
-            Key::Rate => Some(-(sums.speed as f64)),
+            Key::Rate => Some(-(sums.speed.done() as f64)),
             Key::Progress => sums.percent().map(|percent| -f64::from(percent)),
             Key::Solved => Some(-(sums.solved as f64)),
             Key::Failed => Some(-(sums.failed as f64)),
             Key::Eta => sums.extremes.eta.map(time),
             Key::Next => sums.extremes.next_run.map(time),
             Key::Last => sums.extremes.last_run.map(|last| -time(last)),
+            Key::Result => Some(-(sums.failed_apps() as f64)),
         });
         self.directed(value)
     }
@@ -137,4 +143,15 @@ impl Sort {
             (Some(value), true) => -value,
         }
     }
+}
+
+/// Bad ends come first, equal ones together.
+#[expect(clippy::cast_precision_loss, reason = "compared only")]
+fn by_result(result: &LastResult) -> f64 {
+    let blame = match result.blame() {
+        Blame::Bad | Blame::Doubtful => 0.0,
+        Blame::Excused => 1e6,
+        Blame::Good => 2e6,
+    };
+    blame + result.exit_code.unwrap_or(0).clamp(0, 99_999) as f64
 }

@@ -15,12 +15,21 @@ pub(in crate::console) struct View {
     pub(in crate::console) columns: Columns,
 }
 
+/// A word of a view that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::console) enum InvalidView {
+    #[error("sort:{0} is not known; {words}", words = Key::ALL.map(Key::word).join(" "))]
+    Sort(String),
+    #[error("cols:{0} is no column")]
+    Column(String),
+}
+
 impl View {
     /// Reads the form in one line. Words that are not about the order or the form are the filter.
     ///
     /// # Errors
     /// The word that is not understood.
-    pub(in crate::console) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::console) fn parse(text: &str) -> Result<Self, InvalidView> {
         let mut view = Self::default();
         let mut filter = Vec::new();
         for word in text.split_whitespace() {
@@ -32,16 +41,14 @@ impl View {
                     None => (name, false),
                 };
                 let key = Key::ALL.into_iter().find(|key| key.word() == name);
-                let key = key.ok_or_else(|| {
-                    format!("sort:{name} is not known; {}", Key::ALL.map(Key::word).join(" "))
-                })?;
+                let key = key.ok_or_else(|| InvalidView::Sort(name.to_owned()))?;
                 view.sort = Sort { key, is_reversed };
             } else if let Some(names) = word.strip_prefix("cols:") {
                 let column = |name: &str| {
                     Column::ALL
                         .into_iter()
                         .find(|column| column.title().replace(' ', "").eq_ignore_ascii_case(name))
-                        .ok_or_else(|| format!("cols:{name} is no column"))
+                        .ok_or_else(|| InvalidView::Column(name.to_owned()))
                 };
                 view.columns = Columns::only(names.split(',').map(column).collect::<Result<_, _>>()?);
             } else {
@@ -85,7 +92,7 @@ mod tests {
         assert!(view.is_flat && view.columns.is_on(Column::Pid) && !view.columns.is_on(Column::Bar));
         assert_eq!(view.to_string(), "is:running g:croatia sort:-eta flat cols:st,eta,pid");
         assert_eq!(View::parse("").unwrap(), View::default());
-        assert!(View::parse("sort:luck").unwrap_err().contains("severity name"));
+        assert!(View::parse("sort:luck").unwrap_err().to_string().contains("severity name"));
         assert!(View::parse("cols:x").is_err());
     }
 }

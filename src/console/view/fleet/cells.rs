@@ -6,12 +6,12 @@ use chrono::TimeDelta;
 use ratatui::style::Style;
 
 use super::seconds;
-use crate::console::fleet::{Eta, Row, Sums, Trouble, pulse};
+use crate::console::fleet::{Eta, Row, Sums, Trouble, rate};
 use crate::console::screen::fleet::Column;
 use crate::console::theme::Theme;
-use crate::console::view::text::{clock, count, rate, short};
+use crate::console::view::text::{clock, count, rate as rate_text, short};
 use crate::model::explain::State;
-use crate::model::{CmdFlag, CommandId, FatalFlag, Timestamp};
+use crate::model::{Blame, CmdFlag, CommandId, FatalFlag, Timestamp, format_memory};
 
 /// A command that was executed is shown so long.
 const EXECUTED_STAYS: TimeDelta = TimeDelta::seconds(30);
@@ -34,6 +34,7 @@ pub(in crate::console::view) fn sign(theme: Theme, trouble: Trouble) -> char {
         Trouble::Stalled => glyphs.stalled,
         Trouble::Late => glyphs.late,
         Trouble::Flapping => '%',
+        Trouble::OverLimit => '^',
     }
 }
 
@@ -43,7 +44,7 @@ pub(in crate::console::view) fn trouble_style(theme: Theme, trouble: Trouble) ->
         Trouble::Failed => theme.failed(),
         Trouble::Unknown => theme.unknown(),
         Trouble::Stalled => theme.stalled(),
-        Trouble::Late | Trouble::Flapping => theme.late(),
+        Trouble::Late | Trouble::Flapping | Trouble::OverLimit => theme.late(),
     }
 }
 
@@ -53,7 +54,17 @@ pub(super) fn state_style(theme: Theme, app: &Row) -> Style {
 }
 
 impl Cells<'_> {
+    /// What is not known is a dash. Flags are none where there are none, and pictures of numbers are blank beside the
+    /// dash of their number.
     pub(super) fn of_app(&self, column: Column, app: &Row) -> (String, Style) {
+        let (text, style) = self.known(column, app);
+        if text.is_empty() && !matches!(column, Column::Flags | Column::Bar | Column::Spark) {
+            return ("-".to_owned(), self.theme.faint());
+        }
+        (text, style)
+    }
+
+    fn known(&self, column: Column, app: &Row) -> (String, Style) {
         let Self { theme, now, .. } = *self;
         let plain = if app.state == State::Unknown { theme.faint() } else { Style::new() };
         let state = state_style(theme, app);
@@ -66,28 +77,28 @@ impl Cells<'_> {
             Column::Percent => (percent(app), plain),
             Column::Bar => (bar(theme, app.progress()), state),
             Column::Counts => (counts(app), plain),
-            Column::Failed => (short(app.failed), plain),
+            Column::Result => result(app, theme),
+            Column::Failed => (failed(app), plain),
+            // What an app does whose manager is lost is not known.
             Column::Rate | Column::Eta | Column::Spark if app.state == State::Unknown => {
-                ("?".to_owned(), theme.unknown())
+                (String::new(), plain)
             }
-            Column::Rate => {
-                let own = app.pulse.rate(now).filter(|_| app.is_running());
-                (own.map(rate).unwrap_or_default(), plain)
-            }
+            Column::Rate => (rate::rate(app, now).map(rate_text).unwrap_or_default(), plain),
             Column::Spark => {
-                let bars = app.pulse.bars(now).map(u64::from);
-                let is_empty = bars.iter().all(|bar| *bar == 0);
-                (if is_empty { String::new() } else { theme.glyphs.spark(bars) }, theme.spark())
+                let bars = rate::bars(app, now).map(|bars| theme.glyphs.spark(bars));
+                (bars.unwrap_or_default(), theme.spark())
             }
             Column::Eta => (eta(app, now, theme), plain),
             Column::Next => (next(app, now), self.next_style(app)),
             Column::Last => (app.last_run.map(|time| clock(time, now)).unwrap_or_default(), plain),
+            Column::Memory => (app.memory().map(short_memory).unwrap_or_default(), plain),
+            Column::Cpu => (app.cpu().map(|cpu| format!("{cpu:.1}")).unwrap_or_default(), plain),
             Column::Pid => (app.pid.map(|pid| pid.to_string()).unwrap_or_default(), theme.faint()),
             Column::Manager => (app.manager.as_deref().unwrap_or_default().to_owned(), theme.faint()),
             Column::Schedule => (schedule(app), theme.faint()),
             Column::Command => (command(app), theme.faint()),
             Column::Since => {
-                let since = app.pulse.changed().filter(|_| app.is_running());
+                let since = app.moved();
                 (since.map(|since| seconds(now - since)).unwrap_or_default(), theme.faint())
             }
             Column::Message => {
@@ -105,25 +116,34 @@ impl Cells<'_> {
                 let Some((worst, count)) = sums.worst() else { return (String::new(), Style::new()) };
                 return (format!("{}{count}", sign(theme, worst)), trouble_style(theme, worst));
             }
+            Column::Result => match sums.failed_apps() {
+                0 => String::new(),
+                failed => return (failed_apps(failed), theme.failed()),
+            },
             Column::Percent => sums.percent().map(|percent| percent.to_string()).unwrap_or_default(),
             Column::Bar => return (bar(theme, sums.percent()), theme.state(State::Running)),
             Column::Counts if sums.task_size > 0 => of(sums.solved, sums.task_size),
             Column::Failed if sums.failed > 0 => short(sums.failed),
-            #[expect(clippy::cast_precision_loss, reason = "a rate is shown with three digits")]
-            Column::Rate if sums.running() > 0 => rate(sums.speed as f64 / 1e3),
+            Column::Rate if sums.timed > 0 => rate_text(rate::per_second(sums.speed.done())),
+            Column::Rate if sums.running() > 0 => "-".to_owned(),
             Column::Eta => match sums.extremes.eta {
                 // It is over its time: the apps themselves say what is wrong.
                 Some(eta) if eta < now => "-".to_owned(),
                 Some(eta) => seconds(eta - now),
+                None if sums.running() > 0 => "-".to_owned(),
                 None => String::new(),
             },
             Column::Next => time(sums.extremes.next_run),
             Column::Last => time(sums.extremes.last_run),
+            Column::Memory if sums.memory > 0 => short_memory(sums.memory),
+            Column::Cpu if sums.memory > 0 => cpu_of(sums.cpu_tenths),
             Column::State
             | Column::Counts
             | Column::Failed
             | Column::Rate
             | Column::Spark
+            | Column::Memory
+            | Column::Cpu
             | Column::Pid
             | Column::Manager
             | Column::Schedule
@@ -189,10 +209,32 @@ impl Cells<'_> {
     }
 }
 
+/// How the run before ended.
+pub(super) fn result(app: &Row, theme: Theme) -> (String, Style) {
+    let Some(result) = app.result.as_deref() else { return (String::new(), Style::new()) };
+    let style = match result.blame() {
+        Blame::Good => theme.faint(),
+        Blame::Excused => theme.stopped(),
+        Blame::Bad | Blame::Doubtful => theme.failed(),
+    };
+    (result.to_string(), style)
+}
+
+/// `2 failed`, in the room of a result.
+fn failed_apps(count: usize) -> String {
+    if count < 100 { format!("{count} failed") } else { format!("{count} fail") }
+}
+
+/// Items given up in this run, or in the last one.
+fn failed(app: &Row) -> String {
+    let is_known = app.failed > 0 || app.last_run.is_some();
+    if is_known { short(app.failed) } else { String::new() }
+}
+
 pub(super) fn counts(app: &Row) -> String {
     match (app.task_size, app.done()) {
         (Some(size), _) => of(app.solved, size),
-        (None, 0) => String::new(),
+        (None, 0) => "-".to_owned(),
         (None, _) => count(app.solved),
     }
 }
@@ -219,19 +261,30 @@ fn bar(theme: Theme, percent: Option<u8>) -> String {
     percent.map(|percent| theme.glyphs.bar(percent, cells)).unwrap_or_default()
 }
 
-/// When it will be done; where we think so ourselves, with `~`.
+/// When it will be done; where we think so ourselves, with `~`. For what runs always, how long it has lived.
 pub(super) fn eta(app: &Row, now: Timestamp, theme: Theme) -> String {
-    if let Some(still) = app.pulse.stalled(now).filter(|_| app.is_running()) {
+    if let Some(still) = app.stalled(now) {
         return format!("stal {}", seconds(still));
     }
-    match pulse::eta(app, now) {
-        None if app.is_running() => "-".to_owned(),
-        None => String::new(),
-        Some(Eta::Never) => "-".to_owned(),
-        Some(Eta::Told(left)) => seconds(left),
+    if let Some(uptime) = app.uptime(now) {
+        return lived(uptime);
+    }
+    match rate::eta(app, now) {
+        None | Some(Eta::Never) => "-".to_owned(),
+        Some(Eta::Reported(left)) => seconds(left),
         Some(Eta::Guessed(left)) => format!("~{}", seconds(left)),
         Some(Eta::Usual(left)) => format!("{}{}", theme.glyphs.stalled, seconds(left)),
         Some(Eta::Between(least, most)) => band(least, most),
+    }
+}
+
+/// `up 22m`, `up 5h`, `up 3d`.
+fn lived(time: TimeDelta) -> String {
+    match (time.num_days(), time.num_hours(), time.num_minutes()) {
+        (0, 0, 0) => format!("up {}s", time.num_seconds()),
+        (0, 0, minutes) => format!("up {minutes}m"),
+        (0, hours, _) => format!("up {hours}h"),
+        (days, ..) => format!("up {days}d"),
     }
 }
 
@@ -252,10 +305,21 @@ fn band(least: TimeDelta, most: TimeDelta) -> String {
 pub(super) fn next(app: &Row, now: Timestamp) -> String {
     match app.coming(now) {
         _ if app.disabled || app.awaits_enable => "off".to_owned(),
+        _ if app.is_always() && app.stopped_by.is_none() => "always".to_owned(),
         Some(time) if time < now => format!("-{}", seconds(now - time)),
         Some(time) => clock(time, now),
         None => String::new(),
     }
+}
+
+/// `812M`, `1.5G`.
+fn short_memory(bytes: u64) -> String {
+    format_memory(bytes).replace(" KiB", "K").replace(" MiB", "M").replace(" GiB", "G")
+}
+
+/// Tenths of a percent.
+pub(super) fn cpu_of(tenths: u64) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 pub(super) fn schedule(app: &Row) -> String {
@@ -265,6 +329,7 @@ pub(super) fn schedule(app: &Row) -> String {
             let interval = TimeDelta::from_std(interval).unwrap_or_default();
             format!("every {}", seconds(interval))
         }
+        (None, None) if app.is_always() => "always".to_owned(),
         (None, None) => "on command".to_owned(),
     }
 }

@@ -1,22 +1,21 @@
 //! All that is known of one app, or of a group.
 
-use std::fmt::Write as _;
-
-use chrono::{Local, TimeDelta};
+use chrono::Local;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::cells::{self, counts, eta, schedule};
 use super::{runs, seconds};
-use crate::console::fleet::{Row, Trouble, pulse};
+use crate::console::fleet::{Row, Trouble, rate};
 use crate::console::model::Model;
 use crate::console::screen::fleet::{Part, Spot};
 use crate::console::theme::Theme;
 use crate::console::view::logs;
-use crate::console::view::text::{clock, count, put, rate, rule};
+use crate::console::view::text::{clock, count, put, rate as rate_text, rule};
 use crate::model::explain::State;
-use crate::model::{CmdFlag, CommandRow, Timestamp};
+use crate::model::reasons::{Because, summary};
+use crate::model::{CmdFlag, CommandRow, Timestamp, format_memory};
 
 /// A line: a label, and parts of text.
 pub(super) type Fact = (&'static str, Vec<(String, Style)>);
@@ -94,7 +93,7 @@ fn draw_facts(facts: &[Fact], theme: Theme, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// States that need nobody; the others are told of as troubles.
+/// States that need no person; the others are shown as troubles.
 const CALM: [State; 5] = [State::Running, State::Waiting, State::Idle, State::Stopped, State::Disabled];
 
 /// A group or parent: its numbers.
@@ -118,7 +117,7 @@ pub(super) fn draw_sums(model: &Model, theme: Theme, buffer: &mut Buffer, area: 
             (text, theme.state(state))
         })
         .collect();
-    let troubles = Trouble::ALL
+    let mut troubles: Vec<_> = Trouble::ALL
         .into_iter()
         .filter(|trouble| sums.with(*trouble) > 0)
         .map(|trouble| {
@@ -131,13 +130,24 @@ pub(super) fn draw_sums(model: &Model, theme: Theme, buffer: &mut Buffer, area: 
             (text, cells::trouble_style(theme, trouble))
         })
         .collect();
-    let work = format!("{} of {}", count(sums.solved), count(sums.task_size));
+    if troubles.is_empty() {
+        troubles.push(("none".to_owned(), theme.faint()));
+    }
+    let work = match sums.task_size {
+        0 => "-".to_owned(),
+        size => format!("{} of {}", count(sums.solved), count(size)),
+    };
+    let used = match sums.memory {
+        0 => "-".to_owned(),
+        memory => format!("memory {}   cpu {}%", format_memory(memory), cells::cpu_of(sums.cpu_tenths)),
+    };
     let facts: Vec<Fact> = vec![
         ("apps", vec![(count(sums.apps as u64), plain)]),
         ("state", states),
-        ("trouble", troubles),
+        ("problems", troubles),
         ("disabled", vec![(count(sums.disabled as u64), plain)]),
-        ("running", vec![(work, plain), (format!("   failed {}", count(sums.failed)), plain)]),
+        ("usage", vec![(used, plain)]),
+        ("work", vec![(work, plain), (format!("   failed {}", count(sums.failed)), plain)]),
     ];
     draw_facts(&facts, theme, buffer, area);
 }
@@ -145,8 +155,10 @@ pub(super) fn draw_sums(model: &Model, theme: Theme, buffer: &mut Buffer, area: 
 fn facts(model: &Model, app: &Row, theme: Theme, width: u16) -> Vec<Fact> {
     let now = model.world.time();
     let plain = Style::new();
-    let mut facts: Vec<Fact> = vec![("state", state(app, theme, now))];
-    if let Some(text) = app.fatal.as_ref().map(|(_, text, _)| text).or(app.message.as_ref()) {
+    let mut facts: Vec<Fact> = vec![("state", state(app, theme))];
+    let reasons = model.world.reasons(app);
+    facts.extend(summary(&reasons, &model.world.phrasing()).map(|why| ("why", vec![(why, plain)])));
+    if let Some(text) = reasons.iter().find_map(Because::message).or(app.message.as_deref()) {
         facts.push(("message", vec![(text.to_string(), plain)]));
     }
     facts.push(("command", command(model, app, theme)));
@@ -154,30 +166,44 @@ fn facts(model: &Model, app: &Row, theme: Theme, width: u16) -> Vec<Fact> {
         _ if app.disabled || app.awaits_enable => "off".to_owned(),
         Some(next) if next >= now => format!("next {} in {}", long_clock(next), seconds(next - now)),
         Some(next) => format!("was due {} ago", seconds(now - next)),
+        None if app.is_always() => "started again whenever it ends".to_owned(),
         None => "no next time".to_owned(),
     };
-    let last = app.last_run.map(|last| format!("   last {}", clock(last, now))).unwrap_or_default();
-    facts.push(("schedule", vec![(format!("{}   {next}{last}", schedule(app)), plain)]));
-    facts.extend(runs::usual(model));
+    let last = app.last_run.map_or_else(|| "-".to_owned(), |last| clock(last, now));
+    let (result, style) = cells::result(app, theme);
+    let result = if result.is_empty() { "-".to_owned() } else { result };
+    let times = format!("{}   {next}   last {last}   result ", schedule(app));
+    facts.push(("schedule", vec![(times, plain), (result, style)]));
+    // What runs always has no usual length.
+    facts.extend(runs::usual(model).filter(|_| !app.is_always()));
     facts.push(("where", vec![(place(model, app, now), plain)]));
     if app.task_size.is_some() || app.done() > 0 {
         let percent = app.progress().map(|percent| format!("{percent}% ")).unwrap_or_default();
         let cells = usize::from(width.saturating_sub(50).clamp(8, 30));
         let bar = app.progress().map(|percent| theme.glyphs.bar(percent, cells)).unwrap_or_default();
         let grew = if app.has_outgrown() { "   the task grew" } else { "" };
-        let text = format!("  {}   failed {}{grew}", counts(app), count(app.failed));
+        let failed = match app.failed {
+            // Beyond the task: 48/48 +2 failed.
+            failed @ 1.. if app.task_size.is_some_and(|size| app.done() > size) => {
+                format!(" +{} failed", count(failed))
+            }
+            failed => format!("   failed {}", count(failed)),
+        };
+        let text = format!("  {}{failed}{grew}", counts(app));
         facts.push(("progress", vec![(percent, plain), (bar, theme.running()), (text, plain)]));
     }
     if app.is_running() {
-        let own = app.pulse.rate(now).map_or_else(|| "?".to_owned(), rate);
-        let run = pulse::run_rate(app, now).map_or_else(|| "?".to_owned(), rate);
-        let text = format!("{own}/s (1m)   {run}/s (run)   ETA {}", eta(app, now, theme));
-        let spark = theme.glyphs.spark(app.pulse.bars(now).map(u64::from));
+        let own = rate::rate(app, now).map_or_else(|| "-".to_owned(), rate_text);
+        let run = rate::run_rate(app, now).map_or_else(|| "-".to_owned(), rate_text);
+        let label = if app.is_always() { "" } else { "ETA " };
+        let text = format!("{own}/s (1m)   {run}/s (run)   {label}{}", eta(app, now, theme));
+        let spark = rate::bars(app, now).map(|bars| theme.glyphs.spark(bars)).unwrap_or_default();
         facts.push((
             "rate",
             vec![(text, plain), ("   10 min ".to_owned(), theme.faint()), (spark, theme.spark())],
         ));
     }
+    facts.extend(usage(app).map(|text| ("usage", vec![(text, plain)])));
     if app.protected {
         facts.push((
             "protected",
@@ -187,45 +213,24 @@ fn facts(model: &Model, app: &Row, theme: Theme, width: u16) -> Vec<Fact> {
     facts
 }
 
-/// Why the console concludes so.
-pub(in crate::console::view) fn why(app: &Row, trouble: Trouble, now: Timestamp) -> String {
-    let told = |span: Option<TimeDelta>, text: fn(String) -> String| {
-        span.map(|span| text(seconds(span))).unwrap_or_default()
-    };
-    match trouble {
-        Trouble::Fatal | Trouble::GivenUp => String::new(),
-        Trouble::Failed => "it goes on".to_owned(),
-        Trouble::Unknown => "its manager gives no sign of life".to_owned(),
-        Trouble::Stalled => told(app.pulse.stalled(now), |span| format!("no progress for {span}")),
-        Trouble::Late => told(app.lateness(now), |span| format!("due {span} ago")),
-        Trouble::Flapping => "three bad ends in ten minutes".to_owned(),
-    }
+/// What its processes use, and the limits of that.
+fn usage(app: &Row) -> Option<String> {
+    let (max_memory, max_cpu) = app.limits;
+    let peak = app.usage.as_ref().and_then(|usage| usage.memory_peak);
+    let peak = peak.map(|peak| format!("at most {}", format_memory(peak)));
+    let limit = max_memory.map(|limit| format!("max {limit} MiB"));
+    let around = peak.into_iter().chain(limit).collect::<Vec<_>>().join(", ");
+    let around = if around.is_empty() { around } else { format!(" ({around})") };
+    let memory = app.memory().map(|memory| format!("memory {}{around}", format_memory(memory)))?;
+    let max_cpu = max_cpu.map(|limit| format!(" (max {limit}%)")).unwrap_or_default();
+    let cpu = app.cpu().map(|cpu| format!("   cpu {cpu:.1}%{max_cpu}")).unwrap_or_default();
+    Some(memory + &cpu)
 }
 
-/// What a flag means: an app that goes on with one has failed too often.
-fn flag_word(app: &Row) -> &'static str {
-    match app.trouble {
-        Some(Trouble::Fatal) => "FATAL",
-        Some(Trouble::GivenUp) => "GIVEN UP",
-        _ => "FAILED",
-    }
-}
-
-fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
+fn state(app: &Row, theme: Theme) -> Vec<(String, Style)> {
     let mut parts = Vec::new();
-    if let Some((flag, _, time)) = &app.fatal {
-        let text = format!(
-            "{} {} {} {flag} since {} ({})   ",
-            theme.glyphs.fatal,
-            flag_word(app),
-            flag.code(),
-            long_clock(*time),
-            seconds(now - *time)
-        );
-        parts.push((text, theme.alarm()));
-    } else if let Some(trouble) = app.trouble {
-        let why = why(app, trouble, now);
-        let text = format!("{} {} {why}   ", cells::sign(theme, trouble), trouble.word());
+    if let Some(trouble) = app.trouble {
+        let text = format!("{} {}   ", cells::sign(theme, trouble), trouble.word());
         parts.push((text, cells::trouble_style(theme, trouble)));
     }
     let is_said = matches!(
@@ -236,21 +241,6 @@ fn state(app: &Row, theme: Theme, now: Timestamp) -> Vec<(String, Style)> {
         let own = format!("{} {}", theme.glyphs.state(app.state), app.state.word());
         parts.push((own, theme.state(app.state)));
     }
-    let mut more = String::new();
-    if app.disabled && app.state != State::Disabled {
-        more.push_str("   disabled");
-    }
-    if let Some(by) = &app.stopped_by {
-        let _ = write!(more, "   stopped by {by}");
-    }
-    if let Some(limit) = &app.waiting_for {
-        let _ = write!(more, "   due, waits for room ({limit})");
-    }
-    if app.failures > 0 {
-        let _ = write!(more, "   {} failures in a row", app.failures);
-    }
-    let more = if is_said { more.trim_start().to_owned() } else { more };
-    parts.push((more, theme.faint()));
     parts
 }
 

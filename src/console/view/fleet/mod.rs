@@ -23,7 +23,6 @@ use crate::model::Timestamp;
 
 use cells::Cells;
 pub(super) use cells::{sign, trouble_style};
-pub(super) use detail::why;
 
 pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let panes = Panes::of(&model.world);

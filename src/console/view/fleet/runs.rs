@@ -44,7 +44,8 @@ pub(super) fn line(model: &Model, theme: Theme, width: u16) -> Option<Fact> {
         let code = run.exit_code.filter(|code| *code != 0).map(|code| code.to_string()).unwrap_or_default();
         parts.push((format!("{} ", clock(run.start, model.world.time())), theme.faint()));
         parts.push((format!("{sign}{code} "), style));
-        parts.push((format!("{length} {}   ", count(run.progress.solved)), Style::new()));
+        let solved = model.world.fleet.counted(run).solved;
+        parts.push((format!("{length} {}   ", count(solved)), Style::new()));
     }
     (!parts.is_empty()).then_some(("runs", parts))
 }
@@ -55,7 +56,7 @@ fn sign(run: &Run, theme: Theme) -> (char, Style) {
         None => (glyphs.running, theme.running()),
         Some(Blame::Good) => (glyphs.executed, theme.good()),
         Some(Blame::Excused) => (glyphs.stopped, theme.stopped()),
-        Some(Blame::Bad) => (glyphs.refused, theme.alarm()),
+        Some(Blame::Bad | Blame::Doubtful) => (glyphs.refused, theme.alarm()),
     }
 }
 
@@ -91,8 +92,9 @@ pub(super) fn table(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect
         put(buffer, area, row, 1, &begun, theme.faint());
         put_right(buffer, area, row, 18, &took(run.end.unwrap_or(now) - run.start), Style::new());
         put(buffer, area, row, 20, &format!("{sign} {outcome}{code}"), style);
-        put_right(buffer, area, row, 51, &count(run.progress.solved), Style::new());
-        put_right(buffer, area, row, 60, &count(run.progress.failed), Style::new());
+        let counted = model.world.fleet.counted(run);
+        put_right(buffer, area, row, 51, &count(counted.solved), Style::new());
+        put_right(buffer, area, row, 60, &count(counted.failed), Style::new());
         put(buffer, area, row, 62, run.message.as_deref().unwrap_or_default(), theme.faint());
     }
 }

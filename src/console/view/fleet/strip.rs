@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 
 use super::seconds;
 use crate::console::model::Model;
-use crate::console::past::{Span, Track};
+use crate::console::past::{Span, Track, at_once};
 use crate::console::theme::Theme;
 use crate::console::view::history::{draw_cells, hours};
 use crate::console::view::text::{count, put, put_right, rule};
@@ -26,6 +26,7 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
     let cells = usize::from(area.width.saturating_sub(NAME + 1));
     let earliest = now - LONGEST;
     let begin = detail.runs.rows.last().map_or(earliest, |run| run.start.max(earliest));
+    let (begin, runs) = model.world.recent_runs(begin);
     let span = Span::since(begin, cells, now);
     let title = format!(" the last {}, 1 cell = {} ", seconds(now - span.begin), seconds(span.cell));
     put(buffer, area, 0, 1, &title, theme.faint());
@@ -38,9 +39,7 @@ pub(super) fn draw(model: &Model, theme: Theme, buffer: &mut Buffer, area: Rect)
         draw_cells(&track, theme, buffer, area, (2, NAME));
     }
     put(buffer, area, 3, 1, "running, all", theme.faint());
-    let levels: Vec<_> = (0..span.cells)
-        .map(|cell| model.world.fleet.meter.level(span.time(cell), span.time(cell + 1)).unwrap_or(0).into())
-        .collect();
+    let levels: Vec<_> = at_once(runs, &span, now).into_iter().map(|level| level as u64).collect();
     let most = levels.iter().copied().max().unwrap_or(0);
     put(buffer, area, 3, NAME, &theme.glyphs.spark(levels), theme.spark());
     put_right(

@@ -1,20 +1,26 @@
 use super::*;
 use crate::console::request::{Answer, Question, Ticket};
-use crate::model::{AlertId, AlertKind, AlertRow, ManagerRow};
+use crate::model::{AlertCause, AlertId, AlertKind, AlertRow, AlertSubject, ManagerRow, Severity};
 use crate::store::AlertNote;
 
-fn alert(id: i64, path: &str, minutes: i64, message: &str) -> AlertRow {
+fn alert(id: i64, path: &str, minutes: i64, cause: &str) -> AlertRow {
     AlertRow {
         id: AlertId(id),
-        app: AppId::of(&path.parse().unwrap()).into(),
+        subject: AppId::of(&path.parse().unwrap()).into(),
+        manager: None,
         kind: AlertKind::UnexpectedBehavior.into(),
-        message: message.to_owned(),
-        raised: noon() - TimeDelta::minutes(minutes),
-        delivered: None,
-        cleared: None,
-        run: None,
+        cause: AlertCause::of_text(cause),
+        severity: Severity::Critical.into(),
+        opened: noon() - TimeDelta::minutes(minutes),
+        last_seen: noon(),
+        count: 3,
+        message: format!("3 failures in a row, the last: {cause}"),
+        detail: None,
         acknowledged: None,
         muted_until: None,
+        closed: None,
+        delivered: None,
+        run: None,
     }
 }
 
@@ -23,12 +29,11 @@ fn some() -> Vec<AlertRow> {
     acknowledged.acknowledged = Some(("marko".to_owned(), noon()));
     let mut muted = alert(3, "croatia/fina/owners", 30, "no such page");
     muted.muted_until = Some(noon() + TimeDelta::minutes(20));
-    vec![
-        alert(6, "croatia/fina/documents", 3, "3 failures in a row, the last: HTTP 403 after 12 s"),
-        alert(5, "croatia/fina/companies", 4, "3 failures in a row, the last: HTTP 403 after 9 s"),
-        acknowledged,
-        muted,
-    ]
+    let mut sent = alert(6, "croatia/fina/documents", 3, "HTTP 403 after 12 s");
+    sent.delivered = Some(noon() - TimeDelta::minutes(1));
+    sent.detail =
+        Some("Traceback (most recent call last):\n  File \"main.py\", line 7\nHTTPError: 403".to_owned());
+    vec![sent, alert(5, "croatia/fina/companies", 4, "HTTP 403 after 9 s"), acknowledged, muted]
 }
 
 fn silent() -> ManagerRow {
@@ -111,12 +116,54 @@ fn what_is_concluded_cannot_be_acknowledged_and_nothing_is_in_a_read_only_consol
 }
 
 #[test]
+fn an_alert_about_the_fleet_is_among_the_others() {
+    let mut model = model((120, 40), fleet());
+    let (ticket, _) = asked(press(&mut model, KeyCode::Char('2')));
+    let fleet_alert = |id, kind: AlertKind, manager: Option<&str>| AlertRow {
+        subject: AlertSubject::Fleet,
+        manager: manager.map(str::to_owned),
+        kind: kind.into(),
+        severity: kind.severity().into(),
+        muted_until: None,
+        count: 1,
+        ..alert(id, "a/b/c", 4, "another transaction holds a row")
+    };
+    let mut lost = fleet_alert(8, AlertKind::ManagerLost, None);
+    lost.cause = AlertCause::of_manager("zg-02");
+    lost.message = "the manager zg-02 on 10.0.3.12 has not renewed its lease".to_owned();
+    tell(
+        &mut model,
+        ticket,
+        Answer::Alerts(vec![lost, fleet_alert(7, AlertKind::DatabaseLocked, Some("zg-01"))]),
+    );
+    let wall = model.world.now;
+    let (ticket, _) = asked(update(&mut model, Msg::Tick(wall)));
+    tell(&mut model, ticket, Answer::Managers(vec![silent()]));
+    let shown = screen(&model, unicode());
+    assert_eq!(shown.matches("zg-02 is lost").count(), 1, "once, not as a conclusion besides: {shown}");
+    assert!(!shown.contains("heartbeat lost"), "{shown}");
+    press(&mut model, KeyCode::Char('g'));
+    let shown = screen(&model, unicode());
+    assert!(shown.contains("fleet: the manager zg-02 on 10.0.3.12 has not renewed its lease"), "{shown}");
+    assert!(shown.contains("critical, once since 11:56, last 12:00, not sent yet"), "{shown}");
+    for key in ['l', 'H'] {
+        assert_eq!(press(&mut model, KeyCode::Char(key)), None);
+        assert!(screen(&model, unicode()).contains("about the fleet, and not about one app"));
+    }
+    let (_, question) = asked(press(&mut model, KeyCode::Char('m')));
+    let until = Some(noon() + TimeDelta::hours(1));
+    assert_eq!(question, Question::NoteAlerts(vec![AlertId(8)], AlertNote::Muted(until)));
+    press(&mut model, KeyCode::Char('j'));
+    assert!(screen(&model, unicode()).contains("seen by zg-01"));
+}
+
+#[test]
 fn rows_are_looked_through_ungrouped_and_gone_to() {
     let mut model = opened((120, 30));
     assert!(!screen(&model, unicode()).contains("no such page"), "it is muted");
     type_keys(&mut model, "v");
     assert!(screen(&model, unicode()).contains("no such page"));
-    let rows = |model: &Model| screen(model, unicode()).matches("HTTP 403 after 9 s").count();
+    let rows = |model: &Model| screen(model, unicode()).matches("HTTP 403 after # s").count();
     let before = rows(&model);
     type_keys(&mut model, "t");
     assert!(rows(&model) > before, "each alert has a row");
@@ -155,13 +202,14 @@ fn what_the_console_concludes_is_a_row_a_parent_and_cannot_be_acknowledged() {
 fn alerts_are_counted_from_any_screen() {
     let mut model = model((80, 24), fleet());
     model.world.answer(Ticket(1), &Ok(Answer::Alerts(Vec::new())));
-    assert!(screen(&model, unicode()).contains("─2 Alerts─"));
+    // What the console concludes is counted as well: an app is late.
+    assert!(screen(&model, unicode()).contains("─2 Alerts 1─"));
     press(&mut model, KeyCode::Char('6'));
     let later = crate::console::testing::now(20);
     let Some(Cmd::Work(work)) = update(&mut model, Msg::Tick(later)) else { panic!() };
     let Some(Request::Ask(ticket, Question::Alerts(_))) = work.first() else { panic!("{work:?}") };
     tell(&mut model, *ticket, Answer::Alerts(some()));
-    assert!(screen(&model, unicode()).contains("─2 Alerts 3─"), "one of four is acknowledged");
+    assert!(screen(&model, unicode()).contains("─2 Alerts 4─"), "one of four is acknowledged");
 }
 
 #[test]

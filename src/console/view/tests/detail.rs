@@ -25,6 +25,7 @@ pub(super) fn run(number: u128, begin: i64, seconds: Option<i64>, outcome: &str)
         message: (outcome != "ok").then(|| "python3.13: no such program in PATH".to_owned()),
         leftovers: 0,
         command: None,
+        memory_peak: None,
     }
 }
 
@@ -146,7 +147,7 @@ fn what_the_console_concludes_is_told_with_what_can_be_done() {
     let [Request::Ask(ticket, Question::App(_))] = work[..] else { panic!("{work:?}") };
     update(&mut model, Msg::Answer { ticket, answer: Ok(Answer::App(Some(Box::new(late)))) });
     let shown = screen(&model, unicode());
-    assert!(shown.contains("TROUBLE   ! LATE due 12m ago"), "{shown}");
+    assert!(shown.contains("WHY       it was due 12m00s ago (11:48) and has not started"), "{shown}");
     assert!(shown.contains("NEXT      s starts it now"), "{shown}");
 }
 

@@ -22,6 +22,7 @@ fn run(number: u128, path: &str, begin: i64, minutes: Option<i64>, outcome: &str
         message: (outcome == "failed").then(|| "ProxyBanned".to_owned()),
         leftovers: 0,
         command: None,
+        memory_peak: None,
     }
 }
 

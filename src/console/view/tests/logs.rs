@@ -89,7 +89,7 @@ fn wrapped_opened_and_without_times() {
 #[test]
 fn it_follows_is_held_and_follows_again() {
     let mut model = opened((80, 24));
-    let ticket = Ticket(2);
+    let ticket = Ticket(3);
     let news = |from: i64, to: i64| {
         let records =
             (from..to).map(|number| record(number, Stream::Out, &format!("line {number} \x1b[31mred")));
@@ -142,7 +142,7 @@ fn runs_are_gone_through_and_old_news_are_dropped() {
     let [Request::OpenLog(query)] = &work[..] else { panic!("{work:?}") };
     assert_eq!(query.run, Some(run(1)));
     let late = LogNews {
-        ticket: Ticket(2),
+        ticket: Ticket(3),
         records: vec![record(99, Stream::Out, "of before")],
         ..LogNews::default()
     };
@@ -169,7 +169,7 @@ fn what_grows_too_fast_and_what_is_elsewhere_is_said() {
     let jumped = vec![(0, Some(noon()))];
     let begun = vec![(0, run(3), Some(noon()))];
     let records = vec![record(90, Stream::Out, "newest")];
-    let news = LogNews { ticket: Ticket(2), jumped, begun, records, ..LogNews::default() };
+    let news = LogNews { ticket: Ticket(3), jumped, begun, records, ..LogNews::default() };
     update(&mut model, Msg::Log(news));
     let shown = screen(&model, unicode());
     assert!(
@@ -177,14 +177,14 @@ fn what_grows_too_fast_and_what_is_elsewhere_is_said() {
         "{shown}"
     );
     let fault = Some("permission denied".to_owned());
-    update(&mut model, Msg::Log(LogNews { ticket: Ticket(2), fault, ..LogNews::default() }));
+    update(&mut model, Msg::Log(LogNews { ticket: Ticket(3), fault, ..LogNews::default() }));
     assert!(screen(&model, unicode()).contains("permission denied"));
     let mut far = row("a/b/c");
     far.state.manager = Some("zg-02".to_owned());
     far.state.last_run = Some(noon() - TimeDelta::minutes(4));
     let mut model = super::model((80, 24), vec![far]);
     type_keys(&mut model, "Gl");
-    update(&mut model, Msg::Log(LogNews { ticket: Ticket(2), is_start: true, ..LogNews::default() }));
+    update(&mut model, Msg::Log(LogNews { ticket: Ticket(3), is_start: true, ..LogNews::default() }));
     let shown = screen(&model, unicode());
     assert!(
         shown.contains("no log of it is on this host; it last ran under manager zg-02, 4m ago"),
@@ -219,7 +219,7 @@ fn the_end_of_a_log_on_another_host_comes_by_the_database() {
     far.state.last_run = Some(noon() - TimeDelta::minutes(4));
     let mut model = super::model((100, 24), vec![far]);
     type_keys(&mut model, "Gl");
-    let ticket = Ticket(2);
+    let ticket = Ticket(3);
     update(&mut model, Msg::Log(LogNews { ticket, is_start: true, ..LogNews::default() }));
     let kept = |text: &str| KeptLog {
         run: run(7),

@@ -9,7 +9,8 @@ use nix::poll::{PollTimeout, poll};
 use super::start::begun;
 use super::{LEFTOVER_GRACE, Main, Notice, RunDir, Shim, Spec, boot_time, clock, journal, ring, tree};
 use crate::model::{Closing, Exit, Leftovers, Timestamp};
-use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
+use crate::process::record::{EndingRecord, ExitRecord, Fact, HeldLimits, Identity, OutOfMemoryRecord};
+use crate::process::unix::out_of_memory;
 
 /// How long the last output is waited for when no process is left: it is in the pipe already.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -28,6 +29,8 @@ const LOOK_MAX: Duration = Duration::from_secs(1);
 /// The main process has ended; others of the run may live.
 pub(super) struct Ended {
     exit: Option<Exit>,
+    /// What speaks for the kernel having killed it.
+    out_of_memory: Option<OutOfMemoryRecord>,
     at: Timestamp,
     /// When the processes that are left are looked at again.
     pub(super) look_at: Duration,
@@ -51,8 +54,12 @@ impl Shim {
         let now = boot_time();
         self.heed_passed_on(exit);
         let by_stop = self.deadline_of_stop(now);
+        let is_killed = exit == Some(Exit::KILLED) && self.stop.is_none();
+        let evidence = || out_of_memory::evidence(self.cgroup.as_deref(), self.kills_before);
+        let out_of_memory = is_killed.then(evidence).flatten();
         self.ended = Some(Ended {
             exit,
+            out_of_memory,
             at: clock::wall(),
             look_at: now,
             look_every: LOOK_FIRST,
@@ -137,11 +144,16 @@ impl Shim {
             (None, None) => EndingRecord::Unknown,
         };
         let report = self.reports.all.clone().into();
-        let record = ExitRecord::new(ending, self.started, ended, report, leftovers);
+        let out_of_memory = self.ended.as_ref().and_then(|ended| ended.out_of_memory);
+        let record =
+            ExitRecord { out_of_memory, ..ExitRecord::new(ending, self.started, ended, report, leftovers) };
         let gives_up = self.foreground.is_some();
         let (Main::Child(process) | Main::Adopted(process, _)) = self.main;
         let app = Fact::App { process, started: self.started };
-        let earlier = begun(self.started, self.cgroup.clone()).into_iter().chain([app]).collect();
+        let earlier = begun(self.started, self.cgroup.clone(), HeldLimits::default())
+            .into_iter()
+            .chain([app])
+            .collect();
         put_on_record(&self.dir, &self.spec, &mut self.journal, earlier, &record, gives_up);
         let closing = Closing::from(record);
         self.notify(Notice::Ended(closing.clone()));

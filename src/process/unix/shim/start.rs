@@ -19,9 +19,9 @@ use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
 use crate::process::fence::Fence;
 use crate::process::journal::Journal;
 use crate::process::launch::withheld_variables;
-use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
+use crate::process::record::{EndingRecord, ExitRecord, Fact, HeldLimits, Identity};
 use crate::process::unix::{
-    boot_id, cgroup, identity_of_child, keep_descriptors, let_pass, make_pipe_of_mode,
+    boot_id, cgroup, identity_of_child, keep_descriptors, let_pass, make_pipe_of_mode, out_of_memory,
 };
 
 impl Shim {
@@ -38,7 +38,9 @@ impl Shim {
         nix::sys::prctl::set_child_subreaper(true)?;
         keep_descriptors();
         let started = clock::wall();
-        journal::append(&mut journal, &begun(started, cgroup.clone())?)?;
+        let held =
+            cgroup.as_deref().map_or_else(HeldLimits::default, |cgroup| cgroup::limit(cgroup, spec.limits));
+        journal::append(&mut journal, &begun(started, cgroup.clone(), held)?)?;
         let fence = Fence::of(&spec);
         let begun = open_pipes(&dir, &spec, foreground.is_some())
             .map_err(|error| EndingRecord::from(pipe_failure(&error)));
@@ -59,6 +61,9 @@ impl Shim {
         if let (Some(_), Some(cgroup)) = (&foreground, &cgroup) {
             cgroup::take_in(cgroup, app.pid);
         }
+        if let (Some(cgroup), Some(_)) = (&cgroup, held.memory) {
+            cgroup::kill_together(cgroup, foreground.is_none());
+        }
         let fact = Fact::App { process: app, started };
         let is_app_noted = journal::append(&mut journal, &fact).is_ok();
         let ends_at = spec.ends_at(started, clock::now());
@@ -77,6 +82,8 @@ impl Shim {
             main: Main::Child(app),
             is_app_noted,
             cgroup,
+            // After the start, which is not to wait for that.
+            kills_before: out_of_memory::kills_on_host(),
             stop: None,
             ended: None,
             foreground,
@@ -96,7 +103,7 @@ impl Shim {
             return Err(io::Error::other("nothing was started"));
         };
         let mut file = File::options().append(true).open(dir.journal())?;
-        journal::append(&mut file, &begun(before.at, None)?)?;
+        journal::append(&mut file, &begun(before.at, None, HeldLimits::default())?)?;
         let started = app.map_or(before.at, |(_, started)| started);
         let app = match app {
             Some((process, _)) => process,
@@ -124,6 +131,8 @@ impl Shim {
             is_app_noted: true,
             main: Main::Adopted(app, ProcessHandle::open(app).ok().flatten()),
             cgroup,
+            // How the child of another shim ended cannot be seen, so there is nothing to tell apart.
+            kills_before: None,
             stop: None,
             ended: None,
             foreground: None,
@@ -137,8 +146,8 @@ impl Shim {
     }
 }
 
-pub(super) fn begun(at: Timestamp, cgroup: Option<PathBuf>) -> io::Result<Fact> {
-    Ok(Fact::Begun { boot: boot_id()?, shim: own_identity()?, at, cgroup })
+pub(super) fn begun(at: Timestamp, cgroup: Option<PathBuf>, held: HeldLimits) -> io::Result<Fact> {
+    Ok(Fact::Begun { boot: boot_id()?, shim: own_identity()?, at, cgroup, held })
 }
 
 /// Opens what the shim reads. The lock of the control pipe is what makes it the shim of this run.

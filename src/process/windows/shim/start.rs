@@ -21,7 +21,7 @@ use crate::process::fence::Fence;
 use crate::process::journal::Journal;
 use crate::process::launch::withheld_variables;
 use crate::process::log_format::Stream;
-use crate::process::record::{EndingRecord, ExitRecord, Fact, Identity};
+use crate::process::record::{EndingRecord, ExitRecord, Fact, HeldLimits, Identity};
 
 /// A process that does not run yet, and its output.
 struct Spawned {
@@ -175,7 +175,7 @@ struct Parts {
 }
 
 fn begun(at: Timestamp) -> io::Result<Fact> {
-    Ok(Fact::Begun { boot: boot_id()?, shim: own_identity(), at, cgroup: None })
+    Ok(Fact::Begun { boot: boot_id()?, shim: own_identity(), at, cgroup: None, held: HeldLimits::default() })
 }
 
 fn record_failure(dir: &RunDir, spec: &Spec, journal: File, ending: EndingRecord, gives_up: bool) -> Closing {
