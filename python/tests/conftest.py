@@ -29,6 +29,12 @@ def until(what: str, condition: Callable[[], Any]) -> Any:
     raise AssertionError(f"waited {LIMIT:.0f} s in vain: {what}")
 
 
+def environment(folder: Path, **env: str) -> dict[str, str]:
+    """The variables of this process, without what tells dcm of this host's own fleet: the state goes to a folder."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("DC_")}
+    return clean | {"DC_STATE_DIR": str(folder / "state"), "DC_CONFIG": os.devnull} | env
+
+
 class App:
     """An app written for a test, run as dcm would: as a process with pipes."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from conftest import until
+from conftest import environment, until
 from documents import DEAD, DONE, FAILED, PENDING, RUNNING, Documents, Workers
 from servers import Postgres, Rabbit
 
@@ -29,9 +29,11 @@ def postgres() -> Iterator[Postgres]:
     server.close()
 
 
-def migrate(dcm: Path, url: str) -> None:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("DC_")}
-    subprocess.run([dcm, "db", "migrate"], env=env | {"DC_DATABASE_URL": url}, check=True, capture_output=True)
+def migrate(dcm: Path, folder: Path, url: str) -> None:
+    done = subprocess.run(
+        [dcm, "db", "migrate"], env=environment(folder, DC_DATABASE_URL=url), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -44,7 +46,7 @@ def documents(request, rabbit: Rabbit, dcm: Path, tmp_path: Path) -> Iterator[Do
             connection.execute("DROP DATABASE IF EXISTS fleet WITH (FORCE)")
             connection.execute("CREATE DATABASE fleet")
         url = server.url.replace("/postgres", "/fleet")
-    migrate(dcm, url)
+    migrate(dcm, tmp_path, url)
     documents = Documents(url, rabbit.url)
     yield documents
     documents.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import LIMIT
+from conftest import LIMIT, environment
 
 APP = """
 from data_collector import count_exception, current, report, run
@@ -36,8 +36,7 @@ def fleet(dcm, tmp_path):
     """Calls dcm on a fleet of its own."""
     (tmp_path / "apps/croatia/fina/companies").mkdir(parents=True)
     (tmp_path / "apps/croatia/fina/companies/main.py").write_text(APP)
-    env = {name: value for name, value in os.environ.items() if not name.startswith("DC_")}
-    env |= {"DC_STATE_DIR": str(tmp_path / "state"), "VIRTUAL_ENV": sys.prefix}
+    env = environment(tmp_path, VIRTUAL_ENV=sys.prefix)
 
     def call(*args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

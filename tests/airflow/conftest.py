@@ -52,7 +52,10 @@ class Fleet:
         shutil.copytree(ROOT / "examples/airflow", folder, dirs_exist_ok=True)
         self.program = ROOT / "target/debug/dcm"
         os.environ.update(
-            DC_STATE_DIR=str(folder / "state"), VIRTUAL_ENV=sys.prefix, PATH=f"{self.program.parent}:{os.environ['PATH']}"
+            DC_STATE_DIR=str(folder / "state"),
+            DC_CONFIG=os.devnull,
+            VIRTUAL_ENV=sys.prefix,
+            PATH=f"{self.program.parent}:{os.environ['PATH']}",
         )
         self("app", "import", str(folder / "fleet.toml"))
 
