@@ -71,6 +71,18 @@ pub(crate) fn is_readable(_path: &Path) -> bool {
     true
 }
 
+/// Whether everybody on this host can read a file, as far as its own rights say.
+#[cfg(unix)]
+pub(crate) fn is_for_all(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_for_all(_path: &Path) -> bool {
+    false
+}
+
 /// The user to whom a file belongs, or the closest folder above it that may be looked at.
 #[cfg(unix)]
 pub(crate) fn owner_of(path: &Path) -> Option<String> {

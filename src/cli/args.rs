@@ -128,6 +128,9 @@ pub(super) enum Command {
     /// Look after the database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Check the settings, or show which values are in force and where each comes from.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print the completions of a shell.
     Completions {
         /// Which shell.
@@ -592,6 +595,17 @@ pub(super) enum NotifyCommand {
     Test {
         /// Its name, as in [notify.NAME].
         channel: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Name every fault of the configuration file with its line; exit code 2 if there is one.
+    Check,
+    /// Show the values that are in force, and where each comes from; secrets are masked.
+    Show {
+        /// A setting (limits.running), or a table of them (limits).
+        key: Option<String>,
     },
 }
 

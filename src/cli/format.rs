@@ -20,6 +20,11 @@ pub(super) fn relative(time: Timestamp, now: Timestamp) -> String {
     if time >= now { format!("in {}", duration(time - now)) } else { format!("{} ago", duration(now - time)) }
 }
 
+/// `1 fault`, `2 faults`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// A message in a table: its beginning. All of it is in JSON, and in `dcm why`.
 pub(super) fn brief(text: &str) -> String {
     const SHOWN_MAX: usize = 100;

@@ -5,6 +5,7 @@ mod alerts;
 mod app;
 mod args;
 mod attached;
+mod config;
 mod db;
 mod demo;
 mod documents;
@@ -92,6 +93,10 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
     if let Some(Command::Demo(args)) = command {
         return demo::demo(global, args);
     }
+    if let Some(Command::Config(command)) = command {
+        config::config(global, &command)?;
+        return Ok(0);
+    }
     let session = Session::new(global)?;
     let done = |result: Result<(), Error>| result.map(|()| 0);
     match command {
@@ -127,6 +132,6 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         Some(Command::Documents(args)) => done(documents::documents(&session, *args)),
         Some(Command::Db(command)) => done(db::db(&session, command)),
         // Done above, without these settings.
-        Some(Command::Completions { .. } | Command::Demo(_)) => Ok(0),
+        Some(Command::Completions { .. } | Command::Demo(_) | Command::Config(_)) => Ok(0),
     }
 }

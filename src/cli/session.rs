@@ -28,12 +28,9 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(global: Global) -> Result<Self, Error> {
         let open_files = raise_open_files();
-        let Global { database, state_dir, config, manager_name, json } = global;
-        if let Some(name) = env::unreadable() {
-            return Err(Error::usage(format!("{name}: the value is not UTF-8")).hint("name a path that is"));
-        }
-        let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
-        let flags = Flags { database, state_dir, config: config.clone(), name: manager_name };
+        let json = global.json;
+        let flags = flags_of(global)?;
+        let config = flags.config.clone();
         let settings = Settings::load(flags, env::get, &mut |warning| output::message(warning))?;
         Ok(Self { settings, json, config, open_files })
     }
@@ -189,6 +186,19 @@ impl Session {
             sample_every: self.settings.sample_every,
         }
     }
+}
+
+/// What the options that every command takes say of the settings.
+///
+/// # Errors
+/// When a variable that names a place is no text: it must not count as missing.
+pub(super) fn flags_of(global: Global) -> Result<Flags, Error> {
+    let Global { database, state_dir, config, manager_name, json: _ } = global;
+    if let Some(name) = env::unreadable() {
+        return Err(Error::usage(format!("{name}: the value is not UTF-8")).hint("name a path that is"));
+    }
+    let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
+    Ok(Flags { database, state_dir, config, name: manager_name })
 }
 
 /// Runs the async part of a command on this thread.

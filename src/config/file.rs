@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::notify::{self, Notify};
 use super::rabbitmq::{self, Rabbitmq};
@@ -51,22 +51,35 @@ pub(super) struct File {
     pub(super) rabbitmq: Rabbitmq,
 }
 
-/// Reads a file. `get` reads a variable of the environment that a value refers to.
+/// The text of a file.
 ///
 /// # Errors
-/// [`ConfigError`] with file and line. Keys that dcm does not know are warned of and left alone.
-pub(super) fn read(
-    path: &Path,
-    get: &dyn Fn(&str) -> Option<String>,
-    warn: &mut dyn FnMut(String),
-) -> Result<File, ConfigError> {
+/// [`ConfigError`] when it cannot be read or is too large.
+pub(super) fn text_of(path: &Path) -> Result<String, ConfigError> {
     let failed = |why: String| ConfigError { origin: path.display().to_string(), why };
     let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
     if size > SIZE_MAX {
         return Err(failed(format!("larger than {SIZE_MAX} bytes")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    parse(path.to_owned(), text.strip_prefix('\u{feff}').unwrap_or(&text), get, warn)
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Reads a file. `get` reads a variable of the environment that a value refers to. Keys that dcm does not know are warned
+/// of and left alone. Each fault is added to `faults` with file and line, and counts as a setting that is missing.
+pub(super) fn read(
+    path: &Path,
+    get: &dyn Fn(&str) -> Option<String>,
+    warn: &mut dyn FnMut(String),
+    faults: &mut Vec<ConfigError>,
+) -> File {
+    match text_of(path) {
+        Ok(text) => parse(path.to_owned(), &text, get, warn, faults),
+        Err(error) => {
+            faults.push(error);
+            File::default()
+        }
+    }
 }
 
 fn parse(
@@ -74,14 +87,20 @@ fn parse(
     text: &str,
     get: &dyn Fn(&str) -> Option<String>,
     warn: &mut dyn FnMut(String),
-) -> Result<File, ConfigError> {
-    let table = DeTable::parse(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| line_of(text, span.start));
-        ConfigError { origin: format!("{}:{line}", path.display()), why: error.message().to_owned() }
-    })?;
-    let mut reader = Reader { path, text, get, warn, file: File::default() };
-    reader.table("", table.get_ref())?;
-    Ok(reader.file)
+    faults: &mut Vec<ConfigError>,
+) -> File {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        // What else would be found is a consequence of these.
+        faults.extend(errors.iter().map(|error| {
+            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            ConfigError { origin: format!("{}:{line}", path.display()), why: error.message().to_owned() }
+        }));
+        return File::default();
+    }
+    let mut reader = Reader { path, text, get, warn, faults, file: File::default() };
+    reader.table("", table.get_ref());
+    reader.file
 }
 
 struct Reader<'a> {
@@ -89,78 +108,90 @@ struct Reader<'a> {
     text: &'a str,
     get: &'a dyn Fn(&str) -> Option<String>,
     warn: &'a mut dyn FnMut(String),
+    faults: &'a mut Vec<ConfigError>,
     file: File,
 }
 
 impl Reader<'_> {
-    fn table(&mut self, prefix: &str, table: &DeTable<'_>) -> Result<(), ConfigError> {
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
         for (key, value) in table {
-            let name = format!("{prefix}{}", key.get_ref());
-            match (name.as_str(), value.get_ref()) {
-                (
-                    "limits" | "logs" | "log" | "retention" | "console" | "console.confirm",
-                    DeValue::Table(inner),
-                ) => {
-                    self.table(&format!("{name}."), inner)?;
-                }
-                (name @ ("notify" | "rabbitmq"), DeValue::Table(inner)) => {
-                    self.with_secrets(name, key.span().start, inner)?;
-                }
-                ("database", _) => self.file.database = Some(self.text(&name, value)?),
-                ("state_dir", _) => self.file.state_dir = Some(self.text(&name, value)?),
-                ("name", _) => self.file.name = Some(self.text(&name, value)?),
-                ("python", _) => self.file.python = Some(self.text(&name, value)?),
-                ("pools", _) => self.file.pools = self.pools(value)?,
-                ("lease", _) => self.file.lease = Some(self.seconds(&name, value, LEASE_SECONDS)?),
-                ("scan_seconds", _) => {
-                    self.file.scan_every = Some(self.seconds(&name, value, SCAN_SECONDS)?);
-                }
-                ("limits.running", _) => self.file.running_max = Some(self.number(&name, value)?),
-                ("logs.max_total", _) => self.file.logs_max = Some(self.size(&name, value)?),
-                ("logs.min_free", _) => self.file.logs_free = Some(self.size(&name, value)?),
-                ("logs.keep_days", _) => self.file.logs_days = Some(self.number(&name, value)?),
-                ("limits.sample_seconds", _) => {
-                    self.file.sample_every = Some(self.seconds(&name, value, SAMPLE_SECONDS)?);
-                }
-                ("log.level", _) => {
-                    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
-                    self.file.log_level = Some(self.one_of(&name, value, &levels)?.to_owned());
-                }
-                ("console.read_only", DeValue::Boolean(is_read_only)) => {
-                    self.file.console.read_only = *is_read_only;
-                }
-                ("console.reason", _) => {
-                    let choices = [("optional", false), ("required", true)];
-                    self.file.console.caution.needs_reason = self.one_of(&name, value, &choices)?;
-                }
-                ("console.on_hangup", _) => {
-                    let choices = OnHangup::ALL.map(|what| (what.word(), what));
-                    self.file.console.on_hangup = self.one_of(&name, value, &choices)?;
-                }
-                ("log.format", _) => {
-                    let choices = LogFormat::ALL.map(|form| (form.word(), form));
-                    self.file.log_format = self.one_of(&name, value, &choices)?;
-                }
-                (name, _) if self.limit(name).is_some() => {
-                    let number = self.number(name, value)?;
-                    self.limit(name).into_iter().for_each(|limit| *limit = number);
-                }
-                ("log.keep_days", _) => self.file.log_keep_days = Some(self.number(&name, value)?),
-                (_, _) if prefix == "console.confirm." => {
-                    let command = key.get_ref().to_uppercase().parse();
-                    let command = command
-                        .map_err(|_| self.wrong(value, format!("{name}: there is no such command")))?;
-                    let choices = [("ask", Consent::Yes), ("type", Consent::Number)];
-                    let consent = self.one_of(&name, value, &choices)?;
-                    self.file.console.caution.at_least.insert(command, consent);
-                }
-                ("console.read_only", _) => {
-                    return Err(self.wrong(value, format!("{name} must be true or false")));
-                }
-                _ => {
-                    let place = self.place(key.span().start);
-                    (self.warn)(format!("{place}: unknown setting {name}"));
-                }
+            if let Err(fault) = self.entry(prefix, key, value) {
+                self.faults.push(fault);
+            }
+        }
+    }
+
+    fn entry(
+        &mut self,
+        prefix: &str,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<(), ConfigError> {
+        let name = format!("{prefix}{}", key.get_ref());
+        match (name.as_str(), value.get_ref()) {
+            (
+                "limits" | "logs" | "log" | "retention" | "console" | "console.confirm",
+                DeValue::Table(inner),
+            ) => {
+                self.table(&format!("{name}."), inner);
+            }
+            (name @ ("notify" | "rabbitmq"), DeValue::Table(inner)) => {
+                self.with_secrets(name, key.span().start, inner)?;
+            }
+            ("database", _) => self.file.database = Some(self.text(&name, value)?),
+            ("state_dir", _) => self.file.state_dir = Some(self.text(&name, value)?),
+            ("name", _) => self.file.name = Some(self.text(&name, value)?),
+            ("python", _) => self.file.python = Some(self.text(&name, value)?),
+            ("pools", _) => self.file.pools = self.pools(value)?,
+            ("lease", _) => self.file.lease = Some(self.seconds(&name, value, LEASE_SECONDS)?),
+            ("scan_seconds", _) => {
+                self.file.scan_every = Some(self.seconds(&name, value, SCAN_SECONDS)?);
+            }
+            ("limits.running", _) => self.file.running_max = Some(self.number(&name, value)?),
+            ("logs.max_total", _) => self.file.logs_max = Some(self.size(&name, value)?),
+            ("logs.min_free", _) => self.file.logs_free = Some(self.size(&name, value)?),
+            ("logs.keep_days", _) => self.file.logs_days = Some(self.number(&name, value)?),
+            ("limits.sample_seconds", _) => {
+                self.file.sample_every = Some(self.seconds(&name, value, SAMPLE_SECONDS)?);
+            }
+            ("log.level", _) => {
+                let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
+                self.file.log_level = Some(self.one_of(&name, value, &levels)?.to_owned());
+            }
+            ("console.read_only", DeValue::Boolean(is_read_only)) => {
+                self.file.console.read_only = *is_read_only;
+            }
+            ("console.reason", _) => {
+                let choices = [("optional", false), ("required", true)];
+                self.file.console.caution.needs_reason = self.one_of(&name, value, &choices)?;
+            }
+            ("console.on_hangup", _) => {
+                let choices = OnHangup::ALL.map(|what| (what.word(), what));
+                self.file.console.on_hangup = self.one_of(&name, value, &choices)?;
+            }
+            ("log.format", _) => {
+                let choices = LogFormat::ALL.map(|form| (form.word(), form));
+                self.file.log_format = self.one_of(&name, value, &choices)?;
+            }
+            (name, _) if self.limit(name).is_some() => {
+                let number = self.number(name, value)?;
+                self.limit(name).into_iter().for_each(|limit| *limit = number);
+            }
+            ("log.keep_days", _) => self.file.log_keep_days = Some(self.number(&name, value)?),
+            (_, _) if prefix == "console.confirm." => {
+                let command = key.get_ref().to_uppercase().parse();
+                let command =
+                    command.map_err(|_| self.wrong(value, format!("{name}: there is no such command")))?;
+                let choices = [("ask", Consent::Yes), ("type", Consent::Number)];
+                let consent = self.one_of(&name, value, &choices)?;
+                self.file.console.caution.at_least.insert(command, consent);
+            }
+            ("console.read_only", _) => {
+                return Err(self.wrong(value, format!("{name} must be true or false")));
+            }
+            _ => {
+                let place = self.place(key.span().start);
+                (self.warn)(format!("{place}: unknown setting {name}"));
             }
         }
         Ok(())
@@ -170,7 +201,7 @@ impl Reader<'_> {
     fn with_secrets(&mut self, name: &str, at: usize, table: &DeTable<'_>) -> Result<(), ConfigError> {
         let source = Source { path: &self.path, text: self.text, get: self.get };
         if name == "notify" {
-            self.file.notify = notify::read(&source, table, self.warn)?;
+            self.file.notify = notify::read(&source, table, self.warn, self.faults);
         } else {
             self.file.rabbitmq = rabbitmq::read(&source, table, at, self.warn)?;
         }
@@ -290,8 +321,31 @@ mod tests {
 
     fn check(text: &str) -> (Result<File, ConfigError>, Vec<String>) {
         let mut warnings = Vec::new();
-        let file = parse("dcm.toml".into(), text, &|_| None, &mut |warning| warnings.push(warning));
-        (file, warnings)
+        let mut faults = Vec::new();
+        let warn = &mut |warning| warnings.push(warning);
+        let file = parse("dcm.toml".into(), text, &|_| None, warn, &mut faults);
+        (faults.into_iter().next().map_or(Ok(file), Err), warnings)
+    }
+
+    #[test]
+    fn each_fault_is_told() {
+        let text = "name = 3\n[limits]\nrunning = 'x'\nsample_seconds = 5\n[notify.a]\nkind = 'x'\n[notify.b]\nkind = 'slack'\n";
+        let (mut faults, mut warnings) = (Vec::new(), Vec::new());
+        let file = parse("f".into(), text, &|_| None, &mut |warning| warnings.push(warning), &mut faults);
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            faults,
+            [
+                "f:1: name must be a text",
+                "f:3: limits.running must be a whole number of 1 or more",
+                "f:6: notify.a.kind must be telegram or teams or slack or email or webhook",
+                "f:7: notify.b: slack needs url or url_file",
+            ]
+        );
+        assert_eq!(file.sample_every, Some(Duration::from_secs(5)), "what is right counts");
+        let mut faults = Vec::new();
+        parse("f".into(), "a = \nb = 1\nc = [\n", &|_| None, &mut |_| {}, &mut faults);
+        assert!(faults.len() > 1 && faults[0].to_string().starts_with("f:1: "), "{faults:?}");
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 pub mod console;
 mod database;
+mod effective;
 pub mod env;
 mod file;
 mod notify;
 mod paths;
 mod rabbitmq;
+mod reference;
 mod values;
 
 use std::fmt;
@@ -14,8 +16,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use database::Database;
+pub use effective::{Effective, Origin, effective, exposed_secrets, used_file};
 pub(crate) use file::line_of;
 pub use paths::expand_home;
+pub use reference::{Section, Setting, reference, setting_of};
 
 use crate::broker::BrokerSettings;
 use crate::console::Caution;
@@ -35,6 +39,21 @@ pub struct ConfigError {
     /// Where the value comes from: a flag, a variable, or file and line.
     origin: String,
     why: String,
+}
+
+impl ConfigError {
+    /// The file and the line in it, where the value comes from a line of a file.
+    #[must_use]
+    pub fn line(&self) -> Option<(&str, u32)> {
+        let (file, line) = self.origin.split(": ").next()?.rsplit_once(':')?;
+        Some((file, line.parse().ok()?))
+    }
+
+    /// What is wrong, without its place.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
+    }
 }
 
 /// What the flags of the command line say.
@@ -161,11 +180,40 @@ impl Settings {
         get: impl Fn(&str) -> Option<String>,
         warn: &mut dyn FnMut(String),
     ) -> Result<Self, ConfigError> {
-        let config = config_file(&flags, &get)?;
-        let file = match &config {
-            Some(path) => file::read(path, &get, warn)?,
-            None => file::File::default(),
+        let (settings, faults) = Self::examine(flags, get, warn);
+        match faults.into_iter().next() {
+            Some(fault) => Err(fault),
+            None => settings,
+        }
+    }
+
+    /// The same, with each fault of the file: what is wrong there counts as missing.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where what is left makes no settings.
+    pub fn examine(
+        flags: Flags,
+        get: impl Fn(&str) -> Option<String>,
+        warn: &mut dyn FnMut(String),
+    ) -> (Result<Self, ConfigError>, Vec<ConfigError>) {
+        let mut faults = Vec::new();
+        let config = match config_file(&flags, &get) {
+            Ok(config) => config,
+            Err(error) => return (Err(error), faults),
         };
+        let file = config.as_ref().map(|path| file::read(path, &get, warn, &mut faults));
+        let settings = Self::assemble(flags, &get, config, file.unwrap_or_default(), &mut faults);
+        faults.sort_by_key(|fault| fault.line().map(|(_, line)| line));
+        (settings, faults)
+    }
+
+    fn assemble(
+        flags: Flags,
+        get: &impl Fn(&str) -> Option<String>,
+        config: Option<PathBuf>,
+        file: file::File,
+        faults: &mut Vec<ConfigError>,
+    ) -> Result<Self, ConfigError> {
         // What is relative in a file means the same wherever the program is called.
         let folder = config.as_deref().and_then(Path::parent);
         let folder = folder.and_then(|folder| std::path::absolute(Path::new(".").join(folder)).ok());
@@ -182,7 +230,7 @@ impl Settings {
         let named = [
             (flags.database, "--database", None),
             (get(env::DATABASE_URL), env::DATABASE_URL, None),
-            (postgres_of_parts(&get)?, env::DB_MAIN_IP, None),
+            (postgres_of_parts(get)?, env::DB_MAIN_IP, None),
             (file.database, "database", folder),
         ];
         let named = named.into_iter().find_map(|(text, origin, base)| text.map(|text| (text, origin, base)));
@@ -196,8 +244,13 @@ impl Settings {
             Some(python) => {
                 paths::expand(Path::new(&python), "python", folder, home)?.to_string_lossy().into_owned()
             }
-            None => python(&get),
+            None => python(get),
         };
+        let withheld = file.notify.variables.into_iter().chain(file.rabbitmq.variables.clone()).collect();
+        let rabbitmq = file.rabbitmq.settings(get).unwrap_or_else(|fault| {
+            faults.push(fault.clone());
+            Err(fault)
+        });
         let log_level = get(env::LOG).or(file.log_level).unwrap_or_else(|| "info".to_owned());
         Ok(Self {
             database,
@@ -224,8 +277,8 @@ impl Settings {
             retention: file.retention,
             console: file.console,
             notify: file.notify.settings,
-            withheld: file.notify.variables.into_iter().chain(file.rabbitmq.variables.clone()).collect(),
-            rabbitmq: file.rabbitmq.settings(&get)?,
+            withheld,
+            rabbitmq,
         })
     }
 }

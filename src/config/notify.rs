@@ -40,27 +40,33 @@ impl Default for Notify {
     }
 }
 
-/// Reads the table.
-///
-/// # Errors
-/// [`ConfigError`] with file and line for what is wrong in the file itself. Keys that dcm does not know are warned of.
+/// Reads the table. What is wrong in the file itself is added to `faults`, with file and line; keys that dcm does not know
+/// are warned of.
 pub(super) fn read(
     source: &Source<'_>,
     table: &DeTable<'_>,
     warn: &mut dyn FnMut(String),
-) -> Result<Notify, ConfigError> {
+    faults: &mut Vec<ConfigError>,
+) -> Notify {
     let mut variables = BTreeSet::new();
     collect_variables(table, &mut variables);
-    let settings = match (Reader { source, warn }).settings(table) {
+    let settings = match (Reader { source, warn }).settings(table, faults) {
         Ok(settings) => Ok(settings),
         Err(Fault::Missing(error)) => Err(error),
-        Err(Fault::Wrong(error)) => return Err(error),
+        Err(Fault::Wrong(error)) => {
+            faults.push(error);
+            Ok(NotifySettings::default())
+        }
     };
-    Ok(Notify { settings, variables })
+    Notify { settings, variables }
 }
 
 impl Reader<'_, '_> {
-    fn settings(&mut self, table: &DeTable<'_>) -> Result<NotifySettings, Fault> {
+    fn settings(
+        &mut self,
+        table: &DeTable<'_>,
+        faults: &mut Vec<ConfigError>,
+    ) -> Result<NotifySettings, Fault> {
         let own = Fields { name: "notify".to_owned(), at: 0, table };
         let mut settings = NotifySettings::default();
         let mut missing = None;
@@ -76,14 +82,17 @@ impl Reader<'_, '_> {
                 DeValue::Table(inner) => {
                     let valid =
                         Part::new(name).map_err(|error| self.wrong_at(key.span().start, error.to_string()));
-                    valid?;
+                    if let Err(Fault::Wrong(error) | Fault::Missing(error)) = valid {
+                        faults.push(error);
+                        continue;
+                    }
                     let fields =
                         Fields { name: format!("notify.{name}"), at: key.span().start, table: inner };
                     match self.channel(name, &fields) {
                         Ok(channel) => settings.channels.push(channel),
                         // What is wrong in another channel is more: nothing would help that.
                         Err(Fault::Missing(error)) => missing = missing.or(Some(error)),
-                        Err(wrong) => return Err(wrong),
+                        Err(Fault::Wrong(error)) => faults.push(error),
                     }
                 }
                 DeValue::String(_)

@@ -14,8 +14,10 @@ fn check(text: &str, variables: &[(&str, &str)]) -> (Result<Notify, ConfigError>
         get: &|name| variables.get(name).map(|value| (*value).to_owned()),
     };
     let notify = table.get_ref().iter().find(|(key, _)| key.get_ref() == "notify").unwrap().1;
-    let read = read(&source, notify.get_ref().as_table().unwrap(), &mut |warning| warnings.push(warning));
-    (read, warnings)
+    let mut faults = Vec::new();
+    let warn = &mut |warning| warnings.push(warning);
+    let read = read(&source, notify.get_ref().as_table().unwrap(), warn, &mut faults);
+    (faults.into_iter().next().map_or(Ok(read), Err), warnings)
 }
 
 fn settings(text: &str, variables: &[(&str, &str)]) -> NotifySettings {

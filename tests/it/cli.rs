@@ -21,6 +21,7 @@ fn help_fits_and_names_every_command() {
         "report",
         "stop-apps",
         "db",
+        "config",
         "completions",
     ] {
         let help = fleet.dcm(&[command, "--help"]).ok().out;

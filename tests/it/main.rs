@@ -16,6 +16,7 @@ mod broker;
 mod cli;
 mod commands;
 mod concerns;
+mod config_commands;
 mod console;
 mod console_answers;
 mod console_bytes;
