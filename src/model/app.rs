@@ -1,14 +1,13 @@
 //! An app: what its row defines, and what the manager writes into it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::vocabulary::words;
 use super::{
     AppId, AppPath, Baseline, CmdFlag, CmdName, CommandId, Concern, Conclusion, FatalFlag, HttpUrl, LastEnd,
-    Movement, Part, Planned, Progress, Ratio, Revision, RunId, RunStatus, Samples, Schedule, Timestamp,
-    Usage, UsageLimits, Word,
+    Movement, Part, Planned, Program, Progress, Ratio, Revision, RunId, RunStatus, Samples, Schedule,
+    StopSignal, Timestamp, Usage, UsageLimits, Word,
 };
 
 /// What the row of an app defines: people and programs write it, the manager obeys.
@@ -30,6 +29,10 @@ pub struct App {
     pub origin: Option<String>,
     /// What it is for, in the words of the people who look after it.
     pub description: Option<String>,
+    /// Who looks after it.
+    pub owner: Option<String>,
+    /// Words by which it is found.
+    pub tags: BTreeSet<Part>,
     /// Called after its runs; `/fail` is appended after a bad one.
     pub ping_url: Option<HttpUrl>,
 }
@@ -53,36 +56,10 @@ impl App {
             disabled: false,
             origin: None,
             description: None,
+            owner: None,
+            tags: BTreeSet::new(),
             ping_url: None,
         }
-    }
-}
-
-/// What is to be run.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Program {
-    /// The argument vector; `None` for the default module command `PYTHON -m apps.GROUP.PARENT.APP.main`.
-    pub command: Option<Vec<String>>,
-    /// The working directory; `None` for that of the manager.
-    pub cwd: Option<String>,
-    /// Variables on top of the environment of the manager.
-    pub env: BTreeMap<String, String>,
-    /// Variables of the manager that it does not inherit.
-    pub unset: BTreeSet<String>,
-    /// Whether the app may see `DC_DATABASE_URL`.
-    pub pass_database: bool,
-}
-
-/// Environments hold secrets: only the names are shown.
-impl fmt::Debug for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Program")
-            .field("command", &self.command)
-            .field("cwd", &self.cwd)
-            .field("env", &self.env.keys())
-            .field("unset", &self.unset)
-            .field("pass_database", &self.pass_database)
-            .finish()
     }
 }
 
@@ -100,7 +77,9 @@ pub struct Policy {
     /// A run that lived for this time has started: one that a signal kills before could not be started, and one of an app
     /// that runs always is followed by the next at once.
     pub min_uptime: Duration,
-    /// Time between TERM and KILL.
+    /// What asks a run to end.
+    pub stop_signal: StopSignal,
+    /// Time between that and KILL.
     pub stop_grace: Duration,
     /// A run that takes longer is ended and counts as failed.
     pub max_runtime: Option<Duration>,
@@ -148,6 +127,7 @@ impl Default for Policy {
             max_failures: 3,
             on_failures: OnFailures::Continue,
             min_uptime: Duration::from_secs(1),
+            stop_signal: StopSignal::Term,
             stop_grace: Duration::from_secs(10),
             max_runtime: None,
             max_memory: None,

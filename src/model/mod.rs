@@ -24,6 +24,7 @@ mod manager_row;
 mod path;
 mod pattern;
 mod printable;
+mod program;
 mod progress;
 mod reason;
 pub mod reasons;
@@ -49,7 +50,7 @@ mod vocabulary;
 pub use alert::{Alert, AlertEnd, AlertEvent, AlertKind, AlertRow, AlertSubject, AlertTurn, Severity};
 pub use app::{
     Anomaly, App, AppRow, AppState, BadReport, CatchUp, Failover, Fatal, Fault, LastCommand, OnFailures,
-    OnSuspect, Policy, Program, Registered,
+    OnSuspect, Policy, Registered,
 };
 pub use broker_state::{BrokerState, BrokerStateError};
 pub use cause::{AlertCause, describe};
@@ -75,6 +76,7 @@ pub use manager_row::{LEASE, Load, ManagerRow, Released, Seen, Sight, owner_of};
 pub use path::{AppPath, NameError, Part, PathError, together};
 pub use pattern::Pattern;
 pub use printable::Printable;
+pub use program::{InvalidUmask, ProcessSettings, Program, StopSignal, Umask, UnknownSignal};
 pub use progress::{Progress, Report, ReportError};
 pub use reason::Reason;
 pub use request::{REPLY_CHANNEL, Received, Request};

@@ -1,11 +1,14 @@
 //! The settings of an app: the columns of its row that define it. Each is declared here and nowhere else. Databases, files,
 //! `--json` and options of the command line go through this table, so that each gives the same verdict on a value.
 
+mod launch;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 
+pub use self::launch::{ENV_FILES, LAUNCH, STOP_SIGNAL};
 use super::value::{Given, shorten};
 use super::{
     App, AppId, AppPath, CatchUp, Failover, HttpUrl, HttpUrlError, InvalidSetting, Kind, OnFailures,
@@ -50,6 +53,28 @@ pub const ALWAYS: Setting = Setting {
     help: "Run it without end: it is started again whenever it ends; excludes interval and cron",
     get: |app| app.schedule.always.into(),
     set: |app, given| assign(&mut app.schedule.always, given.flag()),
+};
+
+/// Who looks after it.
+const OWNER: Setting = Setting {
+    column: "owner",
+    key: "owner",
+    kind: Kind::Text,
+    argument: "WHO",
+    help: "Who looks after it and is to be called, in at most 200 characters",
+    get: |app| app.owner.as_deref().into(),
+    set: |app, given| assign(&mut app.owner, given.optional(|given| given.text(200))),
+};
+
+/// Words by which it is found.
+pub const TAGS: Setting = Setting {
+    column: "tags",
+    key: "tags",
+    kind: Kind::List,
+    argument: "TAG,...",
+    help: "Words by which tag:TAG finds it",
+    get: |app| Value::List(app.tags.iter().map(ToString::to_string).collect()),
+    set: |app, given| assign(&mut app.tags, given.optional(tags).map(Option::unwrap_or_default)),
 };
 
 /// What is run and when: the settings that every list of apps shows.
@@ -113,6 +138,8 @@ pub const DEFINITION: &[Setting] = &[
         set: |app, given| assign(&mut app.schedule.time_zone, zone(given)),
     },
     ALWAYS,
+    OWNER,
+    TAGS,
 ];
 
 /// How it is treated: the settings that `app list` and `app show` alone tell.
@@ -185,7 +212,7 @@ pub const POLICIES: &[Setting] = &[
         key: "stop_grace",
         kind: Kind::Number,
         argument: "S",
-        help: "Seconds between TERM and KILL",
+        help: "Seconds between its stop signal and KILL",
         get: |app| app.policy.stop_grace.as_secs_f64().into(),
         set: |app, given| assign(&mut app.policy.stop_grace, given.seconds()),
     },
@@ -349,7 +376,7 @@ pub const POLICIES: &[Setting] = &[
 
 /// All settings, in the order of their columns.
 pub fn settings() -> impl Iterator<Item = &'static Setting> + Clone {
-    DEFINITION.iter().chain(POLICIES)
+    DEFINITION.iter().chain(POLICIES).chain(LAUNCH)
 }
 
 impl Setting {
@@ -407,6 +434,19 @@ fn command(given: Given<'_>) -> Result<Vec<String>, InvalidSetting> {
         }
         Some(_) => Ok(command.to_vec()),
     }
+}
+
+/// The most tags of an app.
+const TAGS_MAX: usize = 32;
+
+/// Tags, each once.
+fn tags(given: Given<'_>) -> Result<BTreeSet<Part>, InvalidSetting> {
+    let Value::List(list) = &given.value else { return Err(given.is_not(Kind::List)) };
+    if list.len() > TAGS_MAX {
+        return Err(given.wrong(format_args!("has more than {TAGS_MAX} of them")));
+    }
+    let tag = |text: &String| text.parse().map_err(|error| given.wrong(format_args!("has an {error}")));
+    list.iter().map(tag).collect()
 }
 
 /// The longest path that a system takes: that of Windows, in characters.

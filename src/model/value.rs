@@ -45,7 +45,7 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// A directory. A relative one starts where the file is that names it, or where the person stands.
     Directory,
-    /// An array of texts, which databases hold as JSON. It has no option: on the command line it stands after `--`.
+    /// An array of texts, which databases hold as JSON. On the command line each has a way of its own.
     List,
     /// Variables of the environment, which databases hold as JSON and whose texts are not shown. Its options set one each.
     Variables,
@@ -93,7 +93,7 @@ impl Kind {
             Self::Whole => "a whole number",
             Self::Number => "a number",
             Self::Text | Self::Word(_) | Self::Directory => "a text in UTF-8",
-            Self::List => "an array of texts, for example [\"python3\", \"app.py\"]",
+            Self::List => "an array of texts, for example [\"a\", \"b\"]",
             Self::Variables => "a table of texts",
         }
     }

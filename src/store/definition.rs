@@ -110,12 +110,13 @@ impl Faults {
     }
 }
 
-/// The text that databases hold of a list and of variables; null where there are no variables.
+/// The text that databases hold of a list and of variables; null where there are none.
 pub(super) fn json(value: Value<'_>) -> Option<String> {
     match value {
-        Value::List(list) => serde_json::to_string(&list).ok(),
+        Value::List(list) if !list.is_empty() => serde_json::to_string(&list).ok(),
         Value::Variables(variables) if !variables.is_empty() => serde_json::to_string(&variables).ok(),
-        Value::Variables(_)
+        Value::List(_)
+        | Value::Variables(_)
         | Value::Null
         | Value::Flag(_)
         | Value::Whole(_)
@@ -133,7 +134,7 @@ fn of_stored<'a>(setting: &Setting, stored: Value<'a>) -> Result<Value<'a>, Inva
         Kind::List => {
             serde_json::from_str(text).map(|list: Vec<String>| Value::List(list.into())).map_err(|error| {
                 InvalidSetting::new(format!(
-                    "{column} is no JSON array of strings ({error}), for example [\"python3\", \"app.py\"]"
+                    "{column} is no JSON array of strings ({error}), for example [\"a\", \"b\"]"
                 ))
             })
         }

@@ -45,4 +45,5 @@ steps! {
     "0024_documents"
     "0025_document_looks"
     "0026_requests"
+    "0027_launch"
 }

@@ -29,6 +29,8 @@ pub struct AppInFull<'a> {
     app: App<'a>,
     #[serde(flatten)]
     policies: Settings<'a>,
+    #[serde(flatten)]
+    launch: Settings<'a>,
     epoch: u64,
 }
 
@@ -163,6 +165,7 @@ impl<'a> AppInFull<'a> {
         Self {
             app: App::of(row, doing),
             policies: Settings { app: &row.app, which: settings::POLICIES },
+            launch: Settings { app: &row.app, which: settings::LAUNCH },
             epoch: row.epoch,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dcm::model::settings::{ALWAYS, settings};
+use dcm::model::settings::{ALWAYS, ENV_FILES, TAGS, settings};
 use dcm::model::{App, Kind, Setting, Value};
 
 use crate::fleet::Fleet;
@@ -18,6 +18,8 @@ fn samples() -> Vec<Value<'static>> {
         "eu-1",
         "retry",
         "https://hc-ping.com/x",
+        "INT",
+        "0027",
     ];
     let variables = BTreeMap::from([("LANG".into(), Some("C".into())), ("HOME".into(), None)]);
     let other = [
@@ -27,6 +29,7 @@ fn samples() -> Vec<Value<'static>> {
         Value::Whole(7),
         Value::Whole(8192),
         Value::List(vec!["sleep".to_owned(), "a b".to_owned()].into()),
+        Value::List(vec!["daily".to_owned(), "sales".to_owned()].into()),
         Value::Variables(variables),
     ];
     other.into_iter().chain(texts.map(Value::from)).collect()
@@ -83,6 +86,11 @@ fn is_known_by_options_files_and_json(expected: &App) {
             Value::Whole(number) => number.to_string(),
             Value::Number(number) => number.to_string(),
             Value::Text(text) => text.into_owned(),
+            Value::List(list) if setting.column == TAGS.column => list.join(","),
+            Value::List(list) if setting.column == ENV_FILES.column => {
+                arguments.extend(list.iter().map(|file| format!("--env-file={file}")));
+                continue;
+            }
             Value::List(_) | Value::Variables(_) | Value::Null | Value::Other => continue,
         };
         arguments.push(format!("--{}={value}", setting.key.replace('_', "-")));
@@ -148,6 +156,11 @@ fn a_value_gets_the_same_verdict_by_each_way() {
         ("min_duration", "-1", "-1"),
         ("stall_after", "-1", "-1"),
         ("min_uptime", "-1", "-1"),
+        ("nice", "100", "100"),
+        ("umask", "'9999'", "9999"),
+        ("run_user", "'a:b'", "a:b"),
+        ("max_open_files", "1", "1"),
+        ("max_processes", "0", "0"),
     ] {
         let setting = settings().find(|setting| setting.column == column).unwrap();
         let verdict = setting.parse(option).unwrap_err().to_string();
@@ -164,6 +177,55 @@ fn a_value_gets_the_same_verdict_by_each_way() {
         assert!(shown.contains(&verdict), "{verdict}: {shown}");
         fleet.sql(&format!("UPDATE apps SET {column} = (SELECT good FROM kept); DROP TABLE kept"));
     }
+}
+
+#[test]
+fn tags_and_files_of_variables_are_lists_by_each_way() {
+    let fleet = Fleet::new();
+    fleet.dcm(&["app", "add", "a/b/c", "--tag", "sales", "--tag", "daily", "--", "true"]).ok();
+    let tags = || fleet.app("a/b/c").app.tags.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(tags(), ["daily", "sales"]);
+    fleet.dcm(&["app", "set", "a/b/c", "--tag", "eu", "--untag", "daily"]).ok();
+    assert_eq!(tags(), ["eu", "sales"]);
+    fleet.dcm(&["app", "set", "a/b/c", "--tags", "x,y", "--tag", "z"]).refused(2, &["cannot be used with"]);
+    fleet.dcm(&["app", "set", "a/b/c", "--tags", "x,y,x"]).ok();
+    assert_eq!(tags(), ["x", "y"]);
+    fleet.dcm(&["app", "set", "a/b/c", "--tags", "x,a b"]).refused(2, &["tags has an invalid name \"a b\""]);
+    let many = vec!["t"; 33].join(",");
+    fleet.dcm(&["app", "set", "a/b/c", "--tags", &many]).refused(2, &["tags has more than 32 of them"]);
+    fleet.dcm(&["app", "set", "a/b/c", "--tags", "none"]).ok();
+    assert_eq!(tags(), [""; 0]);
+
+    let set = |arguments: &[&str]| fleet.dcm(&[&["app", "set", "a/b/c"], arguments].concat());
+    set(&["--env-file", "-/etc/x.env", "--env-file", "own.env"]).ok();
+    assert_eq!(fleet.app("a/b/c").app.program.env_files, ["-/etc/x.env", "own.env"]);
+    set(&["--env-file", "-"]).refused(2, &["env_files has an invalid path \"-\""]);
+    set(&["--env-file", "none"]).ok();
+    assert!(fleet.app("a/b/c").app.program.env_files.is_empty());
+
+    // What a row says is checked in the same way, and is mended by the option.
+    for (column, value, verdict, option) in [
+        ("tags", "'nightly'", "tags is no JSON array of strings", "--tags=none"),
+        ("tags", "'[1]'", "tags is no JSON array of strings", "--tags=none"),
+        ("tags", "'[\"\"]'", "tags has an invalid name", "--tags=none"),
+        ("env_files", "'{}'", "env_files is no JSON array of strings", "--env-file=none"),
+        ("run_user", "'ro' || char(0) || 'ot'", "run_user is no name of a user", "--run-user=none"),
+        ("stop_signal", "'STOP'", "stop_signal must be one of TERM, INT", "--stop-signal=TERM"),
+    ] {
+        fleet.sql(&format!("UPDATE apps SET {column} = {value}"));
+        let shown = fleet.dcm(&["app", "show", "a/b/c"]).ok().out;
+        assert!(shown.contains(verdict), "{shown}");
+        set(&["--description", "x"]).refused(1, &[verdict, &format!("set {column} as well")]);
+        set(&[option]).ok();
+        assert!(fleet.app("a/b/c").fault.is_none(), "{column}");
+    }
+    for name in ["sigint", "INT"] {
+        set(&["--stop-signal", name]).ok();
+        assert_eq!(fleet.app("a/b/c").app.policy.stop_signal.word(), "INT");
+    }
+    fleet.sql("UPDATE apps SET stop_signal = 'SIGHUP'");
+    assert_eq!(fleet.app("a/b/c").app.policy.stop_signal.word(), "HUP");
+    set(&["--stop-signal", "STOP"]).refused(2, &["[possible values: TERM, INT, HUP"]);
 }
 
 #[test]

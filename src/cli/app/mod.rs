@@ -21,6 +21,7 @@ use super::args::{AppCommand, DefinitionArgs};
 use super::error::Error;
 use super::output;
 use super::session::Session;
+use crate::model::settings::{ENV_FILES, TAGS};
 use crate::model::{App, Kind, Schedule, Setting, Value};
 
 pub(super) fn app(session: &Session, command: AppCommand) -> Result<(), Error> {
@@ -40,10 +41,20 @@ pub(super) fn app(session: &Session, command: AppCommand) -> Result<(), Error> {
 
 /// Puts what the options say into a definition; what they do not mention stays.
 fn apply(definition: DefinitionArgs, app: &mut App) -> Result<(), Error> {
-    let DefinitionArgs { values, variables } = definition;
+    let DefinitionArgs { values, variables, lists } = definition;
     let before = app.schedule.clone();
     for (setting, value) in values {
         put(setting, app, value, &std::env::current_dir()?)?;
+    }
+    let of_lists = [(&ENV_FILES, lists.env_files()), (&TAGS, lists.all_tags())];
+    for (setting, value) in of_lists.into_iter().filter_map(|(setting, value)| Some((setting, value?))) {
+        put(setting, app, value, &std::env::current_dir()?)?;
+    }
+    if !(lists.tag.is_empty() && lists.untag.is_empty()) {
+        let mut tags = app.tags.clone();
+        tags.extend(lists.tag);
+        let tags = tags.difference(&lists.untag.into_iter().collect()).map(ToString::to_string).collect();
+        put(&TAGS, app, Value::List(tags), Path::new(""))?;
     }
     let schedule = &app.schedule;
     schedule.check().map_err(|error| {
@@ -96,6 +107,7 @@ fn put(setting: &Setting, app: &mut App, value: Value<'_>, base: &Path) -> Resul
     let value = match (setting.kind, value) {
         (Kind::Directory, Value::Text(path)) if path.is_empty() => Value::Null,
         (Kind::Directory, Value::Text(path)) => program::directory(&path, base)?.into(),
+        (Kind::List, Value::List(files)) if setting.key == ENV_FILES.key => program::files(&files)?,
         (_, value) => value,
     };
     setting.put(app, value).map_err(|error| Error::usage(error.to_string()))

@@ -7,7 +7,7 @@ use crate::cli::error::Error;
 use crate::cli::output;
 use crate::cli::session::Session;
 use crate::config::{ConfigError, env, expand_home};
-use crate::model::{App, Program};
+use crate::model::{App, Program, Value};
 use crate::process::find_program;
 use crate::store::OperatorStore;
 
@@ -44,6 +44,21 @@ pub(in crate::cli) fn directory(text: &str, base: &Path) -> Result<String, Error
     let path: std::path::PathBuf = path.components().collect();
     let text = path.into_os_string().into_string();
     text.map_err(|_| Error::usage("cwd lies in a directory whose name is not UTF-8"))
+}
+
+/// Files of variables, with the home directory in the place of a `~`. A relative one stays so: it starts at the working
+/// directory of the app.
+pub(in crate::cli) fn files(paths: &[String]) -> Result<Value<'static>, Error> {
+    let expanded = paths.iter().map(|path| {
+        let (mark, name) = path.strip_prefix('-').map_or(("", path.as_str()), |name| ("-", name));
+        let name = if name.starts_with('~') {
+            expand_home(Path::new(name), "a file of variables")?.to_string_lossy().into_owned()
+        } else {
+            name.to_owned()
+        };
+        Ok(format!("{mark}{name}"))
+    });
+    Ok(Value::List(expanded.collect::<Result<_, Error>>()?))
 }
 
 /// Says what would keep an app from being started on this host: its directory, or its program.

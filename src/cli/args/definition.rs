@@ -1,11 +1,13 @@
 //! Options for the settings of an app, made of their table.
 
-use clap::builder::{BoolValueParser, PossibleValuesParser, TypedValueParser as _, ValueParser};
+use clap::builder::{
+    BoolValueParser, PossibleValue, PossibleValuesParser, TypedValueParser as _, ValueParser,
+};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::values::{parse_name, parse_variable};
-use crate::model::settings::{ALWAYS, settings};
-use crate::model::{Kind, Setting, Value};
+use crate::model::settings::{ALWAYS, ENV_FILES, STOP_SIGNAL, TAGS, settings};
+use crate::model::{Kind, Part, Setting, Value};
 
 /// What an app is and when it runs. In `app set`, the word none takes a value away.
 #[derive(Debug)]
@@ -13,6 +15,54 @@ pub(in crate::cli) struct DefinitionArgs {
     /// The settings that are given, with values that are valid each by itself.
     pub(in crate::cli) values: Vec<(&'static Setting, Value<'static>)>,
     pub(in crate::cli) variables: VariableArgs,
+    pub(in crate::cli) lists: ListArgs,
+}
+
+/// Settings that are lists.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ListArgs {
+    /// A file of variables that is read at each start, before --env: one of systemd's form. Several are read in this order,
+    /// and replace those that the app has; -FILE may be missing. A relative one starts at its working directory.
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    pub(in crate::cli) env_file: Vec<String>,
+
+    /// Words by which tag:TAG finds it; they replace those that it has.
+    #[arg(long, value_name = "TAG,...", value_delimiter = ',', conflicts_with_all = ["tag", "untag"])]
+    pub(in crate::cli) tags: Vec<String>,
+
+    /// One more tag.
+    #[arg(long, value_name = "TAG")]
+    pub(in crate::cli) tag: Vec<Part>,
+
+    /// A tag that it is not to have any more.
+    #[arg(long, value_name = "TAG")]
+    pub(in crate::cli) untag: Vec<Part>,
+}
+
+impl ListArgs {
+    /// The files of variables, if they are given; the word none stands for no files.
+    pub(in crate::cli) fn env_files(&self) -> Option<Value<'static>> {
+        given(&self.env_file)
+    }
+
+    /// The tags, if they are given as a whole.
+    pub(in crate::cli) fn all_tags(&self) -> Option<Value<'static>> {
+        given(&self.tags)
+    }
+
+    fn columns(&self) -> Vec<&'static str> {
+        let files = (!self.env_file.is_empty()).then_some(ENV_FILES.column);
+        let tags = [self.tags.is_empty(), self.tag.is_empty(), self.untag.is_empty()];
+        files.into_iter().chain(tags.contains(&false).then_some(TAGS.column)).collect()
+    }
+}
+
+fn given(texts: &[String]) -> Option<Value<'static>> {
+    match texts {
+        [] => None,
+        [none] if none.is_empty() || none == "none" => Some(Value::Null),
+        texts => Some(Value::List(texts.to_vec().into())),
+    }
 }
 
 /// Variables, one an option.
@@ -35,6 +85,10 @@ fn with_option() -> impl Iterator<Item = &'static Setting> {
 fn option(setting: &'static Setting) -> Arg {
     let parser = match setting.kind {
         Kind::Flag => ValueParser::from(BoolValueParser::new().map(Value::Flag)),
+        Kind::Word(words) if setting.key == STOP_SIGNAL.key => {
+            let names = words.iter().map(|word| PossibleValue::new(word).alias(format!("SIG{word}")));
+            ValueParser::from(PossibleValuesParser::new(names).map(Value::from))
+        }
         Kind::Word(words) => ValueParser::from(PossibleValuesParser::new(words).map(Value::from)),
         Kind::Whole | Kind::Number | Kind::Text | Kind::Directory | Kind::List | Kind::Variables => {
             ValueParser::from(|text: &str| setting.parse(text))
@@ -44,6 +98,7 @@ fn option(setting: &'static Setting) -> Arg {
         .long(setting.key.replace('_', "-"))
         .value_name(setting.argument)
         .help(setting.help)
+        .ignore_case(setting.key == STOP_SIGNAL.key)
         .allow_negative_numbers(matches!(setting.kind, Kind::Whole | Kind::Number))
         .value_parser(parser);
     if setting.key == ALWAYS.key {
@@ -55,7 +110,7 @@ fn option(setting: &'static Setting) -> Arg {
 
 impl Args for DefinitionArgs {
     fn augment_args(command: Command) -> Command {
-        VariableArgs::augment_args(command.args(with_option().map(option)))
+        ListArgs::augment_args(VariableArgs::augment_args(command.args(with_option().map(option))))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -69,6 +124,7 @@ impl FromArgMatches for DefinitionArgs {
         Ok(Self {
             values: with_option().filter_map(given).collect(),
             variables: VariableArgs::from_arg_matches(matches)?,
+            lists: ListArgs::from_arg_matches(matches)?,
         })
     }
 
@@ -89,6 +145,7 @@ impl DefinitionArgs {
             .map(|(setting, _)| *setting)
             .chain(variables)
             .map(|setting| setting.column)
+            .chain(self.lists.columns())
             .collect()
     }
 }
