@@ -11,5 +11,6 @@ pub mod notify;
 pub mod pipeline;
 pub mod process;
 pub mod runtime;
+pub mod service;
 pub mod store;
 pub mod wire;

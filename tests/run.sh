@@ -16,6 +16,8 @@ need unshare util-linux
 need mount mount
 need python3 python3
 need setpriv util-linux
+# Not as process 1 of this host: tests start one in namespaces of its own.
+need systemd-analyze systemd
 need tmux tmux
 need openssl openssl
 need aiosmtpd python3-aiosmtpd

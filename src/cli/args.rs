@@ -4,6 +4,7 @@ mod alerts;
 mod definition;
 mod demo;
 mod documents;
+mod service;
 mod values;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub(super) use documents::{
     DocumentChoice, DocumentListArgs, DocumentsArgs, DocumentsCommand, RetryArgs, RouteAddArgs, RouteCommand,
     RouteTarget, WatchAddArgs, WatchCommand, task_id,
 };
+pub(super) use service::{ServiceCommand, ServiceInstallArgs, ServicePrintArgs};
 use values::{parse_json, parse_note, parse_schema, parse_seconds};
 
 use super::log_filter::LineFilter;
@@ -131,6 +133,9 @@ pub(super) enum Command {
     /// Check the settings, or show which values are in force and where each comes from.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Let the host run the manager as a service (systemd).
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Print the completions of a shell.
     Completions {
         /// Which shell.

@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::console;
 use crate::process::OpenError;
 use crate::runtime::RunError;
+use crate::service::ServiceError;
 use crate::store::StoreError;
 
 /// Why a command failed. The kind decides the exit code.
@@ -113,6 +114,31 @@ impl From<StoreError> for Error {
             StoreError::Refused(_) => Kind::Failed,
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<ServiceError> for Error {
+    fn from(error: ServiceError) -> Self {
+        let message = error.to_string();
+        match error {
+            ServiceError::NoSystemd { .. } => Self::failed(message).hint(
+                "let what starts services here run dcm --headless; dcm service print shows the unit for another host",
+            ),
+            ServiceError::Edited { .. } => Self::failed(message)
+                .hint("--force replaces it, and keeps a copy; systemctl edit keeps changes beside the unit"),
+            ServiceError::NotInstalled { .. } => Self::failed(message).hint("dcm service install does that"),
+            ServiceError::Denied { .. } => {
+                Self::failed(message).hint("do it as root (sudo), or add --user for a service of this user")
+            }
+            ServiceError::Unwritable { .. } => Self::usage(message).hint("choose another path"),
+            ServiceError::Unfinished { .. } => {
+                Self::new(Kind::TimedOut, message).hint("it goes on; dcm service status shows how it stands")
+            }
+            ServiceError::Refused { .. } => {
+                Self::failed(message).hint("dcm service status and journalctl -u data-collector-manager say more")
+            }
+            ServiceError::Io { .. } => Self::failed(message),
+        }
     }
 }
 

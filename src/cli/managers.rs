@@ -43,17 +43,26 @@ pub(super) fn managers(session: &Session, command: Option<ManagersCommand>) -> R
     })
 }
 
+/// How many apps each manager has; `None` are those of no manager.
+pub(super) type Counts = BTreeMap<Option<String>, usize>;
+
+/// Counts the apps of each manager.
+pub(super) async fn counts(store: &dyn OperatorStore, managers: &Managers) -> Result<Counts, Error> {
+    let mut apps = Counts::new();
+    let is_shared = store.capabilities().is_shared;
+    for app in Fleet::read(store).await?.apps {
+        let rows = managers.rows.iter().map(|(row, _)| row);
+        let owner = owner_of(app.state.manager.as_deref(), rows, (is_shared, managers.now));
+        *apps.entry(owner.map(str::to_owned)).or_default() += 1;
+    }
+    Ok(apps)
+}
+
 async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error> {
     let managers = Managers::read(session, store).await?;
     let remarks: Vec<_> = managers.broker_remarks().collect();
+    let apps = counts(store, &managers).await?;
     let Managers { rows: managers, now, .. } = managers;
-    let mut apps: BTreeMap<Option<String>, usize> = BTreeMap::new();
-    let is_shared = store.capabilities().is_shared;
-    for app in Fleet::read(store).await?.apps {
-        let rows = managers.iter().map(|(row, _)| row);
-        let owner = owner_of(app.state.manager.as_deref(), rows, (is_shared, now));
-        *apps.entry(owner.map(str::to_owned)).or_default() += 1;
-    }
     if session.json {
         output::json_rows(
             managers.iter().map(|(row, presence)| wire::Manager::of(row, facts(row, *presence, &apps))),
@@ -126,7 +135,8 @@ fn broker(row: &ManagerRow, presence: Presence) -> String {
     }
 }
 
-fn facts(row: &ManagerRow, presence: Presence, apps: &BTreeMap<Option<String>, usize>) -> ManagerFacts {
+/// What is known of a manager besides its row.
+pub(super) fn facts(row: &ManagerRow, presence: Presence, apps: &Counts) -> ManagerFacts {
     ManagerFacts {
         state: state(row, presence),
         is_live: presence == Presence::Live,

@@ -30,6 +30,7 @@ mod plain;
 mod presence;
 mod report;
 mod run_app;
+mod service;
 mod session;
 mod status;
 mod stop_apps;
@@ -97,6 +98,9 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         config::config(global, &command)?;
         return Ok(0);
     }
+    if let Some(Command::Service(command)) = command {
+        return service::service(global, command).map(|()| 0);
+    }
     let session = Session::new(global)?;
     let done = |result: Result<(), Error>| result.map(|()| 0);
     match command {
@@ -132,6 +136,8 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         Some(Command::Documents(args)) => done(documents::documents(&session, *args)),
         Some(Command::Db(command)) => done(db::db(&session, command)),
         // Done above, without these settings.
-        Some(Command::Completions { .. } | Command::Demo(_) | Command::Config(_)) => Ok(0),
+        Some(Command::Completions { .. } | Command::Demo(_) | Command::Config(_) | Command::Service(_)) => {
+            Ok(0)
+        }
     }
 }

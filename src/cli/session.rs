@@ -21,6 +21,8 @@ pub(super) struct Session {
     pub(super) json: bool,
     /// The configuration file, where it was named by a flag.
     pub(super) config: Option<PathBuf>,
+    /// What the flags of this call say.
+    pub(super) flags: Flags,
     /// The limit of open files that the program was started with.
     pub(super) open_files: Option<u64>,
 }
@@ -31,8 +33,8 @@ impl Session {
         let json = global.json;
         let flags = flags_of(global)?;
         let config = flags.config.clone();
-        let settings = Settings::load(flags, env::get, &mut |warning| output::message(warning))?;
-        Ok(Self { settings, json, config, open_files })
+        let settings = Settings::load(flags.clone(), env::get, &mut |warning| output::message(warning))?;
+        Ok(Self { settings, json, config, flags, open_files })
     }
 
     /// Opens the database.

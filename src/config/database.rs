@@ -95,6 +95,21 @@ impl Database {
         }
     }
 
+    /// The URL if it holds no password, so that everyone may read it.
+    #[must_use]
+    pub fn without_secret(&self) -> Option<String> {
+        match self {
+            Self::Sqlite { .. } => Some(self.url()),
+            Self::Postgres(url) => {
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
+                let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
+                let is_secret = user.contains(':') || parameters.to_ascii_lowercase().contains("password");
+                (!is_secret).then(|| url.clone())
+            }
+        }
+    }
+
     /// The URL where it may hold a password: arguments are for all to see, so it goes by the environment.
     #[must_use]
     pub fn secret(&self) -> Option<&str> {
@@ -132,5 +147,32 @@ impl fmt::Display for Database {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_with_a_password_is_not_for_everyone() {
+        let check = |url: &str| Database::named(url).unwrap().without_secret().is_some();
+        for url in [
+            "postgres://h/d",
+            "postgres://ana@h:5432/d",
+            "postgres://ana@h/d?sslmode=require",
+            "sqlite:/x.db",
+        ] {
+            assert!(check(url), "{url}");
+        }
+        for url in [
+            "postgres://ana:x@h/d",
+            "postgres://ana:p@ss@h/d",
+            "postgres://:x@h/d",
+            "postgresql://h/d?user=ana&password=x",
+            "postgres://ana@h/d?sslPassword=x",
+        ] {
+            assert!(!check(url), "{url}");
+        }
     }
 }

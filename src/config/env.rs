@@ -64,6 +64,9 @@ pub(super) const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// Where the state of a user's programs belongs.
 const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 
+/// Where the sockets of a user's programs are.
+const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+
 /// Where the configuration of a user's programs belongs.
 const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 
@@ -125,7 +128,8 @@ pub fn shell() -> std::path::PathBuf {
 
 /// Where the state belongs when nobody says: `/var/lib/dcm` for root, else the user's state
 /// directory.
-pub(super) fn default_state_dir() -> std::path::PathBuf {
+#[must_use]
+pub fn default_state_dir() -> std::path::PathBuf {
     if cfg!(windows) {
         return std::path::PathBuf::from(get(PROGRAM_DATA).unwrap_or_else(|| "C:\\ProgramData".to_owned()))
             .join("dcm");
@@ -157,7 +161,15 @@ pub fn user_state_dir() -> Option<std::path::PathBuf> {
         .map(|folder| folder.join("dcm"))
 }
 
-fn user_config_dir() -> Option<std::path::PathBuf> {
+/// Where the sockets of this user's programs are, while the user is logged in.
+#[must_use]
+pub fn runtime_dir() -> Option<std::path::PathBuf> {
+    get(XDG_RUNTIME_DIR).map(Into::into)
+}
+
+/// Where the configuration of this user's programs belongs.
+#[must_use]
+pub fn user_config_dir() -> Option<std::path::PathBuf> {
     let home = || get(HOME).map(|home| std::path::PathBuf::from(home).join(".config"));
     let local = || get(LOCAL_APP_DATA).map(std::path::PathBuf::from);
     get(XDG_CONFIG_HOME).map(std::path::PathBuf::from).or_else(home).or_else(local)

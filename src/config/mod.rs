@@ -72,6 +72,8 @@ pub struct Flags {
 /// All settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The configuration file that was read; `None` where there is none.
+    pub config: Option<PathBuf>,
     /// Where the fleet is kept.
     pub database: Database,
     /// Where the host's files are.
@@ -253,6 +255,7 @@ impl Settings {
         });
         let log_level = get(env::LOG).or(file.log_level).unwrap_or_else(|| "info".to_owned());
         Ok(Self {
+            config,
             database,
             state,
             name: flags

@@ -11,7 +11,7 @@ use crate::manager::Launch;
 use crate::model::{RunId, Timestamp, format_timestamp};
 
 /// Variables of systemd that concern the manager alone; the credentials are secrets.
-const OF_THE_SERVICE: [&str; 8] = [
+const OF_THE_SERVICE: [&str; 9] = [
     "NOTIFY_SOCKET",
     "LISTEN_FDS",
     "LISTEN_PID",
@@ -20,6 +20,7 @@ const OF_THE_SERVICE: [&str; 8] = [
     "WATCHDOG_PID",
     "CREDENTIALS_DIRECTORY",
     "INVOCATION_ID",
+    "JOURNAL_STREAM",
 ];
 
 /// Variables by which dcm itself may have got the password of its PostgreSQL server, as all programs of

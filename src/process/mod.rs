@@ -73,6 +73,14 @@ pub fn find_program(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf
     sys::find_program(name, cwd, path)
 }
 
+/// Writes a file that everyone may read, whatever the mask of this process. Who reads meanwhile gets the one before or this one.
+///
+/// # Errors
+/// When its folder cannot be written to.
+pub fn write_for_all(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+    sys::write_for_all(path, bytes)
+}
+
 /// The name of this host.
 #[must_use]
 pub fn host_name() -> String {

@@ -47,7 +47,9 @@ pub(super) use members::members_of;
 pub(super) use process::is_alive;
 pub(super) use program::find as find_program;
 pub(super) use reaper::{exit_of, reap_children};
-pub(super) use rights::{check_parents, create_private, create_private_dir, make_private, open_private};
+pub(super) use rights::{
+    check_parents, create_private, create_private_dir, make_private, open_private, write_for_all,
+};
 pub(super) use shim::foreground;
 pub(super) use signals::{reset_inherited as reset_signals, stand_still};
 pub(super) use terminal::{read_terminal, run_in_front, terminal_output, wake_reader};

@@ -193,6 +193,13 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     File::create(path)
 }
 
+/// Replaces a file; who may read it is a matter of its folder.
+pub(super) fn write_for_all(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    std::fs::write(&new, bytes)?;
+    std::fs::rename(&new, path)
+}
+
 /// Opens a file, or makes it; what is in it stays.
 pub(super) fn open_private(path: &Path) -> io::Result<File> {
     File::options().create(true).truncate(false).read(true).write(true).open(path)

@@ -22,6 +22,7 @@ fn help_fits_and_names_every_command() {
         "stop-apps",
         "db",
         "config",
+        "service",
         "completions",
     ] {
         let help = fleet.dcm(&[command, "--help"]).ok().out;

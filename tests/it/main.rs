@@ -78,6 +78,7 @@ mod run_app;
 mod samples;
 mod schedules;
 mod seats;
+mod service;
 mod set_aside;
 mod settings;
 mod soak;
