@@ -101,6 +101,11 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
     if let Some(Command::Service(command)) = command {
         return service::service(global, command).map(|()| 0);
     }
+    // An app reports also while the configuration of its host has a fault.
+    if let Some(Command::Report(args)) = command {
+        report::report(&args)?;
+        return Ok(0);
+    }
     let session = Session::new(global)?;
     let done = |result: Result<(), Error>| result.map(|()| 0);
     match command {
@@ -126,7 +131,6 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         Some(Command::Why(args)) => done(why::why(&session, &args)),
         Some(Command::Next(args)) => done(next::next(&session, &args)),
         Some(Command::RunApp(args)) => run_app::run_app(&session, args),
-        Some(Command::Report(args)) => done(report::report(&args)),
         Some(Command::StopApps(args)) => done(stop_apps::stop_apps(&session, &args)),
         Some(Command::Managers { command }) => done(managers::managers(&session, command)),
         Some(Command::Alerts(args)) => done(alerts::alerts(&session, args)),
@@ -136,8 +140,12 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         Some(Command::Documents(args)) => done(documents::documents(&session, *args)),
         Some(Command::Db(command)) => done(db::db(&session, command)),
         // Done above, without these settings.
-        Some(Command::Completions { .. } | Command::Demo(_) | Command::Config(_) | Command::Service(_)) => {
-            Ok(0)
-        }
+        Some(
+            Command::Completions { .. }
+            | Command::Report(_)
+            | Command::Demo(_)
+            | Command::Config(_)
+            | Command::Service(_),
+        ) => Ok(0),
     }
 }

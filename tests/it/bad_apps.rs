@@ -228,9 +228,14 @@ fn malformed_reports_are_remarked_upon_and_good_ones_count() {
 fn report_works_inside_a_run_and_says_so_outside() {
     let fleet = Fleet::with_manager();
     let dcm = env!("CARGO_BIN_EXE_dcm");
+    // What is wrong with the configuration of the host is nothing that a report depends on.
+    let broken = fleet.dir.path().join("broken.toml");
+    std::fs::write(&broken, "no settings [").unwrap();
     let script = format!(
-        "{dcm} report --task-size 8 --solved 2 --failed 1 --except-cnt 3 --message 'half way' && \
-         {dcm} report --progress 200; echo code $?"
+        "export DC_CONFIG={broken}; \
+         {dcm} report --task-size 8 --solved 2 --failed 1 --except-cnt 3 --message 'half way' && \
+         {dcm} report --progress 200; echo code $?",
+        broken = broken.display()
     );
     fleet.add("a/b/c", &[], &["sh", "-c", &script]);
     fleet.dcm(&["start", "a/b/c", "--wait"]).ok();
