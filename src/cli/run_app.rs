@@ -68,6 +68,7 @@ fn launch(row: &AppRow, args: Option<String>) -> Launch {
         due: None,
         trigger: Trigger::RunApp,
         attempt: 1,
+        stop_signal: row.app.policy.stop_signal,
         stop_grace: row.app.policy.stop_grace,
         log_limit: row.app.policy.log_limit,
         time_zone: row.app.schedule.time_zone,

@@ -467,6 +467,7 @@ impl Entry {
             due: cause.due,
             trigger: cause.trigger,
             attempt,
+            stop_signal: self.app.policy.stop_signal,
             stop_grace: self.app.policy.stop_grace,
             log_limit: self.app.policy.log_limit,
             time_zone: self.app.schedule.time_zone,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::peers::Fate;
 use crate::model::{
     AppId, AppPath, Change, Closing, Command, FleetTrouble, Limits, Program, Refusal, Registered, Report,
-    RunId, StopCause, Timestamp, Trigger, UsageLimits,
+    RunId, StopCause, StopSignal, Timestamp, Trigger, UsageLimits,
 };
 
 /// Something happened.
@@ -116,7 +116,7 @@ pub enum Effect {
         run: RunId,
         /// Who wants it.
         cause: StopCause,
-        /// Time between TERM and KILL.
+        /// Time between its stop signal and KILL.
         grace: Duration,
     },
     /// The run outlived its grace time and its shim does not seem to act: kill its processes.
@@ -176,7 +176,9 @@ pub struct Launch {
     pub trigger: Trigger,
     /// 1 for the first try.
     pub attempt: u32,
-    /// Time between TERM and KILL.
+    /// What asks it to end.
+    pub stop_signal: StopSignal,
+    /// Time between that and KILL.
     pub stop_grace: Duration,
     /// The output takes at most so many bytes on disk.
     pub log_limit: u64,

@@ -61,6 +61,10 @@ impl LaunchSettings {
             argv: self.argv(launch),
             cwd: self.cwd(launch).to_string_lossy().into_owned(),
             env: self.env(run, launch, begun, timeline),
+            env_files: launch.program.env_files.clone(),
+            defaults: Self::defaults(launch),
+            process: (&launch.program.process).into(),
+            stop_signal: launch.stop_signal.word().to_owned(),
             grace_ms: u64::try_from(launch.stop_grace.as_millis()).unwrap_or(u64::MAX),
             log: self.state.log(launch.app, run, begun),
             log_limit: launch.log_limit,
@@ -99,12 +103,16 @@ impl LaunchSettings {
         argv
     }
 
+    fn defaults(launch: &Launch) -> BTreeMap<String, String> {
+        // Otherwise what a Python app prints arrives with its end.
+        const UNBUFFERED: &str = "PYTHONUNBUFFERED";
+        let is_given =
+            launch.program.unset.contains(UNBUFFERED) || launch.program.env.contains_key(UNBUFFERED);
+        (!is_given).then(|| (UNBUFFERED.to_owned(), "1".to_owned())).into_iter().collect()
+    }
+
     fn env(&self, run: RunId, launch: &Launch, begun: Timestamp, timeline: u32) -> BTreeMap<String, String> {
         let mut env = launch.program.env.clone();
-        // Otherwise what a Python app prints arrives with its end.
-        if !launch.program.unset.contains("PYTHONUNBUFFERED") {
-            env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());
-        }
         let path = &launch.path;
         env.extend(
             [
@@ -145,7 +153,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{AppId, AppPath, Program, Trigger, UsageLimits, parse_timestamp};
+    use crate::model::{AppId, AppPath, Program, StopSignal, Trigger, UsageLimits, parse_timestamp};
 
     pub(in crate::process) fn launch(program: Program, args: Option<&str>) -> Launch {
         let path: AppPath = "croatia/fina/companies".parse().unwrap();
@@ -157,6 +165,7 @@ pub(super) mod tests {
             due: None,
             trigger: Trigger::Command,
             attempt: 2,
+            stop_signal: StopSignal::Term,
             stop_grace: Duration::from_secs(10),
             log_limit: 4096,
             time_zone: chrono_tz::Tz::UTC,

@@ -5,6 +5,8 @@
 
 pub mod clock;
 mod containment;
+mod env_file;
+mod environment;
 mod fence;
 pub mod foreground;
 mod intake;
@@ -49,7 +51,7 @@ use windows as sys;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::model::StartFailure;
+use crate::model::{Program, StartFailure};
 
 pub use containment::{Containment, containment, held_limits, limits_remark};
 pub use fence::Deadlines;
@@ -79,6 +81,15 @@ pub fn find_program(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf
 /// When its folder cannot be written to.
 pub fn write_for_all(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
     sys::write_for_all(path, bytes)
+}
+
+/// Looks whether a run with these settings could begin on this host: its files of variables, and its user.
+///
+/// # Errors
+/// [`StartFailure`] says what is wrong. What only the manager may see is left out.
+pub fn check_settings(program: &Program, cwd: &str) -> Result<(), StartFailure> {
+    env_file::check(&program.env_files, std::path::Path::new(cwd))?;
+    sys::privileges::check(&(&program.process).into())
 }
 
 /// The name of this host.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AppId, Closing, CommandId, Ending, Exit, Leftovers, Now, Obstacle, OutOfMemory, Report, StartFailure,
-    StopCause, Timestamp, UsageLimits, format_timestamp, parse_timestamp,
+    AppId, Closing, CommandId, Ending, Exit, Leftovers, Now, Obstacle, OutOfMemory, ProcessSettings, Report,
+    StartFailure, StopCause, StopSignal, Timestamp, Umask, UsageLimits, format_timestamp, parse_timestamp,
 };
 
 /// What a shim is to run.
@@ -21,6 +21,18 @@ pub(super) struct Spec {
     pub(super) cwd: String,
     /// On top of the environment of the manager. It may hold secrets, as the directory's mode says.
     pub(super) env: BTreeMap<String, String>,
+    /// Files of variables that are read when the app is started; those of `env` count before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) env_files: Vec<String>,
+    /// Variables that the app has unless a file or `env` has them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) defaults: BTreeMap<String, String>,
+    /// What the app's process has of its own.
+    #[serde(default)]
+    pub(super) process: ProcessRecord,
+    /// What asks the app to end; TERM where it is missing.
+    #[serde(default)]
+    pub(super) stop_signal: String,
     pub(super) grace_ms: u64,
     pub(super) log: PathBuf,
     pub(super) log_limit: u64,
@@ -72,6 +84,51 @@ impl From<UsageLimits> for HeldLimits {
     }
 }
 
+/// [`ProcessSettings`] on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ProcessRecord {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) nice: Option<i8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) umask: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_open_files: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_processes: Option<u32>,
+}
+
+impl ProcessRecord {
+    /// The columns that are given.
+    #[cfg_attr(unix, expect(dead_code, reason = "Linux can do all of it"))]
+    pub(super) fn given(&self) -> Vec<&'static str> {
+        let Self { user, nice, umask, max_open_files, max_processes } = self;
+        let columns = [
+            ("run_user", user.is_some()),
+            ("nice", nice.is_some()),
+            ("umask", umask.is_some()),
+            ("max_open_files", max_open_files.is_some()),
+            ("max_processes", max_processes.is_some()),
+        ];
+        columns.into_iter().filter(|(_, is_given)| *is_given).map(|(column, _)| column).collect()
+    }
+}
+
+impl From<&ProcessSettings> for ProcessRecord {
+    fn from(settings: &ProcessSettings) -> Self {
+        let ProcessSettings { user, nice, umask, max_open_files, max_processes } = settings;
+        Self {
+            user: user.clone(),
+            nice: *nice,
+            umask: umask.map(Umask::bits),
+            max_open_files: *max_open_files,
+            max_processes: *max_processes,
+        }
+    }
+}
+
 /// A directory as the file system numbers it. A copy has another number, a renamed directory the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
@@ -83,6 +140,11 @@ impl Spec {
     /// The zone of times without an offset.
     pub(super) fn zone(&self) -> chrono_tz::Tz {
         self.time_zone.as_ref().and_then(|zone| zone.parse().ok()).unwrap_or(chrono_tz::Tz::UTC)
+    }
+
+    /// What asks the app to end.
+    pub(super) fn stop_signal(&self) -> StopSignal {
+        self.stop_signal.parse().unwrap_or(StopSignal::Term)
     }
 
     /// When the shim has to end the run by itself, in time since boot.
@@ -454,6 +516,10 @@ pub(super) mod tests {
             argv: vec!["true".to_owned()],
             cwd: "/".to_owned(),
             env: BTreeMap::new(),
+            env_files: Vec::new(),
+            defaults: BTreeMap::new(),
+            process: ProcessRecord::default(),
+            stop_signal: String::new(),
             grace_ms: 1000,
             log: PathBuf::from("/nowhere/log"),
             log_limit: 4096,

@@ -2,10 +2,12 @@
 //! in this file.
 
 pub(super) mod cgroup;
+mod inherited;
 mod limits;
 mod members;
 pub(super) mod nursery;
 mod out_of_memory;
+pub(super) mod privileges;
 mod process;
 mod program;
 mod reaper;
@@ -45,7 +47,7 @@ use super::record::{Identity, Message, Place};
 pub(super) use limits::{check_room, raise_open_files};
 pub(super) use members::members_of;
 pub(super) use process::is_alive;
-pub(super) use program::find as find_program;
+pub(super) use program::{find as find_program, obstacle, plain};
 pub(super) use reaper::{exit_of, reap_children};
 pub(super) use rights::{
     check_parents, create_private, create_private_dir, make_private, open_private, write_for_all,
@@ -135,6 +137,11 @@ pub(super) fn open_journal(path: &Path) -> io::Result<Option<File>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Opens a file for reading, also a pipe at whose other end nothing is.
+pub(super) fn open_without_waiting(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// Looks at the lock of a journal.
@@ -269,12 +276,22 @@ pub(super) fn send(dir: &RunDir, message: &Message) -> io::Result<bool> {
     if line.len() > libc::PIPE_BUF {
         return Err(io::Error::other(format!("the message is longer than {} bytes", libc::PIPE_BUF)));
     }
-    match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(dir.control())
-    {
+    let control = match open_to_write(&dir.control(), libc::O_NOFOLLOW) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            inherited::control_of(dir).and_then(|control| control.ok_or(error))
+        }
+        control => control,
+    };
+    match control {
         Ok(mut control) => control.write_all(&line).map(|()| true),
         Err(error) if is_without_reader(&error) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Opens a pipe for writing, without waiting for a reader.
+fn open_to_write(path: &Path, flags: i32) -> io::Result<File> {
+    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | flags).open(path)
 }
 
 /// What became of a ring.
@@ -289,8 +306,7 @@ enum Rung {
 /// Says to the manager that there is something new in a run. Without a manager nothing is lost: the
 /// one that comes looks by itself.
 fn ring(doorbell: &Path, message: &str) -> Rung {
-    let bell =
-        OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(doorbell);
+    let bell = open_to_write(doorbell, libc::O_NOFOLLOW);
     match bell.and_then(|mut bell| bell.write_all(format!("{message}\n").as_bytes())) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Rung::Busy,
         Ok(()) | Err(_) => Rung::Done,

@@ -17,6 +17,7 @@ mod mailbox;
 pub(super) mod nursery;
 mod pipes;
 mod private_dir;
+pub(super) mod privileges;
 mod process;
 mod program;
 pub(super) mod shim;
@@ -54,7 +55,7 @@ pub(super) use console::{
 pub(super) use nursery::{spawn_adopter, spawn_detached};
 pub(super) use private_dir::create_private_dir;
 pub(super) use process::is_alive;
-pub(super) use program::find as find_program;
+pub(super) use program::{find as find_program, obstacle, plain};
 pub(super) use shim::foreground;
 pub(super) use system::{boot_id, boot_time, host_name, user_name};
 pub(super) use watcher::{Line, begin_to_watch};
@@ -109,6 +110,11 @@ pub(super) fn remove_dir(path: &Path) -> io::Result<()> {
 /// and write it, but not delete it.
 pub(super) fn create_locked(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create_new(true).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE).open(path)
+}
+
+/// Opens a file for reading.
+pub(super) fn open_without_waiting(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 /// Joins those who hold the lock of a file.

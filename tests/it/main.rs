@@ -48,6 +48,7 @@ mod host_limits;
 mod hostile_rows;
 mod hostile_text;
 mod issuers;
+mod launch_options;
 mod log_limits;
 mod log_lines;
 mod made_up;

@@ -32,7 +32,9 @@ pub(super) fn add(session: &Session, args: AddArgs) -> Result<(), Error> {
         Ok(store.register(vec![registration]).await?)
     })?;
     if let Some(cwd) = cwd {
-        output::message(format_args!("{path} runs in {cwd}, since its program is relative to it"));
+        output::message(format_args!(
+            "{path} runs in {cwd}, since its program or a file of variables is relative to it"
+        ));
     }
     if session.json {
         output::json(&serde_json::json!({ "app": id, "path": path, "disable": !enable }));

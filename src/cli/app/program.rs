@@ -8,15 +8,19 @@ use crate::cli::output;
 use crate::cli::session::Session;
 use crate::config::{ConfigError, env, expand_home};
 use crate::model::{App, Program, Value};
-use crate::process::find_program;
+use crate::process::{check_settings, find_program};
 use crate::store::OperatorStore;
 
-/// Makes a relative program mean the same wherever the manager is: found in the app's working directory, or else
+/// Makes a relative program, or file of variables, mean the same wherever the manager is: found in the app's working directory, or else
 /// in `base`, which becomes the working directory where the app has none.
 ///
 /// # Errors
 /// When it begins with a `~` that is not understood.
 pub(in crate::cli) fn settle(program: &mut Program, base: &Path) -> Result<(), ConfigError> {
+    let is_relative = |file: &String| !Path::new(file.strip_prefix('-').unwrap_or(file)).is_absolute();
+    if program.cwd.is_none() && program.env_files.iter().any(is_relative) {
+        program.cwd = Some(base.to_string_lossy().into_owned());
+    }
     let Some(name) = program.command.as_mut().and_then(|command| command.first_mut()) else {
         return Ok(());
     };
@@ -84,7 +88,8 @@ pub(in crate::cli) fn warn(session: &Session, store: &dyn OperatorStore, app: &A
     let name = name.unwrap_or(&session.settings.python);
     let cwd = program.cwd.as_deref().unwrap_or("/");
     let path = program.env.get(env::PATH).cloned().or_else(|| env::get(env::PATH));
-    if let Err(failure) = find_program(name, cwd, path.as_deref()) {
+    let found = find_program(name, cwd, path.as_deref()).and_then(|_| check_settings(program, cwd));
+    if let Err(failure) = found {
         output::message(format_args!(
             "{} could not be started on this host now: {}",
             app.path, failure.message

@@ -34,12 +34,13 @@ pub(super) fn set(session: &Session, args: SetArgs) -> Result<(), Error> {
             app.program.command = None;
         }
         let has_command = !command.is_empty();
+        let has_files = definition.lists.env_files().is_some();
         let here = std::env::current_dir()?;
         if has_command {
             super::put(&COMMAND, &mut app, Value::List(command.into()), &here)?;
         }
         super::apply(definition, &mut app)?;
-        if has_command {
+        if has_command || has_files {
             super::program::settle(&mut app.program, &here)?;
         }
         if app.program != row.app.program || app.policy.pool != row.app.policy.pool {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use crate::model::{Obstacle, StartFailure};
+use crate::process::record::ProcessRecord;
 
 /// Finds a program as a shell would: a name with a slash from the working directory, any other in
 /// the directories of PATH.
@@ -82,7 +83,12 @@ fn check(program: &Path) -> Result<(), Fault> {
 }
 
 /// Why the system refused to execute a program that was found.
-pub(super) fn explain(error: &io::Error, program: &Path, size: usize) -> StartFailure {
+pub(super) fn explain(
+    error: &io::Error,
+    program: &Path,
+    size: usize,
+    process: &ProcessRecord,
+) -> StartFailure {
     let shown = program.display();
     let message = match error.raw_os_error() {
         Some(libc::ENOENT) => match interpreter(program) {
@@ -96,16 +102,20 @@ pub(super) fn explain(error: &io::Error, program: &Path, size: usize) -> StartFa
         Some(libc::ENOEXEC) => {
             format!("{shown}: it is no program for this system; a script begins with #! and its interpreter")
         }
+        Some(libc::EAGAIN) if process.max_processes.is_some() => {
+            format!("{shown}: its user has as many processes as max_processes allows")
+        }
         Some(libc::E2BIG) => {
             format!("{shown}: its arguments and environment ({size} bytes) are longer than the system allows")
         }
         _ => format!("{shown}: {}", plain(error)),
     };
-    StartFailure { obstacle: obstacle(error), message }
+    let of_user = process.user.as_ref().map_or_else(String::new, |user| format!(" (as user {user})"));
+    StartFailure { obstacle: obstacle(error), message: message + &of_user }
 }
 
 /// What an error of the system stands in the way of.
-pub(super) fn obstacle(error: &io::Error) -> Obstacle {
+pub(in crate::process) fn obstacle(error: &io::Error) -> Obstacle {
     match error.raw_os_error() {
         Some(
             libc::EAGAIN
@@ -141,7 +151,7 @@ fn interpreter(program: &Path) -> Option<String> {
 }
 
 /// The message of the system without its number.
-fn plain(error: &io::Error) -> String {
+pub(in crate::process) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();

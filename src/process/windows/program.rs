@@ -99,7 +99,7 @@ pub(super) fn explain(error: &io::Error, program: &Path) -> StartFailure {
 }
 
 /// What an error of the system stands in the way of.
-pub(super) fn obstacle(error: &io::Error) -> Obstacle {
+pub(in crate::process) fn obstacle(error: &io::Error) -> Obstacle {
     match error.raw_os_error().map(i32::cast_unsigned) {
         Some(
             ERROR_NOT_ENOUGH_MEMORY
@@ -124,7 +124,7 @@ fn unusable(message: String) -> StartFailure {
 }
 
 /// The message of the system without its number.
-fn plain(error: &io::Error) -> String {
+pub(in crate::process) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text).trim_end_matches('.');
     let mut chars = text.chars();

@@ -23,6 +23,7 @@ use self::ending::Ended;
 use self::feeds::Happening;
 use super::job::Job;
 use super::{boot_time, console, ring};
+use crate::model::StopSignal;
 use crate::process::fence::Fence;
 use crate::process::foreground::Notice;
 use crate::process::intake::{Inlet, Intake, Reports};
@@ -259,7 +260,10 @@ impl Shim {
     /// Ctrl+Break now, the end of the job when the grace time is over. A second request may shorten
     /// the time and takes over as the cause, but does not begin anew.
     fn begin_stop(&mut self, request: StopRequest) {
-        let kill_at = boot_time() + Duration::from_millis(request.grace_ms);
+        let grace = Duration::from_millis(request.grace_ms);
+        // What was not ended at once needs that again, and no time.
+        let is_kill = self.spec.stop_signal() == StopSignal::Kill;
+        let kill_at = boot_time() + if is_kill { grace.min(KILL_AGAIN) } else { grace };
         if let Some(ended) = &mut self.ended {
             // What is left may have less time.
             ended.kill_at = ended.kill_at.min(kill_at);
@@ -276,8 +280,10 @@ impl Shim {
             begun: self.stop.as_ref().map_or_else(boot_time, |stop| stop.begun),
             killed,
         });
-        if is_first {
-            console::ask_to_end(self.main.pid);
+        match (is_first, is_kill) {
+            (true, true) => self.job.terminate(),
+            (true, false) => console::ask_to_end(self.main.pid),
+            (false, _) => {}
         }
     }
 

@@ -1,14 +1,16 @@
 //! The beginning of a run: pipes, the app's process, and the takeover from a shim that was killed.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fchmod};
 
+use super::super::privileges::{self, Account};
 use super::super::program;
 use super::ending::put_on_record;
 use super::{
@@ -16,12 +18,14 @@ use super::{
     make_pipe, open_pipe, own_identity, tree,
 };
 use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
+use crate::process::environment;
 use crate::process::fence::Fence;
 use crate::process::journal::Journal;
 use crate::process::launch::withheld_variables;
 use crate::process::record::{EndingRecord, ExitRecord, Fact, HeldLimits, Identity};
 use crate::process::unix::{
-    boot_id, cgroup, identity_of_child, keep_descriptors, let_pass, make_pipe_of_mode, out_of_memory,
+    boot_id, cgroup, identity_of_child, keep_descriptors, let_pass, make_pipe_of_mode, open_to_write,
+    out_of_memory,
 };
 
 impl Shim {
@@ -183,7 +187,9 @@ fn record_failure(
 }
 
 fn spawn(dir: &RunDir, spec: &Spec, lock: &File) -> Result<Identity, StartFailure> {
-    let path = spec.env.get("PATH").cloned().or_else(inherited_path);
+    let account = Account::of(&spec.process)?;
+    let variables = environment::of(spec, account.iter().flat_map(Account::variables))?;
+    let path = variables.get("PATH").cloned().or_else(inherited_path);
     let (name, arguments) = spec.argv.split_first().ok_or_else(|| StartFailure {
         obstacle: Obstacle::NotFound,
         message: "the command is empty".to_owned(),
@@ -201,11 +207,18 @@ fn spawn(dir: &RunDir, spec: &Spec, lock: &File) -> Result<Identity, StartFailur
     for name in withheld {
         command.env_remove(name);
     }
-    command.arg0(name).args(arguments).envs(&spec.env).process_group(0);
+    command.arg0(name).args(arguments).envs(&variables).process_group(0);
     command.stdin(Stdio::null()).stdout(out).stderr(err);
-    command.current_dir(&spec.cwd);
-    let child = command.spawn().map_err(|error| program::explain(&error, &program, size_of(spec)))?;
-    drop(lock);
+    privileges::prepare(&mut command, &spec.process, account.as_ref(), &spec.cwd);
+    // An app of another user cannot get to the run directory.
+    let is_other = account.as_ref().is_some_and(Account::is_other);
+    let control = is_other.then(|| open_for_reports(dir)).transpose().map_err(internal)?;
+    let child = command.spawn().map_err(|error| {
+        privileges::explain(&error, &spec.process, &spec.cwd).unwrap_or_else(|| {
+            program::explain(&error, &program, size_of(&spec.argv, &variables), &spec.process)
+        })
+    })?;
+    drop((lock, control));
     let pid = child.id();
     // A process that has ended already is still ours to reap, so its number is not used again.
     Ok(identity_of_child(pid))
@@ -217,9 +230,18 @@ fn app_end(dir: &RunDir, pipe: &str) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(dir.path().join(pipe))
 }
 
-fn size_of(spec: &Spec) -> usize {
-    let arguments: usize = spec.argv.iter().map(|argument| argument.len() + 1).sum();
-    let environment: usize = spec.env.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+/// The pipe by which `dcm report` comes, for the app to hand down. It is opened once more: the lock of the shim must not go
+/// with it.
+fn open_for_reports(dir: &RunDir) -> io::Result<OwnedFd> {
+    let control = open_to_write(&dir.control(), libc::O_NOFOLLOW)?;
+    // By path nobody else gets here: the directory is private.
+    fchmod(&control, Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IWOTH)?;
+    let_pass(control.as_fd())
+}
+
+fn size_of(argv: &[String], variables: &BTreeMap<String, String>) -> usize {
+    let arguments: usize = argv.iter().map(|argument| argument.len() + 1).sum();
+    let environment: usize = variables.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
     arguments + environment
 }
 

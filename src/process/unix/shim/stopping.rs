@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, killpg};
 use super::{
     Fact, KILL_AGAIN, LEFTOVER_GRACE, Main, STOP_ROUNDS_MAX, Shim, boot_time, journal, pid_of, tree,
 };
-use crate::model::Exit;
+use crate::model::{Exit, StopSignal};
 use crate::process::record::{Cause, Identity, StopRequest};
 
 /// A stop that was requested. It lasts until no process of the run is left: all of them have the same
@@ -20,7 +20,7 @@ pub(super) struct Stop {
     kill_at: Option<Duration>,
     /// Whether anything had to be killed.
     pub(super) killed: bool,
-    /// The processes that were asked to end. Each is asked once: many programs take a second TERM for
+    /// The processes that were asked to end. Each is asked once: many programs take a second signal for
     /// "drop everything".
     asked: BTreeSet<Identity>,
 }
@@ -32,10 +32,13 @@ impl Stop {
 }
 
 impl Shim {
-    /// TERM now, KILL when the grace time is over. A second request may shorten the time and
+    /// Its stop signal now, KILL when the grace time is over. A second request may shorten the time and
     /// takes over as the cause, but does not begin anew.
     pub(super) fn begin_stop(&mut self, request: StopRequest) {
-        let kill_at = boot_time() + Duration::from_millis(request.grace_ms);
+        let grace = Duration::from_millis(request.grace_ms);
+        // What KILL has not ended at once needs it again, and no time.
+        let grace = if self.stop_signal() == Signal::SIGKILL { grace.min(KILL_AGAIN) } else { grace };
+        let kill_at = boot_time() + grace;
         match (&mut self.stop, &mut self.ended) {
             // What the main process ended of does not change any more, but the rest may have less time.
             (Some(stop), Some(_)) => stop.kill_at = Some(stop.kill_at.unwrap_or(kill_at).min(kill_at)),
@@ -136,17 +139,34 @@ impl Shim {
         self.kill_all();
     }
 
-    /// Sends TERM to every process of the run that was not asked yet. A stopped process takes it only
+    fn stop_signal(&self) -> Signal {
+        match self.spec.stop_signal() {
+            StopSignal::Term => Signal::SIGTERM,
+            StopSignal::Int => Signal::SIGINT,
+            StopSignal::Hup => Signal::SIGHUP,
+            StopSignal::Quit => Signal::SIGQUIT,
+            StopSignal::Usr1 => Signal::SIGUSR1,
+            StopSignal::Usr2 => Signal::SIGUSR2,
+            StopSignal::Kill => Signal::SIGKILL,
+        }
+    }
+
+    /// Sends the stop signal to every process of the run that was not asked yet. A stopped process takes it only
     /// when it goes on.
     pub(super) fn ask_all_to_end(&mut self) {
+        let signal = self.stop_signal();
+        if signal == Signal::SIGKILL {
+            // What is killed one by one could start others meanwhile.
+            return self.kill_all();
+        }
         let group: BTreeSet<_> = self.group().into_iter().collect();
-        self.signal_group(Signal::SIGTERM);
+        self.signal_group(signal);
         self.signal_group(Signal::SIGCONT);
         let mut asked = self.stop.as_mut().map(|stop| std::mem::take(&mut stop.asked)).unwrap_or_default();
         asked.extend(group);
         let others: Vec<_> =
             self.processes_seen().into_iter().filter(|process| !asked.contains(process)).collect();
-        tree::signal_all(&others, Signal::SIGTERM);
+        tree::signal_all(&others, signal);
         tree::signal_all(&others, Signal::SIGCONT);
         if let Some(stop) = &mut self.stop {
             asked.extend(others);

@@ -1,6 +1,7 @@
 //! The beginning of a run: job, pipes, the app's process, and the takeover from a shim that was
 //! killed.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::windows::io::AsHandle as _;
@@ -10,13 +11,14 @@ use std::process::{Command, Stdio};
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_SUSPENDED};
 
 use super::super::process::{ProcessHandle, let_pass, own_identity, resume};
-use super::super::{boot_id, is_alive, mailbox, nursery, pipes, program};
+use super::super::{boot_id, is_alive, mailbox, nursery, pipes, privileges, program};
 use super::ending::put_on_record;
 use super::feeds::{Feeds, Happening};
 use super::{
     Foreground, Intake, Job, Notice, Reports, RunDir, Shim, Source, Spec, clock, console, journal, ring,
 };
-use crate::model::{Closing, Obstacle, StartFailure, Timestamp};
+use crate::model::{Closing, Obstacle, StartFailure, StopSignal, Timestamp};
+use crate::process::environment;
 use crate::process::fence::Fence;
 use crate::process::journal::Journal;
 use crate::process::launch::withheld_variables;
@@ -186,7 +188,9 @@ fn record_failure(dir: &RunDir, spec: &Spec, journal: File, ending: EndingRecord
 
 /// Makes the app's process, in its job, and does not let it run yet.
 fn spawn(dir: &RunDir, spec: &Spec, job: &Job) -> Result<Spawned, StartFailure> {
-    let path = of_environment(spec, "PATH").or_else(inherited_path);
+    refuse(spec)?;
+    let variables = environment::of(spec, [])?;
+    let path = of_environment(&variables, "PATH").or_else(inherited_path);
     let (name, arguments) = spec.argv.split_first().ok_or_else(|| StartFailure {
         obstacle: Obstacle::NotFound,
         message: "the command is empty".to_owned(),
@@ -200,7 +204,7 @@ fn spawn(dir: &RunDir, spec: &Spec, job: &Job) -> Result<Spawned, StartFailure> 
     for name in withheld {
         command.env_remove(name);
     }
-    command.args(arguments).envs(&spec.env).current_dir(&spec.cwd);
+    command.args(arguments).envs(&variables).current_dir(&spec.cwd);
     command.stdin(Stdio::null()).stdout(out.write).stderr(err.write);
     // Its own group: Ctrl+Break is for it and not for this process.
     command.creation_flags(CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP);
@@ -219,6 +223,15 @@ fn spawn(dir: &RunDir, spec: &Spec, job: &Job) -> Result<Spawned, StartFailure> 
     }
 }
 
+/// Refuses what this system cannot do, rather than start an app without it.
+fn refuse(spec: &Spec) -> Result<(), StartFailure> {
+    let has_other_signal = !matches!(spec.stop_signal(), StopSignal::Term | StopSignal::Kill);
+    match spec.process.given().into_iter().next().or(has_other_signal.then_some("stop_signal")) {
+        None => Ok(()),
+        Some(setting) => Err(privileges::unsupported(setting)),
+    }
+}
+
 fn internal(error: &io::Error) -> StartFailure {
     StartFailure {
         obstacle: program::obstacle(error),
@@ -227,8 +240,8 @@ fn internal(error: &io::Error) -> StartFailure {
 }
 
 /// The names of variables have no case here.
-fn of_environment(spec: &Spec, name: &str) -> Option<String> {
-    spec.env.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+fn of_environment(variables: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    variables.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
 }
 
 fn inherited_path() -> Option<String> {
