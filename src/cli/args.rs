@@ -44,6 +44,10 @@ pub(super) struct Cli {
     #[arg(long)]
     pub(super) headless: bool,
 
+    /// Stop the apps of this host when the manager ends; the default in a container. [env: DC_STOP_APPS_ON_EXIT]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", conflicts_with = "client")]
+    pub(super) stop_apps_on_exit: Option<bool>,
+
     #[command(subcommand)]
     pub(super) command: Option<Command>,
 }
@@ -567,6 +571,8 @@ pub(super) struct StopAppsArgs {
 pub(super) enum ManagersCommand {
     /// List the managers, with the apps that they have.
     List,
+    /// Exit with 0 if the manager of this state directory works, else with 1: for the health check of a container.
+    Check,
     /// Let a manager start nothing new, and give its apps to others as they come to rest.
     Drain {
         /// Its name.

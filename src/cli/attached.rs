@@ -16,7 +16,7 @@ use super::{headless, look, output, plain};
 use crate::config::console::ConsoleFile;
 use crate::config::{ConsoleSettings, OnHangup, env};
 use crate::console::{self, Leave, ReadOnly};
-use crate::process::{OpenError, home_of, on_termination, spawn_detached, user_name};
+use crate::process::{OpenError, home_of, is_process_1, on_termination, spawn_detached, user_name};
 use crate::runtime::{self, RunError, Stop};
 use crate::store::{OpenMode, OperatorStore, Rights, StoreError};
 
@@ -161,12 +161,21 @@ impl Manager {
 
     /// What becomes of the manager once its console is left.
     fn outlive(self, session: &Session, left: Leave, on_hangup: OnHangup) -> Result<u8, Error> {
+        let stop_apps = session.settings.stop_apps;
         match left {
+            // Process 1 cannot leave its place to another one: the kernel would end both.
+            Leave::Headless if is_process_1() => {
+                output::message(
+                    "the manager goes on without a console in this process, which is process 1; dcm opens one again",
+                );
+                headless::heed_termination(&self.stop, stop_apps)?;
+                join(self.thread)?;
+                Ok(0)
+            }
             // The terminal is gone, the fleet is not: the manager goes on in this process.
             Leave::HungUp => {
                 tracing::info!(?on_hangup, "the terminal of the manager's console is not there any more");
-                let stop = self.stop.clone();
-                let _ = on_termination(move |_| stop.ask());
+                let _ = headless::heed_termination(&self.stop, stop_apps);
                 match on_hangup {
                     OnHangup::Continue => join(self.thread)?,
                     OnHangup::Drain => self.drain(session)?,
@@ -187,7 +196,7 @@ impl Manager {
             }
             Leave::Client | Leave::Stop => {
                 self.end()?;
-                output::message("the manager has stopped; apps run on (dcm stop-apps stops them)");
+                output::message(headless::farewell(stop_apps));
                 Ok(0)
             }
             Leave::Interrupted(signal) => {
@@ -226,7 +235,7 @@ impl Manager {
         block_on(async { Ok(store.drain(&name, false).await.map(drop)?) })
     }
 
-    /// Ends it in order; its apps run on.
+    /// Ends it in order; its apps run on unless they are to end with it.
     pub(super) fn end(self) -> Result<(), Error> {
         self.stop.ask();
         join(self.thread)

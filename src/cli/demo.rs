@@ -17,7 +17,7 @@ use super::session::{Session, block_on};
 use crate::config::OnHangup;
 use crate::model::{AppId, CmdName, CommandSource, NewCommand, Schedule};
 use crate::notify::NotifySettings;
-use crate::process::{clock, stop_all, user_name};
+use crate::process::{Grace, clock, stop_all, user_name};
 use crate::store::{Existing, NextRun, OpenMode, Registration, submit};
 use pipeline::Office;
 
@@ -105,7 +105,7 @@ pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
         output::message(format_args!("the demo goes on: {elsewhere}"));
         return result;
     }
-    let stopped = stop_all(&session.settings.state, &user_name(), GRACE);
+    let stopped = stop_all(&session.settings.state, &user_name(), Grace::All(GRACE));
     if is_kept || !stopped.left.is_empty() {
         output::message(format_args!("the demo is kept in {}; its apps are stopped", dir.display()));
     } else if fs::remove_dir_all(&dir).is_ok() {

@@ -7,12 +7,15 @@ use tokio::time::sleep;
 use super::error::Error;
 use super::logging::{self, Stderr};
 use super::session::{Session, block_on};
-use crate::process::{on_hangup, on_termination};
-use crate::runtime::{self, Options, Stop};
+use crate::process::{Grace, manager_of, on_each_termination, on_hangup, on_termination, stop_all};
+use crate::runtime::{self, Options, Stop, StopApps};
 
 /// Pauses between tries to reach a server that is away when the manager starts.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// The number of ^C.
+const INTERRUPT: i32 = 2;
 
 /// What the end of its terminal is to a manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +30,8 @@ pub(super) fn headless(session: &Session, hangup: Hangup) -> Result<(), Error> {
     session.settings.notify.clone()?;
     session.settings.rabbitmq.clone()?;
     let stop = Stop::new();
-    let asked = stop.clone();
-    on_termination(move |signal| {
-        tracing::info!(signal, "asked to stop; apps run on");
-        asked.ask();
-    })?;
+    let stop_apps = session.settings.stop_apps;
+    heed_termination(&stop, stop_apps)?;
     let asked = stop.clone();
     on_hangup(move || match hangup {
         Hangup::Ends => asked.ask(),
@@ -43,16 +43,75 @@ pub(super) fn headless(session: &Session, hangup: Hangup) -> Result<(), Error> {
     })?;
     let _guard = logging::begin(&session.settings, Stderr::Used)?;
     block_on(async {
-        let Some(options) = options_once_there(session, &stop).await? else { return Ok(()) };
+        let Some(options) = options_once_there(session, &stop).await? else {
+            if stop_apps.is_some() {
+                stop_survivors(session);
+            }
+            return Ok(());
+        };
         let database = session.settings.database.to_string();
         let python = options.python.clone();
         let ready = || {
             tracing::info!(version = env!("CARGO_PKG_VERSION"), database, python, "the manager is running");
         };
         runtime::run(options, stop, ready).await?;
-        tracing::info!("the manager has stopped; apps run on (dcm stop-apps stops them)");
+        tracing::info!("{}", farewell(stop_apps));
         Ok(())
     })
+}
+
+/// What is said when a manager has ended.
+pub(super) fn farewell(stop_apps: Option<StopApps>) -> &'static str {
+    match stop_apps {
+        Some(_) => {
+            "the manager has stopped, and so have the apps of this host; its next start goes on with their schedules"
+        }
+        None => "the manager has stopped; apps run on (dcm stop-apps stops them)",
+    }
+}
+
+/// TERM and INT end the manager. A second one ends it at once where apps run on. Where they end with it they keep the
+/// time that they have: programs repeat TERM, such as a second `docker stop`. A second INT is a person's, who waits.
+pub(super) fn heed_termination(stop: &Stop, stop_apps: Option<StopApps>) -> std::io::Result<()> {
+    let stop = stop.clone();
+    let Some(StopApps { within }) = stop_apps else {
+        return on_termination(move |signal| {
+            tracing::info!(signal, "asked to stop; apps run on");
+            stop.ask();
+        });
+    };
+    let time = within.map_or("each within its stop_grace".to_owned(), |within| format!("within {within:?}"));
+    let mut before = 0;
+    let mut interrupts = 0;
+    on_each_termination(move |signal| {
+        interrupts += u32::from(signal == INTERRUPT);
+        match (before, interrupts) {
+            (0, _) => {
+                tracing::info!(signal, "asked to stop; the apps of this host are stopped {time}");
+                stop.ask();
+            }
+            (_, 0 | 1) => {
+                tracing::info!(signal, "asked to stop again; apps keep the time that they have ({time})")
+            }
+            (_, 2) => stop.kill(),
+            (_, _) => std::process::exit(128 + signal),
+        }
+        before += 1;
+    })
+}
+
+/// What a manager before has left on this host, where this one has not begun.
+fn stop_survivors(session: &Session) {
+    let state = &session.settings.state;
+    let within = session.settings.stop_apps.and_then(|how| how.within);
+    // Another manager's are not this one's to stop.
+    if !matches!(manager_of(state), Ok(None)) {
+        return;
+    }
+    let by = format!("manager {}", session.settings.name);
+    for line in stop_all(state, &by, Grace::OfEachApp(within)).unreached {
+        tracing::warn!("not stopped: {line}");
+    }
 }
 
 /// The same, once the server is there: a host may be up before its database. `None` when the manager is
@@ -105,5 +164,6 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
         lease: settings.lease,
         notify: settings.notify.clone().unwrap_or_default(),
         broker: settings.rabbitmq.clone().unwrap_or_default(),
+        stop_apps: settings.stop_apps,
     })
 }

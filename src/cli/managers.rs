@@ -10,14 +10,20 @@ use super::presence::{Managers, Presence};
 use super::session::{Fleet, Session, block_on};
 use super::{format, output};
 use crate::model::{ManagerRow, Released, owner_of};
+use crate::process::{home_of, manager_of};
 use crate::store::{OpenMode, OperatorStore, take_from};
 use crate::wire::{self, ManagerFacts};
 
 pub(super) fn managers(session: &Session, command: Option<ManagersCommand>) -> Result<(), Error> {
+    if matches!(command, Some(ManagersCommand::Check)) {
+        return check(session);
+    }
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
         match command.unwrap_or(ManagersCommand::List) {
             ManagersCommand::List => list(session, store.as_ref()).await,
+            // Done above: it is asked also while the database is away.
+            ManagersCommand::Check => Ok(()),
             ManagersCommand::Drain { name } => {
                 let released = store.drain(&name, true).await?;
                 told(session, &name, released, "it starts nothing new");
@@ -112,6 +118,47 @@ async fn list(session: &Session, store: &dyn OperatorStore) -> Result<(), Error>
         ));
     }
     Ok(())
+}
+
+/// A manager whose database is away works all the same, and a container with it must not be restarted for that.
+fn check(session: &Session) -> Result<(), Error> {
+    let state = &session.settings.state;
+    let place = state.path().display();
+    let Some(pid) = manager_of(state)? else {
+        return Err(Error::failed(format!("no manager works in {place}")).hint("dcm --headless starts one"));
+    };
+    let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let (name, is_silent, remark) = match own_row(session) {
+        Ok(Some((row, presence))) => (Some(row.name), presence == Presence::Silent, None),
+        Ok(None) => (None, false, Some("it is starting".to_owned())),
+        Err(error) if error.is_refusal_for_now() => (None, false, Some(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    if session.json {
+        output::json(&json!({ "manager": name, "is_live": !is_silent, "remark": remark }));
+    }
+    let name = name.map_or_else(|| "a manager".to_owned(), |name| format!("manager {name}"));
+    if is_silent {
+        return Err(Error::failed(format!(
+            "{name}{pid} in {place} has said nothing for longer than its lease"
+        ))
+        .hint("its process stands still, or it cannot write to the database: its log says more"));
+    }
+    if !session.json {
+        let remark = remark.map_or_else(String::new, |remark| format!("; {remark}"));
+        output::line(format_args!("{name}{pid} works in {place}{remark}"));
+    }
+    Ok(())
+}
+
+/// What the database says of the manager of this state directory.
+fn own_row(session: &Session) -> Result<Option<(ManagerRow, Presence)>, Error> {
+    let home = home_of(&session.settings.state);
+    let store = session.store(OpenMode::Existing)?;
+    let managers = block_on(Managers::read(session, store.as_ref()))?;
+    let own = managers.rows.into_iter().filter(|(row, _)| home.is_some() && row.home == home);
+    let is_there = |presence: &Presence| matches!(presence, Presence::Live | Presence::Silent);
+    Ok(own.filter(|(_, presence)| is_there(presence)).max_by_key(|(row, _)| row.heartbeat))
 }
 
 /// What can be said of a manager, in one word.

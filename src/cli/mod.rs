@@ -83,7 +83,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
 }
 
 fn dispatch(cli: Cli) -> Result<u8, Error> {
-    let Cli { global, client, headless, command } = cli;
+    let Cli { global, client, headless, stop_apps_on_exit, command } = cli;
     let role = if client { Role::Client } else { Role::AttachedIfNeeded };
     if let Some(Command::Completions { shell }) = command {
         let mut script = Vec::new();
@@ -106,7 +106,10 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         report::report(&args)?;
         return Ok(0);
     }
-    let session = Session::new(global)?;
+    if command.is_some() && stop_apps_on_exit.is_some() {
+        return Err(Error::usage("--stop-apps-on-exit is for the manager: dcm --headless, or dcm alone"));
+    }
+    let session = Session::of_manager(global, stop_apps_on_exit)?;
     let done = |result: Result<(), Error>| result.map(|()| 0);
     match command {
         None if headless => done(headless::headless(&session, headless::Hangup::Ignored)),

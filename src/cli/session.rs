@@ -29,9 +29,14 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(global: Global) -> Result<Self, Error> {
+        Self::of_manager(global, None)
+    }
+
+    /// The same with what the flags of a manager say.
+    pub(super) fn of_manager(global: Global, stop_apps_on_exit: Option<bool>) -> Result<Self, Error> {
         let open_files = raise_open_files();
         let json = global.json;
-        let flags = flags_of(global)?;
+        let flags = Flags { stop_apps_on_exit, ..flags_of(global)? };
         let config = flags.config.clone();
         let settings = Settings::load(flags.clone(), env::get, &mut |warning| output::message(warning))?;
         Ok(Self { settings, json, config, flags, open_files })
@@ -200,7 +205,7 @@ pub(super) fn flags_of(global: Global) -> Result<Flags, Error> {
         return Err(Error::usage(format!("{name}: the value is not UTF-8")).hint("name a path that is"));
     }
     let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
-    Ok(Flags { database, state_dir, config, name: manager_name })
+    Ok(Flags { database, state_dir, config, name: manager_name, stop_apps_on_exit: None })
 }
 
 /// Runs the async part of a command on this thread.

@@ -7,14 +7,14 @@ use super::error::Error;
 use super::output;
 use super::session::Session;
 use crate::model::RunId;
-use crate::process::{StateDir, Stopped, manager_of, stop_all, user_name};
+use crate::process::{Grace, StateDir, Stopped, manager_of, stop_all, user_name};
 
 pub(super) fn stop_apps(session: &Session, args: &StopAppsArgs) -> Result<(), Error> {
     let state = &session.settings.state;
     if !state.path().try_exists()? {
         output::message(format_args!("there is no state directory {}", state.path().display()));
     }
-    let stopped = stop_all(state, &user_name(), args.grace);
+    let stopped = stop_all(state, &user_name(), Grace::All(args.grace));
     let Stopped { ended, strays, left, unreached } = &stopped;
     if session.json {
         let runs = |runs: &[RunId]| runs.iter().map(ToString::to_string).collect::<Vec<_>>();

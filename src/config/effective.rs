@@ -105,11 +105,13 @@ fn before_file(setting: &Setting, flags: &Flags, get: &impl Fn(&str) -> Option<S
         "database" => flags.database.is_some(),
         "state_dir" => flags.state_dir.is_some(),
         "name" => flags.name.is_some(),
+        "stop_apps_on_exit" => flags.stop_apps_on_exit.is_some(),
         _ => false,
     };
     let of_flag = setting.flag.filter(|_| is_flag).map(Origin::Flag);
     // The parts of a server count where there is its host.
-    let mut variables = setting.variables.iter().take(if setting.key == "database" { 2 } else { 1 });
+    let of_parts = setting.key == "database";
+    let mut variables = setting.variables.iter().take(if of_parts { 2 } else { usize::MAX });
     of_flag.or_else(|| variables.find(|name| get(name).is_some()).map(|name| Origin::Variable(name)))
 }
 
@@ -121,10 +123,16 @@ fn resolved(setting: &Setting, settings: &Settings, get: &impl Fn(&str) -> Optio
         "name" => settings.name.clone().into(),
         "python" => settings.python.clone().into(),
         "log.level" => settings.log_level.clone().into(),
+        "stop_apps_on_exit" => settings.stop_apps.is_some().into(),
+        "stop_apps_within" => settings.stop_apps?.within?.as_secs_f64().into(),
         "rabbitmq.url" => match &settings.rabbitmq {
             Ok(Some(broker)) => broker.url.to_string().into(),
             Ok(None) => return None,
-            Err(_) => get(super::env::RABBITMQ_URL).map(|_| MASK)?.into(),
+            Err(_) => [super::env::RABBITMQ_URL, super::env::RABBITMQ_URL_FILE]
+                .into_iter()
+                .find_map(get)
+                .map(|_| MASK)?
+                .into(),
         },
         _ => return None,
     })

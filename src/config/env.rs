@@ -28,8 +28,21 @@ pub const DB_MAIN_PASSWORD: &str = "DC_DB_MAIN_PASSWORD";
 /// The name of the manager on this host.
 pub const MANAGER_NAME: &str = "DC_MANAGER_NAME";
 
+/// A file that holds it, as containers get secrets; relative paths start at the working directory.
+pub const DB_MAIN_PASSWORD_FILE: &str = "DC_DB_MAIN_PASSWORD_FILE";
+
+/// Whether the apps of a host end with its manager: `true` or `false`. The default is true for process 1 of a
+/// container, which takes them along.
+pub const STOP_APPS_ON_EXIT: &str = "DC_STOP_APPS_ON_EXIT";
+
+/// Within how many seconds they do.
+pub const STOP_APPS_WITHIN: &str = "DC_STOP_APPS_WITHIN";
+
 /// The broker: `amqp://USER:PASSWORD@HOST:PORT/VHOST`, or `amqps`; never shown.
 pub const RABBITMQ_URL: &str = "DC_RABBITMQ_URL";
+
+/// A file that holds it.
+pub const RABBITMQ_URL_FILE: &str = "DC_RABBITMQ_URL_FILE";
 
 /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or filters of tracing.
 pub const LOG: &str = "DC_LOG";

@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::exit::WITHIN_SECONDS;
 use super::notify::{self, Notify};
 use super::rabbitmq::{self, Rabbitmq};
 use super::values::Source;
@@ -36,6 +37,8 @@ pub(super) struct File {
     pub(super) python: Option<String>,
     pub(super) pools: Vec<String>,
     pub(super) lease: Option<Duration>,
+    pub(super) stop_apps_on_exit: Option<bool>,
+    pub(super) stop_apps_within: Option<Duration>,
     pub(super) running_max: Option<u32>,
     pub(super) sample_every: Option<Duration>,
     pub(super) scan_every: Option<Duration>,
@@ -144,6 +147,10 @@ impl Reader<'_> {
             ("python", _) => self.file.python = Some(self.text(&name, value)?),
             ("pools", _) => self.file.pools = self.pools(value)?,
             ("lease", _) => self.file.lease = Some(self.seconds(&name, value, LEASE_SECONDS)?),
+            ("stop_apps_on_exit", DeValue::Boolean(is_so)) => self.file.stop_apps_on_exit = Some(*is_so),
+            ("stop_apps_within", _) => {
+                self.file.stop_apps_within = Some(self.seconds(&name, value, WITHIN_SECONDS)?);
+            }
             ("scan_seconds", _) => {
                 self.file.scan_every = Some(self.seconds(&name, value, SCAN_SECONDS)?);
             }
@@ -186,7 +193,7 @@ impl Reader<'_> {
                 let consent = self.one_of(&name, value, &choices)?;
                 self.file.console.caution.at_least.insert(command, consent);
             }
-            ("console.read_only", _) => {
+            ("console.read_only" | "stop_apps_on_exit", _) => {
                 return Err(self.wrong(value, format!("{name} must be true or false")));
             }
             _ => {

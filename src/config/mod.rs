@@ -4,6 +4,7 @@ pub mod console;
 mod database;
 mod effective;
 pub mod env;
+mod exit;
 mod file;
 mod notify;
 mod paths;
@@ -28,6 +29,7 @@ use crate::model::{LEASE, Retention};
 use crate::notify::NotifySettings;
 use crate::pipeline::SCAN_EVERY;
 use crate::process::{LogLimits, SAMPLE_EVERY, StateDir};
+use crate::runtime::StopApps;
 
 /// Every setting with its default and what it means.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -67,6 +69,8 @@ pub struct Flags {
     pub config: Option<PathBuf>,
     /// `--name`
     pub name: Option<String>,
+    /// `--stop-apps-on-exit`
+    pub stop_apps_on_exit: Option<bool>,
 }
 
 /// All settings.
@@ -90,6 +94,8 @@ pub struct Settings {
     pub scan_every: Duration,
     /// The pools of apps that the manager serves.
     pub pools: Vec<String>,
+    /// Whether the apps of this host end with the manager.
+    pub stop_apps: Option<StopApps>,
     /// How long the manager's lease on its apps lasts without being renewed.
     pub lease: Lease,
     /// What the logs of apps may take.
@@ -268,6 +274,12 @@ impl Settings {
             sample_every: file.sample_every.unwrap_or(SAMPLE_EVERY),
             scan_every: file.scan_every.unwrap_or(SCAN_EVERY),
             pools: file.pools,
+            stop_apps: exit::Said {
+                by_flag: flags.stop_apps_on_exit,
+                by_file: file.stop_apps_on_exit,
+                within_by_file: file.stop_apps_within,
+            }
+            .in_force(&get)?,
             lease: Lease::new(file.lease.unwrap_or(LEASE)),
             logs: LogLimits {
                 total_max: file.logs_max.unwrap_or(20 << 30),
@@ -325,7 +337,8 @@ fn postgres_of_parts(get: &impl Fn(&str) -> Option<String>) -> Result<Option<Str
     let database = get(env::DB_MAIN_DATABASENAME).unwrap_or_default();
     // As libpq does: the user of this process where none is named.
     let user = percent_encode(&get(env::DB_MAIN_USERNAME).unwrap_or_else(crate::process::user_name));
-    let password = get(env::DB_MAIN_PASSWORD).map(|password| format!(":{}", percent_encode(&password)));
+    let password = values::secret_of_environment(env::DB_MAIN_PASSWORD, env::DB_MAIN_PASSWORD_FILE, get)?;
+    let password = password.map(|password| format!(":{}", percent_encode(password.reveal())));
     let password = password.unwrap_or_default();
     Ok(Some(format!("postgres://{user}{password}@{host}{port}/{}", percent_encode(&database))))
 }

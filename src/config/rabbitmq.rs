@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::de::DeTable;
 
-use super::values::{Fault, Fields, Reader, Source, collect_variables};
+use super::values::{Fault, Fields, Reader, Source, collect_variables, secret_of_environment};
 use super::{ConfigError, env};
 use crate::broker::BrokerSettings;
 
@@ -75,8 +75,12 @@ impl Rabbitmq {
     /// # Errors
     /// The URL is wrong. A secret that is missing is an error in the value.
     pub(super) fn settings(self, get: &impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
-        let (url, origin) = match get(env::RABBITMQ_URL) {
-            Some(url) => (url, env::RABBITMQ_URL.to_owned()),
+        let of_environment = match secret_of_environment(env::RABBITMQ_URL, env::RABBITMQ_URL_FILE, get) {
+            Ok(url) => url,
+            Err(missing) => return Ok(Err(missing)),
+        };
+        let (url, origin) = match of_environment {
+            Some(url) => (url.reveal().to_owned(), env::RABBITMQ_URL.to_owned()),
             None => match self.url {
                 Ok(Some(url)) => (url.reveal().to_owned(), self.origin),
                 Ok(None) => return Ok(Ok(None)),
@@ -134,6 +138,12 @@ mod tests {
             ("[rabbitmq]\n", &[], "none"),
             ("", &variable, "amqp://env:5672/"),
             (file, &variable, "amqp://env:5672/"),
+            (file, &[("DC_RABBITMQ_URL_FILE", secret.to_str().unwrap())], "amqp://secret:5672/x"),
+            (
+                file,
+                &[("DC_RABBITMQ_URL_FILE", "/nowhere/url")],
+                "missing: DC_RABBITMQ_URL_FILE: cannot read /nowhere/url: No such file or directory (os error 2)",
+            ),
             (file, &[("P", "hunter2")], "amqp://file:5672/"),
             (&by_file, &[], "amqp://secret:5672/x"),
             (file, &[], "missing: /etc/dcm/dcm.toml:2: rabbitmq.url: the environment variable P is not set"),

@@ -119,12 +119,15 @@ fn sources(key: &str) -> (Option<&'static str>, &'static [&'static str]) {
                 env::DB_MAIN_DATABASENAME,
                 env::DB_MAIN_USERNAME,
                 env::DB_MAIN_PASSWORD,
+                env::DB_MAIN_PASSWORD_FILE,
             ],
         ),
         "state_dir" => (Some("--state-dir"), &[env::STATE_DIR]),
         "name" => (Some("--name"), &[env::MANAGER_NAME]),
         "log.level" => (None, &[env::LOG]),
-        "rabbitmq.url" => (None, &[env::RABBITMQ_URL]),
+        "rabbitmq.url" => (None, &[env::RABBITMQ_URL, env::RABBITMQ_URL_FILE]),
+        "stop_apps_on_exit" => (Some("--stop-apps-on-exit"), &[env::STOP_APPS_ON_EXIT]),
+        "stop_apps_within" => (None, &[env::STOP_APPS_WITHIN]),
         _ => (None, &[]),
     }
 }

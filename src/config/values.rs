@@ -52,6 +52,44 @@ pub(super) struct Fields<'a> {
     pub(super) table: &'a DeTable<'a>,
 }
 
+/// The content of a file that holds a secret or certificates.
+fn read_small(path: &Path) -> std::io::Result<String> {
+    // A pipe would keep each command waiting that reads the settings.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    let mut content = String::new();
+    std::fs::File::open(path)?.take(SECRET_MAX).read_to_string(&mut content).map(|_| content)
+}
+
+/// The end of a line is no part of a secret.
+fn without_line_end(text: &str) -> &str {
+    text.trim_end_matches(['\r', '\n', ' ', '\t'])
+}
+
+/// The secret of a variable, or of the file that another variable names.
+///
+/// # Errors
+/// Both are set, or the file cannot be read or is empty.
+pub(super) fn secret_of_environment(
+    variable: &str,
+    of_file: &str,
+    get: &impl Fn(&str) -> Option<String>,
+) -> Result<Option<Secret>, ConfigError> {
+    let wrong = |why: String| ConfigError { origin: of_file.to_owned(), why };
+    let path = match (get(variable), get(of_file)) {
+        (Some(_), Some(_)) => return Err(wrong(format!("{variable} and {of_file} exclude each other"))),
+        (secret, None) => return Ok(secret.map(Secret::new)),
+        (None, Some(path)) => path,
+    };
+    let text = read_small(Path::new(&path)).map_err(|error| wrong(format!("cannot read {path}: {error}")))?;
+    let text = without_line_end(&text);
+    if text.is_empty() {
+        return Err(wrong(format!("{path} is empty")));
+    }
+    Ok(Some(Secret::new(text)))
+}
+
 impl<'a> Fields<'a> {
     pub(super) fn get(&self, key: &str) -> Option<&'a Value<'a>> {
         self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
@@ -81,7 +119,7 @@ impl Reader<'_, '_> {
             (Some(value), None) => self.text(fields, key, value).map(|text| Some(Secret::new(text))),
             (None, Some(value)) => {
                 let text = self.file(fields, &of_file, value)?;
-                let text = text.trim_end_matches(['\r', '\n', ' ', '\t']);
+                let text = without_line_end(&text);
                 if text.is_empty() {
                     return Err(self.missing(value, format!("{}.{of_file}: the file is empty", fields.name)));
                 }
@@ -107,15 +145,7 @@ impl Reader<'_, '_> {
         let credential = credentials.filter(|_| Path::new(&text).is_relative());
         let credential = credential.map(|folder| folder.join(&text)).filter(|path| path.exists());
         let path = credential.unwrap_or(path);
-        let read = || {
-            // A pipe would keep each command waiting that reads the settings.
-            if !std::fs::metadata(&path)?.is_file() {
-                return Err(std::io::Error::other("it is no regular file"));
-            }
-            let mut content = String::new();
-            std::fs::File::open(&path)?.take(SECRET_MAX).read_to_string(&mut content).map(|_| content)
-        };
-        read()
+        read_small(&path)
             .map_err(|error| self.missing(value, format!("{name}: cannot read {}: {error}", path.display())))
     }
 

@@ -64,7 +64,7 @@ pub use log_lines::{LineJoiner, join_lines};
 pub use log_reader::{LogRecord, LogTail, log_files, logs_of, move_logs, written_last};
 pub use own_log::OwnLog;
 pub use state_dir::{home_of, make_state_dir, manager_of};
-pub use stop_all::{Stopped, stop_all};
+pub use stop_all::{Grace, Stopped, stop_all};
 pub use supervisor::{Left, OpenError, Sink, Supervisor};
 
 /// Finds a program for a working directory and a PATH, as it is found when a run of an app begins.
@@ -195,12 +195,31 @@ pub fn terminal_output() -> std::io::Result<Box<dyn std::io::Write + Send>> {
     sys::terminal_output()
 }
 
-/// Calls `act` when this process is asked to end; asked twice, it ends at once.
+/// Calls `act` when this process is asked to end; asked twice, it ends at once, with the exit code that a shell
+/// shows for a signal.
 ///
 /// # Errors
 /// When the system does not allow it.
 pub fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> std::io::Result<()> {
-    sys::on_termination(act)
+    let mut act = Some(act);
+    sys::on_each_termination(move |number| match act.take() {
+        Some(act) => act(number),
+        None => std::process::exit(128 + number),
+    })
+}
+
+/// Calls `act` with the number of the signal each time when this process is asked to end.
+///
+/// # Errors
+/// When the system does not allow it.
+pub fn on_each_termination(act: impl FnMut(i32) + Send + 'static) -> std::io::Result<()> {
+    sys::on_each_termination(act)
+}
+
+/// Whether this process is the first one of its container: when it ends, the kernel kills all others there.
+#[must_use]
+pub fn is_process_1() -> bool {
+    cfg!(unix) && std::process::id() == 1
 }
 
 /// Calls `act` when the terminal of this process goes away, from now on; not where that is ignored (`nohup`).

@@ -33,25 +33,59 @@ pub(super) struct Member {
     pub(super) name: String,
 }
 
-/// How long after its grace time a run is waited for, and a killed process after that.
+/// How long after its grace time a run is waited for at most, and a killed process after that.
 const SLACK: Duration = Duration::from_secs(3);
 
 /// Pauses between looks: at locks, and at all processes of the host.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const SEARCH_EVERY: Duration = Duration::from_millis(100);
 
+/// How long runs have between being asked to end and being killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grace {
+    /// All of them this long.
+    All(Duration),
+    /// Each as long as its app says, and at most this long where that is limited.
+    OfEachApp(Option<Duration>),
+}
+
+/// The grace time of a run whose app cannot be asked.
+const GRACE_USUAL: Duration = Duration::from_secs(10);
+
+impl Grace {
+    /// That of a run whose app says `own`.
+    fn of(self, own: Option<Duration>) -> Duration {
+        match self {
+            Self::All(grace) => grace,
+            Self::OfEachApp(at_most) => own.unwrap_or(GRACE_USUAL).min(at_most.unwrap_or(Duration::MAX)),
+        }
+    }
+
+    /// How long what should have ended by itself is waited for before it is killed from here: who limits the whole
+    /// time, such as a container engine, waits no longer.
+    fn slack(self) -> Duration {
+        match self {
+            Self::OfEachApp(Some(_)) => SLACK / 6,
+            Self::All(_) | Self::OfEachApp(None) => SLACK,
+        }
+    }
+}
+
 /// Asks every run to end, and kills what has not ended after the grace time, whether a run directory tells of it or
 /// not. How the runs ended is kept in their directories until a manager enters it.
 #[must_use]
-pub fn stop_all(state: &StateDir, by: &str, grace: Duration) -> Stopped {
+pub fn stop_all(state: &StateDir, by: &str, grace: Grace) -> Stopped {
     let mut stopped = Stopped::default();
-    let runs = living_runs(state, &mut stopped);
+    let begun = clock::boot_time();
+    let runs = living_runs(state, grace.slack(), &mut stopped);
     let cause = StopCause::StopApps(by.to_owned());
     for run in &runs {
-        run.ask_to_end(&cause, grace);
+        run.ask_to_end(&cause, grace.of(run.grace));
     }
     let strays = strays(state, &runs, &mut stopped);
-    let deadline = clock::boot_time() + grace + SLACK;
+    let longest = runs.iter().map(|run| run.grace).chain(strays.iter().map(|_| None));
+    let longest = longest.map(|own| grace.of(own)).max().unwrap_or_default();
+    let deadline = begun.saturating_add(longest).saturating_add(grace.slack());
     wait_until(deadline, LOOK_EVERY, || {
         runs.iter().all(Living::is_over)
             && strays.iter().all(|stray| stray.is_alive().is_ok_and(|lives| !lives))
@@ -60,7 +94,7 @@ pub fn stop_all(state: &StateDir, by: &str, grace: Duration) -> Stopped {
         runs: runs.iter().map(|run| run.run).chain(strays.iter().filter_map(|stray| stray.run)).collect(),
         processes: strays.iter().map(|stray| stray.process).collect(),
     };
-    let left = meant.kill(state, &mut stopped);
+    let left = meant.kill(state, grace.slack(), &mut stopped);
     for run in runs {
         let is_left = !run.is_over() || left.iter().any(|member| member.run == Some(run.run));
         if is_left {
@@ -85,6 +119,8 @@ struct Living {
     run: RunId,
     dir: RunDir,
     shim: Option<Identity>,
+    /// The grace time of its app.
+    grace: Option<Duration>,
 }
 
 impl Living {
@@ -114,8 +150,8 @@ impl Living {
     }
 }
 
-fn living_runs(state: &StateDir, stopped: &mut Stopped) -> Vec<Living> {
-    let deadline = clock::boot_time() + SLACK;
+fn living_runs(state: &StateDir, patience: Duration, stopped: &mut Stopped) -> Vec<Living> {
+    let deadline = clock::boot_time() + patience;
     let surveyed = survey::survey(&Host, state, || {
         pause(LOOK_EVERY);
         clock::boot_time() < deadline
@@ -127,12 +163,14 @@ fn living_runs(state: &StateDir, stopped: &mut Stopped) -> Vec<Living> {
     let mut living = Vec::new();
     for found in surveyed.found {
         if matches!(found.survivor.state, SurvivorState::Running { .. }) {
-            living.push(Living { run: found.survivor.run, dir: found.dir, shim: found.shim });
+            let journal = journal::read(&found.dir).ok().flatten();
+            let grace = journal.map(|journal| Duration::from_millis(journal.spec.grace_ms));
+            living.push(Living { run: found.survivor.run, dir: found.dir, shim: found.shim, grace });
         }
     }
     for (run, dir, why) in surveyed.unknown {
         stopped.unreached.push(format!("run {run}: {why}"));
-        living.push(Living { run, dir, shim: None });
+        living.push(Living { run, dir, shim: None, grace: None });
     }
     living
 }
@@ -165,15 +203,15 @@ struct Meant {
 impl Meant {
     /// Kills what has outlived its time, shims last, since they write down how their runs ended. What is left then
     /// is named and given back.
-    fn kill(&self, state: &StateDir, stopped: &mut Stopped) -> Vec<Member> {
+    fn kill(&self, state: &StateDir, patience: Duration, stopped: &mut Stopped) -> Vec<Member> {
         let begin = clock::boot_time();
         let mut left = Vec::new();
         let mut refusals = Vec::new();
-        wait_until(begin + SLACK + SLACK, SEARCH_EVERY, || {
+        wait_until(begin + patience + patience, SEARCH_EVERY, || {
             let Ok(members) = sys::members_of(state) else { return false };
             left = members.into_iter().filter(|member| self.includes(member)).collect();
             refusals.clear();
-            let is_time_for_shims = clock::boot_time() > begin + SLACK;
+            let is_time_for_shims = clock::boot_time() > begin + patience;
             for member in left.iter().filter(|member| !member.is_shim || is_time_for_shims) {
                 if let Err(error) = member.kill() {
                     refusals.push((member.process, error.to_string()));

@@ -55,7 +55,7 @@ pub(super) use rights::{
 pub(super) use shim::foreground;
 pub(super) use signals::{reset_inherited as reset_signals, stand_still};
 pub(super) use terminal::{read_terminal, run_in_front, terminal_output, wake_reader};
-pub(super) use termination::{on_hangup, on_job_control, on_termination};
+pub(super) use termination::{on_each_termination, on_hangup, on_job_control};
 pub(super) use title::hide_passwords;
 pub(super) use tree::kill_tagged;
 pub(super) use watcher::{Line, begin_to_watch};

@@ -49,8 +49,8 @@ use super::stop_all::Member;
 use crate::model::Exit;
 
 pub(super) use console::{
-    on_hangup, on_job_control, on_termination, read_terminal, run_in_front, stand_still, terminal_output,
-    wake_reader,
+    on_each_termination, on_hangup, on_job_control, read_terminal, run_in_front, stand_still,
+    terminal_output, wake_reader,
 };
 pub(super) use nursery::{spawn_adopter, spawn_detached};
 pub(super) use private_dir::create_private_dir;

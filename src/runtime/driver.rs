@@ -7,6 +7,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::closing::{Closing, StopApps};
 use super::documents;
 use super::feed::Feed;
 use super::lease::{Deposed, Keeper};
@@ -16,6 +17,7 @@ use super::ping::{self, Work};
 use super::replies::Replies;
 use super::sender::Sender;
 use super::standing::Standing;
+use super::stop::Stop;
 use super::tails::Tails;
 use super::upkeep;
 use crate::broker::{Broker, BrokerSettings, Commands};
@@ -62,6 +64,8 @@ pub struct Options {
     pub notify: NotifySettings,
     /// By which broker commands come and documents go.
     pub broker: Option<BrokerSettings>,
+    /// Whether the apps of this host end with it.
+    pub stop_apps: Option<StopApps>,
 }
 
 /// Why a manager could not begin, or ended.
@@ -78,38 +82,8 @@ pub enum RunError {
     Part(String),
 }
 
-/// Asks a manager to end, or waits until it is asked to.
-#[derive(Debug, Clone)]
-pub struct Stop(watch::Sender<bool>);
-
-impl Stop {
-    /// Not asked yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(watch::Sender::new(false))
-    }
-
-    /// Asks.
-    pub fn ask(&self) {
-        self.0.send_replace(true);
-    }
-
-    /// Comes back when asked.
-    pub async fn asked(&self) {
-        let mut receiver = self.0.subscribe();
-        // The sender is in `self`, so it cannot be gone.
-        let _ = receiver.wait_for(|asked| *asked).await;
-    }
-}
-
-impl Default for Stop {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Runs a manager until it is asked to stop. Its apps run on; `ready` is called once it has taken up
-/// its fleet.
+/// Runs a manager until it is asked to stop. Its apps run on unless they are to end with it; `ready` is called once
+/// it has taken up its fleet.
 ///
 /// # Errors
 /// [`RunError`] when it cannot begin, or when a part of it fails.
@@ -127,19 +101,13 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     let work = Arc::new(Work::default());
     let _calls = ping::start(&options.notify, &options.name, &work);
     let broker = options.broker.clone().map(|settings| Broker::start(settings, &options.name));
-    let mut host = Host { options, row, stop, supervisor, told, work, broker };
-    let mut ready = Some(ready);
-    loop {
-        match host.serve(|| ready.take().into_iter().for_each(|ready| ready())).await? {
-            Served::Stopped => return Ok(()),
-            Served::Deposed => {
-                tracing::warn!(
-                    "another manager took this one for lost, or the database was replaced; it begins anew with the \
-                     apps that it has there, and with the runs that are on this host"
-                );
-            }
-        }
+    let mut host = Host { options, row, stop, supervisor, told, work, broker, closing: None };
+    let ended = host.serve_until_stopped(ready).await;
+    if let Some(how) = host.options.stop_apps {
+        // Also when it failed, or had not begun: nothing is to be left of what runs on this host.
+        host.closing.take().unwrap_or_else(|| Closing::begin(&host.options, how)).finish().await;
     }
+    ended
 }
 
 /// Why a manager does not serve any more.
@@ -158,6 +126,8 @@ struct Host {
     told: mpsc::UnboundedReceiver<Event>,
     work: Arc<Work>,
     broker: Option<Broker>,
+    /// Since it was asked to stop, where the apps end with it.
+    closing: Option<Closing>,
 }
 
 /// The tasks beside the loop. They end with it.
@@ -169,6 +139,17 @@ struct Parts {
 }
 
 impl Host {
+    async fn serve_until_stopped(&mut self, ready: impl FnOnce()) -> Result<(), RunError> {
+        let mut ready = Some(ready);
+        while let Served::Deposed = self.serve(|| ready.take().into_iter().for_each(|ready| ready())).await? {
+            tracing::warn!(
+                "another manager took this one for lost, or the database was replaced; it begins anew with the \
+                 apps that it has there, and with the runs that are on this host"
+            );
+        }
+        Ok(())
+    }
+
     /// Takes the seat, takes up the fleet, and serves until asked to stop or deposed.
     async fn serve(&mut self, ready: impl FnOnce()) -> Result<Served, RunError> {
         let Options { store, name, lease, .. } = &self.options;
@@ -325,12 +306,20 @@ impl Host {
     ) -> Result<Served, RunError> {
         loop {
             self.work.turned();
+            if self.closing.as_mut().is_some_and(|closing| closing.is_over(manager.load().running)) {
+                return Ok(Served::Stopped);
+            }
             load.send_if_modified(|load| std::mem::replace(load, manager.load()) != *load);
             let deadline = manager
                 .next_deadline()
                 .map_or(NAP_MAX, |at| at.saturating_sub(clock::boot_time()).min(NAP_MAX));
-            let event = tokio::select! {
-                () = self.stop.asked() => return Ok(Served::Stopped),
+            let mut event = tokio::select! {
+                () = self.stop.asked(), if self.closing.is_none() => {
+                    let Some(how) = self.options.stop_apps else { return Ok(Served::Stopped) };
+                    self.closing = Some(Closing::begin(&self.options, how));
+                    Event::LimitsChanged(Limits::default())
+                }
+                () = Closing::changed(self.closing.as_mut(), &self.stop) => continue,
                 Some(event) = self.told.recv() => {
                     if manager.awaits_row(&event) {
                         // It comes back behind the rows; if the feed has ended, the loop notices.
@@ -351,6 +340,9 @@ impl Host {
                 },
                 Some(ended) = parts.others.join_next() => return Err(RunError::Part(describe(ended))),
             };
+            if let (Some(_), Event::LimitsChanged(limits)) = (&self.closing, &mut event) {
+                limits.draining = true;
+            }
             log(&manager, &event);
             hand_out(manager.step(clock::now(), event), &self.supervisor, steps);
         }
@@ -363,10 +355,12 @@ impl Host {
         if is_deposed {
             return;
         }
-        if timeout(FLUSH_MAX, parts.writer.join_next()).await.is_err() {
+        let flush_max =
+            || self.closing.as_ref().and_then(Closing::record_max).unwrap_or(FLUSH_MAX).min(FLUSH_MAX);
+        if timeout(flush_max(), parts.writer.join_next()).await.is_err() {
             tracing::warn!("the database did not take the last changes; the next manager enters them");
         }
-        let _ = timeout(FLUSH_MAX, self.options.store.leave()).await;
+        let _ = timeout(flush_max(), self.options.store.leave()).await;
     }
 
     /// Looks until the runs of this host can be seen; `None` when the manager is to end before that.
@@ -393,6 +387,7 @@ impl Host {
         let store = &self.options.store;
         let Some(mut snapshot) = wait_for(&self.stop, || store.snapshot()).await? else { return Ok(None) };
         snapshot.limits.host = self.options.running_max;
+        snapshot.limits.draining |= self.closing.is_some();
         if let Some(cluster) = store.cluster().filter(|_| !survivors.is_empty()) {
             let apps: Vec<_> = survivors.iter().map(|survivor| survivor.app).collect();
             let elsewhere = wait_for(&self.stop, || cluster.elsewhere(apps.clone())).await?;

@@ -2,6 +2,7 @@
 //! decides, and then does it.
 
 mod batch;
+mod closing;
 mod documents;
 mod driver;
 mod feed;
@@ -12,7 +13,10 @@ mod ping;
 mod replies;
 mod sender;
 mod standing;
+mod stop;
 mod tails;
 mod upkeep;
 
-pub use driver::{Options, RunError, Stop, run};
+pub use closing::StopApps;
+pub use driver::{Options, RunError, run};
+pub use stop::Stop;

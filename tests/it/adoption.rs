@@ -1,11 +1,11 @@
 //! A manager may be killed at any moment: no app notices, nothing is lost, nothing runs twice.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
 
 use dcm::model::RunStatus;
 
 use crate::bad_apps::{pid_in_log, wait_for_log};
+use crate::container::Container;
 use crate::fleet::{Fleet, is_alive, send_signal, until_gone};
 
 #[test]
@@ -236,37 +236,17 @@ pub(crate) fn parent_of(pid: u32) -> u32 {
 
 #[test]
 fn as_process_1_a_manager_knows_how_an_app_ended_whose_shim_was_killed() {
-    const PLACES: [&[&str]; 2] = [
-        &["--pid", "--fork", "--kill-child", "--mount-proc"],
-        &["--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"],
-    ];
-    let is_allowed = |place: &&&[&str]| {
-        Command::new("unshare").args(**place).arg("true").output().unwrap().status.success()
-    };
-    let Some(place) = PLACES.iter().find(is_allowed) else { return };
     let fleet = Fleet::new();
     let at = |name: &str| fleet.dir.path().join(name);
     let script = "while [ ! -e $0/kill ]; do sleep 0.05; done; kill -KILL $PPID; \
                   while [ ! -e $0/go ]; do sleep 0.05; done; exit 7";
     let folder = fleet.dir.path().to_str().unwrap();
     fleet.add("a/b/c", &["--max-failures", "0"], &["sh", "-c", script, folder]);
-    let dcm = fleet.command();
-    let mut command = Command::new("unshare");
-    command.args(*place).arg(dcm.get_program()).arg("--headless").current_dir(folder);
-    for (name, value) in dcm.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let log = std::fs::File::create(at("manager.log")).unwrap();
-    let mut manager = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    let Some(_container) = Container::start(&fleet, &[]) else { return };
     fleet.dcm(&["start", "a/b/c"]).ok();
     fleet.until("a/b/c", "is running", |row| row.state.pid.is_some());
     std::fs::write(at("kill"), "").unwrap();
     std::fs::write(at("go"), "").unwrap();
     let runs = fleet.until_runs("a/b/c", "has ended", |runs| runs[0].end.is_some());
     assert_eq!((runs[0].exit_code, runs[0].outcome_word()), (Some(7), Some("failed")), "{runs:?}");
-    manager.kill().unwrap();
-    manager.wait().unwrap();
 }

@@ -9,28 +9,24 @@ use nix::sys::signal::Signal;
 use super::signals;
 use crate::process::Job;
 
-/// Calls `act` for the first TERM or INT. A second one ends the process at once, with the exit code
-/// that a shell shows for a signal. HUP is noted and nothing else: a manager outlives the terminal
+/// Calls `act` for each TERM or INT. HUP is noted and nothing else: a manager outlives the terminal
 /// that it was started from.
-pub(in crate::process) fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
+pub(in crate::process) fn on_each_termination(mut act: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
     let caught = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
     // With `nohup` it stays ignored, for `on_hangup` to see.
     let count = if signals::is_ignored(libc::SIGHUP) { 2 } else { 3 };
     let mut noted = signals::catch(&caught[..count])?;
     std::thread::Builder::new().name("dcm-signals".to_owned()).spawn(move || {
-        let mut act = Some(act);
         let mut numbers = [0; 16];
         loop {
             let _ = poll(&mut [PollFd::new(noted.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
             let count = noted.read(&mut numbers).unwrap_or(0);
-            for number in
-                numbers[..count].iter().copied().map(i32::from).filter(|number| *number != libc::SIGHUP)
-            {
-                match act.take() {
-                    Some(act) => act(number),
-                    None => std::process::exit(128 + number),
-                }
-            }
+            numbers[..count]
+                .iter()
+                .copied()
+                .map(i32::from)
+                .filter(|number| *number != libc::SIGHUP)
+                .for_each(&mut act);
         }
     })?;
     Ok(())

@@ -25,14 +25,9 @@ type Act = Box<dyn FnMut(i32) + Send>;
 /// Who is called; the system calls a function that has no other way to know.
 static ACT: Mutex<Option<Act>> = Mutex::new(None);
 
-/// Calls `act` for the first request to end. A second one ends the process at once, with the exit code
-/// that a shell would show.
-pub(in crate::process) fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
-    let mut act = Some(act);
-    on_request(move |number| match act.take() {
-        Some(act) => act(number),
-        None => std::process::exit(128 + number),
-    })
+/// Calls `act` for each request to end.
+pub(in crate::process) fn on_each_termination(act: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+    on_request(act)
 }
 
 /// Here keys are no bytes but records, which the library reads. A console that is closed asks this
