@@ -12,9 +12,9 @@ use super::{
 words! {
     /// What an alert is about.
     AlertKind {
-        /// Fatal flag 1.
+        /// It could not be started, or kept dying while it started: fatal flag 1.
         FailedToStart = "failed_to_start",
-        /// Fatal flag 3.
+        /// It failed `max_failures` times in a row: fatal flag 3.
         UnexpectedBehavior = "unexpected_behavior",
         /// The host has no room for another process; the app is tried again.
         HostExhausted = "host_exhausted",

@@ -36,6 +36,7 @@ mod decisions;
 mod deliveries;
 mod demo;
 mod deployment;
+mod docs;
 mod document_looks;
 mod document_store;
 mod documents;
