@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod console;
 mod files;
+pub mod import;
 pub mod manager;
 pub mod model;
 pub mod notify;

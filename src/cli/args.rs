@@ -24,7 +24,7 @@ use values::{parse_json, parse_note, parse_schema, parse_seconds};
 use super::log_filter::LineFilter;
 use super::when::Past;
 
-use crate::model::{AppPath, PathError, Selector};
+use crate::model::{AppPath, Part, PathError, Selector};
 
 /// Data Collector Manager: schedules, supervises and controls fleets of data collection apps.
 ///
@@ -275,11 +275,35 @@ pub(super) struct RenameArgs {
     pub(super) new: AppPath,
 }
 
+/// What a file of `dcm app import` is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Origin {
+    /// [[app]] tables, as dcm app export prints them
+    Toml,
+    /// supervisord.conf and what it includes
+    Supervisor,
+    /// A table of cron
+    Cron,
+}
+
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(super) struct ImportArgs {
-    /// A file with [[app]] tables; - for standard input.
+    /// A file with [[app]] tables, or one of another tool; - for standard input.
     pub(super) file: PathBuf,
+
+    /// What the file is of. What dcm cannot do as the tool does is named, line by line; new apps are disabled unless
+    /// --enable is given, so that nothing runs twice.
+    #[arg(long, value_name = "TOOL", default_value = "toml")]
+    pub(super) from: Origin,
+
+    /// The group of the apps of another tool, instead of its name.
+    #[arg(long, value_name = "GROUP")]
+    pub(super) group: Option<Part>,
+
+    /// Read a table of cron with a user before each command, as /etc/crontab and /etc/cron.d have it.
+    #[arg(long)]
+    pub(super) system: bool,
 
     /// Say what would be added, changed and removed, and do nothing.
     #[arg(long)]
@@ -289,7 +313,8 @@ pub(super) struct ImportArgs {
     #[arg(long)]
     pub(super) prune: bool,
 
-    /// Enable registered apps where the file says enabled = true, also those that a person has disabled.
+    /// Enable registered apps where the file says enabled = true, also those that a person has disabled; with --from, all
+    /// that the tool starts by itself.
     #[arg(long)]
     pub(super) enable: bool,
 

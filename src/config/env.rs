@@ -92,6 +92,9 @@ const USER_PROFILE: &str = "USERPROFILE";
 /// Where programs are looked for.
 pub const PATH: &str = "PATH";
 
+/// The zone of local times.
+pub const TZ: &str = "TZ";
+
 /// Where the data of one user's programs belongs on Windows.
 const LOCAL_APP_DATA: &str = "LOCALAPPDATA";
 
@@ -103,6 +106,14 @@ const PROGRAM_DATA: &str = "PROGRAMDATA";
 #[expect(clippy::disallowed_methods, reason = "the one place that reads variables")]
 pub fn get(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// All variables whose name and value are UTF-8.
+#[must_use]
+pub fn all() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// A variable that says where things are, and whose value is no text: it must not be taken for one that is not set.

@@ -56,6 +56,7 @@ mod log_limits;
 mod log_lines;
 mod made_up;
 mod managers;
+mod moving_in;
 mod notifications;
 mod notify;
 mod orders;

@@ -1,13 +1,13 @@
 //! `dcm app import`: registers or changes the apps of a file, all or none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::definitions::{Document, Entry, parse};
+use super::definitions::{Document, Entry};
 use super::export;
+use super::foreign::{Foreign, read};
 use crate::cli::args::ImportArgs;
 use crate::cli::error::{Error, Kind};
 use crate::cli::output;
@@ -18,12 +18,9 @@ use crate::model::{
 use crate::process::{clock, user_name};
 use crate::store::{Existing, LedgerQuery, OpenMode, OperatorStore, Registration, submit};
 
-/// The largest file that is read: 10,000 apps take a few MiB.
-const SIZE_MAX: u64 = 64 * 1024 * 1024;
-
 pub(super) fn import(session: &Session, args: &ImportArgs) -> Result<(), Error> {
     let name = args.file.display().to_string();
-    let Document { apps: entries, limits } = read_entries(&args.file, &name)?;
+    let found = read(args, &name)?;
     let origin = origin(&args.file)?;
     if args.prune && origin.is_none() {
         return Err(Error::usage("--prune needs a file: what came from standard input has no origin"));
@@ -33,6 +30,8 @@ pub(super) fn import(session: &Session, args: &ImportArgs) -> Result<(), Error> 
     block_on(async {
         needs_env(store.as_ref()).await?;
         let fleet = Fleet::read(store.as_ref()).await?;
+        let (Document { apps: entries, limits }, foreign) =
+            found.settled(args, &fleet.apps, &folder(&args.file)?)?;
         let plan = Plan::new(entries, &fleet.apps, origin.as_deref(), args.enable);
         let surplus = plan.removable();
         if args.prune && !args.dry_run && !surplus.is_empty() {
@@ -50,7 +49,7 @@ pub(super) fn import(session: &Session, args: &ImportArgs) -> Result<(), Error> 
                 output::message(format_args!("at most {limit} apps of {place} run at once now"));
             }
         }
-        plan.show(session, args);
+        plan.show(session, args, foreign.as_ref());
         let running = plan.surplus.iter().find(|row| is_running(row));
         match running.filter(|_| args.prune && !args.dry_run) {
             Some(row) => Err(Error::new(
@@ -142,7 +141,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn show(&self, session: &Session, args: &ImportArgs) {
+    fn show(&self, session: &Session, args: &ImportArgs, foreign: Option<&Foreign>) {
         let removed: Vec<_> = self
             .surplus
             .iter()
@@ -169,8 +168,12 @@ impl<'a> Plan<'a> {
                 "removed": removed.len(),
                 "dry_run": args.dry_run,
                 "apps": apps.chain(gone).collect::<Vec<_>>(),
+                "notes": foreign.map_or_else(Vec::new, Foreign::json),
             }));
             return;
+        }
+        if let Some(foreign) = foreign {
+            foreign.tell();
         }
         let would = if args.dry_run { "would be " } else { "" };
         let added = self.added().map(|planned| format!("{} {would}added", planned.path()));
@@ -189,6 +192,10 @@ impl<'a> Plan<'a> {
         let pruned = if args.prune { format!(", {} removed", removed.len()) } else { String::new() };
         let dry = if args.dry_run { "dry run: " } else { "" };
         output::lines(added.chain(changed).chain(gone).chain([format!("{dry}{counts}{pruned}")]));
+        let new = self.added().filter(|planned| planned.registration.app.disabled).count();
+        if let Some(foreign) = foreign.filter(|_| new > 0) {
+            foreign.tell_next(new, args);
+        }
     }
 }
 
@@ -300,32 +307,7 @@ fn origin(path: &Path) -> Result<Option<String>, Error> {
     Ok(Some(std::fs::canonicalize(path)?.to_string_lossy().into_owned()))
 }
 
-fn read_entries(path: &Path, name: &str) -> Result<Document, Error> {
-    let text = read(path).map_err(|error| Error::usage(format!("{name}: {error}")))?;
-    parse(&text, &folder(path)?).map_err(|faults| {
-        for fault in &faults {
-            output::message(format_args!("{name}:{}: {}", fault.line, fault.what));
-        }
-        let count = if faults.len() == 1 { "a fault".to_owned() } else { format!("{} faults", faults.len()) };
-        Error::usage(format!("{name} has {count}; nothing was imported"))
-    })
-}
-
 /// Where relative paths of the file start.
-fn folder(path: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn folder(path: &Path) -> std::io::Result<PathBuf> {
     std::path::absolute(Path::new(".").join(path.parent().unwrap_or(path)))
-}
-
-fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let mut reader: Box<dyn std::io::Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(path)?)
-    };
-    reader.by_ref().take(SIZE_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > SIZE_MAX {
-        return Err(std::io::Error::other(format!("larger than {SIZE_MAX} bytes")));
-    }
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

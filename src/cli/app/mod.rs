@@ -3,6 +3,7 @@
 mod add;
 pub(in crate::cli) mod definitions;
 mod export;
+mod foreign;
 mod import;
 mod limit;
 mod list;
