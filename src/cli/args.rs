@@ -140,6 +140,9 @@ pub(super) enum Command {
     /// Let the host run the manager as a service (systemd).
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Check what a manager needs on this host, with a cure for what is wrong.
+    #[command(after_help = "It changes nothing. Exit code 1 if there is an error, 0 otherwise.")]
+    Doctor,
     /// Print the completions of a shell.
     Completions {
         /// Which shell.

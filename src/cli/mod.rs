@@ -8,6 +8,7 @@ mod attached;
 mod config;
 mod db;
 mod demo;
+mod doctor;
 mod documents;
 mod error;
 mod format;
@@ -106,6 +107,10 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         report::report(&args)?;
         return Ok(0);
     }
+    if let Some(Command::Doctor) = command {
+        doctor::doctor(global)?;
+        return Ok(0);
+    }
     if command.is_some() && stop_apps_on_exit.is_some() {
         return Err(Error::usage("--stop-apps-on-exit is for the manager: dcm --headless, or dcm alone"));
     }
@@ -148,6 +153,7 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
             | Command::Report(_)
             | Command::Demo(_)
             | Command::Config(_)
+            | Command::Doctor
             | Command::Service(_),
         ) => Ok(0),
     }

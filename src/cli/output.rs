@@ -142,8 +142,7 @@ pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str],
         .chain(rows)
         .map(|row| row.iter().map(|cell| Printable(known(cell)).text()).collect())
         .collect();
-    let terminal = is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
-    let room = terminal.map_or(u16::MAX, |(columns, _)| columns).max(ROOM_MIN);
+    let room = terminal_size().map_or(u16::MAX, |(columns, _)| columns).max(ROOM_MIN);
     for column in expendable {
         let (_, total) = widths(&rows);
         if let Some(at) = rows[0].iter().position(|cell| cell == column).filter(|_| total > room) {
@@ -160,7 +159,7 @@ pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str],
             *cell = (cut(cell, last_room - 1) + "…").into();
         }
     }
-    let has_colour = is_terminal() && env::get(env::NO_COLOR).is_none();
+    let has_colour = has_colour();
     let inks = std::iter::once(Ink::Plain).chain(inks.iter().copied()).chain(std::iter::repeat(Ink::Plain));
     let mut text = String::new();
     for (row, ink) in rows.iter().zip(inks) {
@@ -172,6 +171,29 @@ pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str],
         };
     }
     write_raw(text.as_bytes());
+}
+
+/// Prints lines in their colours, on a terminal and without NO_COLOR. None is cut.
+pub(super) fn coloured(lines: impl IntoIterator<Item = (Ink, String)>) {
+    let has_colour = has_colour();
+    let mut text = String::new();
+    for (ink, line) in lines {
+        // Writing to a string cannot fail.
+        let _ = match ink.code().filter(|_| has_colour) {
+            Some(code) => writeln!(text, "\x1b[{code}m{}\x1b[0m", Printable(&line)),
+            None => writeln!(text, "{}", Printable(&line)),
+        };
+    }
+    write_raw(text.as_bytes());
+}
+
+fn has_colour() -> bool {
+    is_terminal() && env::get(env::NO_COLOR).is_none()
+}
+
+/// Columns and lines of the terminal that data goes to.
+pub(super) fn terminal_size() -> Option<(u16, u16)> {
+    is_terminal().then(crossterm::terminal::size).and_then(Result::ok)
 }
 
 /// What a cell would say and is not known, or not there, is a dash: columns can be counted.

@@ -42,6 +42,19 @@ impl Session {
         Ok(Self { settings, json, config, flags, open_files })
     }
 
+    /// The same with settings that are known, and without raising limits.
+    pub(super) fn of(settings: Settings, flags: &Flags, json: bool) -> Self {
+        Self { settings, json, config: flags.config.clone(), flags: flags.clone(), open_files: None }
+    }
+
+    /// Opens the database that is there, and tells by its type why that cannot be.
+    pub(super) fn existing(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(match &self.settings.database {
+            Database::Sqlite { path, .. } => Arc::new(SqliteStore::open(path, OpenMode::Existing)?),
+            Database::Postgres(url) => Arc::new(PostgresStore::connect(url, OpenMode::Existing)?),
+        })
+    }
+
     /// Opens the database.
     pub(super) fn store(&self, mode: OpenMode) -> Result<Arc<dyn Store>, Error> {
         self.store_of(&self.settings.database, mode)

@@ -89,6 +89,15 @@ pub(super) const HOME: &str = "HOME";
 /// The user's home directory on Windows.
 const USER_PROFILE: &str = "USERPROFILE";
 
+/// Where Python looks for modules besides.
+pub const PYTHONPATH: &str = "PYTHONPATH";
+
+/// Set by a server of SSH.
+pub const SSH_CONNECTION: &str = "SSH_CONNECTION";
+
+/// Set by tmux.
+pub const TMUX: &str = "TMUX";
+
 /// Where programs are looked for.
 pub const PATH: &str = "PATH";
 

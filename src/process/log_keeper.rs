@@ -55,6 +55,14 @@ pub struct LogLimits {
     pub free_min: Option<u64>,
 }
 
+impl LogLimits {
+    /// How many bytes stay free on a disk of this size.
+    #[must_use]
+    pub fn reserve(&self, size: u64) -> u64 {
+        self.free_min.unwrap_or_else(|| RESERVE.min(size / RESERVE_PART))
+    }
+}
+
 /// What the thread is told.
 enum Note {
     /// The end of a run is on record.
@@ -251,7 +259,7 @@ impl Keeper {
     fn space(&self) -> Option<Space> {
         // A file system that does not tell has no limit that could be kept.
         let (free, size) = sys::disk_space(self.state.path()).ok().filter(|(_, size)| *size > 0)?;
-        let reserve = self.limits.free_min.unwrap_or_else(|| RESERVE.min(size / RESERVE_PART));
+        let reserve = self.limits.reserve(size);
         Some(Space { free, reserve })
     }
 

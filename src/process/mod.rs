@@ -9,6 +9,7 @@ mod env_file;
 mod environment;
 mod fence;
 pub mod foreground;
+mod host;
 mod intake;
 mod journal;
 mod launch;
@@ -55,6 +56,10 @@ use crate::model::{Program, StartFailure};
 
 pub use containment::{Containment, containment, held_limits, limits_remark};
 pub use fence::Deadlines;
+pub use host::{
+    Disk, GroupLimits, ProcessLimits, Shims, ask_program, directory_of, disk_of, group_limits,
+    is_clock_synchronised, is_writable, log_bytes, process_limits, shims, variable_of, wide_rights,
+};
 pub use launch::{LaunchSettings, SAMPLE_EVERY};
 pub use layout::StateDir;
 pub use log_end::{LogEnds, News, log_end};

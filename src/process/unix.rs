@@ -44,13 +44,14 @@ use super::launch::withheld_variables;
 use super::layout::RunDir;
 use super::record::{Identity, Message, Place};
 
+pub(super) use cgroup::own as own_cgroup;
 pub(super) use limits::{check_room, raise_open_files};
 pub(super) use members::members_of;
 pub(super) use process::is_alive;
 pub(super) use program::{find as find_program, obstacle, plain};
 pub(super) use reaper::{exit_of, reap_children};
 pub(super) use rights::{
-    check_parents, create_private, create_private_dir, make_private, open_private, write_for_all,
+    check_parents, create_private, create_private_dir, is_private, make_private, open_private, write_for_all,
 };
 pub(super) use shim::foreground;
 pub(super) use signals::{reset_inherited as reset_signals, stand_still};
@@ -198,6 +199,43 @@ pub(super) fn disk_space(path: &Path) -> io::Result<(u64, u64)> {
     let found = nix::sys::statvfs::statvfs(path)?;
     let unit = found.fragment_size();
     Ok((found.blocks_available().saturating_mul(unit), found.blocks().saturating_mul(unit)))
+}
+
+/// How many files can still be made on the disk of this path, and how many there can be.
+pub(super) fn disk_files(path: &Path) -> Option<(u64, u64)> {
+    let found = nix::sys::statvfs::statvfs(path).ok()?;
+    // Some file systems make room for files as they need it, and say 0.
+    Some((found.files_available(), found.files())).filter(|(_, all)| *all > 0)
+}
+
+/// The kind of the file system of this path, where it is one with peculiarities.
+pub(super) fn special_file_system(path: &Path) -> Option<&'static str> {
+    let found = nix::sys::statfs::statfs(path).ok()?;
+    // By `man 2 statfs`.
+    Some(match found.filesystem_type().0 & 0xffff_ffff {
+        0x6969 => "nfs",
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => "cifs",
+        0x0102_1997 => "9p",
+        0x6573_5546 => "fuse",
+        0x794c_7630 => "overlay",
+        0x0102_1994 => "tmpfs",
+        _ => return None,
+    })
+}
+
+/// Whether this user may make files in a folder.
+pub(super) fn is_writable(folder: &Path) -> bool {
+    use nix::unistd::{AccessFlags, access};
+    access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+}
+
+/// Whether a time server keeps the clock right, as the kernel was told (`man 2 adjtimex`).
+pub(super) fn is_clock_synchronised() -> Option<bool> {
+    // SAFETY: all fields are integers, for which 0 is a value; `modes` of 0 changes nothing.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one `timex`.
+    let answer = unsafe { libc::adjtimex(&raw mut state) };
+    (answer >= 0).then_some(state.status & libc::STA_UNSYNC == 0)
 }
 
 /// Lets others go first from now on: this thread does what can wait.

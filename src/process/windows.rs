@@ -271,6 +271,36 @@ pub(super) fn disk_space(path: &Path) -> io::Result<(u64, u64)> {
     Ok((free, size))
 }
 
+/// There is no such limit.
+pub(super) fn disk_files(_path: &Path) -> Option<(u64, u64)> {
+    None
+}
+
+/// Not told apart here.
+pub(super) fn special_file_system(_path: &Path) -> Option<&'static str> {
+    None
+}
+
+/// Access lists are for the system to judge.
+pub(super) fn is_writable(_folder: &Path) -> bool {
+    true
+}
+
+/// Access lists are for the system to judge.
+pub(super) fn is_private(path: &Path) -> io::Result<bool> {
+    path.metadata().map(|_| true)
+}
+
+/// The time service of Windows is not asked.
+pub(super) fn is_clock_synchronised() -> Option<bool> {
+    None
+}
+
+/// There are no cgroups.
+pub(super) fn own_cgroup() -> Option<PathBuf> {
+    None
+}
+
 /// Lets others go first from now on: this thread does what can wait.
 pub(super) fn lower_priority() {
     // SAFETY: it concerns this thread alone. If it is refused, nothing is lost but courtesy.

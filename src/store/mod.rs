@@ -11,6 +11,7 @@ mod document_look;
 mod document_rows;
 mod documents;
 mod error;
+mod facts;
 mod memory;
 mod migrations;
 mod pipeline_look;
@@ -33,6 +34,7 @@ pub use deliveries::Deliveries;
 pub use document_look::DocumentLook;
 pub use documents::{DOCUMENTS_MAX, Documents, EventQuery, Pipeline, TASKS_MAX, TaskQuery};
 pub use error::StoreError;
+pub use facts::DatabaseFacts;
 pub use memory::{MemoryStore, Tables};
 pub use pipeline_look::{document_way, look_at_pipeline};
 pub use postgres::{PostgresStore, ROLES};
@@ -142,6 +144,9 @@ pub trait OperatorStore: Documents + DocumentLook {
 
     /// What this user may do here. Who shows no button for the rest is not told of a denial.
     async fn rights(&self) -> Result<Rights, StoreError>;
+
+    /// What the database is, and what it has left.
+    async fn facts(&self) -> Result<DatabaseFacts, StoreError>;
 
     /// Asks the manager of an app, which may be on another host, to keep the end of its log in the
     /// database from now on, for [`LOG_WISH`].

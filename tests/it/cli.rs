@@ -23,6 +23,7 @@ fn help_fits_and_names_every_command() {
         "db",
         "config",
         "service",
+        "doctor",
         "completions",
     ] {
         let help = fleet.dcm(&[command, "--help"]).ok().out;

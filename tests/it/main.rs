@@ -37,6 +37,7 @@ mod deliveries;
 mod demo;
 mod deployment;
 mod docs;
+mod doctor;
 mod document_looks;
 mod document_store;
 mod documents;

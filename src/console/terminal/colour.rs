@@ -21,6 +21,18 @@ pub enum Colours {
 }
 
 impl Colours {
+    /// How many there are, as `--color` takes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "never",
+            Self::Eight => "8",
+            Self::Sixteen => "16",
+            Self::Many => "256",
+            Self::True => "true",
+        }
+    }
+
     /// What the variables of the environment tell of a terminal. It is little: SSH hands down TERM
     /// alone.
     #[must_use]

@@ -75,7 +75,7 @@ pub(super) fn folder_name(state: &Path) -> io::Result<String> {
 }
 
 /// The cgroup of this process, as a directory.
-fn own() -> Option<PathBuf> {
+pub(in crate::process) fn own() -> Option<PathBuf> {
     let mounts = fs::read("/proc/self/mountinfo").ok()?;
     let groups = fs::read("/proc/self/cgroup").ok()?;
     own_of(&mounts, &groups)

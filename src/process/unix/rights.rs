@@ -86,6 +86,17 @@ pub(in crate::process) fn make_private(path: &Path) -> io::Result<Option<String>
     )))
 }
 
+/// Whether a file or a folder is for its owner alone, who is the user of this process.
+///
+/// # Errors
+/// When it belongs to another user, or cannot be looked at.
+pub(in crate::process) fn is_private(path: &Path) -> io::Result<bool> {
+    check_owner(path, &fs::symlink_metadata(path)?)?;
+    let metadata = fs::metadata(path)?;
+    check_owner(path, &metadata)?;
+    Ok(metadata.mode() & OTHERS == 0)
+}
+
 fn check_owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
     let (owner, own) = (metadata.uid(), geteuid());
     if owner == own.as_raw() {

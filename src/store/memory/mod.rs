@@ -23,8 +23,8 @@ use tokio::sync::watch;
 pub use tables::Tables;
 
 use super::{
-    AlertNote, AlertQuery, Capabilities, Committed, HistoryQuery, LedgerQuery, OperatorStore, Registration,
-    Rights, RunLength, SkipQuery, Store, StoreError, no_such_manager,
+    AlertNote, AlertQuery, Capabilities, Committed, DatabaseFacts, HistoryQuery, LedgerQuery, OperatorStore,
+    Registration, Rights, RunLength, SkipQuery, Store, StoreError, no_such_manager,
 };
 use crate::model::{
     AlertId, AlertRow, AppId, AppPath, Change, Command, CommandId, CommandRow, Delta, Foreign, KeptLog,
@@ -189,6 +189,10 @@ impl OperatorStore for MemoryStore {
 
     async fn rights(&self) -> Result<Rights, StoreError> {
         Ok(Rights::ALL)
+    }
+
+    async fn facts(&self) -> Result<DatabaseFacts, StoreError> {
+        Ok(DatabaseFacts { product: "memory".to_owned(), ..DatabaseFacts::default() })
     }
 
     async fn want_log(&self, app: AppId) -> Result<(), StoreError> {

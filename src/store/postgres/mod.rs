@@ -8,6 +8,7 @@ mod deliveries;
 mod document_look;
 mod documents;
 mod errors;
+mod facts;
 mod fleet_alerts;
 mod foreign;
 mod held;

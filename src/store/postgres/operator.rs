@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::commit::{milliseconds, text};
 use super::connection::{DEADLINE, Fault, Plan, composed, statement};
 use super::positions::{self, Seen, is_new};
-use super::{PER_CHANGE, PostgresStore, first_column, logs, look, managers, rename, rights, valid};
+use super::{PER_CHANGE, PostgresStore, facts, first_column, logs, look, managers, rename, rights, valid};
 use crate::model::settings::settings;
 use crate::model::{
     AlertId, AlertRow, App, AppId, AppPath, Command, CommandId, CommandRow, Delta, KeptLog, Kind, Limits,
@@ -23,8 +23,8 @@ use crate::store::definition::json;
 use crate::store::row_reader::RowReader as _;
 use crate::store::rows;
 use crate::store::{
-    AlertNote, AlertQuery, Capabilities, Cluster, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE,
-    Registration, Rights, RunLength, SkipQuery, StoreError, exists, running,
+    AlertNote, AlertQuery, Capabilities, Cluster, DatabaseFacts, Existing, HistoryQuery, LedgerQuery,
+    OperatorStore, PAGE, Registration, Rights, RunLength, SkipQuery, StoreError, exists, running,
 };
 
 /// Rows of the apps table that are new, and what is seen by that, unless nothing is new.
@@ -347,6 +347,11 @@ impl OperatorStore for PostgresStore {
         self.worker
             .call(Plan::READ, async |connection: &mut PgConnection| rights::read(connection).await)
             .await
+    }
+
+    async fn facts(&self) -> Result<DatabaseFacts, StoreError> {
+        let plan = Plan::READ;
+        self.worker.call(plan, async |connection: &mut PgConnection| facts::read(connection).await).await
     }
 
     async fn want_log(&self, app: AppId) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ mod connection;
 mod deliveries;
 mod document_look;
 mod documents;
+mod facts;
 mod fleet_alerts;
 mod inspect;
 mod link;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params, 
 use tokio::sync::watch;
 
 use super::connection::translate;
-use super::{SqliteStore, collect, collect_valid, logs, look, reader, rename};
+use super::{SqliteStore, collect, collect_valid, facts, logs, look, reader, rename};
 use crate::model::settings::settings;
 use crate::model::{
     AlertId, AlertRow, AppId, AppPath, Command, CommandId, CommandRow, Delta, KeptLog, Limits, ManagerRow,
@@ -17,8 +17,8 @@ use crate::model::{
 use crate::store::row_reader::RowReader as _;
 use crate::store::rows;
 use crate::store::{
-    AlertNote, AlertQuery, Capabilities, Existing, HistoryQuery, LedgerQuery, OperatorStore, PAGE,
-    Registration, Rights, RunLength, SkipQuery, StoreError, exists, no_such_manager, running,
+    AlertNote, AlertQuery, Capabilities, DatabaseFacts, Existing, HistoryQuery, LedgerQuery, OperatorStore,
+    PAGE, Registration, Rights, RunLength, SkipQuery, StoreError, exists, no_such_manager, running,
 };
 
 /// Rows of the apps table after `revision`.
@@ -264,6 +264,11 @@ impl OperatorStore for SqliteStore {
                 Ok(Rights { submit: may, register: may, manage: may, see_env: true })
             })
             .await
+    }
+
+    async fn facts(&self) -> Result<DatabaseFacts, StoreError> {
+        let path = self.path().to_owned();
+        self.reader.call(move |connection| facts::read(connection, &path)).await
     }
 
     async fn want_log(&self, app: AppId) -> Result<(), StoreError> {
