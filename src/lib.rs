@@ -7,6 +7,7 @@ pub mod console;
 mod files;
 pub mod import;
 pub mod manager;
+pub mod metrics;
 pub mod model;
 pub mod notify;
 pub mod pipeline;

@@ -16,6 +16,7 @@ use super::{headless, look, output, plain};
 use crate::config::console::ConsoleFile;
 use crate::config::{ConsoleSettings, OnHangup, env};
 use crate::console::{self, Leave, ReadOnly};
+use crate::metrics::{Exporter, Metrics};
 use crate::process::{OpenError, home_of, is_process_1, on_termination, spawn_detached, user_name};
 use crate::runtime::{self, RunError, Stop};
 use crate::store::{OpenMode, OperatorStore, Rights, StoreError};
@@ -119,7 +120,8 @@ impl Manager {
     pub(super) fn start(session: &Session) -> Result<Option<Self>, Error> {
         let stop = Stop::new();
         let asked = stop.clone();
-        let options = block_on(headless::options(session))?;
+        let metrics = Arc::new(Metrics::new(&session.settings.name));
+        let options = block_on(headless::options(session, &metrics))?;
         let home = home_of(&session.settings.state);
         let managers = block_on(Managers::read(session, options.store.as_ref()))?;
         if managers.live().any(|row| row.home != home) {
@@ -131,8 +133,11 @@ impl Manager {
             return if managers.live().next().is_some() { Ok(None) } else { Err(error.clone().into()) };
         }
         let (ready, is_ready) = channel();
+        let exported = session.settings.metrics.clone();
         let thread = std::thread::Builder::new().name("dcm-manager".to_owned()).spawn(move || {
             let taken = ready.clone();
+            // It ends with the manager, whose successor may want its port.
+            let _exporter = Exporter::start(&exported, &metrics);
             let result = block_on(async {
                 Ok(runtime::run(options, asked, move || {
                     let _ = taken.send(None);

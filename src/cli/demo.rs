@@ -15,6 +15,7 @@ use super::output;
 use super::presence::Managers;
 use super::session::{Session, block_on};
 use crate::config::OnHangup;
+use crate::metrics::MetricsSettings;
 use crate::model::{AppId, CmdName, CommandSource, NewCommand, Schedule};
 use crate::notify::NotifySettings;
 use crate::process::{Grace, clock, stop_all, user_name};
@@ -65,6 +66,8 @@ pub(super) fn demo(global: Global, args: DemoArgs) -> Result<u8, Error> {
     session.settings.console.on_hangup = OnHangup::Stop;
     // The troubles of made-up apps are not for the people of a real fleet.
     session.settings.notify = Ok(NotifySettings::default());
+    // The port is for the manager of the host.
+    session.settings.metrics = MetricsSettings::default();
     let office = args.pipeline.then(|| Office::find(&session, &dir)).transpose()?;
     // Nor are they for the broker of a real fleet, unless it is asked for; then by a name of its own.
     session.settings.rabbitmq = Ok(office.as_ref().map(|office| office.broker.clone()));

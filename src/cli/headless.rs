@@ -1,5 +1,6 @@
 //! `dcm --headless`: the manager as a service.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -7,8 +8,9 @@ use tokio::time::sleep;
 use super::error::Error;
 use super::logging::{self, Stderr};
 use super::session::{Session, block_on};
+use crate::metrics::{Exporter, Metrics};
 use crate::process::{Grace, manager_of, on_each_termination, on_hangup, on_termination, stop_all};
-use crate::runtime::{self, Options, Stop, StopApps};
+use crate::runtime::{self, Exports, Options, Stop, StopApps};
 
 /// Pauses between tries to reach a server that is away when the manager starts.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
@@ -42,8 +44,11 @@ pub(super) fn headless(session: &Session, hangup: Hangup) -> Result<(), Error> {
         }
     })?;
     let _guard = logging::begin(&session.settings, Stderr::Used)?;
+    let metrics = Arc::new(Metrics::new(&session.settings.name));
+    // It answers while the manager waits for its database.
+    let _exporter = Exporter::start(&session.settings.metrics, &metrics);
     block_on(async {
-        let Some(options) = options_once_there(session, &stop).await? else {
+        let Some(options) = options_once_there(session, &stop, &metrics).await? else {
             if stop_apps.is_some() {
                 stop_survivors(session);
             }
@@ -116,10 +121,15 @@ fn stop_survivors(session: &Session) {
 
 /// The same, once the server is there: a host may be up before its database. `None` when the manager is
 /// to end before that.
-async fn options_once_there(session: &Session, stop: &Stop) -> Result<Option<Options>, Error> {
+async fn options_once_there(
+    session: &Session,
+    stop: &Stop,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Options>, Error> {
     let mut pause = PAUSE_MIN;
     loop {
-        match options(session).await {
+        metrics.turned();
+        match options(session, metrics).await {
             Err(error) if session.may_be_away() && error.is_refusal_for_now() => {
                 if pause == PAUSE_MIN {
                     tracing::warn!(%error, "waiting for the database");
@@ -136,7 +146,7 @@ async fn options_once_there(session: &Session, stop: &Stop) -> Result<Option<Opt
 }
 
 /// What a manager of this host is started with. Settings in which a secret is missing were refused before.
-pub(super) async fn options(session: &Session) -> Result<Options, Error> {
+pub(super) async fn options(session: &Session, metrics: &Arc<Metrics>) -> Result<Options, Error> {
     let settings = &session.settings;
     let store = session.store_to_manage().await?;
     let python = session.python();
@@ -165,5 +175,11 @@ pub(super) async fn options(session: &Session) -> Result<Options, Error> {
         notify: settings.notify.clone().unwrap_or_default(),
         broker: settings.rabbitmq.clone().unwrap_or_default(),
         stop_apps: settings.stop_apps,
+        metrics: Arc::clone(metrics),
+        exports: match (settings.metrics.listen, settings.metrics.per_app) {
+            (None, _) => Exports::Nothing,
+            (Some(_), false) => Exports::Numbers,
+            (Some(_), true) => Exports::Apps,
+        },
     })
 }

@@ -1,5 +1,6 @@
 //! The configuration file: TOML, every key documented in `defaults.toml`.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::values::Source;
 use super::{ConfigError, ConsoleSettings, LogFormat, OnHangup};
 use crate::console::Consent;
 use crate::manager::peers::Lease;
+use crate::metrics::MetricsSettings;
 use crate::model::{Part, Retention};
 
 /// The largest file that is read.
@@ -50,6 +52,7 @@ pub(super) struct File {
     pub(super) log_keep_days: Option<u32>,
     pub(super) retention: Retention,
     pub(super) console: ConsoleSettings,
+    pub(super) metrics: MetricsSettings,
     pub(super) notify: Notify,
     pub(super) rabbitmq: Rabbitmq,
 }
@@ -133,7 +136,7 @@ impl Reader<'_> {
         let name = format!("{prefix}{}", key.get_ref());
         match (name.as_str(), value.get_ref()) {
             (
-                "limits" | "logs" | "log" | "retention" | "console" | "console.confirm",
+                "limits" | "logs" | "log" | "retention" | "metrics" | "console" | "console.confirm",
                 DeValue::Table(inner),
             ) => {
                 self.table(&format!("{name}."), inner);
@@ -196,12 +199,27 @@ impl Reader<'_> {
             ("console.read_only" | "stop_apps_on_exit", _) => {
                 return Err(self.wrong(value, format!("{name} must be true or false")));
             }
-            _ => {
-                let place = self.place(key.span().start);
-                (self.warn)(format!("{place}: unknown setting {name}"));
-            }
+            (_, _) if prefix == "metrics." => self.metrics(&name, key.span().start, value)?,
+            _ => self.unknown(&name, key.span().start),
         }
         Ok(())
+    }
+
+    fn metrics(&mut self, name: &str, at: usize, value: &Spanned<DeValue<'_>>) -> Result<(), ConfigError> {
+        match (name, value.get_ref()) {
+            ("metrics.listen", _) => self.file.metrics.listen = Some(self.address(name, value)?),
+            ("metrics.per_app", DeValue::Boolean(per_app)) => self.file.metrics.per_app = *per_app,
+            ("metrics.per_app", _) => {
+                return Err(self.wrong(value, format!("{name} must be true or false")));
+            }
+            _ => self.unknown(name, at),
+        }
+        Ok(())
+    }
+
+    fn unknown(&mut self, name: &str, at: usize) {
+        let place = self.place(at);
+        (self.warn)(format!("{place}: unknown setting {name}"));
     }
 
     /// A table whose values may be elsewhere.
@@ -275,6 +293,14 @@ impl Reader<'_> {
         };
         seconds.filter(|seconds| range.contains(seconds)).map(Duration::from_secs_f64).ok_or_else(|| {
             self.wrong(value, format!("{name} must be {} to {} seconds", range.start(), range.end()))
+        })
+    }
+
+    fn address(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<SocketAddr, ConfigError> {
+        let address = value.get_ref().as_str().and_then(|text| text.parse().ok());
+        address.ok_or_else(|| {
+            let why = "must be an IP address and a port, for example \"127.0.0.1:9184\" or \"[::1]:9184\"";
+            self.wrong(value, format!("{name} {why}"))
         })
     }
 
@@ -408,6 +434,12 @@ mod tests {
             ("\nname = 3", "dcm.toml:2: name must be a text"),
             ("[limits]\nrunning = 0", "dcm.toml:2: limits.running must be a whole number of 1 or more"),
             ("[limits]\nsample_seconds = 0", "dcm.toml:2: limits.sample_seconds must be 0.1 to 3600 seconds"),
+            (
+                "[metrics]\n\nlisten = 'localhost'",
+                "dcm.toml:3: metrics.listen must be an IP address and a port, for example \"127.0.0.1:9184\" or \"[::1]:9184\"",
+            ),
+            ("[metrics]\nlisten = 9184", "dcm.toml:2: metrics.listen must be an IP address and a port"),
+            ("[metrics]\nper_app = 'yes'", "dcm.toml:2: metrics.per_app must be true or false"),
             ("[logs]\nmax_total = '5 apples'", "dcm.toml:2: logs.max_total is no size"),
             ("[logs]\nmin_free = 5", "dcm.toml:2: logs.min_free must be a text"),
             ("[log]\nlevel = 'loud'", "dcm.toml:2: log.level must be"),

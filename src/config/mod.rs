@@ -25,6 +25,7 @@ pub use reference::{Section, Setting, reference, setting_of};
 use crate::broker::BrokerSettings;
 use crate::console::Caution;
 use crate::manager::peers::Lease;
+use crate::metrics::MetricsSettings;
 use crate::model::{LEASE, Retention};
 use crate::notify::NotifySettings;
 use crate::pipeline::SCAN_EVERY;
@@ -114,6 +115,8 @@ pub struct Settings {
     pub notify: Result<NotifySettings, ConfigError>,
     /// The broker, if there is one. A secret that is missing fails what would connect, and nothing else.
     pub rabbitmq: Result<Option<BrokerSettings>, ConfigError>,
+    /// Where the manager's numbers are exported.
+    pub metrics: MetricsSettings,
     /// Variables of the environment that hold secrets of this program, and that apps do not get.
     pub withheld: Vec<String>,
 }
@@ -291,6 +294,7 @@ impl Settings {
             log_keep_days: file.log_keep_days.unwrap_or(14),
             retention: file.retention,
             console: file.console,
+            metrics: file.metrics,
             notify: file.notify.settings,
             withheld,
             rabbitmq,

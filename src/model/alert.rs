@@ -34,6 +34,8 @@ words! {
         DiskLow = "disk_low",
         /// Of the fleet: the message broker cannot be reached.
         BrokerAway = "broker_away",
+        /// Of the fleet: a manager cannot serve its metrics.
+        MetricsNotServed = "metrics_not_served",
         /// Of the fleet: what was to leave the program was tried for too long.
         DeliveryGivenUp = "delivery_given_up",
         /// Of the fleet: there are rows of apps that cannot be obeyed.
@@ -65,6 +67,7 @@ impl AlertKind {
             | Self::DatabaseLocked
             | Self::DiskLow
             | Self::BrokerAway
+            | Self::MetricsNotServed
             | Self::DeliveryGivenUp
             | Self::RowsSetAside => None,
         }
@@ -87,7 +90,7 @@ impl AlertKind {
                 Severity::Critical
             }
             // Commands go through the database meanwhile, and each row that is set aside has an alert of its own.
-            Self::BrokerAway | Self::RowsSetAside => Severity::Warning,
+            Self::BrokerAway | Self::MetricsNotServed | Self::RowsSetAside => Severity::Warning,
         }
     }
 }

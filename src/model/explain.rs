@@ -96,12 +96,24 @@ impl State {
     /// the row is believed.
     #[must_use]
     pub fn of(row: &AppRow, managers: &[ManagerRow], now: Timestamp) -> Self {
-        let said = Self::of_row(row);
         let interval = row.app.schedule.interval.map(super::Minutes::duration);
-        if said.is_running() && !is_heard(row.state.manager.as_deref(), managers, now) {
-            return said.unheard();
+        let is_heard = || is_heard(row.state.manager.as_deref(), managers, now);
+        Self::of_row(row).at(row.missable(), interval, is_heard, now)
+    }
+
+    /// The same for who has kept of the row what it says by itself, the time that it may miss, and its interval.
+    #[must_use]
+    pub fn at(
+        self,
+        missable: Option<Timestamp>,
+        interval: Option<Duration>,
+        is_heard: impl FnOnce() -> bool,
+        now: Timestamp,
+    ) -> Self {
+        if self.is_running() && !is_heard() {
+            return self.unheard();
         }
-        said.lateness(row.missable(), interval, now).map_or(said, |_| Self::Late)
+        self.lateness(missable, interval, now).map_or(self, |_| Self::Late)
     }
 
     /// Whether a process of the app runs, as far as is known.

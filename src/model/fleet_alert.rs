@@ -13,6 +13,8 @@ pub enum FleetKind {
     DiskLow,
     /// [`AlertKind::BrokerAway`].
     BrokerAway,
+    /// [`AlertKind::MetricsNotServed`].
+    MetricsNotServed,
     /// [`AlertKind::DeliveryGivenUp`].
     DeliveryGivenUp,
     /// [`AlertKind::RowsSetAside`].
@@ -28,6 +30,7 @@ impl FleetKind {
             Self::DatabaseLocked => AlertKind::DatabaseLocked,
             Self::DiskLow => AlertKind::DiskLow,
             Self::BrokerAway => AlertKind::BrokerAway,
+            Self::MetricsNotServed => AlertKind::MetricsNotServed,
             Self::DeliveryGivenUp => AlertKind::DeliveryGivenUp,
             Self::RowsSetAside => AlertKind::RowsSetAside,
         }
@@ -39,7 +42,11 @@ impl FleetKind {
     pub const fn is_seen_by_all(self) -> bool {
         match self {
             Self::ManagerLost | Self::DeliveryGivenUp => true,
-            Self::DatabaseLocked | Self::DiskLow | Self::BrokerAway | Self::RowsSetAside => false,
+            Self::DatabaseLocked
+            | Self::DiskLow
+            | Self::BrokerAway
+            | Self::MetricsNotServed
+            | Self::RowsSetAside => false,
         }
     }
 }
@@ -53,6 +60,7 @@ impl AlertKind {
             Self::DatabaseLocked => Some(FleetKind::DatabaseLocked),
             Self::DiskLow => Some(FleetKind::DiskLow),
             Self::BrokerAway => Some(FleetKind::BrokerAway),
+            Self::MetricsNotServed => Some(FleetKind::MetricsNotServed),
             Self::DeliveryGivenUp => Some(FleetKind::DeliveryGivenUp),
             Self::RowsSetAside => Some(FleetKind::RowsSetAside),
             Self::FailedToStart

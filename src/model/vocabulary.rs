@@ -170,6 +170,7 @@ mod tests {
             "database_locked",
             "disk_low",
             "broker_away",
+            "metrics_not_served",
             "delivery_given_up",
             "rows_set_aside",
             "suspect",

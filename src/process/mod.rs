@@ -51,8 +51,9 @@ use windows as sys;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::model::{Program, StartFailure};
+use crate::model::{Program, StartFailure, Timestamp};
 
 pub use containment::{Containment, containment, held_limits, limits_remark};
 pub use fence::Deadlines;
@@ -95,6 +96,29 @@ pub fn write_for_all(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()
 pub fn check_settings(program: &Program, cwd: &str) -> Result<(), StartFailure> {
     env_file::check(&program.env_files, std::path::Path::new(cwd))?;
     sys::privileges::check(&(&program.process).into())
+}
+
+/// What this process uses. What the platform does not tell is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnProcess {
+    /// CPU time of all its threads; that of its children is not in it.
+    pub cpu: Option<Duration>,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// Resident memory, in bytes.
+    pub resident: Option<u64>,
+    /// Virtual memory, in bytes.
+    pub size: Option<u64>,
+    /// Open descriptors.
+    pub open_files: Option<u64>,
+    /// The most that it may have.
+    pub open_files_max: Option<u64>,
+}
+
+/// Looks at what this process uses.
+#[must_use]
+pub fn own_process() -> OwnProcess {
+    sys::own_process()
 }
 
 /// The name of this host.

@@ -15,6 +15,7 @@ mod console;
 mod job;
 mod mailbox;
 pub(super) mod nursery;
+mod own;
 mod pipes;
 mod private_dir;
 pub(super) mod privileges;
@@ -53,6 +54,7 @@ pub(super) use console::{
     terminal_output, wake_reader,
 };
 pub(super) use nursery::{spawn_adopter, spawn_detached};
+pub(super) use own::own_process;
 pub(super) use private_dir::create_private_dir;
 pub(super) use process::is_alive;
 pub(super) use program::{find as find_program, obstacle, plain};

@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::closing::{Closing, StopApps};
 use super::documents;
+use super::event_log;
 use super::feed::Feed;
+use super::fleet_numbers::{self, FleetReader};
 use super::lease::{Deposed, Keeper};
 use super::outbox::{Emptied, Outbox, until};
 use super::outlet::Outlet;
@@ -23,8 +25,9 @@ use super::upkeep;
 use crate::broker::{Broker, BrokerSettings, Commands};
 use crate::manager::peers::{Lease, Peers};
 use crate::manager::{Effect, Event, Identity, Manager, Step};
+use crate::metrics::{Metrics, Recorder, Stage};
 use crate::model::{
-    AppId, Exit, Limits, Load, ManagerRow, Registered, Retention, RunId, Snapshot, StopCause, Survivor,
+    AppId, Limits, Load, ManagerRow, Registered, Retention, RunId, Snapshot, StopCause, Survivor,
     SurvivorState,
 };
 use crate::notify::{self, NotifySettings};
@@ -66,6 +69,21 @@ pub struct Options {
     pub broker: Option<BrokerSettings>,
     /// Whether the apps of this host end with it.
     pub stop_apps: Option<StopApps>,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    /// Whether that is exported, and what of it.
+    pub exports: Exports,
+}
+
+/// What of the whole database a manager reads for its exporter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exports {
+    /// Nothing: there is no exporter.
+    Nothing,
+    /// Numbers of apps by state.
+    Numbers,
+    /// Those, and each app of the manager.
+    Apps,
 }
 
 /// Why a manager could not begin, or ended.
@@ -164,6 +182,7 @@ impl Host {
             load: loads,
             events: events.clone(),
             work: Arc::clone(&self.work),
+            metrics: Arc::clone(&self.options.metrics),
         };
         store.set_routes(self.options.notify.routes());
         match self.sit(&keeper).await {
@@ -203,11 +222,14 @@ impl Host {
         hand_out(step, &self.supervisor, &steps);
         // The rows of the whole table are apps by now.
         return_memory();
+        self.options.metrics.enter(Stage::Serving);
         ready();
 
         let ended = self.drive(manager, inbox, (&steps, &defer), &mut parts, &load).await;
         drop(steps);
-        self.end(parts, matches!(ended, Ok(Served::Deposed))).await;
+        let is_deposed = matches!(ended, Ok(Served::Deposed));
+        self.options.metrics.enter(if is_deposed { Stage::Starting } else { Stage::Stopping });
+        self.end(parts, is_deposed).await;
         ended
     }
 
@@ -226,6 +248,7 @@ impl Host {
         self.begin_broker(parts, &events, &entered, &answered);
         parts.others.spawn(upkeep::prune(Arc::clone(store), self.options.retention));
         parts.others.spawn(upkeep::inspect(Arc::clone(store)));
+        self.begin_to_export(parts, &events);
         let supervisor = Arc::clone(&self.supervisor);
         let (failures, failed) = mpsc::unbounded_channel();
         let bell = Arc::new(Notify::new());
@@ -238,6 +261,7 @@ impl Host {
                 failed: failures,
                 bell: Arc::clone(&bell),
                 answered,
+                recorder: Recorder::new(Arc::clone(&self.options.metrics)),
             }
             .run(),
         );
@@ -253,6 +277,18 @@ impl Host {
         }
     }
 
+    /// Begins the task that reads what is exported of the whole database.
+    fn begin_to_export(&self, parts: &mut Parts, events: &mpsc::UnboundedSender<Event>) {
+        let Options { store, name, metrics, exports, .. } = &self.options;
+        let per_app = match exports {
+            Exports::Nothing => return fleet_numbers::over(events),
+            Exports::Numbers => false,
+            Exports::Apps => true,
+        };
+        let (store, metrics, events) = (Arc::clone(store), Arc::clone(metrics), events.clone());
+        parts.others.spawn(FleetReader { store, metrics, name: name.clone(), per_app, events }.run());
+    }
+
     /// Begins the tasks that take from the broker and publish by it, where there is one.
     fn begin_broker(
         &self,
@@ -263,7 +299,8 @@ impl Host {
     ) {
         let Options { store, name, .. } = &self.options;
         let (broker, events) = (self.broker.clone(), events.clone());
-        parts.others.spawn(Standing { broker, store: Arc::clone(store), events }.run());
+        let metrics = Arc::clone(&self.options.metrics);
+        parts.others.spawn(Standing { broker, store: Arc::clone(store), events, metrics }.run());
         let Some(broker) = &self.broker else { return };
         let commands = Commands {
             broker: broker.clone(),
@@ -286,10 +323,10 @@ impl Host {
     /// is to end before that.
     async fn sit(&self, keeper: &Keeper) -> Result<Option<()>, StoreError> {
         let store = &self.options.store;
-        let seated = wait_for(&self.stop, || store.take_seat(self.row.clone())).await?;
-        let renewed = wait_for(&self.stop, || keeper.renew()).await?;
+        let seated = self.answer(|| store.take_seat(self.row.clone())).await?;
+        let renewed = self.answer(|| keeper.renew()).await?;
         let claimed = match store.cluster() {
-            Some(cluster) => wait_for(&self.stop, || cluster.claim()).await?.map(drop),
+            Some(cluster) => self.answer(|| cluster.claim()).await?.map(drop),
             None => Some(()),
         };
         Ok(seated.and(renewed).and(claimed).map(drop))
@@ -309,7 +346,12 @@ impl Host {
             if self.closing.as_mut().is_some_and(|closing| closing.is_over(manager.load().running)) {
                 return Ok(Served::Stopped);
             }
-            load.send_if_modified(|load| std::mem::replace(load, manager.load()) != *load);
+            self.options.metrics.turned();
+            load.send_if_modified(|load| {
+                let now = manager.load();
+                self.options.metrics.set_load(now);
+                std::mem::replace(load, now) != now
+            });
             let deadline = manager
                 .next_deadline()
                 .map_or(NAP_MAX, |at| at.saturating_sub(clock::boot_time()).min(NAP_MAX));
@@ -343,8 +385,10 @@ impl Host {
             if let (Some(_), Event::LimitsChanged(limits)) = (&self.closing, &mut event) {
                 limits.draining = true;
             }
-            log(&manager, &event);
+            let begun = Instant::now();
+            event_log::log(&manager, &event);
             hand_out(manager.step(clock::now(), event), &self.supervisor, steps);
+            self.options.metrics.took_turn(begun.elapsed());
         }
     }
 
@@ -375,8 +419,35 @@ impl Host {
                 }
                 Err(_) => {}
             }
+            self.options.metrics.turned();
             tokio::select! {
                 () = self.stop.asked() => return None,
+                () = sleep(NAP_MAX) => {}
+            }
+        }
+    }
+
+    /// Asks the database until it answers; `None` when the manager is to end before that.
+    async fn answer<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        mut ask: impl FnMut() -> F,
+    ) -> Result<Option<T>, StoreError> {
+        let mut is_away = false;
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(StoreError::Unavailable(why)) => {
+                    self.options.metrics.database_failed();
+                    if !std::mem::replace(&mut is_away, true) {
+                        tracing::warn!(why, "the database is not available; waiting for it");
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            // It waits, and does not hang.
+            self.options.metrics.turned();
+            tokio::select! {
+                () = self.stop.asked() => return Ok(None),
                 () = sleep(NAP_MAX) => {}
             }
         }
@@ -385,12 +456,14 @@ impl Host {
     /// Everything that the database says; `None` when the manager is to end before it does.
     async fn snapshot(&self, survivors: &[Survivor]) -> Result<Option<Snapshot>, RunError> {
         let store = &self.options.store;
-        let Some(mut snapshot) = wait_for(&self.stop, || store.snapshot()).await? else { return Ok(None) };
+        let Some(mut snapshot) = self.answer(|| store.snapshot()).await? else {
+            return Ok(None);
+        };
         snapshot.limits.host = self.options.running_max;
         snapshot.limits.draining |= self.closing.is_some();
         if let Some(cluster) = store.cluster().filter(|_| !survivors.is_empty()) {
             let apps: Vec<_> = survivors.iter().map(|survivor| survivor.app).collect();
-            let elsewhere = wait_for(&self.stop, || cluster.elsewhere(apps.clone())).await?;
+            let elsewhere = self.answer(|| cluster.elsewhere(apps.clone())).await?;
             snapshot.elsewhere = elsewhere.unwrap_or_default();
         }
         Ok(Some(snapshot))
@@ -431,29 +504,6 @@ fn feed_after(
     }
 }
 
-/// Asks the database until it answers; `None` when the manager is to end before that.
-async fn wait_for<T, F: Future<Output = Result<T, StoreError>>>(
-    stop: &Stop,
-    mut ask: impl FnMut() -> F,
-) -> Result<Option<T>, StoreError> {
-    let mut is_away = false;
-    loop {
-        match ask().await {
-            Ok(answer) => return Ok(Some(answer)),
-            Err(StoreError::Unavailable(why)) => {
-                if !std::mem::replace(&mut is_away, true) {
-                    tracing::warn!(why, "the database is not available; waiting for it");
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        tokio::select! {
-            () = stop.asked() => return Ok(None),
-            () = sleep(NAP_MAX) => {}
-        }
-    }
-}
-
 /// A run that cannot be looked at counts as running.
 fn presumed(run: RunId, snapshot: &Snapshot) -> Option<Survivor> {
     let open = snapshot.open_runs.iter().find(|open| open.run == run)?;
@@ -481,53 +531,4 @@ fn manager_row(options: &Options, home: String) -> std::io::Result<ManagerRow> {
 
 fn describe(ended: Result<(), tokio::task::JoinError>) -> String {
     ended.map_or_else(|error| error.to_string(), |()| "it has come to its end".to_owned())
-}
-
-fn log(manager: &Manager, event: &Event) {
-    // A run whose app is gone or unknown is named by its id alone.
-    let app_of = |run: &RunId| manager.path_of_run(*run).map(ToString::to_string);
-    match event {
-        Event::Command(command) => {
-            let app = command.app.and_then(|app| manager.path_of(app)).map(ToString::to_string);
-            tracing::info!(id = command.id.0, name = %command.name, app, by = command.by, "command");
-        }
-        Event::Started { run, pid, .. } => tracing::debug!(app = app_of(run), %run, pid, "started"),
-        Event::Ended { run, closing } => {
-            let code = closing.ending.exit().map(Exit::code);
-            if closing.leftovers.count > 0 {
-                tracing::warn!(app = app_of(run), %run, "{}", closing.leftovers);
-            }
-            // Every run is in the database; what goes well would fill the log of a large fleet.
-            if code == Some(0) {
-                tracing::debug!(app = app_of(run), %run, "succeeded");
-            } else {
-                tracing::info!(app = app_of(run), %run, outcome = closing.ending.outcome().word(), code, "ended");
-            }
-        }
-        Event::NotFound { run } => {
-            tracing::warn!(
-                app = app_of(run),
-                %run,
-                "on record as running, and nothing of it was found on this host; unless it is another host's it is \
-                 closed as unknown"
-            );
-        }
-        Event::RunRefused { run, refusal } => {
-            tracing::info!(app = app_of(run), %run, ?refusal, "not opened");
-        }
-        Event::LimitsChanged(limits) => tracing::info!(limits = %limits, "limits changed"),
-        Event::AlertDelivered { app } => {
-            tracing::debug!(app = %manager.path_of(*app).map_or_else(|| app.to_string(), ToString::to_string), "the alert was delivered; the app waits for ENABLE");
-        }
-        Event::AppsLost(apps) => tracing::debug!(apps = apps.len(), "apps of other managers"),
-        Event::Tick
-        | Event::Reported { .. }
-        | Event::Used(_)
-        | Event::AppsChanged(_)
-        | Event::AppsReplaced(_)
-        | Event::AppsRemoved(_)
-        | Event::FleetTrouble { .. }
-        | Event::FleetTroubleOver(_)
-        | Event::ManagersSeen(_) => {}
-    }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::ping::Work;
 use crate::manager::Event;
 use crate::manager::peers::{Fate, Lease, Peers};
+use crate::metrics::Metrics;
 use crate::model::{Load, Sight};
 use crate::process::{Deadlines, Supervisor, clock};
 use crate::store::{Store, StoreError};
@@ -30,6 +31,7 @@ pub(super) struct Keeper {
     pub(super) load: watch::Receiver<Load>,
     pub(super) events: UnboundedSender<Event>,
     pub(super) work: Arc<Work>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Keeper {
@@ -83,7 +85,12 @@ impl Keeper {
     pub(super) async fn renew(&self) -> Result<Sight, StoreError> {
         let sent = clock::boot_time();
         let load = *self.load.borrow();
-        let sight = self.store.renew(load).await?;
+        let renewed = self.store.renew(load).await;
+        match &renewed {
+            Ok(_) => self.metrics.renewed(self.lease.length()),
+            Err(_) => self.metrics.database_failed(),
+        }
+        let sight = renewed?;
         let deadlines =
             Deadlines { soft: sent + self.lease.fence_soft(), hard: sent + self.lease.fence_hard() };
         if let Err(error) = self.supervisor.renewed(deadlines, sight.timeline) {

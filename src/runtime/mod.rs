@@ -5,7 +5,9 @@ mod batch;
 mod closing;
 mod documents;
 mod driver;
+mod event_log;
 mod feed;
+mod fleet_numbers;
 mod lease;
 mod outbox;
 mod outlet;
@@ -18,5 +20,5 @@ mod tails;
 mod upkeep;
 
 pub use closing::StopApps;
-pub use driver::{Options, RunError, run};
+pub use driver::{Exports, Options, RunError, run};
 pub use stop::Stop;

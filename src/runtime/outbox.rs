@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::batch::{Batch, Told, Waiting};
 use crate::manager::{Effect, Event, Step};
+use crate::metrics::Recorder;
 use crate::model::{AppId, Blame, Change, Refusal, RunId, Unopened};
 use crate::process::{Supervisor, clock};
 use crate::store::{Committed, Held, Store, StoreError};
@@ -41,6 +42,8 @@ pub(super) struct Outbox {
     pub(super) bell: Arc<Notify>,
     /// Rung when a commit holds verdicts: there may be answers to send.
     pub(super) answered: Arc<Notify>,
+    /// Counts what is written.
+    pub(super) recorder: Recorder,
 }
 
 /// Why an outbox came to its end.
@@ -92,7 +95,7 @@ impl Outbox {
     }
 
     /// Tries again what waits for rows that others hold, and says so once it has taken long.
-    async fn try_again(&self, waiting: &mut Waiting, unopened: &mut Unopened) -> Option<()> {
+    async fn try_again(&mut self, waiting: &mut Waiting, unopened: &mut Unopened) -> Option<()> {
         let (changes, effects) = waiting.try_again();
         let held = self.commit(changes, effects, waiting, unopened).await?;
         let now = clock::wall();
@@ -108,7 +111,7 @@ impl Outbox {
         self.tell(alerts, unopened).await
     }
 
-    async fn tell(&self, told: Told, unopened: &mut Unopened) -> Option<()> {
+    async fn tell(&mut self, told: Told, unopened: &mut Unopened) -> Option<()> {
         for event in told.events {
             // The driver has gone only if everything ends.
             let _ = self.events.send(event);
@@ -141,7 +144,7 @@ impl Outbox {
     /// Writes changes and carries out what waits for them. What concerns rows that others hold is kept; which those
     /// are comes back. `None`: the manager was deposed.
     async fn commit(
-        &self,
+        &mut self,
         mut changes: Vec<Change>,
         effects: Vec<Effect>,
         waiting: &mut Waiting,
@@ -174,11 +177,14 @@ impl Outbox {
     }
 
     /// Writes until it is written, but for apps whose rows others hold; `None`: the manager was deposed.
-    async fn write(&self, changes: Vec<Change>, unopened: &mut Unopened) -> Option<Committed> {
+    async fn write(&mut self, changes: Vec<Change>, unopened: &mut Unopened) -> Option<Committed> {
         let mut pause = RETRY_FIRST;
         let mut since = None;
         loop {
-            match self.store.commit(changes.clone()).await {
+            let begun = Instant::now();
+            let result = self.store.commit(changes.clone()).await;
+            self.record(&changes, &result, begun.elapsed());
+            match result {
                 Ok(committed) => {
                     if let Some(since) = since {
                         tracing::info!(changes = changes.len(), away = ?Instant::now().duration_since(since), "the database is back, what happened meanwhile is entered");
@@ -232,8 +238,21 @@ impl Outbox {
         }
     }
 
+    /// Counts a try to write. What the database did not take of it is tried again, and counted then.
+    fn record(&mut self, changes: &[Change], result: &Result<Committed, StoreError>, took: Duration) {
+        let Ok(Committed { held, refused, .. }) = result else { return self.recorder.commit_failed() };
+        self.recorder.committed(took);
+        for change in changes {
+            let is_held = held.iter().any(|held| held.subject == change.subject());
+            let is_refused = matches!(change, Change::RunOpened(opening) if refused.iter().any(|(run, _)| *run == opening.run));
+            if !is_held && !is_refused {
+                self.recorder.written(change);
+            }
+        }
+    }
+
     /// Writes groups of changes one after the other. What follows a change that cannot be written yet waits, too.
-    async fn write_apart(&self, groups: Vec<Vec<Change>>, unopened: &mut Unopened) -> Option<Committed> {
+    async fn write_apart(&mut self, groups: Vec<Vec<Change>>, unopened: &mut Unopened) -> Option<Committed> {
         let mut all = Committed::default();
         for mut group in groups {
             group.retain(|change| {

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::broker::Broker;
 use crate::manager::Event;
+use crate::metrics::Metrics;
 use crate::model::{AlertCause, BrokerState, FleetKind, FleetTrouble};
 use crate::store::{Store, StoreError};
 
@@ -23,6 +24,7 @@ pub(super) struct Standing {
     pub(super) broker: Option<Broker>,
     pub(super) store: Arc<dyn Store>,
     pub(super) events: UnboundedSender<Event>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Standing {
@@ -38,6 +40,7 @@ impl Standing {
         let mut away_since = None;
         loop {
             let now = state.borrow_and_update().clone();
+            self.metrics.set_broker(&now);
             self.note(Some(now.clone())).await;
             if now == BrokerState::Connected {
                 away_since = None;

@@ -3,6 +3,7 @@
 //! [`OperatorStore`] is all that a console or the command line can do, [`Store`] is what a manager
 //! needs besides. Every implementation passes the same contract tests (`tests/it/store_contract.rs`).
 
+mod backlog;
 mod cluster;
 mod copy;
 mod definition;
@@ -28,6 +29,7 @@ mod submit;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use backlog::{Backlog, Backlogs};
 pub use cluster::{Capabilities, Cluster, take_from};
 pub use copy::{CopyEnd, copy};
 pub use deliveries::Deliveries;
@@ -158,7 +160,7 @@ pub trait OperatorStore: Documents + DocumentLook {
 
 /// What a manager needs besides.
 #[async_trait]
-pub trait Store: OperatorStore + Deliveries + Pipeline + Requests {
+pub trait Store: OperatorStore + Backlogs + Deliveries + Pipeline + Requests {
     /// Everything that a manager needs to begin.
     async fn snapshot(&self) -> Result<Snapshot, StoreError>;
 

@@ -7,7 +7,9 @@ use dcm::model::{
     DeliveryId, Ending, Exit, GATHER, ManagerRow, NoticeEvent, PING_CHANNEL, Pruning, Retention, Route,
     RunId, Severity, StopCause, Timestamp,
 };
-use dcm::store::{AlertQuery, Deliveries as _, Existing, OpenMode, PostgresStore, Registration, Store};
+use dcm::store::{
+    AlertQuery, Backlog, Deliveries as _, Existing, OpenMode, PostgresStore, Registration, Store,
+};
 
 use crate::postgres::{Schema, block_on};
 use crate::store_contract::{commit, contract, noon, register};
@@ -15,6 +17,7 @@ use crate::store_contract::{commit, contract, noon, register};
 contract! {
     a_delivery_is_written_with_the_alert_that_causes_it
     an_alert_goes_where_its_app_and_severity_are_wanted
+    what_is_open_is_counted
     a_try_is_taken_once_and_what_became_of_it_is_kept
     a_message_is_repeated_while_its_alert_is_open
     what_has_left_is_counted_by_channel_and_cause
@@ -119,6 +122,34 @@ async fn an_alert_goes_where_its_app_and_severity_are_wanted(store: &dyn Store) 
     }
     commit(store, vec![opened(app)]).await;
     assert_eq!(waiting(store, "critical").await.len(), 1);
+}
+
+async fn what_is_open_is_counted(store: &dyn Store) {
+    let app = begin_with(store, vec![route("chat"), route("mail")]).await;
+    let (now, later) = (noon() + TimeDelta::minutes(1), noon() + TimeDelta::minutes(60));
+    assert_eq!(store.backlog(now).await.unwrap(), Backlog::default());
+    commit(store, vec![opened(app), Change::AlertOpened(alert(app, AlertKind::Stalled, noon()))]).await;
+    let counts =
+        |counts: &[(&str, u64)]| counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect();
+    let alerts = counts(&[("critical", 1), ("warning", 1)]);
+    let backlog = store.backlog(now).await.unwrap();
+    assert_eq!(backlog, Backlog { alerts, deliveries: counts(&[("chat", 2), ("mail", 2)]) });
+    // What has left is over, and its repetition is not due yet.
+    let of_chat = ids(&waiting(store, "chat").await);
+    let repeats = of_chat.iter().map(|id| (*id, later)).collect();
+    store.settle_deliveries(of_chat, now, sent(repeats)).await.unwrap();
+    let of_mail = waiting(store, "mail").await;
+    let failed = Delivered::Failed { why: "refused".to_owned(), again: later };
+    store.settle_deliveries(vec![of_mail[0].id], now, failed).await.unwrap();
+    store
+        .settle_deliveries(vec![of_mail[1].id], now, Delivered::GivenUp { why: "refused".to_owned() })
+        .await
+        .unwrap();
+    let backlog = store.backlog(now).await.unwrap();
+    assert_eq!(backlog.deliveries, counts(&[("mail", 1)]), "one is tried again");
+    assert_eq!(store.backlog(later).await.unwrap().deliveries, counts(&[("chat", 2), ("mail", 1)]));
+    commit(store, vec![closed(app, TimeDelta::minutes(5))]).await;
+    assert_eq!(store.backlog(now).await.unwrap().alerts, counts(&[]));
 }
 
 async fn a_try_is_taken_once_and_what_became_of_it_is_kept(store: &dyn Store) {

@@ -57,6 +57,8 @@ mod log_limits;
 mod log_lines;
 mod made_up;
 mod managers;
+mod metrics;
+mod metrics_faults;
 mod moving_in;
 mod notifications;
 mod notify;

@@ -76,7 +76,7 @@ pub(in crate::process) fn ticks(count: u64) -> Duration {
         + Duration::from_nanos(count % per_second * 1_000_000_000 / per_second)
 }
 
-fn page_size() -> u64 {
+pub(super) fn page_size() -> u64 {
     number_of(SysconfVar::PAGE_SIZE, 4096)
 }
 

@@ -16,8 +16,8 @@ use crate::store::{Deliveries, StoreError};
 /// A row with its columns that are not asked for when it is due.
 #[derive(Debug, Clone)]
 pub(super) struct DeliveryRow {
-    delivery: Delivery,
-    channel: String,
+    pub(super) delivery: Delivery,
+    pub(super) channel: String,
     alert: Option<AlertId>,
     task: Option<TaskId>,
     manager: Option<String>,

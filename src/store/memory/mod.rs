@@ -2,6 +2,7 @@
 //! real ones, proved by the same contract tests.
 
 mod alerts;
+mod backlog;
 mod deliveries;
 mod document_look;
 mod documents;

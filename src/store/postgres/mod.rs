@@ -1,6 +1,7 @@
 //! A PostgreSQL server. Each call is one transaction with a deadline on one of a few connections,
 //! which a thread of its own takes care of.
 
+mod backlog;
 mod cluster;
 mod commit;
 mod connection;

@@ -1,6 +1,7 @@
 //! The embedded database: SQLite in WAL mode. One thread owns the connection that writes, one the
 //! connection that reads; other programs may write at any time.
 
+mod backlog;
 mod commit;
 mod connection;
 mod deliveries;
