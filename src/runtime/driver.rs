@@ -222,7 +222,7 @@ impl Host {
         hand_out(step, &self.supervisor, &steps);
         // The rows of the whole table are apps by now.
         return_memory();
-        self.options.metrics.enter(Stage::Serving);
+        self.options.metrics.enter(if self.closing.is_none() { Stage::Serving } else { Stage::Stopping });
         ready();
 
         let ended = self.drive(manager, inbox, (&steps, &defer), &mut parts, &load).await;
@@ -358,6 +358,7 @@ impl Host {
             let mut event = tokio::select! {
                 () = self.stop.asked(), if self.closing.is_none() => {
                     let Some(how) = self.options.stop_apps else { return Ok(Served::Stopped) };
+                    self.options.metrics.enter(Stage::Stopping);
                     self.closing = Some(Closing::begin(&self.options, how));
                     Event::LimitsChanged(Limits::default())
                 }
