@@ -16,14 +16,32 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
+    /// That of the file of this path, where these are its metadata.
+    #[cfg(unix)]
+    pub(crate) fn of(_path: &Path, metadata: &Metadata) -> Self {
         let (device, number) = numbers(metadata);
         Self { device, number, created: metadata.created().ok() }
     }
 
+    /// The same. The number that Windows gives to a file has in it how often it was given, and the time of its creation
+    /// says nothing: a file takes over that of the one which had its name a moment before.
+    #[cfg(not(unix))]
+    pub(crate) fn of(path: &Path, metadata: &Metadata) -> Self {
+        use std::os::windows::fs::OpenOptionsExt as _;
+        // To look at it alone, also where it is a folder.
+        const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
+        let file = OpenOptions::new().access_mode(0).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path);
+        match file.and_then(winapi_util::file::information) {
+            Ok(found) => {
+                Self { device: found.volume_serial_number(), number: found.file_index(), created: None }
+            }
+            Err(_) => Self { device: 0, number: 0, created: metadata.created().ok() },
+        }
+    }
+
     /// `None` when there is no such file, or when it cannot be looked at.
     pub(crate) fn at(path: &Path) -> Option<Self> {
-        std::fs::metadata(path).ok().map(|metadata| Self::of(&metadata))
+        std::fs::metadata(path).ok().map(|metadata| Self::of(path, &metadata))
     }
 }
 

@@ -75,7 +75,10 @@ kill_manager() { kill -9 "$manager" && within 5 no_manager; }
 no_manager() { ! kill -0 "$manager" 2>/dev/null; }
 finish() {
     dcm stop-apps --grace 0 >/dev/null 2>&1
-    kill -9 "$manager" 2>/dev/null
+    [ -z "$manager" ] || kill -9 "$manager" 2>/dev/null
+    "$tools/wine.sh" sc stop DataCollectorManager >/dev/null 2>&1
+    "$tools/wine.sh" sc delete DataCollectorManager >/dev/null 2>&1
+    DC_STATE_DIR="$folder\\service" dcm stop-apps --grace 0 >/dev/null 2>&1
     cd / && rm -rf "$work"
 }
 manager=
@@ -191,6 +194,55 @@ check "and enters what it has missed" within 20 ended stubborn killed_after_grac
 no_run_directories() { [ -z "$(ls state/runs)" ]; }
 check "no run directory is left" within 10 no_run_directories
 check "no shim is left" within 10 none_of "dcm.exe shim"
+
+echo "-- as a service"
+check "the manager by hand is killed" kill_manager
+manager=
+service="$folder\\service"
+dcm_of_service() { DC_STATE_DIR="$service" dcm "$@"; }
+sc() { timeout 60 "$tools/wine.sh" sc "$@" </dev/null | tr -d '\r'; }
+is_in() { sc query DataCollectorManager | grep -q "STATE .* $1"; }
+service_says() { dcm_of_service service status | grep -q "$1"; }
+of_service() { dcm_of_service --json history "t/t/$1" | tr '{' '\n' | grep -m1 '"runtime"'; }
+check "it is not installed" service_says "installed no"
+not_installed() { dcm_of_service service start 2>&1 | grep -q "not installed"; [ "${PIPESTATUS[0]}" = 1 ]; }
+check "and cannot be started" not_installed
+check "it is printed as a call of sc.exe" eval 'dcm_of_service service print | grep -q "sc.exe create DataCollectorManager binPath= "'
+check "it is installed" dcm_of_service service install
+check "which can be done twice" eval 'dcm_of_service service install | grep -q "as it was"'
+check "it has not run yet" service_says "inactive (stopped)"
+check "it starts" dcm_of_service service start
+check "it is active" service_says "active (running)"
+check "it has a row in the database" service_says "manager .*: live"
+dcm_of_service app add t/t/wait --enable -- "$folder\\app.exe" wait "$folder\\go" 9 >/dev/null
+check "it starts an app" eval 'dcm_of_service start t/t/wait --wait=20 >/dev/null'
+app=$(processes "app.exe wait")
+check "it is restarted" dcm_of_service service restart
+check "and the app runs on" eval '[ -n "$app" ] && [ "$(processes "app.exe wait")" = "$app" ]'
+check "sc.exe sees it run" is_in RUNNING
+sc stop DataCollectorManager >/dev/null
+check "sc.exe stops it" within 20 is_in STOPPED
+check "it has ended in order" service_says "manager .*: stopped"
+check "and the app runs on" processes "app.exe wait" >/dev/null
+touch "$work/go"
+within 20 none_of "app.exe wait"
+sc start DataCollectorManager >/dev/null
+check "sc.exe starts it" within 20 is_in RUNNING
+check "it enters how the app ended" within 20 eval 'of_service wait | grep -q "\"exit_code\":9,"'
+check "it is stopped" dcm_of_service service stop
+check "its log tells of no trouble with its files" eval '! grep -q ERROR service/log/*'
+check "it is uninstalled" dcm_of_service service uninstall
+check "and is off the list" service_says "installed no"
+sc create DataCollectorManager binPath= "$folder\\dcm.exe --headless --state-dir $service --config $folder\\none.toml" >/dev/null
+sc start DataCollectorManager >/dev/null
+check "one that cannot begin has stopped" within 20 is_in STOPPED
+check "its exit code is that of the manager" within 5 eval 'sc query DataCollectorManager | grep -q "SERVICE_EXIT_CODE .* 2 "'
+check "and service.log says why" grep -q "none.toml" service/service.log
+sc delete DataCollectorManager >/dev/null
+sc create DataCollectorManager binPath= "C:\\windows\\system32\\spoolsv.exe" >/dev/null
+foreign() { dcm_of_service service uninstall >foreign.out 2>&1; [ $? = 1 ] && grep -q "not written by dcm" foreign.out; }
+check "a service of another program is left alone" foreign
+check "unless that is meant" dcm_of_service service uninstall --force
 
 [ $failures = 0 ] && echo "all passed" || echo "$failures failed"
 exit $((failures > 0))

@@ -127,16 +127,21 @@ impl From<ServiceError> for Error {
             ServiceError::Edited { .. } => Self::failed(message)
                 .hint("--force replaces it, and keeps a copy; systemctl edit keeps changes beside the unit"),
             ServiceError::NotInstalled { .. } => Self::failed(message).hint("dcm service install does that"),
-            ServiceError::Denied { .. } => {
-                Self::failed(message).hint("do it as root (sudo), or add --user for a service of this user")
-            }
+            ServiceError::Denied { .. } => Self::failed(message).hint(if cfg!(windows) {
+                "do it in a terminal that was started as administrator"
+            } else {
+                "do it as root (sudo), or add --user for a service of this user"
+            }),
+            ServiceError::Unsupported { instead, .. } => Self::usage(message).hint(instead),
             ServiceError::Unwritable { .. } => Self::usage(message).hint("choose another path"),
             ServiceError::Unfinished { .. } => {
                 Self::new(Kind::TimedOut, message).hint("it goes on; dcm service status shows how it stands")
             }
-            ServiceError::Refused { .. } => {
-                Self::failed(message).hint("dcm service status and journalctl -u data-collector-manager say more")
-            }
+            ServiceError::Refused { .. } => Self::failed(message).hint(if cfg!(windows) {
+                "dcm service status, and service.log and log in the state directory say more"
+            } else {
+                "dcm service status and journalctl -u data-collector-manager say more"
+            }),
             ServiceError::Io { .. } => Self::failed(message),
         }
     }

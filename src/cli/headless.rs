@@ -9,7 +9,9 @@ use super::error::Error;
 use super::logging::{self, Stderr};
 use super::session::{Session, block_on};
 use crate::metrics::{Exporter, Metrics};
-use crate::process::{Grace, manager_of, on_each_termination, on_hangup, on_termination, stop_all};
+use crate::process::{
+    Grace, manager_of, on_each_termination, on_hangup, on_termination, service_is_ready, stop_all,
+};
 use crate::runtime::{self, Exports, Options, Stop, StopApps};
 
 /// Pauses between tries to reach a server that is away when the manager starts.
@@ -58,6 +60,7 @@ pub(super) fn headless(session: &Session, hangup: Hangup) -> Result<(), Error> {
         let python = options.python.clone();
         let ready = || {
             tracing::info!(version = env!("CARGO_PKG_VERSION"), database, python, "the manager is running");
+            service_is_ready();
         };
         runtime::run(options, stop, ready).await?;
         tracing::info!("{}", farewell(stop_apps));

@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::error::Error;
 use super::output::{self, Form, LogWriter};
 use crate::config::{LogFormat, Settings, env};
-use crate::process::{OpenError, OwnLog, make_state_dir};
+use crate::process::{OpenError, OwnLog, is_service, make_state_dir};
 
 /// Lines that wait for a slow disk; more are dropped, since the manager must not wait for its log.
 const LINES_MAX: usize = 4096;
@@ -51,6 +51,8 @@ pub(super) fn begin(settings: &Settings, stderr: Stderr) -> Result<WorkerGuard, 
         .json()
         .with_writer(move || LogWriter::new(Form::Json, file.clone()))
         .with_filter(filter.clone());
+    // What it prints is kept for what comes before the log.
+    let stderr = if is_service() { Stderr::Untouched } else { stderr };
     let is_terminal = output::is_stderr_terminal();
     let is_text = match settings.log_format {
         LogFormat::Auto => is_terminal,

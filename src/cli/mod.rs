@@ -41,6 +41,7 @@ mod when;
 mod why;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -51,8 +52,15 @@ use error::Error;
 use session::Session;
 
 use crate::config::console::ConsoleFile;
+use crate::config::env;
 use crate::model::{CmdName, Printable};
-use crate::process::{hide_passwords, share_heap};
+use crate::process::{
+    StateDir, as_service, hide_passwords, is_service, make_state_dir, print_to, share_heap,
+};
+use crate::service::NAME;
+
+/// What a service of Windows says before its log begins, and when it fails. The log itself is in `log/`.
+const SERVICE_LOG: &str = "service.log";
 
 /// Does what the arguments of the program say.
 #[must_use]
@@ -65,13 +73,33 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(output::usage(&error)),
     };
-    match dispatch(cli) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            output::message(&error);
-            ExitCode::from(error.code())
-        }
+    let code = if cli.headless && cli.command.is_none() {
+        as_service(NAME, Box::new(move || begin(cli)))
+    } else {
+        carry_out(cli)
+    };
+    ExitCode::from(code)
+}
+
+/// A manager without a console. As a service of Windows it has no streams, and begins in a folder of the system.
+fn begin(cli: Cli) -> u8 {
+    if is_service() {
+        let named = cli.global.state_dir.clone().or_else(|| env::get(env::STATE_DIR).map(PathBuf::from));
+        let folder = named.unwrap_or_else(env::default_state_dir);
+        let made = make_state_dir(&StateDir::new(folder.clone())).map(drop);
+        // What stands in the way is met again, and told, by the manager.
+        let _ = made
+            .and_then(|()| std::env::set_current_dir(&folder))
+            .and_then(|()| print_to(&folder.join(SERVICE_LOG)));
     }
+    carry_out(cli)
+}
+
+fn carry_out(cli: Cli) -> u8 {
+    dispatch(cli).unwrap_or_else(|error| {
+        output::message(&error);
+        error.code()
+    })
 }
 
 /// Reads the arguments. What is wrong with them is told with the arguments in their printable form: the parser

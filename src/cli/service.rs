@@ -124,7 +124,7 @@ fn definition(session: &Session, args: &ServicePrintArgs) -> Result<Definition, 
     let is_default = settings.state.path() == env::default_state_dir();
     let state = match scope {
         // As another user than the service's, that user's own directory is none for it.
-        Scope::Host if !is_state_given && is_default => PathBuf::from(STATE_OF_HOST),
+        Scope::Host if !is_state_given && is_default && !cfg!(windows) => PathBuf::from(STATE_OF_HOST),
         Scope::Host | Scope::User => settings.state.path().to_owned(),
     };
     if is_state_given || is_default {
@@ -165,6 +165,7 @@ fn definition(session: &Session, args: &ServicePrintArgs) -> Result<Definition, 
 
 fn environment_file(scope: Scope) -> Option<PathBuf> {
     match scope {
+        _ if cfg!(windows) => None,
         Scope::Host => Some("/etc/dcm/dcm.env".into()),
         Scope::User => env::user_config_dir().map(|folder| folder.join("dcm/dcm.env")),
     }

@@ -31,6 +31,7 @@ mod own_log;
 mod record;
 mod report;
 pub mod reporting;
+pub mod service;
 mod state_dir;
 mod stop_all;
 mod supervisor;
@@ -243,6 +244,32 @@ pub fn on_termination(act: impl FnOnce(i32) + Send + 'static) -> std::io::Result
 /// When the system does not allow it.
 pub fn on_each_termination(act: impl FnMut(i32) + Send + 'static) -> std::io::Result<()> {
     sys::on_each_termination(act)
+}
+
+/// Does the work: as the service of this name if the service control manager of Windows has started this process, else by
+/// itself. Gives back its exit code.
+#[must_use]
+pub fn as_service(name: &str, work: Box<dyn FnOnce() -> u8 + Send>) -> u8 {
+    sys::as_service(name, work)
+}
+
+/// Whether this process is a service of Windows: it has no terminal, no standard streams and no folder of its own.
+#[must_use]
+pub fn is_service() -> bool {
+    sys::is_service()
+}
+
+/// The service control manager of Windows hears that the service has begun its work.
+pub fn service_is_ready() {
+    sys::service_is_ready();
+}
+
+/// What a service of Windows prints goes into this file, which is emptied first.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn print_to(path: &std::path::Path) -> std::io::Result<()> {
+    sys::print_to(path)
 }
 
 /// Whether this process is the first one of its container: when it ends, the kernel kills all others there.

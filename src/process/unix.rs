@@ -13,6 +13,7 @@ mod process;
 mod program;
 mod reaper;
 mod rights;
+pub(super) mod scm;
 pub(super) mod shim;
 mod signals;
 mod terminal;
@@ -96,6 +97,25 @@ pub(super) fn host_name() -> String {
 pub(super) fn user_name() -> String {
     let uid = nix::unistd::getuid();
     nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// A service is a program like others here.
+pub(super) fn as_service(_name: &str, work: Box<dyn FnOnce() -> u8 + Send>) -> u8 {
+    work()
+}
+
+/// It needs no care as a service.
+pub(super) fn is_service() -> bool {
+    false
+}
+
+/// Nobody is told by a call.
+pub(super) fn service_is_ready() {}
+
+/// A service has standard streams here.
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
+pub(super) fn print_to(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// One arena for all threads (`man 3 mallopt`).

@@ -1,17 +1,16 @@
 //! The manager as a service of its host: installed, controlled and looked at by the host's own service manager.
 //!
-//! [`unit`] is pure; [`systemd`] is what is done with it. Whatever another service manager needs has the same
-//! functions in a file of its own.
+//! [`unit`] is pure; [`systemd`] is what is done with it. [`windows`] has the same functions for the service control
+//! manager.
 
 mod systemd;
 pub mod unit;
+mod windows;
 
 use std::path::PathBuf;
 
-pub use systemd::{control, describe, install, status, uninstall};
-
 /// The name of the service.
-pub const NAME: &str = "data-collector-manager";
+pub const NAME: &str = if cfg!(windows) { windows::NAME } else { "data-collector-manager" };
 
 /// Whose service it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +152,14 @@ pub enum ServiceError {
         /// What was tried.
         what: String,
     },
+    /// The service manager of this host has nothing of the kind.
+    #[error("Windows does not have {what}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// What to do.
+        instead: &'static str,
+    },
     /// A path or argument cannot be written down.
     #[error("a unit cannot hold {text:?}: control characters have no form there")]
     Unwritable {
@@ -185,4 +192,48 @@ pub enum ServiceError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// What [`install`] would write or call, for those who do it themselves.
+///
+/// # Errors
+/// [`ServiceError`] for what the service manager cannot keep.
+pub fn describe(scope: Scope, definition: &Definition) -> Result<String, ServiceError> {
+    if cfg!(windows) { windows::describe(scope, definition) } else { systemd::describe(scope, definition) }
+}
+
+/// Lets the host, or this user, start the manager. What is there already is done once.
+///
+/// # Errors
+/// [`ServiceError`], also when a definition is there that was edited by hand and `force` is not given.
+pub fn install(scope: Scope, definition: &Definition, force: bool) -> Result<Installed, ServiceError> {
+    if cfg!(windows) {
+        windows::install(scope, definition, force)
+    } else {
+        systemd::install(scope, definition, force)
+    }
+}
+
+/// Stops the manager, whose apps run on, and removes the definition.
+///
+/// # Errors
+/// [`ServiceError`], also when it was edited by hand and `force` is not given.
+pub fn uninstall(scope: Scope, force: bool) -> Result<Uninstalled, ServiceError> {
+    if cfg!(windows) { windows::uninstall(scope, force) } else { systemd::uninstall(scope, force) }
+}
+
+/// Starts, stops or restarts the manager; apps run on.
+///
+/// # Errors
+/// [`ServiceError`]; [`ServiceError::Unfinished`] when the manager has begun and waits for something.
+pub fn control(scope: Scope, verb: Verb) -> Result<(), ServiceError> {
+    if cfg!(windows) { windows::control(scope, verb) } else { systemd::control(scope, verb) }
+}
+
+/// How the service stands.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn status(scope: Scope) -> Result<Status, ServiceError> {
+    if cfg!(windows) { windows::status(scope) } else { systemd::status(scope) }
 }

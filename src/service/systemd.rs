@@ -30,7 +30,7 @@ const PROPERTIES: &str = "UnitFileState,ActiveState,SubState,Result,NRestarts,Ma
 ///
 /// # Errors
 /// [`ServiceError::Unwritable`] for paths and arguments that no unit can hold.
-pub fn describe(scope: Scope, definition: &Definition) -> Result<String, ServiceError> {
+pub(super) fn describe(scope: Scope, definition: &Definition) -> Result<String, ServiceError> {
     render(scope, definition)
 }
 
@@ -38,7 +38,7 @@ pub fn describe(scope: Scope, definition: &Definition) -> Result<String, Service
 ///
 /// # Errors
 /// [`ServiceError`], also when a unit is there that was edited by hand and `force` is not given.
-pub fn install(scope: Scope, definition: &Definition, force: bool) -> Result<Installed, ServiceError> {
+pub(super) fn install(scope: Scope, definition: &Definition, force: bool) -> Result<Installed, ServiceError> {
     needs_systemd(scope)?;
     let place = place(scope);
     let unit = render(scope, definition)?;
@@ -76,7 +76,7 @@ pub fn install(scope: Scope, definition: &Definition, force: bool) -> Result<Ins
 ///
 /// # Errors
 /// [`ServiceError`], also when the unit was edited by hand and `force` is not given.
-pub fn uninstall(scope: Scope, force: bool) -> Result<Uninstalled, ServiceError> {
+pub(super) fn uninstall(scope: Scope, force: bool) -> Result<Uninstalled, ServiceError> {
     needs_systemd(scope)?;
     let place = place(scope);
     let Some(text) = read(&place)? else {
@@ -103,7 +103,7 @@ pub fn uninstall(scope: Scope, force: bool) -> Result<Uninstalled, ServiceError>
 ///
 /// # Errors
 /// [`ServiceError`]; [`ServiceError::Unfinished`] when the manager has begun and waits for something.
-pub fn control(scope: Scope, verb: Verb) -> Result<(), ServiceError> {
+pub(super) fn control(scope: Scope, verb: Verb) -> Result<(), ServiceError> {
     needs_systemd(scope)?;
     let status = properties(scope)?;
     if !status.installed && status.enabled.is_none() {
@@ -116,7 +116,7 @@ pub fn control(scope: Scope, verb: Verb) -> Result<(), ServiceError> {
 ///
 /// # Errors
 /// When the unit cannot be looked at.
-pub fn status(scope: Scope) -> Result<Status, ServiceError> {
+pub(super) fn status(scope: Scope) -> Result<Status, ServiceError> {
     match needs_systemd(scope) {
         Ok(()) => {
             let mut status = properties(scope)?;

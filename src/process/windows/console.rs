@@ -111,6 +111,13 @@ unsafe extern "system" fn note(event: u32) -> i32 {
     }
 }
 
+/// Asks this process to end, as the end of its session does.
+pub(super) fn ask() {
+    if let Some(act) = ACT.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        act(TERMINATE);
+    }
+}
+
 /// Asks the processes of a group to end, as Ctrl+Break does. Those without a console do not hear it.
 pub(super) fn ask_to_end(group: u32) {
     // SAFETY: the call takes two integers.

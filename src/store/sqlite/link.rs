@@ -178,7 +178,8 @@ impl Link {
     fn note_own_checkpoint(&mut self) {
         let Ok(metadata) = std::fs::metadata(&self.path) else { return };
         let modified = metadata.modified().ok();
-        let is_new = |open: &Open| open.file == FileId::of(&metadata) && open.modified != modified;
+        let is_new =
+            |open: &Open| open.file == FileId::of(&self.path, &metadata) && open.modified != modified;
         if !self.open.as_ref().is_some_and(is_new) {
             return;
         }
@@ -194,7 +195,7 @@ impl Link {
     fn connect(&mut self) -> Result<&mut Connection, StoreError> {
         let metadata = self.find()?;
         if let Some(open) = &self.open {
-            if open.file != FileId::of(&metadata) {
+            if open.file != FileId::of(&self.path, &metadata) {
                 self.is_another("the database file was replaced; going on with the new one");
             } else if self.role == Role::Writer && self.is_overwritten(&metadata)? {
                 self.is_another("the database file was overwritten; going on with what it holds now");
@@ -275,7 +276,7 @@ impl Link {
         }
         Ok(Open {
             connection,
-            file: FileId::of(metadata),
+            file: FileId::of(&self.path, metadata),
             logs,
             data_version: 0,
             modified: metadata.modified().ok(),
