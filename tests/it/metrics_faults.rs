@@ -1,6 +1,7 @@
 //! The exporter where things go wrong: many and slow clients, a port in use, a database that is away or hangs, a manager's
 //! loop that hangs, and its end.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -118,35 +119,45 @@ fn an_address_that_is_none_is_named_and_one_that_is_open_to_all_is_warned_of() {
     }
 }
 
-/// A manager on a server that is behind a proxy.
+/// Managers on a server that is behind a proxy.
 struct Place {
     schema: Schema,
     proxy: Proxy,
+    /// Each with its directory.
+    managers: Vec<(Child, TempDir)>,
     dir: TempDir,
-    manager: Child,
 }
 
 impl Place {
-    /// `is_there`: whether the server can be reached at the start.
-    fn new(is_there: bool) -> Self {
+    /// Without a manager yet.
+    fn bare() -> Self {
         let (schema, dir) = (Schema::new(), tempfile::tempdir().unwrap());
         let proxy = Proxy::to_database(schema.url());
+        let place = Self { schema, proxy, managers: Vec::new(), dir };
+        place.dcm(&["db", "migrate"]).ok();
+        place
+    }
+
+    /// With one, and where that exports.
+    fn new() -> (Self, SocketAddr) {
+        let mut place = Self::bare();
+        let address = place.begin("zg");
+        (place, address)
+    }
+
+    /// Starts a manager; gives back where it exports.
+    fn begin(&mut self, name: &str) -> SocketAddr {
+        let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("dcm.toml");
-        std::fs::write(&config, "name = 'zg'\n[metrics]\nlisten = '127.0.0.1:0'\n").unwrap();
-        let command = |argument: &[&str], url: &str| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_dcm"));
-            command.env("DC_STATE_DIR", dir.path().join("state")).env("DC_CONFIG", &config).args(argument);
-            command.env("DC_DATABASE_URL", url).stdin(Stdio::null());
-            command
-        };
-        Called::from(command(&["db", "migrate"], schema.url()).output().unwrap()).ok();
-        if !is_there {
-            proxy.cut();
-        }
-        let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let mut headless = command(&["--headless"], &proxy.url(schema.url()));
-        let manager = headless.stderr(log).stdout(Stdio::null()).spawn().unwrap();
-        Self { schema, proxy, dir, manager }
+        let settings = "[metrics]\nlisten = '127.0.0.1:0'\nper_app = true\n";
+        std::fs::write(&config, format!("name = '{name}'\n{settings}")).unwrap();
+        let log = dir.path().join("log");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dcm"));
+        command.env("DC_STATE_DIR", dir.path().join("state")).env("DC_CONFIG", config).arg("--headless");
+        command.env("DC_DATABASE_URL", self.proxy.url(self.schema.url())).stdin(Stdio::null());
+        command.stderr(std::fs::File::create(&log).unwrap()).stdout(Stdio::null());
+        self.managers.push((command.spawn().unwrap(), dir));
+        address_in(|| std::fs::read_to_string(&log).unwrap())
     }
 
     fn dcm(&self, arguments: &[&str]) -> Called {
@@ -157,16 +168,14 @@ impl Place {
             .args(arguments);
         Called::from(command.env("DC_DATABASE_URL", self.schema.url()).stdin(Stdio::null()).output().unwrap())
     }
-
-    fn address(&self) -> SocketAddr {
-        address_in(|| std::fs::read_to_string(self.dir.path().join("log")).unwrap())
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = self.manager.kill();
-        let _ = self.manager.wait();
+        for (manager, _) in &mut self.managers {
+            let _ = manager.kill();
+            let _ = manager.wait();
+        }
     }
 }
 
@@ -177,8 +186,7 @@ fn until(address: SocketAddr, path: &str, status: u16, words: &str) {
 
 #[test]
 fn a_database_that_is_away_or_hangs_makes_a_manager_unready_and_not_unhealthy() {
-    let place = Place::new(true);
-    let address = place.address();
+    let (place, address) = Place::new();
     until(address, "/readyz", 200, "ready: manager ");
     until(address, "/metrics", 200, "dcm_apps{state=\"running\"} 0\n");
     let hang = || place.proxy.stall();
@@ -202,8 +210,9 @@ fn a_database_that_is_away_or_hangs_makes_a_manager_unready_and_not_unhealthy() 
 
 #[test]
 fn a_manager_that_waits_for_its_database_answers_already() {
-    let place = Place::new(false);
-    let address = place.address();
+    let mut place = Place::bare();
+    place.proxy.cut();
+    let address = place.begin("zg");
     until(address, "/readyz", 503, "does not hold its name yet");
     assert_eq!(get(address, "/healthz").status, 200);
     let scrape = get(address, "/metrics");
@@ -214,8 +223,7 @@ fn a_manager_that_waits_for_its_database_answers_already() {
 
 #[test]
 fn a_manager_that_drains_is_ready_and_says_so() {
-    let place = Place::new(true);
-    let address = place.address();
+    let (place, address) = Place::new();
     until(address, "/readyz", 200, "ready");
     place.dcm(&["managers", "drain", "zg"]).ok();
     until(address, "/readyz", 200, "it drains and starts nothing new");
@@ -240,4 +248,72 @@ fn a_loop_that_hangs_is_seen() {
     drop(frozen.stdin.take());
     frozen.wait().unwrap();
     until(address, "/healthz", 200, "ok");
+}
+
+/// The values of the series of a family, by their labels.
+fn series(scrape: &str, family: &str) -> BTreeMap<String, f64> {
+    let lines =
+        scrape.lines().filter_map(|line| line.strip_prefix(family)?.strip_prefix('{')?.rsplit_once("} "));
+    lines.map(|(labels, value)| (labels.to_owned(), value.parse().unwrap())).collect()
+}
+
+#[test]
+fn what_is_of_a_manager_adds_up_and_what_is_of_the_fleet_is_the_same_everywhere() {
+    let (mut place, zagreb) = Place::new();
+    let split = place.begin("st");
+    let both = [zagreb, split];
+    for address in both {
+        until(address, "/metrics", 200, "\ndcm_managers_live 2\n");
+    }
+    for number in 0..8 {
+        let path = format!("a/b/{number}");
+        let program = if number == 0 { "false" } else { "true" };
+        place.dcm(&["app", "add", &path, "--enable", "--max-failures", "1", "--", program]).ok();
+    }
+    place.dcm(&["start", "all", "--yes", "--wait=30"]).ok();
+    let scrapes = both.map(|address| {
+        let scrape = until_answer(address, "/metrics", |answer| {
+            answer.body.contains("dcm_apps{state=\"idle\"} 7\n")
+                && answer.body.contains("dcm_apps{state=\"failed\"} 1\n")
+        });
+        scrape.body
+    });
+    for family in ["dcm_apps", "dcm_alerts_open"] {
+        assert_eq!(series(&scrapes[0], family), series(&scrapes[1], family), "{family}");
+    }
+    for scrape in &scrapes {
+        assert!(scrape.contains("dcm_alerts_open{severity=\"critical\"} 1\n"), "{scrape}");
+    }
+    let add = |family: &str, labels: &str| {
+        let values =
+            scrapes.iter().map(|scrape| series(scrape, family).get(labels).copied().unwrap_or_default());
+        format!("{}", values.sum::<f64>())
+    };
+    assert_eq!(add("dcm_runs_total", "outcome=\"ok\""), "7");
+    assert_eq!(add("dcm_runs_total", "outcome=\"failed\""), "1");
+    assert_eq!(add("dcm_commands_total", "verdict=\"EXECUTED\""), "8");
+    // Each app is exported by the manager that has it.
+    let [mut apps, of_split] = scrapes.each_ref().map(|scrape| series(scrape, "dcm_app_solved"));
+    let sum = apps.len() + of_split.len();
+    apps.extend(of_split);
+    assert_eq!((sum, apps.len()), (8, 8), "{apps:?}");
+}
+
+#[test]
+fn a_port_that_stays_in_use_is_an_alert_until_it_is_served() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut fleet = Fleet::new();
+    let config = fleet.dir.path().join("dcm.toml");
+    std::fs::write(&config, format!("[metrics]\nlisten = '{address}'\n")).unwrap();
+    fleet.set("DC_CONFIG", config.to_str().unwrap());
+    fleet.start_manager();
+    let open = "SELECT count(*) FROM alerts WHERE kind = 'metrics_not_served' AND closed IS NULL";
+    // A manager that ends may hold the port for a while, so the alert comes after a minute.
+    fleet.until_query_within(PATIENCE * 4, open, "[[Integer(1)]]");
+    let alerts = fleet.dcm(&["alerts", "--json"]).ok().out;
+    assert!(alerts.contains(&format!("metrics are not served on {address}")), "{alerts}");
+    drop(taken);
+    fleet.until_query(open, "[[Integer(0)]]");
+    assert_eq!(get(address, "/healthz").status, 200);
 }
