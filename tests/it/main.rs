@@ -81,6 +81,7 @@ mod presence;
 mod proxy;
 mod rabbit;
 mod recorder;
+mod release;
 mod requests;
 mod run_app;
 mod samples;
