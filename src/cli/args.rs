@@ -4,6 +4,7 @@ mod alerts;
 mod definition;
 mod demo;
 mod documents;
+mod import;
 mod service;
 mod values;
 
@@ -18,13 +19,14 @@ pub(super) use documents::{
     DocumentChoice, DocumentListArgs, DocumentsArgs, DocumentsCommand, RetryArgs, RouteAddArgs, RouteCommand,
     RouteTarget, WatchAddArgs, WatchCommand, task_id,
 };
+pub(super) use import::{ImportArgs, Origin};
 pub(super) use service::{ServiceCommand, ServiceInstallArgs, ServicePrintArgs};
 use values::{parse_json, parse_note, parse_schema, parse_seconds};
 
 use super::log_filter::LineFilter;
 use super::when::Past;
 
-use crate::model::{AppPath, Part, PathError, Selector};
+use crate::model::{AppPath, PathError, Selector};
 
 /// Data Collector Manager: schedules, supervises and controls fleets of data collection apps.
 ///
@@ -276,54 +278,6 @@ pub(super) struct RenameArgs {
 
     /// GROUP/PARENT/APP as it shall be.
     pub(super) new: AppPath,
-}
-
-/// What a file of `dcm app import` is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Origin {
-    /// [[app]] tables, as dcm app export prints them
-    Toml,
-    /// supervisord.conf and what it includes
-    Supervisor,
-    /// A table of cron
-    Cron,
-}
-
-#[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
-pub(super) struct ImportArgs {
-    /// A file with [[app]] tables, or one of another tool; - for standard input.
-    pub(super) file: PathBuf,
-
-    /// What the file is of. What dcm cannot do as the tool does is named, line by line; new apps are disabled unless
-    /// --enable is given, so that nothing runs twice.
-    #[arg(long, value_name = "TOOL", default_value = "toml")]
-    pub(super) from: Origin,
-
-    /// The group of the apps of another tool, instead of its name.
-    #[arg(long, value_name = "GROUP")]
-    pub(super) group: Option<Part>,
-
-    /// Read a table of cron with a user before each command, as /etc/crontab and /etc/cron.d have it.
-    #[arg(long)]
-    pub(super) system: bool,
-
-    /// Say what would be added, changed and removed, and do nothing.
-    #[arg(long)]
-    pub(super) dry_run: bool,
-
-    /// Remove apps that came from the same file and are not in it any more, unless they run.
-    #[arg(long)]
-    pub(super) prune: bool,
-
-    /// Enable registered apps where the file says enabled = true, also those that a person has disabled; with --from, all
-    /// that the tool starts by itself.
-    #[arg(long)]
-    pub(super) enable: bool,
-
-    /// Do not ask before apps are removed.
-    #[arg(long, short)]
-    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]
