@@ -29,6 +29,7 @@ mod notify;
 mod output;
 mod plain;
 mod presence;
+mod reload;
 mod report;
 mod run_app;
 mod service;
@@ -55,7 +56,7 @@ use crate::config::console::ConsoleFile;
 use crate::config::env;
 use crate::model::{CmdName, Printable};
 use crate::process::{
-    StateDir, as_service, hide_passwords, is_service, make_state_dir, print_to, share_heap,
+    StateDir, as_service, hide_passwords, is_service, make_state_dir, on_hangup, print_to, share_heap,
 };
 use crate::service::NAME;
 
@@ -113,6 +114,10 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
 
 fn dispatch(cli: Cli) -> Result<u8, Error> {
     let Cli { global, client, headless, stop_apps_on_exit, command } = cli;
+    if headless {
+        // The settings are read just now; a request to read them again must not end a service that begins.
+        on_hangup(|| {})?;
+    }
     let role = if client { Role::Client } else { Role::AttachedIfNeeded };
     if let Some(Command::Completions { shell }) = command {
         let mut script = Vec::new();
@@ -145,7 +150,7 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
     let session = Session::of_manager(global, stop_apps_on_exit)?;
     let done = |result: Result<(), Error>| result.map(|()| 0);
     match command {
-        None if headless => done(headless::headless(&session, headless::Hangup::Ignored)),
+        None if headless => done(headless::headless(&session, headless::Hangup::Reloads)),
         None => attached::open(&session, &ConsoleArgs::default(), role),
         Some(_) if headless => Err(Error::usage("--headless stands alone")),
         Some(Command::Console(args)) if args.list_keys => {

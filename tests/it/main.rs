@@ -86,6 +86,7 @@ mod requests;
 mod run_app;
 mod samples;
 mod schedules;
+mod sd_notify;
 mod seats;
 mod service;
 mod set_aside;
