@@ -37,6 +37,7 @@ impl Settings {
             rabbitmq,
             withheld,
             stop_apps,
+            metrics,
         } = new;
         let live = [
             ("limits.running", *running_max != self.running_max),
@@ -58,6 +59,7 @@ impl Settings {
             ("log.format", *log_format != self.log_format),
             ("log.keep_days", *log_keep_days != self.log_keep_days),
             ("rabbitmq", *rabbitmq != self.rabbitmq),
+            ("metrics", *metrics != self.metrics),
             ("stop_apps_on_exit", *stop_apps != self.stop_apps),
         ];
         let named = |settings: &[(&'static str, bool)]| {
