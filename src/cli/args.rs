@@ -236,14 +236,14 @@ pub(super) struct PathArg {
 
 #[derive(Debug, Args)]
 pub(super) struct SelectorsArgs {
-    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all.
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all.
     #[arg(value_name = "SELECTOR")]
     pub(super) selectors: Vec<Selector>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RemoveArgs {
-    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all.
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all.
     #[arg(value_name = "SELECTOR", required = true)]
     pub(super) selectors: Vec<Selector>,
 
@@ -254,7 +254,7 @@ pub(super) struct RemoveArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SpreadArgs {
-    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all.
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all.
     #[arg(value_name = "SELECTOR", required = true)]
     pub(super) selectors: Vec<Selector>,
 
@@ -346,7 +346,7 @@ pub(super) struct StartArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct IssueArgs {
-    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all.
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all.
     #[arg(value_name = "SELECTOR", required = true)]
     pub(super) selectors: Vec<Selector>,
 
@@ -386,7 +386,7 @@ pub(super) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArgs {
-    /// A path, prefix (croatia/fina), glob (*/fina/*), or all.
+    /// A path, prefix (croatia/fina), glob (*/fina/*), tag:TAG, owner:NAME, or all.
     #[arg(default_value = "all", hide_default_value = true)]
     pub(super) selector: Selector,
 
@@ -406,7 +406,7 @@ pub(super) struct HistoryArgs {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(super) struct LogsArgs {
-    /// GROUP/PARENT/APP; several, a prefix, a glob or all are merged by time.
+    /// GROUP/PARENT/APP; several, a prefix, a glob, tag:TAG, owner:NAME or all are merged by time.
     #[arg(value_name = "PATH|GROUP", required = true)]
     pub(super) selectors: Vec<Selector>,
 
@@ -475,7 +475,7 @@ pub(super) struct WhyArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct NextArgs {
-    /// A path, prefix (croatia/fina), glob (*/fina/*), or all.
+    /// A path, prefix (croatia/fina), glob (*/fina/*), tag:TAG, owner:NAME, or all.
     pub(super) selector: Option<Selector>,
 
     /// So many times of each app.
