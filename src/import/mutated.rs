@@ -1,7 +1,7 @@
 //! No text makes an importer panic: samples with parts taken out, doubled, swapped and replaced, all from one seed.
 
 use super::testing::MadeUp;
-use super::{Tool, names};
+use super::{FAULTS_MAX, Tool, names};
 
 const SAMPLES: [(&str, &str); 6] = [
     ("/etc/supervisord.conf", include_str!("../../examples/moving-in/supervisord.conf")),
@@ -81,4 +81,27 @@ fn no_text_makes_an_importer_panic() {
         }
     }
     assert!(read > 500 && refused > 500, "{read} were read, {refused} refused");
+}
+
+#[test]
+fn a_file_that_makes_too_much_is_refused() {
+    let programs = (0..11).map(|number| {
+        format!("[program:p{number}]\ncommand=x\nnumprocs=1000\nprocess_name=%(process_num)d\n")
+    });
+    let programs: String = programs.collect();
+    let sections: String = (0..10_001).map(|number| format!("[s{number}]\n")).collect();
+    let jobs = "@daily x\n".repeat(10_001);
+    let apps = format!("[{}]", "{script: 'x', instances: 1000},".repeat(11));
+    let lines = "nothing\n".repeat(2000);
+    for (tool, text, what, count) in [
+        (Tool::Supervisor, programs, "more than 10000 apps in one file", 1),
+        (Tool::Supervisor, sections, "more than 10000 sections", 1),
+        (Tool::Cron { is_system: false }, jobs, "more than 10000 apps in one file", 1),
+        (Tool::Pm2, apps, "more than 10000 apps in one file", 1),
+        (Tool::Supervisor, lines, "a section such as", FAULTS_MAX),
+    ] {
+        let faults = MadeUp::with(&[("/x", &text)]).import(tool, "/x").unwrap_err();
+        assert!(faults[0].what.contains(what), "{what}: {:?}", faults[0]);
+        assert_eq!(faults.len(), count, "{what}");
+    }
 }

@@ -226,7 +226,16 @@ fn command(
             Some("node".to_owned())
         }
         Some((name, _)) => Some(name).filter(|name| name != "none"),
-        None => by_ending,
+        None => {
+            if by_ending.as_deref() == Some("python3") {
+                report.carried(
+                    at,
+                    "script",
+                    "pm2 runs it by python, or by python3 where there is none; here it is python3",
+                );
+            }
+            by_ending
+        }
     };
     if interpreter.as_ref().is_some_and(|name| name.contains("python")) {
         draft.app.program.env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());

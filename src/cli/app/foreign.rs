@@ -179,14 +179,19 @@ impl Foreign {
         let tool = self.tool.name();
         let group = args.group.as_ref().map(|group| format!(" --group {group}")).unwrap_or_default();
         let system = if args.system { " --system" } else { "" };
-        let would = if args.dry_run { "would be" } else { "are" };
+        let would = match (args.dry_run, new) {
+            (true, _) => "would be",
+            (false, 1) => "is",
+            (false, _) => "are",
+        };
+        let (apps, them) = if new == 1 { ("app", "it") } else { ("apps", "them") };
         let but = match self.unstarted {
             0 => String::new(),
             count => format!(" but {count}, which {tool} does not start by itself"),
         };
         let file = args.file.display();
         output::message(format_args!(
-            "{new} new apps {would} disabled, so that nothing runs twice; when {tool} has stopped them, \
+            "{new} new {apps} {would} disabled, so that nothing runs twice; when {tool} has stopped {them}, \
              dcm app import {file} --from {tool}{group}{system} --enable enables all{but}"
         ));
     }
