@@ -225,7 +225,6 @@ fn alerts_are_listed_by_cause_and_each() {
             "message",
             "muted_until",
             "opened",
-            "owner",
             "path",
             "runtime",
             "severity"

@@ -13,7 +13,6 @@ const FILTERS: &[(&str, &str)] = &[
     ("", "waiting disabled pending"),
     ("", "refused protected"),
     ("g: p:", "group, parent"),
-    ("tag: owner:", "what is written on it"),
     ("mgr: host:", "where it runs"),
     ("msg:", "its message holds this"),
     ("fail>100", "prog solved size rate"),

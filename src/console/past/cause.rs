@@ -137,7 +137,6 @@ mod tests {
             closed: None,
             delivered: None,
             run: None,
-            owner: None,
         }
     }
 
