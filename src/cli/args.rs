@@ -4,7 +4,7 @@ mod alerts;
 mod definition;
 mod demo;
 mod documents;
-mod operation;
+mod import;
 mod service;
 mod values;
 
@@ -19,15 +19,14 @@ pub(super) use documents::{
     DocumentChoice, DocumentListArgs, DocumentsArgs, DocumentsCommand, RetryArgs, RouteAddArgs, RouteCommand,
     RouteTarget, WatchAddArgs, WatchCommand, task_id,
 };
-pub(super) use operation::{ConfigCommand, DbCommand, ManagersCommand, NotifyCommand};
+pub(super) use import::{ImportArgs, Origin};
 pub(super) use service::{ServiceCommand, ServiceInstallArgs, ServicePrintArgs};
-use values::{parse_json, parse_note, parse_pause, parse_seconds};
+use values::{parse_json, parse_note, parse_schema, parse_seconds};
 
-use super::choice::Choice;
 use super::log_filter::LineFilter;
 use super::when::Past;
 
-use crate::model::{AppPath, Part, PathError, Selector};
+use crate::model::{AppPath, PathError, Selector};
 
 /// Data Collector Manager: schedules, supervises and controls fleets of data collection apps.
 ///
@@ -57,9 +56,6 @@ pub(super) struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 status --failed lists an app; 4 no such app; \
 75 refused for now (already running, disabled, locked); 124 timed out.";
-
-const COMPLETIONS: &str = "They know commands and options. Those that also know the apps, channels and managers come from dcm itself; in \
-~/.bashrc: source <(DC_COMPLETE=bash dcm), in ~/.zshrc: source <(DC_COMPLETE=zsh dcm), in fish: DC_COMPLETE=fish dcm | source";
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -150,16 +146,9 @@ pub(super) enum Command {
     #[command(after_help = "It changes nothing. Exit code 1 if there is an error, 0 otherwise.")]
     Doctor,
     /// Print the completions of a shell.
-    #[command(after_help = COMPLETIONS)]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
-    },
-    /// Print the manual page of dcm, or write the pages of all commands.
-    Man {
-        /// The folder for the pages, such as /usr/local/share/man/man1.
-        #[arg(value_name = "DIR")]
-        folder: Option<PathBuf>,
     },
     /// Open the console on a small fleet of examples, in a directory of its own.
     Demo(DemoArgs),
@@ -247,14 +236,14 @@ pub(super) struct PathArg {
 
 #[derive(Debug, Args)]
 pub(super) struct SelectorsArgs {
-    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all; is:failed and other states narrow them.
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all.
     #[arg(value_name = "SELECTOR")]
-    pub(super) selectors: Vec<Choice>,
+    pub(super) selectors: Vec<Selector>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RemoveArgs {
-    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all.
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all.
     #[arg(value_name = "SELECTOR", required = true)]
     pub(super) selectors: Vec<Selector>,
 
@@ -265,7 +254,7 @@ pub(super) struct RemoveArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SpreadArgs {
-    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all.
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all.
     #[arg(value_name = "SELECTOR", required = true)]
     pub(super) selectors: Vec<Selector>,
 
@@ -289,54 +278,6 @@ pub(super) struct RenameArgs {
 
     /// GROUP/PARENT/APP as it shall be.
     pub(super) new: AppPath,
-}
-
-/// What a file of `dcm app import` is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Origin {
-    /// [[app]] tables, as dcm app export prints them
-    Toml,
-    /// supervisord.conf and what it includes
-    Supervisor,
-    /// A table of cron
-    Cron,
-}
-
-#[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
-pub(super) struct ImportArgs {
-    /// A file with [[app]] tables, or one of another tool; - for standard input.
-    pub(super) file: PathBuf,
-
-    /// What the file is of. What dcm cannot do as the tool does is named, line by line; new apps are disabled unless
-    /// --enable is given, so that nothing runs twice.
-    #[arg(long, value_name = "TOOL", default_value = "toml")]
-    pub(super) from: Origin,
-
-    /// The group of the apps of another tool, instead of its name.
-    #[arg(long, value_name = "GROUP")]
-    pub(super) group: Option<Part>,
-
-    /// Read a table of cron with a user before each command, as /etc/crontab and /etc/cron.d have it.
-    #[arg(long)]
-    pub(super) system: bool,
-
-    /// Say what would be added, changed and removed, and do nothing.
-    #[arg(long)]
-    pub(super) dry_run: bool,
-
-    /// Remove apps that came from the same file and are not in it any more, unless they run.
-    #[arg(long)]
-    pub(super) prune: bool,
-
-    /// Enable registered apps where the file says enabled = true, also those that a person has disabled; with --from, all
-    /// that the tool starts by itself.
-    #[arg(long)]
-    pub(super) enable: bool,
-
-    /// Do not ask before apps are removed.
-    #[arg(long, short)]
-    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -405,9 +346,9 @@ pub(super) struct StartArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct IssueArgs {
-    /// Paths, prefixes (croatia/fina), globs (*/fina/*), or all; is:failed and other states narrow them.
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all.
     #[arg(value_name = "SELECTOR", required = true)]
-    pub(super) selectors: Vec<Choice>,
+    pub(super) selectors: Vec<Selector>,
 
     /// Wait for the verdicts, at most so long (60 without a number).
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "60", value_parser = parse_seconds)]
@@ -441,16 +382,11 @@ pub(super) struct StatusArgs {
     /// Only apps whose last run failed, that were given up or could not be started; exit code 3 if there are any.
     #[arg(long)]
     pub(super) failed: bool,
-
-    /// Look again every second, or every so many seconds, until q or ctrl-c; into a pipe, print a frame after each
-    /// change (with --json one line each).
-    #[arg(long, short, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = parse_pause)]
-    pub(super) watch: Option<std::time::Duration>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArgs {
-    /// A path, prefix (croatia/fina), glob (*/fina/*), or all.
+    /// A path, prefix (croatia/fina), glob (*/fina/*), tag:TAG, owner:NAME, or all.
     #[arg(default_value = "all", hide_default_value = true)]
     pub(super) selector: Selector,
 
@@ -470,7 +406,7 @@ pub(super) struct HistoryArgs {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(super) struct LogsArgs {
-    /// GROUP/PARENT/APP; several, a prefix, a glob or all are merged by time.
+    /// GROUP/PARENT/APP; several, a prefix, a glob, tag:TAG, owner:NAME or all are merged by time.
     #[arg(value_name = "PATH|GROUP", required = true)]
     pub(super) selectors: Vec<Selector>,
 
@@ -539,7 +475,7 @@ pub(super) struct WhyArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct NextArgs {
-    /// A path, prefix (croatia/fina), glob (*/fina/*), or all.
+    /// A path, prefix (croatia/fina), glob (*/fina/*), tag:TAG, owner:NAME, or all.
     pub(super) selector: Option<Selector>,
 
     /// So many times of each app.
@@ -611,6 +547,97 @@ pub(super) struct StopAppsArgs {
     /// Seconds between TERM and KILL.
     #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds)]
     pub(super) grace: std::time::Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ManagersCommand {
+    /// List the managers, with the apps that they have.
+    List,
+    /// Exit with 0 if the manager of this state directory works, else with 1: for the health check of a container.
+    Check,
+    /// Let a manager start nothing new, and give its apps to others as they come to rest.
+    Drain {
+        /// Its name.
+        name: String,
+    },
+    /// End the draining.
+    Resume {
+        /// Its name.
+        name: String,
+    },
+    /// Give the apps of a manager whose host is dead to others.
+    Takeover {
+        /// Its name.
+        name: String,
+
+        /// Those too whose failover is never.
+        #[arg(long)]
+        pinned: bool,
+
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NotifyCommand {
+    /// List the channels that [notify] of the configuration file sets up, without their secrets.
+    List,
+    /// Send a message to a channel now, and say what became of it.
+    Test {
+        /// Its name, as in [notify.NAME].
+        channel: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Name every fault of the configuration file with its line; exit code 2 if there is one.
+    Check,
+    /// Show the values that are in force, and where each comes from; secrets are masked.
+    Show {
+        /// A setting (limits.running), or a table of them (limits).
+        key: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DbCommand {
+    /// Create the database, or bring it to the version of this program.
+    Migrate {
+        /// Begin with an empty fleet though there was one in this state directory, whose database is lost.
+        #[arg(long)]
+        empty: bool,
+    },
+    /// Look for damage.
+    Check,
+    /// Delete old rows of history now, as the settings of [retention] say.
+    Prune {
+        /// Only say how many rows would go.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print what makes the roles of a fleet on PostgreSQL, for a superuser's psql.
+    Roles {
+        /// Where the tables are, or shall be.
+        #[arg(long, value_name = "NAME", default_value = "dcm", value_parser = parse_schema)]
+        schema: String,
+    },
+    /// Move a fleet to another, empty database; no manager may run meanwhile.
+    Copy {
+        /// sqlite:PATH or postgres://...
+        #[arg(value_name = "SOURCE")]
+        source: String,
+        /// sqlite:PATH or postgres://...
+        #[arg(value_name = "DESTINATION")]
+        destination: String,
+    },
+    /// Write a consistent copy while others go on writing.
+    Backup {
+        /// The new file.
+        target: PathBuf,
+    },
 }
 
 #[cfg(test)]

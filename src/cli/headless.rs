@@ -1,18 +1,24 @@
 //! `dcm --headless`: the manager as a service.
 
+use std::future::pending;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::error::Error;
 use super::logging::{self, Stderr};
+use super::reload::Reloader;
 use super::session::{Session, block_on};
+use crate::config::{Settings, env};
 use crate::metrics::{Exporter, Metrics};
 use crate::process::{
-    Grace, manager_of, on_each_termination, on_hangup, on_termination, service_is_ready, stop_all,
+    Grace, ServiceManager, manager_of, on_each_termination, on_hangup, on_termination, service_is_ready,
+    stop_all,
 };
-use crate::runtime::{self, Exports, Options, Stop, StopApps};
+use crate::runtime::{self, Exports, Live, Options, Stop, StopApps};
 
 /// Pauses between tries to reach a server that is away when the manager starts.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
@@ -24,8 +30,8 @@ const INTERRUPT: i32 = 2;
 /// What the end of its terminal is to a manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hangup {
-    /// It goes on: a service outlives the terminal that it was started from.
-    Ignored,
+    /// It goes on, since a service outlives the terminal that it was started from, and reads its settings again.
+    Reloads,
     /// It ends in order.
     Ends,
 }
@@ -33,39 +39,82 @@ pub(super) enum Hangup {
 pub(super) fn headless(session: &Session, hangup: Hangup) -> Result<(), Error> {
     session.settings.notify.clone()?;
     session.settings.rabbitmq.clone()?;
+    let live = watch::Sender::new(live(&session.settings));
+    let service = ServiceManager::named_by(env::get)?.map(Arc::new);
     let stop = Stop::new();
     let stop_apps = session.settings.stop_apps;
     heed_termination(&stop, stop_apps)?;
+    let changes = live.subscribe();
+    // One that comes before the log has begun is seen to afterwards.
+    let (hangups, noted) = channel();
     let asked = stop.clone();
     on_hangup(move || match hangup {
         Hangup::Ends => asked.ask(),
-        Hangup::Ignored => {
-            tracing::info!(
-                "SIGHUP changes nothing: settings are read at the start, apps go on, TERM ends the manager"
-            );
+        Hangup::Reloads => {
+            // Nobody reads them only when this process ends.
+            let _ = hangups.send(());
         }
     })?;
-    let _guard = logging::begin(&session.settings, Stderr::Used)?;
+    let log = logging::begin(&session.settings, Stderr::Used)?;
+    let reloader = Reloader::new(session, live, log.filters());
+    let told = service.clone();
+    std::thread::Builder::new().name("dcm-reload".to_owned()).spawn(move || {
+        let mut reloader = reloader;
+        for () in noted {
+            tell(match &told {
+                Some(service) => Some(service.reloading(|| reloader.reload())),
+                None => {
+                    reloader.reload();
+                    None
+                }
+            });
+        }
+    })?;
     let metrics = Arc::new(Metrics::new(&session.settings.name));
     // It answers while the manager waits for its database.
     let _exporter = Exporter::start(&session.settings.metrics, &metrics);
+    let said = service.clone();
+    let asked = stop.clone();
+    let ending = async {
+        asked.asked().await;
+        let what = if stop_apps.is_some() { "stops its apps and ends" } else { "ends; apps run on" };
+        tell(said.as_deref().map(|service| service.stopping(what)));
+        pending().await
+    };
     block_on(async {
-        let Some(options) = options_once_there(session, &stop, &metrics).await? else {
-            if stop_apps.is_some() {
-                stop_survivors(session);
-            }
-            return Ok(());
-        };
-        let database = session.settings.database.to_string();
-        let python = options.python.clone();
-        let ready = || {
-            tracing::info!(version = env!("CARGO_PKG_VERSION"), database, python, "the manager is running");
-            service_is_ready();
-        };
-        runtime::run(options, stop, ready).await?;
-        tracing::info!("{}", farewell(stop_apps));
-        Ok(())
+        tokio::select! {
+            result = serve(session, stop, &metrics, changes, service.clone()) => result,
+            result = ending => result,
+        }
     })
+}
+
+/// Runs the manager, once its database is there.
+async fn serve(
+    session: &Session,
+    stop: Stop,
+    metrics: &Arc<Metrics>,
+    live: watch::Receiver<Live>,
+    service: Option<Arc<ServiceManager>>,
+) -> Result<(), Error> {
+    let stop_apps = session.settings.stop_apps;
+    let waits = || tell(service.as_deref().map(|service| service.status("waits for the database")));
+    let Some(options) = options_once_there(session, &stop, metrics, waits).await? else {
+        if stop_apps.is_some() {
+            stop_survivors(session);
+        }
+        return Ok(());
+    };
+    let options = Options { live, service, ..options };
+    let database = session.settings.database.to_string();
+    let python = options.python.clone();
+    let ready = || {
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), database, python, "the manager is running");
+        service_is_ready();
+    };
+    runtime::run(options, stop, ready).await?;
+    tracing::info!("{}", farewell(stop_apps));
+    Ok(())
 }
 
 /// What is said when a manager has ended.
@@ -122,12 +171,31 @@ fn stop_survivors(session: &Session) {
     }
 }
 
+/// A message that the service manager did not take is not worth more than a line of the log.
+fn tell(result: Option<std::io::Result<()>>) {
+    if let Some(Err(error)) = result {
+        tracing::warn!(%error, "the service manager (NOTIFY_SOCKET) did not take a message");
+    }
+}
+
+/// What may change while a manager runs. Settings in which a secret is missing were refused before.
+pub(super) fn live(settings: &Settings) -> Live {
+    Live {
+        running_max: settings.running_max,
+        logs: settings.logs,
+        retention: settings.retention,
+        notify: settings.notify.clone().unwrap_or_default(),
+        withheld: settings.withheld.clone(),
+    }
+}
+
 /// The same, once the server is there: a host may be up before its database. `None` when the manager is
 /// to end before that.
 async fn options_once_there(
     session: &Session,
     stop: &Stop,
     metrics: &Arc<Metrics>,
+    waits: impl Fn(),
 ) -> Result<Option<Options>, Error> {
     let mut pause = PAUSE_MIN;
     loop {
@@ -136,6 +204,7 @@ async fn options_once_there(
             Err(error) if session.may_be_away() && error.is_refusal_for_now() => {
                 if pause == PAUSE_MIN {
                     tracing::warn!(%error, "waiting for the database");
+                    waits();
                 }
             }
             result => return result.map(Some),
@@ -168,14 +237,13 @@ pub(super) async fn options(session: &Session, metrics: &Arc<Metrics>) -> Result
         name: settings.name.clone(),
         store,
         launch: session.launch(),
-        running_max: settings.running_max,
-        logs: settings.logs,
         python,
-        retention: settings.retention,
+        // Without its sender it stays as it is.
+        live: watch::Sender::new(live(settings)).subscribe(),
+        service: None,
         scan_every: settings.scan_every,
         pools: settings.pools.clone(),
         lease: settings.lease,
-        notify: settings.notify.clone().unwrap_or_default(),
         broker: settings.rabbitmq.clone().unwrap_or_default(),
         stop_apps: settings.stop_apps,
         metrics: Arc::clone(metrics),

@@ -5,8 +5,6 @@ mod alerts;
 mod app;
 mod args;
 mod attached;
-mod choice;
-mod complete;
 mod config;
 mod db;
 mod demo;
@@ -25,13 +23,13 @@ mod logs;
 mod logs_afar;
 mod logs_merged;
 mod look;
-mod man;
 mod managers;
 mod next;
 mod notify;
 mod output;
 mod plain;
 mod presence;
+mod reload;
 mod report;
 mod run_app;
 mod service;
@@ -58,7 +56,7 @@ use crate::config::console::ConsoleFile;
 use crate::config::env;
 use crate::model::{CmdName, Printable};
 use crate::process::{
-    StateDir, as_service, hide_passwords, is_service, make_state_dir, print_to, share_heap,
+    StateDir, as_service, hide_passwords, is_service, make_state_dir, on_hangup, print_to, share_heap,
 };
 use crate::service::NAME;
 
@@ -70,11 +68,8 @@ const SERVICE_LOG: &str = "service.log";
 pub fn run() -> ExitCode {
     share_heap();
     output::report_panics();
-    let arguments: Vec<_> = std::env::args_os().collect();
+    let arguments = std::env::args_os().collect();
     hide_passwords();
-    if let Some(code) = complete::complete(&arguments) {
-        return code;
-    }
     let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(output::usage(&error)),
@@ -119,15 +114,16 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
 
 fn dispatch(cli: Cli) -> Result<u8, Error> {
     let Cli { global, client, headless, stop_apps_on_exit, command } = cli;
+    if headless {
+        // The settings are read just now; a request to read them again must not end a service that begins.
+        on_hangup(|| {})?;
+    }
     let role = if client { Role::Client } else { Role::AttachedIfNeeded };
     if let Some(Command::Completions { shell }) = command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "dcm", &mut script);
         output::write_raw(&script);
         return Ok(0);
-    }
-    if let Some(Command::Man { folder }) = command {
-        return man::man(folder.as_deref()).map(|()| 0);
     }
     if let Some(Command::Demo(args)) = command {
         return demo::demo(global, args);
@@ -154,7 +150,7 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
     let session = Session::of_manager(global, stop_apps_on_exit)?;
     let done = |result: Result<(), Error>| result.map(|()| 0);
     match command {
-        None if headless => done(headless::headless(&session, headless::Hangup::Ignored)),
+        None if headless => done(headless::headless(&session, headless::Hangup::Reloads)),
         None => attached::open(&session, &ConsoleArgs::default(), role),
         Some(_) if headless => Err(Error::usage("--headless stands alone")),
         Some(Command::Console(args)) if args.list_keys => {
@@ -187,7 +183,6 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         // Done above, without these settings.
         Some(
             Command::Completions { .. }
-            | Command::Man { .. }
             | Command::Report(_)
             | Command::Demo(_)
             | Command::Config(_)

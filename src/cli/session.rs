@@ -250,10 +250,14 @@ impl Fleet {
     /// With exit code 4 when a selector means none.
     pub(super) fn select(self, selectors: &[Selector]) -> Result<Vec<AppRow>, Error> {
         let means = |selector: &Selector, row: &AppRow| {
-            selector.matches(&row.app.path) || selector.names_key(row.app.id)
+            selector.matches(&row.app.path, row.app.labels()) || selector.names_key(row.app.id)
         };
         for selector in selectors {
             if !self.apps.iter().any(|row| means(selector, row)) {
+                if selector.is_label() {
+                    return Err(Error::new(Kind::NoSuchApp, format!("no app has {selector}"))
+                        .hint("dcm app show PATH shows the tags and the owner of an app"));
+                }
                 return Err(self.none_for(&selector.to_string()));
             }
         }

@@ -41,6 +41,7 @@ pub(super) fn why(session: &Session, args: &WhyArgs) -> Result<(), Error> {
         let held_by = run.and_then(|run| containment(&session.settings.state, run));
         reasons.extend(held_by.map(|held_by| held_by.to_string()));
         reasons.extend(run.into_iter().flat_map(|run| limits(session, &row, run)));
+        reasons.extend(row.app.owner.as_ref().map(|owner| format!("its owner: {owner}")));
         if row.app.schedule.is_timed() {
             reasons.push(format!("its schedule: {}", next::describe(&row)));
         }

@@ -10,6 +10,7 @@ mod notify;
 mod paths;
 mod rabbitmq;
 mod reference;
+mod reload;
 mod values;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub use effective::{Effective, Origin, effective, exposed_secrets, used_file};
 pub(crate) use file::line_of;
 pub use paths::expand_home;
 pub use reference::{Section, Setting, reference, setting_of};
+pub use reload::Changes;
 
 use crate::broker::BrokerSettings;
 use crate::console::Caution;

@@ -40,7 +40,11 @@ pub(super) fn read(source: &Source<'_>, is_system: bool, host: &dyn Host, report
         drafts: Vec::new(),
     };
     for (number, line) in (1..).zip(source.text.lines()) {
-        reader.line(line.trim_start_matches([' ', '\t']), &At::new(source.name, number), report);
+        let at = At::new(source.name, number);
+        reader.line(line.trim_start_matches([' ', '\t']), &at, report);
+        if report.is_too_much(&at, reader.drafts.len()) {
+            break;
+        }
     }
     if zone.is_none() && !reader.drafts.is_empty() {
         report.lost(

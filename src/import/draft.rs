@@ -7,6 +7,12 @@ use std::sync::Arc;
 
 use crate::model::{App, InvalidSetting, Setting, Value};
 
+/// The most apps of one file.
+const APPS_MAX: usize = 10_000;
+
+/// The most faults of a file that are named; one that is not of the tool at all has a fault in every line.
+pub const FAULTS_MAX: usize = 1000;
+
 /// The text that is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
@@ -105,7 +111,18 @@ pub struct Report {
 impl Report {
     /// The file is wrong.
     pub(super) fn fault(&mut self, at: &At, what: impl Into<String>) {
-        self.faults.insert(Fault { at: at.clone(), what: what.into() });
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.insert(Fault { at: at.clone(), what: what.into() });
+        }
+    }
+
+    /// Whether a file makes more apps than are taken, which is a fault then.
+    pub(super) fn is_too_much(&mut self, at: &At, count: usize) -> bool {
+        let is_too_much = count > APPS_MAX;
+        if is_too_much {
+            self.fault(at, format!("more than {APPS_MAX} apps in one file"));
+        }
+        is_too_much
     }
 
     /// A key could not be carried over.

@@ -3,6 +3,9 @@
 
 use super::{At, Report};
 
+/// The most sections that are read.
+const SECTIONS_MAX: usize = 10_000;
+
 /// What stands below a `[name]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Section {
@@ -33,6 +36,10 @@ pub(super) fn read(text: &str, file: &str, sections: &mut Vec<Section>, report: 
     let mut reader = Reader { file, sections, report, current: None, has_key: false, indent: 0 };
     for (line, text) in (1..).zip(text.lines()) {
         reader.line(text, line);
+        if reader.sections.len() > SECTIONS_MAX {
+            let at = At::new(file, line);
+            return reader.report.fault(&at, format!("more than {SECTIONS_MAX} sections"));
+        }
     }
     for section in sections {
         for entry in &mut section.entries {

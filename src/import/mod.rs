@@ -12,13 +12,17 @@ mod glob;
 mod host;
 mod ini;
 mod key_values;
+#[cfg(test)]
+mod mutated;
 pub mod names;
+mod pm2;
 mod supervisor;
+mod systemd;
 #[cfg(test)]
 mod testing;
 mod words;
 
-pub use draft::{At, Draft, Fault, Imported, Note, Report, Source};
+pub use draft::{At, Draft, FAULTS_MAX, Fault, Imported, Note, Report, Source};
 pub use host::Host;
 
 /// A tool whose files are read.
@@ -31,6 +35,10 @@ pub enum Tool {
         /// Whether a user stands before each command.
         is_system: bool,
     },
+    /// `ecosystem.json`.
+    Pm2,
+    /// A service or a timer, with its partner and the drop-ins beside it.
+    Systemd,
 }
 
 impl Tool {
@@ -40,6 +48,8 @@ impl Tool {
         match self {
             Self::Supervisor => "supervisor",
             Self::Cron { .. } => "cron",
+            Self::Pm2 => "pm2",
+            Self::Systemd => "systemd",
         }
     }
 
@@ -52,6 +62,8 @@ impl Tool {
         let drafts = match self {
             Self::Supervisor => supervisor::read(source, host, &mut report),
             Self::Cron { is_system } => cron::read(source, is_system, host, &mut report),
+            Self::Pm2 => pm2::read(source, host, &mut report),
+            Self::Systemd => systemd::read(source, host, &mut report),
         };
         report.into_result(drafts)
     }

@@ -3,13 +3,13 @@
 mod program;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use self::program::Program;
 use super::expand::{Filling, expand};
 use super::ini::{self, Section};
-use super::{At, Draft, Host, Report, Source, glob};
+use super::{Draft, Host, Report, Source, glob};
 
 /// The most files that are included.
 const FILES_MAX: usize = 1000;
@@ -33,9 +33,9 @@ pub(super) fn read(source: &Source<'_>, host: &dyn Host, report: &mut Report) ->
     let known =
         |section: &Section, kind: &str| section.name.strip_prefix(kind).map(|name| name.trim().to_owned());
     let mut drafts = Vec::new();
-    let mut grouped: BTreeMap<String, Vec<(String, usize)>> = BTreeMap::new();
-    let names: Vec<_> = sections.iter().filter_map(|section| known(section, "program:")).collect();
-    for (order, section) in sections.iter().enumerate() {
+    let mut grouped: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let names: BTreeSet<_> = sections.iter().filter_map(|section| known(section, "program:")).collect();
+    for section in &sections {
         let Some(group) = known(section, "group:") else { continue };
         let Some(programs) = section.get("programs") else {
             report.fault(&section.at, format!("[{}] names no programs", section.name));
@@ -46,8 +46,8 @@ pub(super) fn read(source: &Source<'_>, host: &dyn Host, report: &mut Report) ->
         }
         for program in programs.value.split(',').map(str::trim) {
             let is_other = sections.iter().any(|section| section.name == format!("fcgi-program:{program}"));
-            if names.iter().any(|name| name == program) {
-                grouped.entry(program.to_owned()).or_default().push((group.clone(), order));
+            if names.contains(program) {
+                grouped.entry(program.to_owned()).or_default().push(group.clone());
             } else if !is_other {
                 report
                     .fault(&programs.at, format!("[{}] names an unknown program {program:?}", section.name));
@@ -63,11 +63,14 @@ pub(super) fn read(source: &Source<'_>, host: &dyn Host, report: &mut Report) ->
         let stem = stems.get(&*section.at.file).map_or("supervisord", String::as_str);
         let none = Vec::new();
         let groups = grouped.get(&name).unwrap_or(&none);
-        let alone = [(name.clone(), 0)];
-        for (group, _) in if groups.is_empty() { &alone[..] } else { groups } {
+        let alone = [name.clone()];
+        for group in if groups.is_empty() { &alone[..] } else { groups } {
             let parent = if groups.is_empty() { stem } else { group };
             let program = Program { section, name: &name, group, parent, daemon, folder: source.folder() };
             drafts.extend(program.drafts(host, report));
+        }
+        if report.is_too_much(&section.at, drafts.len()) {
+            break;
         }
     }
     if let Some(daemon) = daemon {
@@ -110,7 +113,8 @@ fn include(
         found.extend(files_of);
     }
     if found.len() > FILES_MAX {
-        return fault_many(&files.at, report, stems);
+        report.fault(&files.at, format!("more than {FILES_MAX} files are included"));
+        return stems;
     }
     for path in found {
         let name = path.display().to_string();
@@ -122,11 +126,6 @@ fn include(
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         stems.insert(name, stem);
     }
-    stems
-}
-
-fn fault_many(at: &At, report: &mut Report, stems: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    report.fault(at, format!("more than {FILES_MAX} files are included"));
     stems
 }
 

@@ -49,6 +49,20 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, Unclosed> {
     Ok(words)
 }
 
+/// A word as a shell reads it back.
+pub(super) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:=,@%+-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Words as a line that a shell reads back.
+pub(super) fn line(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +82,11 @@ mod tests {
         for line in ["'a", "\"a", "a\\", "\"\\"] {
             assert!(split(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_is_read_back() {
+        let words = ["a", "", "b c", "it's", "$X", "x=1,2", "\\"].map(str::to_owned);
+        assert_eq!(split(&line(&words)).unwrap(), words);
     }
 }

@@ -107,6 +107,12 @@ impl Manager {
         }
     }
 
+    /// How many apps it has.
+    #[must_use]
+    pub fn app_count(&self) -> usize {
+        self.apps.len()
+    }
+
     /// Runs under way and in line.
     #[must_use]
     pub fn load(&self) -> Load {

@@ -267,6 +267,8 @@ pub struct AlertRow {
     pub delivered: Option<Timestamp>,
     /// The run that brought it about.
     pub run: Option<RunId>,
+    /// Who looks after its app, as the row of that says now.
+    pub owner: Option<String>,
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::vocabulary::words;
 use super::{
-    AppId, AppPath, Baseline, CmdFlag, CmdName, CommandId, Concern, Conclusion, FatalFlag, HttpUrl, LastEnd,
-    Movement, Part, Planned, Program, Progress, Ratio, Revision, RunId, RunStatus, Samples, Schedule,
-    StopSignal, Timestamp, Usage, UsageLimits, Word,
+    AppId, AppPath, Baseline, CmdFlag, CmdName, CommandId, Concern, Conclusion, FatalFlag, HttpUrl, Labels,
+    LastEnd, Movement, Part, Planned, Program, Progress, Ratio, Revision, RunId, RunStatus, Samples,
+    Schedule, StopSignal, Timestamp, Usage, UsageLimits, Word,
 };
 
 /// What the row of an app defines: people and programs write it, the manager obeys.
@@ -42,6 +42,12 @@ impl App {
     #[must_use]
     pub fn new(path: AppPath) -> Self {
         Self::of_row(AppId::of(&path), path)
+    }
+
+    /// What people have written on it, by which it can be selected.
+    #[must_use]
+    pub fn labels(&self) -> Labels<'_> {
+        Labels { owner: self.owner.as_deref(), tags: &self.tags }
     }
 
     /// The same for a row whose key may not be that of its path.

@@ -88,7 +88,7 @@ pub use run::{
 };
 pub use samples::{Counted, Samples, minutes, slot_of};
 pub use schedule::{Minutes, MinutesError, Planned, Schedule, Timing};
-pub use selector::{Selector, SelectorError};
+pub use selector::{Labels, Selector, SelectorError};
 pub use settings::Setting;
 pub use snapshot::{Delta, Foreign, Limits, News, OpenRun, Snapshot, Survivor, SurvivorState};
 pub use stage::{DocumentWay, FlowSlot, PipelineLook, Stage, StageFlow, StageLink};

@@ -1,46 +1,95 @@
-//! How the command line names apps: a path, a prefix, a glob, or `all`.
+//! How the command line names apps: a path, a prefix, a glob, a tag, an owner, or `all`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{AppId, AppPath};
+use super::{AppId, AppPath, Part};
 
 /// Names zero or more apps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selector {
-    /// One pattern for each leading part of the path; none stands for `all`.
-    parts: Vec<String>,
-    /// The key that the text is: so a row is named whose names are not valid.
-    key: Option<AppId>,
+pub struct Selector(Meant);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Meant {
+    All,
+    Place {
+        /// One pattern for each leading part of the path.
+        parts: Vec<String>,
+        /// The key that the text is: so a row is named whose names are not valid.
+        key: Option<AppId>,
+    },
+    /// What has a tag of this pattern.
+    Tag(String),
+    /// What has an owner of this pattern.
+    Owner(String),
 }
+
+/// What people have written on an app, by which it can be selected.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels<'a> {
+    /// Who looks after it.
+    pub owner: Option<&'a str>,
+    /// Its tags.
+    pub tags: &'a BTreeSet<Part>,
+}
+
+impl Labels<'static> {
+    /// Those of an app on which nothing is written.
+    pub const NONE: Self = Self { owner: None, tags: &BTreeSet::new() };
+}
+
+/// Before a tag.
+const TAG: &str = "tag:";
+
+/// Before the name of an owner.
+const OWNER: &str = "owner:";
 
 impl Selector {
     /// Every app.
     #[must_use]
     pub fn all() -> Self {
-        Self { parts: Vec::new(), key: None }
+        Self(Meant::All)
     }
 
     /// Whether every app is meant, by the word `all`.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.parts.is_empty()
+        self.0 == Meant::All
+    }
+
+    /// Whether it goes by what people have written on apps, and not by their paths.
+    #[must_use]
+    pub fn is_label(&self) -> bool {
+        matches!(self.0, Meant::Tag(_) | Meant::Owner(_))
     }
 
     /// Whether this key is what the selector names.
     #[must_use]
     pub fn names_key(&self, key: AppId) -> bool {
-        self.key == Some(key)
+        matches!(&self.0, Meant::Place { key: Some(own), .. } if *own == key)
     }
 
     /// Whether this app is meant.
     #[must_use]
-    pub fn matches(&self, path: &AppPath) -> bool {
-        if self.key.is_some_and(|key| key == AppId::of(path)) {
+    pub fn matches(&self, path: &AppPath, labels: Labels<'_>) -> bool {
+        let (parts, key) = match &self.0 {
+            Meant::All => return true,
+            Meant::Tag(pattern) => {
+                let is_meant = |tag: &Part| matches_glob(pattern.as_bytes(), tag.as_str().as_bytes());
+                return labels.tags.iter().any(is_meant);
+            }
+            Meant::Owner(pattern) => {
+                let is_meant = |owner: &str| matches_glob(pattern.as_bytes(), owner.as_bytes());
+                return labels.owner.is_some_and(is_meant);
+            }
+            Meant::Place { parts, key } => (parts, key),
+        };
+        if key.is_some_and(|key| key == AppId::of(path)) {
             return true;
         }
         let names = [&path.group, &path.parent, &path.name];
-        self.parts
+        parts
             .iter()
             .zip(names)
             .all(|(pattern, name)| matches_glob(pattern.as_bytes(), name.as_str().as_bytes()))
@@ -49,10 +98,11 @@ impl Selector {
     /// The one app that is meant, when the selector is a key, or a whole path without wildcards.
     #[must_use]
     pub fn exact(&self) -> Option<AppPath> {
-        if let Some(key) = self.key {
-            return Some(AppPath::of_key(key, None, None));
+        let Meant::Place { parts, key } = &self.0 else { return None };
+        if let Some(key) = key {
+            return Some(AppPath::of_key(*key, None, None));
         }
-        match self.parts.as_slice() {
+        match parts.as_slice() {
             [group, parent, name] => AppPath::new(group, parent, name).ok(),
             _ => None,
         }
@@ -67,6 +117,19 @@ impl FromStr for Selector {
             return Ok(Self::all());
         }
         let wrong = |why| Err(SelectorError { text: text.chars().take(80).collect(), why });
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*' | '?');
+        if let Some(tag) = text.strip_prefix(TAG) {
+            if tag.is_empty() || tag.len() > 128 || !tag.chars().all(allowed) {
+                return wrong("a tag is A-Z a-z 0-9 _ - . and the wildcards * ?");
+            }
+            return Ok(Self(Meant::Tag(tag.to_owned())));
+        }
+        if let Some(owner) = text.strip_prefix(OWNER) {
+            if owner.is_empty() || owner.chars().count() > 200 {
+                return wrong("an owner has 1 to 200 characters");
+            }
+            return Ok(Self(Meant::Owner(owner.to_owned())));
+        }
         let parts: Vec<_> = text.strip_suffix('/').unwrap_or(text).split('/').map(str::to_owned).collect();
         if parts.len() > 3 {
             return wrong("more than GROUP/PARENT/APP");
@@ -74,24 +137,28 @@ impl FromStr for Selector {
         if parts.iter().any(|part| part.is_empty() || part.len() > 128) {
             return wrong("a part is empty or too long");
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*' | '?');
         if !parts.iter().all(|part| part.chars().all(allowed) && !part.starts_with(['-', '.'])) {
             return wrong("only A-Z a-z 0-9 _ - . and the wildcards * ? are allowed");
         }
-        Ok(Self { parts, key: text.parse().ok() })
+        Ok(Self(Meant::Place { parts, key: text.parse().ok() }))
     }
 }
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.parts.is_empty() { f.write_str("all") } else { f.write_str(&self.parts.join("/")) }
+        match &self.0 {
+            Meant::All => f.write_str("all"),
+            Meant::Place { parts, .. } => f.write_str(&parts.join("/")),
+            Meant::Tag(tag) => write!(f, "{TAG}{tag}"),
+            Meant::Owner(owner) => write!(f, "{OWNER}{owner}"),
+        }
     }
 }
 
 /// The text selects nothing that could exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "invalid selector {text:?}: {why}; expected a path, a prefix such as croatia/fina, a glob such as */fina/*, or all"
+    "invalid selector {text:?}: {why}; expected a path, a prefix such as croatia/fina, a glob such as */fina/*, tag:TAG, owner:NAME, or all"
 )]
 pub struct SelectorError {
     text: String,
@@ -143,10 +210,10 @@ mod tests {
             "*/*/comp?nies",
             "c*a/f*/*s",
         ] {
-            assert!(text.parse::<Selector>().unwrap().matches(&path), "{text}");
+            assert!(text.parse::<Selector>().unwrap().matches(&path, Labels::NONE), "{text}");
         }
         for text in ["croat", "italy", "croatia/fin", "croatia/fina/companie", "*/*/x*", "?"] {
-            assert!(!text.parse::<Selector>().unwrap().matches(&path), "{text}");
+            assert!(!text.parse::<Selector>().unwrap().matches(&path, Labels::NONE), "{text}");
         }
     }
 
@@ -155,17 +222,46 @@ mod tests {
         let path: AppPath = "croatia/fina/companies".parse().unwrap();
         let key = AppId::of(&path);
         let selector: Selector = key.to_string().parse().unwrap();
-        assert!(selector.matches(&path) && selector.names_key(key));
-        assert!(!selector.matches(&"croatia/fina/owners".parse().unwrap()));
+        assert!(selector.matches(&path, Labels::NONE) && selector.names_key(key));
+        assert!(!selector.matches(&"croatia/fina/owners".parse().unwrap(), Labels::NONE));
         // A row whose names are not valid is in its group all the same, and shown by its key.
         let nameless = AppPath::of_key(key, Some(path.group.clone()), None);
         assert_eq!((nameless.to_string(), AppId::of(&nameless)), (key.to_string(), key));
-        assert!(selector.matches(&nameless));
+        assert!(selector.matches(&nameless, Labels::NONE));
         for (text, is_meant) in [("croatia", true), ("all", true), ("croatia/fina", false), ("italy", false)]
         {
-            assert_eq!(text.parse::<Selector>().unwrap().matches(&nameless), is_meant, "{text}");
+            assert_eq!(
+                text.parse::<Selector>().unwrap().matches(&nameless, Labels::NONE),
+                is_meant,
+                "{text}"
+            );
         }
         assert!(nameless.to_string().parse::<AppPath>().is_err(), "a key is no path");
+    }
+
+    #[test]
+    fn tags_and_owners_select_across_paths() {
+        let path: AppPath = "croatia/fina/companies".parse().unwrap();
+        let tags = ["nightly", "eu.sales"].map(|tag| tag.parse().unwrap()).into();
+        let labels = Labels { owner: Some("Ana Horvat <ana@example.org>"), tags: &tags };
+        for (text, is_meant) in [
+            ("tag:nightly", true),
+            ("tag:night*", true),
+            ("tag:eu.*", true),
+            ("tag:night", false),
+            ("tag:Nightly", false),
+            ("owner:Ana Horvat <ana@example.org>", true),
+            ("owner:*ana@*", true),
+            ("owner:Ana", false),
+        ] {
+            let selector: Selector = text.parse().unwrap();
+            assert_eq!(selector.matches(&path, labels), is_meant, "{text}");
+            assert!(!selector.matches(&path, Labels::NONE) && selector.exact().is_none(), "{text}");
+            assert!(selector.is_label() && selector.to_string() == text);
+        }
+        for text in ["tag:", "tag:a b", "tag:a/b", "owner:"] {
+            assert!(text.parse::<Selector>().is_err(), "{text}");
+        }
     }
 
     #[test]

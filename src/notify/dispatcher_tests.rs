@@ -45,6 +45,7 @@ fn alert(number: i64, cause: &str, opened: Timestamp) -> AlertRow {
         opened,
         last_seen: opened,
         run: None,
+        owner: None,
         ..a_row(&format!("3 failures in a row, the last: {cause}"), None)
     }
 }

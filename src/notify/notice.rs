@@ -98,6 +98,9 @@ pub struct NoticeAlert {
     /// The run that brought it about.
     #[serde(with = "as_run")]
     pub runtime: Option<RunId>,
+    /// Who looks after its app.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 impl NoticeAlert {
@@ -123,6 +126,7 @@ impl NoticeAlert {
             closed: row.closed,
             delivered: row.delivered,
             runtime: row.run,
+            owner: row.owner.clone(),
         }
     }
 }
@@ -265,6 +269,7 @@ pub(super) mod tests {
             closed: None,
             delivered: None,
             run: Some(RunId::from_random_bits(7)),
+            owner: Some("Ana Horvat".to_owned()),
         }
     }
 
@@ -299,6 +304,7 @@ pub(super) mod tests {
                     "opened": "2026-11-23T14:02:11.000Z", "last_seen": "2026-11-23T15:10:00.000Z", "count": 4,
                     "message": "3 failures in a row", "detail": "Traceback\nHTTP 403", "acknowledged_by": null,
                     "acknowledged": null, "muted_until": null, "closed": null, "delivered": null, "runtime": run,
+                    "owner": "Ana Horvat",
                 },
                 "apps": ["croatia/fina/companies"],
                 "fleet": "zg-01",

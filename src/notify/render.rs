@@ -136,6 +136,8 @@ fn about(alert: &NoticeAlert, of: Option<&str>, is_over: bool, zone: Option<Tz>)
         }
         None => format!("since {opened}{seen}"),
     });
+    let owned = of.map(|app| format!(" of {}", cut(app, TITLE_MAX))).unwrap_or_default();
+    lines.extend(alert.owner.as_ref().map(|owner| cut(&format!("owner{owned}: {owner}"), LINE_MAX)));
     lines.extend(alert.acknowledged_by.as_ref().map(|by| cut(&format!("{by} looks after it"), LINE_MAX)));
     lines
 }
@@ -233,6 +235,7 @@ mod tests {
              3 failures in a row, the last: exit 3: HTTP 403 for /item/8812\n\
              cause: exit 3: HTTP 403 for /item/#\n\
              since 2026-11-23 15:02:11 CET, seen 4 times, last at 2026-11-23 16:10:00 CET\n\
+             owner: Ana Horvat\n\
              \n\
              Last lines of stderr:\n\
              Traceback:\n\
@@ -256,6 +259,7 @@ mod tests {
         let rendered = render(&storm, ZONE, 1000);
         assert_eq!(rendered.facts[0], "croatia/fina/companies: exit 3");
         assert_eq!(rendered.heading, "Last lines of stderr of croatia/fina/companies:");
+        assert!(rendered.facts.contains(&"owner of croatia/fina/companies: Ana Horvat".to_owned()));
         assert_eq!(rendered.title, "[zg-01] CRITICAL: 1000 apps: exit 3: HTTP 403 for /item/#");
         let list = rendered.facts.iter().find(|line| line.starts_with("1000 apps: ")).unwrap();
         assert!(list.chars().count() < APPS_CHARS_MAX + 50 && list.ends_with(" and 975 more"), "{list}");

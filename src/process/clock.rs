@@ -24,3 +24,9 @@ pub fn wall() -> Timestamp {
 pub fn boot_time() -> Duration {
     super::sys::boot_time()
 }
+
+/// The clock of the system's service manager: time since boot without suspension.
+#[must_use]
+pub(super) fn monotonic_time() -> Duration {
+    super::sys::monotonic_time()
+}

@@ -52,6 +52,10 @@ impl Launcher {
                     self.remove(run);
                     self.logs.over(run, app, log_keep, has_failed);
                 }
+                Order::Adjust { logs, withheld } => {
+                    self.settings.withheld = withheld;
+                    self.logs.adjust(logs);
+                }
             }
         }
     }

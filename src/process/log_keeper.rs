@@ -67,6 +67,8 @@ impl LogLimits {
 enum Note {
     /// The end of a run is on record.
     Over { run: RunId, app: AppId, log_keep: u32, has_failed: bool },
+    /// Logs may take this from now on.
+    Limits(LogLimits),
 }
 
 /// The way to the thread, which ends with the last of these.
@@ -85,6 +87,11 @@ impl LogKeeper {
     pub(super) fn over(&self, run: RunId, app: AppId, log_keep: u32, has_failed: bool) {
         // The thread ends only after this.
         let _ = self.0.send(Note::Over { run, app, log_keep, has_failed });
+    }
+
+    /// Logs may take this from now on.
+    pub(super) fn adjust(&self, limits: LogLimits) {
+        let _ = self.0.send(Note::Limits(limits));
     }
 }
 
@@ -185,7 +192,15 @@ impl Keeper {
     }
 
     fn take(&mut self, note: &Note) {
-        let Note::Over { run, app, log_keep, has_failed } = *note;
+        let (run, app, log_keep, has_failed) = match *note {
+            Note::Over { run, app, log_keep, has_failed } => (run, app, log_keep, has_failed),
+            Note::Limits(limits) => {
+                self.limits = limits;
+                // What is beyond them goes at the next look.
+                self.sweep_at = clock::boot_time();
+                return;
+            }
+        };
         let folder = self.state.logs(app);
         self.live.remove(&run);
         let size: u64 = logs_in(&folder).iter().filter(|log| log.run == run).map(|log| log.size).sum();

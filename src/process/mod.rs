@@ -32,6 +32,7 @@ mod record;
 mod report;
 pub mod reporting;
 pub mod service;
+mod service_manager;
 mod state_dir;
 mod stop_all;
 mod supervisor;
@@ -70,9 +71,16 @@ pub use log_keeper::LogLimits;
 pub use log_lines::{LineJoiner, join_lines};
 pub use log_reader::{LogRecord, LogTail, log_files, logs_of, move_logs, written_last};
 pub use own_log::OwnLog;
+pub use service_manager::ServiceManager;
 pub use state_dir::{home_of, make_state_dir, manager_of};
 pub use stop_all::{Grace, Stopped, stop_all};
 pub use supervisor::{Left, OpenError, Sink, Supervisor};
+
+/// Whether standard error is the stream of the journal that JOURNAL_STREAM names.
+#[must_use]
+pub fn is_stderr_journal(stream: &str) -> bool {
+    sys::is_journal(stream)
+}
 
 /// Finds a program for a working directory and a PATH, as it is found when a run of an app begins.
 ///
@@ -278,11 +286,12 @@ pub fn is_process_1() -> bool {
     cfg!(unix) && std::process::id() == 1
 }
 
-/// Calls `act` when the terminal of this process goes away, from now on; not where that is ignored (`nohup`).
+/// Calls `act` for each HUP from now on: the terminal of this process goes away, or a service is to read its settings
+/// again. Not where it is ignored (`nohup`).
 ///
 /// # Errors
 /// When the system does not allow it.
-pub fn on_hangup(act: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+pub fn on_hangup(act: impl FnMut() + Send + 'static) -> std::io::Result<()> {
     sys::on_hangup(act)
 }
 

@@ -1,15 +1,18 @@
 //! What the journal of a run, and the messages to its shim, are made of. Versions of the program may differ between the shim that writes
 //! and the manager that reads: fields may be added and must then have a default.
 
+mod process;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::process::ProcessRecord;
 use crate::model::{
-    AppId, Closing, CommandId, Ending, Exit, Leftovers, Now, Obstacle, OutOfMemory, ProcessSettings, Report,
-    StartFailure, StopCause, StopSignal, Timestamp, Umask, UsageLimits, format_timestamp, parse_timestamp,
+    AppId, Closing, CommandId, Ending, Exit, Leftovers, Now, Obstacle, OutOfMemory, Report, StartFailure,
+    StopCause, StopSignal, Timestamp, UsageLimits, format_timestamp, parse_timestamp,
 };
 
 /// What a shim is to run.
@@ -81,51 +84,6 @@ impl From<HeldLimits> for UsageLimits {
 impl From<UsageLimits> for HeldLimits {
     fn from(UsageLimits { memory, cpu }: UsageLimits) -> Self {
         Self { memory, cpu }
-    }
-}
-
-/// [`ProcessSettings`] on disk.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct ProcessRecord {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) user: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) nice: Option<i8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) umask: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) max_open_files: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) max_processes: Option<u32>,
-}
-
-impl ProcessRecord {
-    /// The columns that are given.
-    #[cfg_attr(unix, expect(dead_code, reason = "Linux can do all of it"))]
-    pub(super) fn given(&self) -> Vec<&'static str> {
-        let Self { user, nice, umask, max_open_files, max_processes } = self;
-        let columns = [
-            ("run_user", user.is_some()),
-            ("nice", nice.is_some()),
-            ("umask", umask.is_some()),
-            ("max_open_files", max_open_files.is_some()),
-            ("max_processes", max_processes.is_some()),
-        ];
-        columns.into_iter().filter(|(_, is_given)| *is_given).map(|(column, _)| column).collect()
-    }
-}
-
-impl From<&ProcessSettings> for ProcessRecord {
-    fn from(settings: &ProcessSettings) -> Self {
-        let ProcessSettings { user, nice, umask, max_open_files, max_processes } = settings;
-        Self {
-            user: user.clone(),
-            nice: *nice,
-            umask: umask.map(Umask::bits),
-            max_open_files: *max_open_files,
-            max_processes: *max_processes,
-        }
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) enum Order {
     Adopt { run: RunId },
     Kill { run: RunId },
     Forget { run: RunId, app: AppId, log_keep: u32, has_failed: bool },
+    Adjust { logs: LogLimits, withheld: Vec<String> },
 }
 
 /// A state directory cannot be worked in.
@@ -117,6 +118,11 @@ impl Supervisor {
             .spawn(move || launcher.serve(&inbox))
             .map_err(io_error)?;
         Ok(Self { state, orders, watcher, sampler, lease, timeline, _lock: lock })
+    }
+
+    /// From now on the logs of apps may take this, and these variables hold secrets that apps do not get.
+    pub fn adjust(&self, logs: LogLimits, withheld: Vec<String>) {
+        let _ = self.orders.send(Order::Adjust { logs, withheld });
     }
 
     /// Finds the runs that were left in the state directory, and watches those that live.

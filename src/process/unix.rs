@@ -5,6 +5,7 @@ pub(super) mod cgroup;
 mod inherited;
 mod limits;
 mod members;
+mod notify_socket;
 pub(super) mod nursery;
 mod out_of_memory;
 mod own;
@@ -49,6 +50,7 @@ use super::record::{Identity, Message, Place};
 pub(super) use cgroup::own as own_cgroup;
 pub(super) use limits::{check_room, raise_open_files};
 pub(super) use members::members_of;
+pub(super) use notify_socket::{NotifySocket, is_journal};
 pub(super) use own::own_process;
 pub(super) use process::is_alive;
 pub(super) use program::{find as find_program, obstacle, plain};
@@ -71,6 +73,11 @@ pub(super) fn become_shim(mode: &str, dir: Option<PathBuf>) -> Option<ExitCode> 
         ("--adopt", Some(dir)) => Some(shim::main(&dir, None, None)),
         (_, _) => None,
     }
+}
+
+/// Time since boot without suspension, as systemd counts it.
+pub(super) fn monotonic_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Time since boot, suspension included: fences and timeouts must not stand still with the CPU.

@@ -14,6 +14,7 @@ pub(super) mod cgroup;
 mod console;
 mod job;
 mod mailbox;
+mod notify_socket;
 pub(super) mod nursery;
 mod own;
 mod pipes;
@@ -55,6 +56,7 @@ pub(super) use console::{
     on_each_termination, on_hangup, on_job_control, read_terminal, run_in_front, stand_still,
     terminal_output, wake_reader,
 };
+pub(super) use notify_socket::{NotifySocket, is_journal};
 pub(super) use nursery::{spawn_adopter, spawn_detached};
 pub(super) use own::own_process;
 pub(super) use private_dir::create_private_dir;
@@ -62,7 +64,7 @@ pub(super) use process::is_alive;
 pub(super) use program::{find as find_program, obstacle, plain};
 pub(super) use service::{as_service, is_service, print_to, service_is_ready};
 pub(super) use shim::foreground;
-pub(super) use system::{boot_id, boot_time, host_name, user_name};
+pub(super) use system::{boot_id, boot_time, boot_time as monotonic_time, host_name, user_name};
 pub(super) use watcher::{Line, begin_to_watch};
 
 /// The arguments of a process are not for other users here.

@@ -1,5 +1,6 @@
 //! The loop around the manager.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +8,14 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::announcer::Announcer;
 use super::closing::{Closing, StopApps};
 use super::documents;
 use super::event_log;
 use super::feed::Feed;
 use super::fleet_numbers::{self, FleetReader};
 use super::lease::{Deposed, Keeper};
+use super::live::{self, Live};
 use super::outbox::{Emptied, Outbox, until};
 use super::outlet::Outlet;
 use super::ping::{self, Work};
@@ -27,11 +30,11 @@ use crate::manager::peers::{Lease, Peers};
 use crate::manager::{Effect, Event, Identity, Manager, Step};
 use crate::metrics::{Metrics, Recorder, Stage};
 use crate::model::{
-    AppId, Limits, Load, ManagerRow, Registered, Retention, RunId, Snapshot, StopCause, Survivor,
-    SurvivorState,
+    AppId, Limits, Load, ManagerRow, Registered, RunId, Snapshot, StopCause, Survivor, SurvivorState,
 };
-use crate::notify::{self, NotifySettings};
-use crate::process::{LaunchSettings, Left, LogLimits, OpenError, Sink, Supervisor, clock, return_memory};
+use crate::process::{
+    LaunchSettings, Left, OpenError, ServiceManager, Sink, Supervisor, clock, return_memory,
+};
 use crate::store::{Store, StoreError};
 
 /// The longest sleep: the wall clock may be set meanwhile.
@@ -49,22 +52,18 @@ pub struct Options {
     pub store: Arc<dyn Store>,
     /// How apps are started.
     pub launch: LaunchSettings,
-    /// At most so many apps run at once on this host.
-    pub running_max: Option<u32>,
-    /// What the logs of apps may take.
-    pub logs: LogLimits,
     /// The interpreter of apps without a command, as it is found now.
     pub python: String,
-    /// How long history is kept.
-    pub retention: Retention,
+    /// What may change while it runs.
+    pub live: watch::Receiver<Live>,
+    /// The service manager of the host, if it wants to hear how the manager is doing.
+    pub service: Option<Arc<ServiceManager>>,
     /// How often watched directories are looked through.
     pub scan_every: Duration,
     /// The pools that it serves.
     pub pools: Vec<String>,
     /// How long its lease lasts.
     pub lease: Lease,
-    /// Where notifications go.
-    pub notify: NotifySettings,
     /// By which broker commands come and documents go.
     pub broker: Option<BrokerSettings>,
     /// Whether the apps of this host end with it.
@@ -110,16 +109,19 @@ pub async fn run(options: Options, stop: Stop, ready: impl FnOnce()) -> Result<(
     let sink: Sink = Arc::new(move |event| {
         let _ = events.send(event);
     });
-    let supervisor = Arc::new(Supervisor::open(options.launch.clone(), options.logs, sink)?);
+    let logs = options.live.borrow().logs;
+    let supervisor = Arc::new(Supervisor::open(options.launch.clone(), logs, sink)?);
     let home = supervisor
         .home()
         .map_err(|source| OpenError::Io { path: options.launch.state.path().to_owned(), source })?;
     let row = manager_row(&options, home)
         .map_err(|source| OpenError::Io { path: options.launch.state.path().to_owned(), source })?;
     let work = Arc::new(Work::default());
-    let _calls = ping::start(&options.notify, &options.name, &work);
     let broker = options.broker.clone().map(|settings| Broker::start(settings, &options.name));
-    let mut host = Host { options, row, stop, supervisor, told, work, broker, closing: None };
+    let announcer = Announcer::new(options.service.clone());
+    let mut host =
+        Host { options, row, stop, supervisor, told, work, broker, closing: None, announcer, calls: None };
+    host.take_settings();
     let ended = host.serve_until_stopped(ready).await;
     if let Some(how) = host.options.stop_apps {
         // Also when it failed, or had not begun: nothing is to be left of what runs on this host.
@@ -146,6 +148,9 @@ struct Host {
     broker: Option<Broker>,
     /// Since it was asked to stop, where the apps end with it.
     closing: Option<Closing>,
+    announcer: Announcer,
+    /// The thread that calls an address for each minute with work ends with this.
+    calls: Option<std::sync::mpsc::Sender<Infallible>>,
 }
 
 /// The tasks beside the loop. They end with it.
@@ -168,6 +173,14 @@ impl Host {
         Ok(())
     }
 
+    /// Passes on what may change while a manager runs, to those that do not look themselves.
+    fn take_settings(&mut self) {
+        let Live { logs, notify, withheld, .. } = self.options.live.borrow_and_update().clone();
+        self.options.store.set_routes(notify.routes());
+        self.supervisor.adjust(logs, withheld);
+        self.calls = ping::start(&notify, &self.options.name, &self.work);
+    }
+
     /// Takes the seat, takes up the fleet, and serves until asked to stop or deposed.
     async fn serve(&mut self, ready: impl FnOnce()) -> Result<Served, RunError> {
         let Options { store, name, lease, .. } = &self.options;
@@ -184,7 +197,6 @@ impl Host {
             work: Arc::clone(&self.work),
             metrics: Arc::clone(&self.options.metrics),
         };
-        store.set_routes(self.options.notify.routes());
         match self.sit(&keeper).await {
             Ok(Some(())) => {}
             Ok(None) => return Ok(Served::Stopped),
@@ -241,12 +253,12 @@ impl Host {
         (events, deferred): (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
         steps: mpsc::UnboundedReceiver<Step>,
     ) {
-        let Options { store, name, .. } = &self.options;
+        let Options { store, name, live, .. } = &self.options;
         let (wants, wanted) = watch::channel(Vec::new());
         let (entered, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        parts.others.spawn(feed_after(store, (&events, deferred), snapshot, (wants, &entered)).run());
+        parts.others.spawn(feed_after(store, (&events, deferred), snapshot, (wants, &entered), live).run());
         self.begin_broker(parts, &events, &entered, &answered);
-        parts.others.spawn(upkeep::prune(Arc::clone(store), self.options.retention));
+        parts.others.spawn(upkeep::prune(Arc::clone(store), live.clone()));
         parts.others.spawn(upkeep::inspect(Arc::clone(store)));
         self.begin_to_export(parts, &events);
         let supervisor = Arc::clone(&self.supervisor);
@@ -265,10 +277,9 @@ impl Host {
             }
             .run(),
         );
-        let settings = self.options.notify.clone();
-        let sinks = notify::sinks(&settings);
+        let settings = live.borrow().notify.clone();
         let sender = Sender { store: Arc::clone(store), settings, fleet: name.clone(), events, bell };
-        parts.others.spawn(sender.run(sinks));
+        parts.others.spawn(sender.run(live.clone()));
         documents::begin(&self.options, self.broker.as_ref(), &mut parts.others);
         if store.capabilities().keeps_logs {
             let state = self.options.launch.state.clone();
@@ -342,10 +353,12 @@ impl Host {
         load: &watch::Sender<Load>,
     ) -> Result<Served, RunError> {
         loop {
+            // The step that restored the fleet is the first turn.
             self.work.turned();
             if self.closing.as_mut().is_some_and(|closing| closing.is_over(manager.load().running)) {
                 return Ok(Served::Stopped);
             }
+            self.announcer.turned(manager.app_count(), manager.load());
             self.options.metrics.turned();
             load.send_if_modified(|load| {
                 let now = manager.load();
@@ -354,7 +367,8 @@ impl Host {
             });
             let deadline = manager
                 .next_deadline()
-                .map_or(NAP_MAX, |at| at.saturating_sub(clock::boot_time()).min(NAP_MAX));
+                .map_or(NAP_MAX, |at| at.saturating_sub(clock::boot_time()).min(NAP_MAX))
+                .min(self.announcer.nap());
             let mut event = tokio::select! {
                 () = self.stop.asked(), if self.closing.is_none() => {
                     let Some(how) = self.options.stop_apps else { return Ok(Served::Stopped) };
@@ -372,6 +386,10 @@ impl Host {
                     event
                 }
                 Some(event) = inbox.recv() => event,
+                () = live::changed(&mut self.options.live) => {
+                    self.take_settings();
+                    continue;
+                }
                 () = until(Some(Instant::now() + deadline)) => Event::Tick,
                 Some(ended) = parts.leases.join_next() => return match ended {
                     Ok(Deposed) => Ok(Served::Deposed),
@@ -421,6 +439,7 @@ impl Host {
                 Err(_) => {}
             }
             self.options.metrics.turned();
+            self.announcer.waits("a look at the runs of this host");
             tokio::select! {
                 () = self.stop.asked() => return None,
                 () = sleep(NAP_MAX) => {}
@@ -447,6 +466,7 @@ impl Host {
             }
             // It waits, and does not hang.
             self.options.metrics.turned();
+            self.announcer.waits("the database");
             tokio::select! {
                 () = self.stop.asked() => return Ok(None),
                 () = sleep(NAP_MAX) => {}
@@ -460,7 +480,7 @@ impl Host {
         let Some(mut snapshot) = self.answer(|| store.snapshot()).await? else {
             return Ok(None);
         };
-        snapshot.limits.host = self.options.running_max;
+        snapshot.limits.host = self.options.live.borrow().running_max;
         snapshot.limits.draining |= self.closing.is_some();
         if let Some(cluster) = store.cluster().filter(|_| !survivors.is_empty()) {
             let apps: Vec<_> = survivors.iter().map(|survivor| survivor.app).collect();
@@ -492,6 +512,7 @@ fn feed_after(
     (events, deferred): (&mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
     snapshot: &Snapshot,
     (wanted, bell): (watch::Sender<Vec<AppId>>, &Arc<Notify>),
+    live: &watch::Receiver<Live>,
 ) -> Feed {
     Feed {
         store: Arc::clone(store),
@@ -502,6 +523,7 @@ fn feed_after(
         limits: Limits { ..snapshot.limits.clone() },
         wanted,
         bell: Arc::clone(bell),
+        live: live.clone(),
     }
 }
 

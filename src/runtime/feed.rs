@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::live::{self, Live};
 use crate::manager::Event;
 use crate::model::{AppId, CommandId, Limits, News, Revision};
 use crate::store::{Store, StoreError};
@@ -29,6 +30,8 @@ pub(super) struct Feed {
     pub(super) wanted: watch::Sender<Vec<AppId>>,
     /// Rung when this process has entered a command.
     pub(super) bell: Arc<Notify>,
+    /// Settings that change: the limit of this host is not in the database.
+    pub(super) live: watch::Receiver<Live>,
 }
 
 impl Feed {
@@ -54,6 +57,14 @@ impl Feed {
                     result.is_err()
                 }
                 () = self.bell.notified() => false,
+                () = live::changed(&mut self.live) => {
+                    let host = self.live.borrow_and_update().running_max;
+                    if host != self.limits.host {
+                        self.limits.host = host;
+                        let _ = self.events.send(Event::LimitsChanged(self.limits.clone()));
+                    }
+                    false
+                }
                 _ = poll.tick() => true,
             };
             // One look serves all that came before it.

@@ -1,6 +1,7 @@
 //! The tokio shell around the manager: reads the clock, feeds it what happens, commits what it
 //! decides, and then does it.
 
+mod announcer;
 mod batch;
 mod closing;
 mod documents;
@@ -9,6 +10,7 @@ mod event_log;
 mod feed;
 mod fleet_numbers;
 mod lease;
+mod live;
 mod outbox;
 mod outlet;
 mod ping;
@@ -21,4 +23,5 @@ mod upkeep;
 
 pub use closing::StopApps;
 pub use driver::{Exports, Options, RunError, run};
+pub use live::Live;
 pub use stop::Stop;

@@ -8,16 +8,17 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::live::{Live, changed};
 use crate::manager::Event;
 use crate::model::{
     AlertCause, AlertKind, AlertRow, Delivered, Delivery, DeliveryId, FleetKind, FleetTrouble, GATHER,
     NoticeEvent, PING_CHANNEL, SentMessage, Timestamp, Word,
 };
-use crate::notify::{Decision, Dispatcher, GIVEN_UP_AFTER, Message, NotifySettings, Sink, Undelivered};
+use crate::notify::{self, Decision, Dispatcher, GIVEN_UP_AFTER, Message, NotifySettings, Sink, Undelivered};
 use crate::process::clock;
 use crate::store::{AlertQuery, Store, StoreError};
 
@@ -66,7 +67,16 @@ struct Line {
 
 impl Sender {
     /// Goes on until the manager ends. A try that is under way then is repeated by the next manager.
-    pub(super) async fn run(self, sinks: BTreeMap<String, Box<dyn Sink>>) {
+    pub(super) async fn run(mut self, mut live: watch::Receiver<Live>) {
+        loop {
+            let sinks = notify::sinks(&self.settings);
+            self.send(sinks, &mut live).await;
+            self.settings.clone_from(&live.borrow_and_update().notify);
+        }
+    }
+
+    /// Sends by these channels until there are others, and what is under way has been answered.
+    async fn send(&self, sinks: BTreeMap<String, Box<dyn Sink>>, live: &mut watch::Receiver<Live>) {
         // One answer for each message that is under way.
         let (answers, mut inbox) = unbounded_channel();
         let mut lines = lines(sinks, &answers);
@@ -74,6 +84,10 @@ impl Sender {
         let mut look_by = Instant::now() + LOOK_EVERY;
         let mut lost_by = Instant::now();
         loop {
+            let is_over = live.borrow_and_update().notify != self.settings;
+            if is_over && lines.values().all(|line| line.under_way.is_none()) {
+                return;
+            }
             if Instant::now() >= lost_by {
                 lost_by = Instant::now() + LOST_EVERY;
                 // What cannot be read now is read the next time.
@@ -81,7 +95,7 @@ impl Sender {
             }
             let now = clock::wall();
             for (channel, line) in &mut lines {
-                if line.under_way.is_none() && line.look_at <= now {
+                if !is_over && line.under_way.is_none() && line.look_at <= now {
                     line.look_at = match self.look(channel, line, &mut dispatcher).await {
                         Ok(next) => next.unwrap_or(Timestamp::MAX_UTC),
                         Err(error) => {
@@ -94,7 +108,10 @@ impl Sender {
             let idle = lines.values().filter(|line| line.under_way.is_none());
             let next = idle.map(|line| line.look_at).min().unwrap_or(Timestamp::MAX_UTC);
             let wait = (next - clock::wall()).to_std().unwrap_or_default().min(LOOK_EVERY);
+            // Only the answers are waited for when all is over.
+            let wait = if is_over { LOOK_EVERY } else { wait };
             tokio::select! {
+                () = changed(live) => {}
                 Some(answer) = inbox.recv() => self.answered(answer, &mut lines, &mut dispatcher).await,
                 () = self.bell.notified() => {
                     let soon = clock::wall() + LOOK_PAUSE;

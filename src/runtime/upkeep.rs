@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::model::{Prunable, Retention};
+use super::live::{Live, changed};
+use crate::model::Prunable;
 use crate::store::{Pace, Store, prune_history};
 
 /// After the start of a manager its fleet comes first.
@@ -25,9 +27,10 @@ const RETRY: Duration = Duration::from_secs(60);
 const INSPECT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Prunes for as long as the manager serves.
-pub(super) async fn prune(store: Arc<dyn Store>, retention: Retention) {
+pub(super) async fn prune(store: Arc<dyn Store>, mut live: watch::Receiver<Live>) {
     sleep(BEGINS_AFTER).await;
     loop {
+        let retention = live.borrow_and_update().retention;
         let mut pruned = Prunable::default();
         let pause = match prune_history(store.as_ref(), retention, PACE, &mut pruned).await {
             Ok(()) => PRUNE_EVERY,
@@ -48,7 +51,16 @@ pub(super) async fn prune(store: Arc<dyn Store>, retention: Retention) {
                 "old rows of history were pruned"
             );
         }
-        sleep(pause).await;
+        // What is to be kept now decides at once.
+        let is_other = async {
+            while live.borrow_and_update().retention == retention {
+                changed(&mut live).await;
+            }
+        };
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = is_other => {}
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::StoreError;
 use crate::model::{
-    AlertEnd, AlertEvent, AlertRow, AppPath, Blame, Closing, Delivered, Delivery, DeliveryId, NoticeEvent,
-    Route, SentMessage, Timestamp,
+    AlertEnd, AlertEvent, AlertRow, AppPath, Blame, Closing, Delivered, Delivery, DeliveryId, Labels,
+    NoticeEvent, Route, SentMessage, Timestamp,
 };
 
 /// The most rows that are read at once, and so go into one message.
@@ -57,11 +57,22 @@ pub trait Deliveries: Send + Sync {
 }
 
 /// The channels to which an alert goes that was opened.
-pub(super) fn channels<'a>(routes: &'a [Route], event: &AlertEvent) -> impl Iterator<Item = &'a str> {
+pub(super) fn channels<'a>(
+    routes: &'a [Route],
+    event: &AlertEvent,
+    labels: Labels<'_>,
+) -> impl Iterator<Item = &'a str> {
     let path = event.app.parse::<AppPath>().ok();
     let severity = event.kind.severity();
-    routes.iter().filter(move |route| route.takes(path.as_ref(), severity)).map(|route| &*route.channel)
+    routes
+        .iter()
+        .filter(move |route| route.takes(path.as_ref(), labels, severity))
+        .map(|route| &*route.channel)
 }
+
+/// In SQL: what people have written on the app of an alert, whose number is the parameter.
+pub(super) const LABELS: &str =
+    "SELECT owner, tags FROM apps WHERE app = (SELECT app_id FROM alerts WHERE id = $1)";
 
 /// Rows with the alerts that they are about, as those are now.
 pub(super) fn with_alerts(

@@ -326,6 +326,9 @@ pub async fn read_fleet(store: &dyn OperatorStore) -> Result<(Vec<Registered>, R
 const ALERT_APP: &str = "coalesce((SELECT app_group || '/' || app_parent || '/' || app_name FROM apps \
      WHERE app = app_id), app_id, 'fleet') AS path";
 
+/// In SQL, for a row of `alerts`: who looks after its app.
+const ALERT_OWNER: &str = "(SELECT owner FROM apps WHERE app = app_id) AS owner";
+
 /// The message for an app that exists already.
 fn exists(path: &AppPath) -> StoreError {
     StoreError::Refused(format!("{path} is registered already; change it with dcm app set"))

@@ -2,6 +2,7 @@
 //! [`RowReader`] of each database.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -10,7 +11,7 @@ use crate::model::settings::settings;
 use crate::model::{
     AlertCause, AlertId, AlertRow, AlertSubject, Anomaly, App, AppId, AppRef, AppRow, AppState, Baseline,
     CmdFlag, CmdName, Command, CommandId, CommandRow, Conclusion, Delivery, DeliveryId, Fatal, FatalFlag,
-    KeptLog, Kind, LEASE, LastCommand, LastEnd, Load, ManagerRow, Movement, OpenRun, Planned, Progress,
+    KeptLog, Kind, LEASE, LastCommand, LastEnd, Load, ManagerRow, Movement, OpenRun, Part, Planned, Progress,
     Reason, Registered, Revision, Run, RunStatus, Samples, SentMessage, Skip, SkipReason, Timestamp, Trigger,
     Usage, Value, Word,
 };
@@ -370,7 +371,7 @@ pub(super) fn manager<R: RowReader>(row: &R) -> Result<ManagerRow, R::Error> {
     })
 }
 
-/// A row of the alerts table.
+/// A row of the alerts table, with the `owner` of its app.
 pub(super) fn alert<R: RowReader>(row: &R) -> Result<AlertRow, R::Error> {
     let by = row.sure_owned("acknowledged_by")?;
     let opened = row.sure_time("opened")?;
@@ -393,7 +394,14 @@ pub(super) fn alert<R: RowReader>(row: &R) -> Result<AlertRow, R::Error> {
         closed: row.time("closed")?,
         delivered: row.time("delivered")?,
         run: row.sure_text("runtime")?.parse().ok(),
+        owner: row.owned("owner")?,
     })
+}
+
+/// What people have written on an app, as its row has it; a tag that is none counts for nothing.
+pub(super) fn labels<R: RowReader>(row: &R) -> Result<(Option<String>, BTreeSet<Part>), R::Error> {
+    let tags: Vec<String> = serde_json::from_str(&row.sure_text("tags")?).unwrap_or_default();
+    Ok((row.owned("owner")?, tags.iter().filter_map(|tag| tag.parse().ok()).collect()))
 }
 
 /// A row of the deliveries table, and the number of its alert.

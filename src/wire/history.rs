@@ -137,6 +137,7 @@ pub struct Alert<'a> {
     closed: Option<Time>,
     delivered: Option<Time>,
     runtime: Option<Text<RunId>>,
+    owner: Option<&'a str>,
 }
 }
 
@@ -163,6 +164,7 @@ impl<'a> Alert<'a> {
             closed: row.closed.map(Time),
             delivered: row.delivered.map(Time),
             runtime: row.run.map(Text),
+            owner: row.owner.as_deref(),
         }
     }
 }

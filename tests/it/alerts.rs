@@ -225,6 +225,7 @@ fn alerts_are_listed_by_cause_and_each() {
             "message",
             "muted_until",
             "opened",
+            "owner",
             "path",
             "runtime",
             "severity"

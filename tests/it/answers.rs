@@ -204,7 +204,7 @@ fn the_log_of_a_manager_has_the_form_that_is_asked_for_and_a_hangup_is_told() {
     assert!(log.contains(" INFO ") && !log.contains("{\"") && !log.contains('\x1b'), "{log}");
     let pid = fleet.manager_pid();
     send_signal(pid, libc::SIGHUP);
-    until_log(&fleet, "SIGHUP changes nothing");
+    until_log(&fleet, "SIGHUP: the settings were read again; nothing has changed");
     assert!(is_alive(pid));
 }
 

@@ -18,6 +18,7 @@ contract! {
     a_delivery_is_written_with_the_alert_that_causes_it
     an_alert_goes_where_its_app_and_severity_are_wanted
     what_is_open_is_counted
+    an_alert_goes_where_its_tags_and_its_owner_are_wanted_and_says_who_that_is
     a_try_is_taken_once_and_what_became_of_it_is_kept
     a_message_is_repeated_while_its_alert_is_open
     what_has_left_is_counted_by_channel_and_cause
@@ -110,6 +111,29 @@ async fn a_delivery_is_written_with_the_alert_that_causes_it(store: &dyn Store) 
         commit(store, vec![closed(app, TimeDelta::minutes(5))]).await;
     }
     assert_eq!(events(&waiting(store, "chat").await), [NoticeEvent::Opened, NoticeEvent::Recovered]);
+}
+
+async fn an_alert_goes_where_its_tags_and_its_owner_are_wanted_and_says_who_that_is(store: &dyn Store) {
+    let of = |channel: &str, group: &str| Route { groups: vec![group.parse().unwrap()], ..route(channel) };
+    let routes = [("tag", "tag:night*"), ("owner", "owner:Ana*"), ("other", "tag:eu"), ("no", "owner:Ivo")];
+    let unlabelled = begin_with(store, routes.map(|(channel, group)| of(channel, group)).into()).await;
+    let mut app = App::new("a/b/labelled".parse().unwrap());
+    app.owner = Some("Ana Horvat".to_owned());
+    app.tags = ["nightly", "sales"].map(|tag| tag.parse().unwrap()).into();
+    let labelled = app.id;
+    let registration = Registration { app, next_run: None, existing: Existing::Refuse };
+    store.register(vec![registration]).await.unwrap();
+    if let Some(cluster) = store.cluster() {
+        cluster.claim().await.unwrap();
+    }
+    commit(store, vec![opened(unlabelled)]).await;
+    commit(store, vec![opened(labelled)]).await;
+    for (channel, expected) in [("tag", 1), ("owner", 1), ("other", 0), ("no", 0)] {
+        assert_eq!(waiting(store, channel).await.len(), expected, "{channel}");
+    }
+    let (alert, path) = waiting(store, "tag").await.remove(0).alert.unwrap();
+    assert_eq!((path.as_str(), alert.owner.as_deref()), ("a/b/labelled", Some("Ana Horvat")));
+    assert_eq!(alert_row(store).await.owner.as_deref(), Some("Ana Horvat"));
 }
 
 async fn an_alert_goes_where_its_app_and_severity_are_wanted(store: &dyn Store) {

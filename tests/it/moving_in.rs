@@ -194,3 +194,206 @@ fn files_that_are_none_are_refused_with_a_clear_word() {
         with_input(&fleet, &["app", "import", "--from", "cron", "-"], b"\xef\xbb\xbf@daily x\r\n").ok();
     assert!(called.out.contains("1 added"), "{called:?}");
 }
+
+#[test]
+fn a_timer_of_systemd_moves_in_with_its_service() {
+    let fleet = Fleet::with_manager();
+    let file = example("companies.timer");
+    let called = fleet.dcm(&["app", "import", &file, "--from", "systemd", "--enable"]).ok();
+    assert!(called.out.contains("systemd/companies/companies added\n1 added"), "{called:?}");
+    for note in [
+        "companies.service:3: After: not carried over: ",
+        "companies.service:13: ProtectSystem: not carried over: ",
+        "companies.timer:9: RandomizedDelaySec: the delay of an app stays the same",
+    ] {
+        assert!(called.err.contains(note), "{note}: {called:?}");
+    }
+    let app = fleet.app("systemd/companies/companies").app;
+    assert_eq!(app.schedule.cron.unwrap().as_str(), "0 6,18 * * 1-5");
+    assert_eq!((app.schedule.time_zone.name(), app.disabled), ("Europe/Zagreb", false));
+    assert_eq!(app.description.as_deref(), Some("Companies of Croatia"));
+    fleet.dcm(&["start", "systemd/companies/companies", "--wait"]).ok();
+    fleet.until_runs("systemd/companies/companies", "is over", |runs| runs[0].end.is_some());
+    let seen = fleet.dcm(&["logs", "systemd/companies/companies"]).ok().out;
+    assert_eq!(seen, "good morning, hr in /tmp\n");
+    let again = fleet.dcm(&["app", "import", &file, "--from", "systemd"]).ok();
+    assert_eq!(again.out, "0 added, 0 changed, 1 unchanged\n");
+    // Either file of the pair names both.
+    let service = example("companies.service");
+    let again =
+        fleet.dcm(&["app", "import", &service, "--from", "systemd", "--dry-run", "--json"]).ok().json();
+    assert_eq!((again["added"].as_i64(), paths(&again).len()), (Some(0), 0), "{again}");
+}
+
+#[test]
+fn apps_of_pm2_move_in() {
+    let mut fleet = Fleet::new();
+    fleet.set("TZ", "Europe/Zagreb");
+    let file = example("ecosystem.json");
+    let called = fleet.dcm(&["app", "import", &file, "--from", "pm2", "--json"]).ok();
+    let json = called.json();
+    assert_eq!(paths(&json), ["pm2/croatia/api-0", "pm2/croatia/api-1", "pm2/ecosystem/owners"]);
+    assert!(called.err.is_empty(), "{called:?}");
+    let keys: Vec<_> =
+        json["notes"].as_array().unwrap().iter().map(|note| note["key"].as_str().unwrap()).collect();
+    assert!(keys.contains(&"error_file") && keys.contains(&"watch"), "{keys:?}");
+    let api = fleet.app("pm2/croatia/api-1").app;
+    assert_eq!(api.program.command.unwrap(), ["node", "/srv/api/server.js", "--port", "8080", "two words"]);
+    assert_eq!((api.program.env["NODE_APP_INSTANCE"].as_str(), api.policy.max_memory), ("1", Some(300)));
+    let owners = fleet.app("pm2/ecosystem/owners").app;
+    assert_eq!(owners.schedule.cron.unwrap().as_str(), "0 6 * * *");
+    assert_eq!(owners.schedule.time_zone.name(), "Europe/Zagreb");
+    let js = fleet.dir.path().join("ecosystem.config.js");
+    std::fs::write(&js, "module.exports = {}").unwrap();
+    fleet
+        .dcm(&["app", "import", js.to_str().unwrap(), "--from", "pm2"])
+        .refused(2, &["node -e 'console.log("]);
+}
+
+/// What `systemd-analyze` says of a calendar, after a moment: times in UTC.
+fn times_of_systemd(expression: &str, after: &str) -> Vec<String> {
+    let output = std::process::Command::new("systemd-analyze")
+        .args(["calendar", "--iterations=8", &format!("--base-time={after}"), expression])
+        .env("TZ", "UTC")
+        .env("LC_ALL", "C")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{expression}: {text}");
+    // With TZ=UTC each time stands once; with a zone in the expression, "(in UTC)" follows.
+    let time = |line: &str| {
+        let line = line.trim();
+        let (name, time) = line.split_once(": ")?;
+        let is_time = name == "(in UTC)" || name == "Next elapse" || name.starts_with("Iter");
+        let mut words = time.trim().split(' ');
+        let zone = time.trim().rsplit(' ').next()?;
+        (is_time && zone == "UTC").then(|| format!("{}T{}Z", words.nth(1).unwrap(), words.next().unwrap()))
+    };
+    text.lines().filter_map(time).collect()
+}
+
+#[test]
+fn calendars_of_systemd_are_the_same_times_here() {
+    use chrono::{DateTime, Utc};
+    let fleet = Fleet::new();
+    for (index, expression) in [
+        "hourly",
+        "weekly",
+        "quarterly",
+        "Mon..Fri *-*-* 08:00",
+        "Sat,Sun 10:30:15",
+        "*:0/15",
+        "*-*-01/10 06:00",
+        "*-*~01 04:00",
+        "Sat *-*-1..7 18:00",
+        "Mon *-*~07/1 05:00",
+        "*-01,06-15 12:00",
+        "01..07/2:30 Europe/Zagreb",
+        "*-*-* 04:15 America/New_York",
+        "Sun 03:30 Europe/Zagreb",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let timer = fleet.dir.path().join(format!("t{index}.timer"));
+        std::fs::write(&timer, format!("[Timer]\nOnCalendar={expression}\n")).unwrap();
+        std::fs::write(timer.with_extension("service"), "[Service]\nExecStart=/bin/true\n").unwrap();
+        fleet.dcm(&["app", "import", timer.to_str().unwrap(), "--from", "systemd"]).ok();
+        let schedule = fleet.app(&format!("systemd/t{index}/t{index}")).app.schedule;
+        // A day before the clock goes forward in Europe, and one before it goes back.
+        for after in ["2026-03-28 00:00:00 UTC", "2026-10-24 00:00:00 UTC", "2027-02-27 12:00:00 UTC"] {
+            let expected = times_of_systemd(expression, after);
+            assert!(expected.len() >= 5, "{expression} {expected:?}");
+            let mut time: DateTime<Utc> = after.replace(' ', "T").replace("TUTC", "Z").parse().unwrap();
+            let cron = schedule.cron.as_ref().unwrap();
+            let next = |_: &String| {
+                time = dcm::manager::schedule::next_slot(cron, schedule.time_zone, time).unwrap();
+                time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+            };
+            let found: Vec<_> = expected.iter().map(next).collect();
+            assert_eq!(found, expected, "{expression} after {after}: {cron}");
+        }
+    }
+}
+
+const ODD: &str = "\
+[supervisord]
+environment=LANG=\"C\",SHARED='a,b'
+logfile=%(here)s/s.log
+nodaemon=true
+
+[program:one]
+command=/bin/sh -c 'echo \"%(program_name)s\" 100%%' ; a comment
+environment=A=\"x y\",B=%(ENV_HOME)s/x,SHARED=own
+directory=%(here)s
+stopsignal=INT
+startsecs=3
+[program:two]
+command: worker --number %(process_num)d
+    --of %(numprocs)s # more
+process_name=%(group_name)s_%(process_num)03d
+numprocs=3
+numprocs_start=5
+autostart=off
+[program:two]
+stopwaitsecs=7
+[group:pair]
+programs=two
+[program:four]
+command=/bin/four;five \"a;b\" %(ENV_A)s
+environment=A=1
+[include]
+files=more/*.ini none/*
+";
+
+const MORE: &str = "\
+[program:three]
+command=%(here)s/run \"a\\\"b\" c\\ d
+environment=HERE=\"%(here)s\",N=\"%(host_node_name)s\"
+
+stopsignal = QUIT
+";
+
+#[test]
+fn supervisord_itself_reads_the_same_in_the_same_files() {
+    let fleet = Fleet::new();
+    let folder = fleet.dir.path().canonicalize().unwrap();
+    std::fs::create_dir(folder.join("more")).unwrap();
+    std::fs::write(folder.join("odd.conf"), ODD).unwrap();
+    std::fs::write(folder.join("more/extra.ini"), MORE).unwrap();
+    let conf = folder.join("odd.conf").display().to_string();
+    let output = fleet.python("supervisor_reads.py");
+    let script = output.get_args().next().unwrap().to_owned();
+    let output =
+        std::process::Command::new(crate::workers::python()).arg(script).arg(&conf).output().unwrap();
+    let read: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let dry = fleet.dcm(&["app", "import", &conf, "--from", "supervisor", "--enable"]).ok();
+    assert!(dry.out.ends_with("6 added, 0 changed, 0 unchanged\n"), "{dry:?}");
+    let processes = read.as_array().unwrap();
+    assert_eq!(processes.len(), 6);
+    for process in processes {
+        let text = |key: &str| process[key].as_str().unwrap().to_owned();
+        let parent = match text("group").as_str() {
+            "pair" => "pair",
+            "three" => "extra",
+            _ => "odd",
+        };
+        let app = fleet.app(&format!("supervisor/{parent}/{}", text("name"))).app;
+        let env: std::collections::BTreeMap<_, _> = process["env"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+            .collect();
+        assert_eq!(serde_json::json!(app.program.command), process["command"]);
+        assert_eq!(app.program.env, env, "{process}");
+        assert_eq!(serde_json::json!(app.program.cwd), process["cwd"]);
+        assert_eq!(serde_json::json!(!app.disabled), process["started"]);
+        assert_eq!(serde_json::json!(app.policy.min_uptime.as_secs()), process["startsecs"]);
+        assert_eq!(serde_json::json!(app.policy.stop_grace.as_secs()), process["stopwaitsecs"]);
+        let signals = [("TERM", 15), ("INT", 2), ("QUIT", 3)];
+        let signal = signals.iter().find(|(name, _)| app.policy.stop_signal.word() == *name);
+        assert_eq!(serde_json::json!(signal.map(|(_, number)| number)), process["stopsignal"]);
+    }
+}

@@ -229,6 +229,40 @@ fn tags_and_files_of_variables_are_lists_by_each_way() {
 }
 
 #[test]
+fn apps_are_selected_by_tag_and_owner() {
+    let fleet = Fleet::with_manager();
+    fleet.add("a/b/one", &["--tags", "nightly,eu", "--owner", "Ana Horvat"], &["true"]);
+    fleet.add("c/d/two", &["--tags", "nightly"], &["true"]);
+    fleet.add("c/d/three", &["--owner", "Ivo"], &["sh", "-c", "exit 3"]);
+    let listed = |selectors: &[&str]| {
+        let called = fleet.dcm(&[&["status", "--json"], selectors].concat()).ok();
+        let rows = called.json();
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["app_name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["tag:nightly"]), ["one", "two"]);
+    assert_eq!(listed(&["tag:eu", "owner:Ivo"]), ["one", "three"]);
+    assert_eq!(listed(&["owner:*"]), ["one", "three"]);
+    let called = fleet.dcm(&["status", "--json", "a"]).ok();
+    let row = &called.json()[0];
+    assert_eq!((&row["owner"], &row["tags"]), (&"Ana Horvat".into(), &serde_json::json!(["eu", "nightly"])));
+    fleet.dcm(&["start", "tag:nightly", "--wait", "--yes"]).ok();
+    assert_eq!((fleet.runs("a/b/one").len(), fleet.runs("c/d/two").len()), (1, 1));
+    assert!(fleet.runs("c/d/three").is_empty());
+    for command in ["status", "stop", "app export", "history", "logs", "alerts list", "app remove", "next"] {
+        let arguments: Vec<_> = command.split(' ').chain(["tag:none-has-it"]).collect();
+        fleet.dcm(&arguments).refused(4, &["no app has tag:none-has-it"]);
+    }
+    fleet.dcm(&["status", "tag:a b"]).refused(2, &["a tag is A-Z"]);
+    assert!(fleet.dcm(&["why", "c/d/three"]).ok().out.contains("its owner: Ivo"));
+    fleet.dcm(&["app", "remove", "tag:nightly", "--yes"]).ok();
+    assert_eq!(listed(&[]), ["three"]);
+}
+
+#[test]
 fn an_app_runs_always_or_by_a_schedule_by_each_way() {
     let fleet = Fleet::new();
     let verdict = "always excludes interval: an app runs without end, or by a schedule";

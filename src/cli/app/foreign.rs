@@ -13,7 +13,7 @@ use crate::cli::args::{ImportArgs, Origin};
 use crate::cli::error::Error;
 use crate::cli::output;
 use crate::config::env;
-use crate::import::{Host, Imported, Note, Source, Tool, names};
+use crate::import::{FAULTS_MAX, Host, Imported, Note, Source, Tool, names};
 use crate::model::{AppRow, Part};
 use crate::process::{host_name, user_name};
 
@@ -22,9 +22,6 @@ const SIZE_MAX: u64 = 64 * 1024 * 1024;
 
 /// The largest file of another tool: one of a thousand programs takes half a MiB.
 const FOREIGN_SIZE_MAX: u64 = 4 * 1024 * 1024;
-
-/// The most apps of a file of another tool.
-const APPS_MAX: usize = 10_000;
 
 /// How many lines are named where the same is to be said of many.
 const LINES_MAX: usize = 8;
@@ -66,12 +63,6 @@ pub(super) fn read(args: &ImportArgs, name: &str) -> Result<Found, Error> {
         let faults = faults.into_iter().map(|fault| (fault.at.file.to_string(), fault.at.line, fault.what));
         refused(name, faults.collect())
     })?;
-    if imported.drafts.len() > APPS_MAX {
-        let count = imported.drafts.len();
-        return Err(Error::usage(format!(
-            "{name} makes {count} apps, and {APPS_MAX} is the most; nothing was imported"
-        )));
-    }
     Ok(Found::Foreign(tool, imported))
 }
 
@@ -79,6 +70,8 @@ fn tool(args: &ImportArgs) -> Result<Option<Tool>, Error> {
     let tool = match args.from {
         Origin::Toml => None,
         Origin::Supervisor => Some(Tool::Supervisor),
+        Origin::Pm2 => Some(Tool::Pm2),
+        Origin::Systemd => Some(Tool::Systemd),
         Origin::Cron => Some(Tool::Cron { is_system: args.system || is_system(&args.file) }),
     };
     if args.system && args.from != Origin::Cron {
@@ -103,6 +96,8 @@ fn guess(file: &Path) -> Option<&'static str> {
     let name = file.file_name()?.to_str()?;
     match file.extension().and_then(|ending| ending.to_str()) {
         Some("conf" | "ini") => Some("supervisor"),
+        Some("service" | "timer") => Some("systemd"),
+        Some("json" | "js" | "cjs" | "mjs") => Some("pm2"),
         _ if name.contains("cron") => Some("cron"),
         _ => None,
     }
@@ -112,7 +107,11 @@ fn refused(name: &str, faults: Vec<(String, usize, String)>) -> Error {
     for (file, line, what) in &faults {
         output::message(format_args!("{file}:{line}: {what}"));
     }
-    let count = if faults.len() == 1 { "a fault".to_owned() } else { format!("{} faults", faults.len()) };
+    let count = match faults.len() {
+        1 => "a fault".to_owned(),
+        FAULTS_MAX => format!("{FAULTS_MAX} faults or more"),
+        count => format!("{count} faults"),
+    };
     Error::usage(format!("{name} has {count}; nothing was imported"))
 }
 
@@ -180,14 +179,19 @@ impl Foreign {
         let tool = self.tool.name();
         let group = args.group.as_ref().map(|group| format!(" --group {group}")).unwrap_or_default();
         let system = if args.system { " --system" } else { "" };
-        let would = if args.dry_run { "would be" } else { "are" };
+        let would = match (args.dry_run, new) {
+            (true, _) => "would be",
+            (false, 1) => "is",
+            (false, _) => "are",
+        };
+        let (apps, them) = if new == 1 { ("app", "it") } else { ("apps", "them") };
         let but = match self.unstarted {
             0 => String::new(),
             count => format!(" but {count}, which {tool} does not start by itself"),
         };
         let file = args.file.display();
         output::message(format_args!(
-            "{new} new apps {would} disabled, so that nothing runs twice; when {tool} has stopped them, \
+            "{new} new {apps} {would} disabled, so that nothing runs twice; when {tool} has stopped {them}, \
              dcm app import {file} --from {tool}{group}{system} --enable enables all{but}"
         ));
     }

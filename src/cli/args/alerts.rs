@@ -70,7 +70,7 @@ pub(in crate::cli) enum AlertsCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct MeantAlerts {
-    /// Numbers of alerts, or whose: a path, prefix (croatia/fina), glob (*/fina/*), fleet, or all.
+    /// Numbers of alerts, or whose: a path, prefix (croatia/fina), glob (*/fina/*), tag:TAG, owner:NAME, fleet, or all.
     #[arg(required = true, value_name = "ID|SELECTOR")]
     pub(in crate::cli) targets: Vec<AlertTarget>,
 }
@@ -89,7 +89,7 @@ pub(in crate::cli) struct MutedUntil {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AlertListArgs {
-    /// Numbers of alerts, or whose: a path, prefix (croatia/fina), glob (*/fina/*), fleet, or all.
+    /// Numbers of alerts, or whose: a path, prefix (croatia/fina), glob (*/fina/*), tag:TAG, owner:NAME, fleet, or all.
     #[arg(value_name = "ID|SELECTOR")]
     pub(in crate::cli) targets: Vec<AlertTarget>,
 

@@ -13,6 +13,7 @@ const FILTERS: &[(&str, &str)] = &[
     ("", "waiting disabled pending"),
     ("", "refused protected"),
     ("g: p:", "group, parent"),
+    ("tag: owner:", "what is written on it"),
     ("mgr: host:", "where it runs"),
     ("msg:", "its message holds this"),
     ("fail>100", "prog solved size rate"),

@@ -38,6 +38,9 @@ enum Test {
     Parent(String),
     Manager(String),
     Host(String),
+    /// It has this tag, or one of which this is the beginning.
+    Tag(String),
+    Owner(String),
     Message(String),
     /// How the latest run that is over ended: `result:sigabrt`.
     Result(String),
@@ -142,6 +145,12 @@ impl Test {
                 .as_deref()
                 .and_then(|name| fleet.manager(name))
                 .is_some_and(|manager| holds(&manager.host, word)),
+            Self::Tag(word) => {
+                row.tags.iter().any(|tag| tag.as_str().to_ascii_lowercase().starts_with(word.as_str()))
+            }
+            Self::Owner(word) => {
+                row.owner.as_deref().is_some_and(|owner| owner.to_lowercase().contains(word.as_str()))
+            }
             Self::Message(word) => {
                 let texts = [row.message.as_deref(), row.fatal.as_ref().map(|(_, text, _)| &**text)];
                 texts.into_iter().flatten().any(|text| text.to_lowercase().contains(word.as_str()))

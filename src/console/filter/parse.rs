@@ -57,7 +57,7 @@ const COMPARISONS: &[(&str, Comparison)] = &[
 /// Why a word of a filter is not understood.
 #[derive(Debug, thiserror::Error)]
 enum InvalidFilter {
-    #[error("{0}: is not known; is: g: p: host: mgr: msg: result:")]
+    #[error("{0}: is not known; is: g: p: tag: owner: host: mgr: msg: result:")]
     Key(String),
     #[error("/{pattern}/ is no pattern: {error}")]
     Pattern { pattern: String, error: regex_lite::Error },
@@ -130,6 +130,8 @@ fn test(word: &str) -> Result<Option<Test>, InvalidFilter> {
             "g" => text().map(|text| text.map(Test::Group)),
             "p" => text().map(|text| text.map(Test::Parent)),
             "mgr" => text().map(|text| text.map(Test::Manager)),
+            "tag" => text().map(|text| text.map(Test::Tag)),
+            "owner" => text().map(|text| text.map(Test::Owner)),
             "host" => text().map(|text| text.map(Test::Host)),
             "result" => text().map(|text| text.map(Test::Result)),
             "msg" => text().map(|text| text.map(Test::Message)),

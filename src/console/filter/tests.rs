@@ -18,6 +18,8 @@ fn fleet() -> Fleet {
     let mut late = row("italy/court/gazette");
     late.next_run = Some(noon() - TimeDelta::minutes(5));
     late.app.policy.protected = true;
+    late.app.owner = Some("Ana Horvat".to_owned());
+    late.app.tags = ["nightly", "eu"].map(|tag| tag.parse().unwrap()).into();
     late.last_end = Some(Box::new(ended("crashed", 134)));
     rows.push(late);
     fleet.apply(delta(rows), noon());
@@ -70,6 +72,11 @@ fn words_conditions_and_comparisons_are_anded() {
         ("next<0 !is:disabled", vec!["liens", "gazette"]),
         ("last<1h p:registry", vec!["parcels"]),
         ("eta<5m", vec!["insolvency", "parcels", "rulings"]),
+        ("tag:night", vec!["gazette"]),
+        ("tag:EU is:late", vec!["gazette"]),
+        ("tag:ghtly", vec![]),
+        ("owner:horvat", vec!["gazette"]),
+        ("g:italy !owner:ana", vec!["rulings"]),
         ("nothing-like-that", vec![]),
     ] {
         assert_eq!(found(&fleet, text), expected, "{text}");

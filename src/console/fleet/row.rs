@@ -1,6 +1,7 @@
 //! An app as the console knows it: what its row says, and what we conclude from it. Both are kept
 //! apart.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use crate::manager::schedule::jitter;
 use crate::model::explain::State;
 use crate::model::reasons::{Facts, Keeper};
 use crate::model::{
-    Anomaly, AppId, AppPath, AppRow, CmdFlag, Concern, Counted, Failover, FatalFlag, LastCommand, LastResult,
-    Movement, Part, Planned, Revision, RunId, RunStatus, Samples, Schedule, Timestamp, Timing, Usage,
+    Anomaly, AppId, AppPath, AppRow, CmdFlag, Concern, Counted, Failover, FatalFlag, Labels, LastCommand,
+    LastResult, Movement, Part, Planned, Revision, RunId, RunStatus, Samples, Schedule, Timestamp, Timing,
+    Usage,
 };
 
 /// An app as it is shown: what the screens need and nothing else.
@@ -33,6 +35,10 @@ pub(in crate::console) struct Row {
     pub(in crate::console) works_on: Option<Box<WorksOn>>,
     /// Nothing is done to it without its number being typed.
     pub(in crate::console) protected: bool,
+    /// Who looks after it.
+    pub(in crate::console) owner: Option<Box<str>>,
+    /// Words by which it is found.
+    pub(in crate::console) tags: BTreeSet<Part>,
     pub(in crate::console) fatal: Option<(FatalFlag, Box<str>, Timestamp)>,
     /// What that is about, where it is no failure to start.
     anomaly: Option<Anomaly>,
@@ -216,6 +222,8 @@ impl Row {
             disabled: app.disabled,
             works_on,
             protected: app.policy.protected,
+            owner: app.owner.map(Into::into),
+            tags: app.tags,
             anomaly: state.fatal.as_ref().and_then(|fatal| fatal.cause.known()),
             fatal: state.fatal.map(|fatal| (fatal.flag, fatal.message.into(), fatal.time)),
             awaits_enable,
@@ -255,6 +263,11 @@ impl Row {
             samples,
             pace: Pace::default(),
         }
+    }
+
+    /// What people have written on it, by which it can be selected.
+    pub(in crate::console) fn labels(&self) -> Labels<'_> {
+        Labels { owner: self.owner.as_deref(), tags: &self.tags }
     }
 
     /// Whether it is started again whenever it ends.

@@ -137,6 +137,7 @@ mod tests {
             closed: None,
             delivered: None,
             run: None,
+            owner: None,
         }
     }
 

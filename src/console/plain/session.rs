@@ -272,7 +272,7 @@ impl<W: Write> Session<W> {
         if let Some(why) = self.world.refusal() {
             return Err(Fault::Said(why));
         }
-        let rows = self.world.fleet.rows().filter(|row| selector.matches(&row.path));
+        let rows = self.world.fleet.rows().filter(|row| selector.matches(&row.path, row.labels()));
         let apps: Vec<_> = rows.map(|row| row.id).collect();
         if apps.is_empty() {
             return Err(Fault::Said(format!("no such app: {text}")));

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 
 use super::history::{outcome, style_of};
 use super::logs;
-use super::text::{count, put, put_right, rule, span, took};
+use super::text::{count, labels, put, put_right, rule, span, took};
 use crate::console::screen::detail::Detail;
 use crate::console::theme::Theme;
 use crate::console::world::World;
@@ -84,6 +84,7 @@ fn facts(detail: &Detail, app: &AppRow, world: &World, theme: Theme) -> Vec<(&'s
     facts.push(("SCHEDULE", schedule(app, world.identity.capabilities.has_session_zone, now), Style::new()));
     facts.push(("WHERE", place(app, now), Style::new()));
     facts.push(("PROGRESS", progress(app, now, theme), Style::new()));
+    facts.extend(labels(app.app.labels()).map(|text| ("OWNER", text, Style::new())));
     facts
 }
 

@@ -8,7 +8,7 @@ use chrono::{Local, TimeDelta};
 
 use crate::console::cells::cells;
 use crate::console::theme::Theme;
-use crate::model::{AppPath, Printable, Timestamp};
+use crate::model::{AppPath, Labels, Printable, Timestamp};
 
 /// Writes text at a column of a row; gives back the column after it.
 pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, column: u16, text: &str, style: Style) -> u16 {
@@ -40,6 +40,17 @@ pub(super) fn rule(theme: Theme, buffer: &mut Buffer, area: Rect, row: u16) {
 pub(in crate::console) fn top_of(cursor: usize, height: usize, rows: usize) -> usize {
     let margin = (height / 4).min(3);
     cursor.saturating_sub(height.saturating_sub(margin + 1)).min(rows.saturating_sub(height))
+}
+
+/// Who looks after an app, and the words by which it is found; `None` where nothing is written on it.
+pub(super) fn labels(Labels { owner, tags }: Labels<'_>) -> Option<String> {
+    let tags = tags.iter().map(|tag| format!("tag:{tag}")).collect::<Vec<_>>().join(" ");
+    match (owner, tags.as_str()) {
+        (None, "") => None,
+        (None, tags) => Some(format!("-   {tags}")),
+        (Some(owner), "") => Some(owner.to_owned()),
+        (Some(owner), tags) => Some(format!("{owner}   {tags}")),
+    }
 }
 
 /// Writes text that ends before this column.

@@ -32,16 +32,20 @@ pub(in crate::process) fn on_each_termination(mut act: impl FnMut(i32) + Send + 
     Ok(())
 }
 
-/// Calls `act` for the first HUP from now on, unless HUP was ignored before anybody here asked for it.
-pub(in crate::process) fn on_hangup(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+/// Calls `act` for each HUP from now on, unless HUP was ignored before anybody here asked for it. Those that come
+/// while it acts are one.
+pub(in crate::process) fn on_hangup(mut act: impl FnMut() + Send + 'static) -> io::Result<()> {
     if signals::is_ignored(libc::SIGHUP) {
         return Ok(());
     }
     let mut noted = signals::catch(&[Signal::SIGHUP])?;
     std::thread::Builder::new().name("dcm-hangup".to_owned()).spawn(move || {
-        let _ = poll(&mut [PollFd::new(noted.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
-        if noted.read(&mut [0; 16]).is_ok() {
-            act();
+        let mut numbers = [0; 64];
+        loop {
+            let _ = poll(&mut [PollFd::new(noted.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+            if noted.read(&mut numbers).is_ok_and(|count| count > 0) {
+                act();
+            }
         }
     })?;
     Ok(())

@@ -44,7 +44,7 @@ pub(in crate::process) fn read_terminal(
 
 /// A console that is closed asks this process to end, like any other request.
 #[expect(clippy::unnecessary_wraps, reason = "it can fail on other platforms")]
-pub(in crate::process) fn on_hangup(_act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub(in crate::process) fn on_hangup(_act: impl FnMut() + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! Alerts in memory: opened, repeated and closed.
 
 use crate::model::{
-    Alert, AlertEnd, AlertEvent, AlertId, AlertKind, AlertRow, AlertSubject, AlertTurn, AppId, FleetAlert,
-    FleetAlertChange, FleetAlertEnd, FleetTrouble, Timestamp,
+    Alert, AlertEnd, AlertEvent, AlertId, AlertKind, AlertRow, AlertSubject, AlertTurn, AppId, AppRow,
+    FleetAlert, FleetAlertChange, FleetAlertEnd, FleetTrouble, Labels, Timestamp,
 };
 
 use super::tables::Tables;
@@ -33,6 +33,7 @@ impl Tables {
             closed: None,
             delivered: None,
             run: alert.run,
+            owner: None,
         });
         let (app, kind, message) = (self.name_of(alert.app), alert.kind, alert.message.clone());
         Some(AlertEvent { id, app, kind, message, turn: AlertTurn::Opened })
@@ -121,6 +122,7 @@ impl Tables {
             closed: None,
             delivered: None,
             run: None,
+            owner: None,
         });
         let (app, message) = (AlertSubject::FLEET.to_owned(), message.clone());
         Some(AlertEvent { id, app, kind, message, turn: AlertTurn::Opened })
@@ -146,6 +148,23 @@ impl Tables {
         let turn = AlertTurn::Closed { after: *at - row.opened, end: *end };
         let (app, kind) = (AlertSubject::FLEET.to_owned(), trouble.kind.alert());
         Some(AlertEvent { id: row.id, app, kind, message: row.message.clone(), turn })
+    }
+
+    /// What people have written on the app of an alert.
+    pub(super) fn labels_of(&self, alert: AlertId) -> Labels<'_> {
+        let row = self.alerts.iter().find(|row| row.id == alert);
+        let app = row.and_then(|row| self.app_of(row));
+        app.map_or(Labels::NONE, |row| row.app.labels())
+    }
+
+    /// An alert with what the row of its app says of it now.
+    pub(super) fn owned(&self, alert: &AlertRow) -> AlertRow {
+        let owner = self.app_of(alert).and_then(|row| row.app.owner.clone());
+        AlertRow { owner, ..alert.clone() }
+    }
+
+    fn app_of(&self, alert: &AlertRow) -> Option<&AppRow> {
+        self.apps.get(&alert.subject.id()?)
     }
 
     /// The path of an app, or its key where it has no row.

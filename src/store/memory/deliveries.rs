@@ -115,7 +115,8 @@ impl DeliveryRow {
 impl Tables {
     /// Writes the deliveries of an alert that was opened.
     pub(super) fn note_opened(&mut self, event: &AlertEvent, at: Timestamp) {
-        let channels: Vec<_> = channels(&self.routes, event).map(str::to_owned).collect();
+        let labels = self.labels_of(event.id);
+        let channels: Vec<_> = channels(&self.routes, event, labels).map(str::to_owned).collect();
         for channel in channels {
             self.add_delivery(channel, NoticeEvent::Opened, event.id, (0, at, at + GATHER));
             if let Some(row) = self.deliveries.last_mut() {
@@ -210,7 +211,7 @@ impl Tables {
             let path = |alert: &crate::model::AlertRow| {
                 alert.subject.id().map_or_else(|| alert.subject.to_string(), |app| self.name_of(app))
             };
-            Delivery { alert: alert.map(|alert| (alert.clone(), path(alert))), ..row.delivery.clone() }
+            Delivery { alert: alert.map(|alert| (self.owned(alert), path(alert))), ..row.delivery.clone() }
         };
         due.into_iter().take(DUE_MAX as usize).map(with_alert).collect()
     }

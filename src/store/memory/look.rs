@@ -57,7 +57,7 @@ impl Tables {
             .filter(|alert| !query.open_only || alert.closed.is_none())
             .filter(|alert| query.before.is_none_or(|before| alert.id < before))
             .take(query.limit as usize)
-            .cloned()
+            .map(|alert| self.owned(alert))
             .collect()
     }
 

@@ -10,12 +10,12 @@ use super::commit::{milliseconds, text};
 use super::connection::{Fault, Plan, composed, statement};
 use super::{PostgresStore, managers, valid};
 use crate::model::{
-    AlertEnd, AlertEvent, Closing, Delivered, Delivery, DeliveryId, GATHER, NoticeEvent, PING_CHANNEL, Route,
-    SentMessage, Timestamp,
+    AlertEnd, AlertEvent, Closing, Delivered, Delivery, DeliveryId, GATHER, Labels, NoticeEvent,
+    PING_CHANNEL, Route, SentMessage, Timestamp,
 };
-use crate::store::deliveries::{DUE_MAX, body, channels, ping, with_alerts};
+use crate::store::deliveries::{DUE_MAX, LABELS, body, channels, ping, with_alerts};
 use crate::store::row_reader::RowReader as _;
-use crate::store::{ALERT_APP, Deliveries, StoreError, rows};
+use crate::store::{ALERT_APP, ALERT_OWNER, Deliveries, StoreError, rows};
 
 /// Writes the deliveries of an alert that this transaction opens.
 pub(super) async fn note_opened(
@@ -24,7 +24,15 @@ pub(super) async fn note_opened(
     event: &AlertEvent,
     (at, manager): (Timestamp, Option<&str>),
 ) -> Result<(), Fault> {
-    let channels: Vec<_> = channels(routes, event).map(text).collect();
+    let found = if routes.iter().any(Route::reads_labels) {
+        statement(LABELS).bind(event.id.0).fetch_optional(&mut *connection).await?
+    } else {
+        None
+    };
+    let labels = found.as_ref().map(rows::labels).transpose()?;
+    let (owner, tags) = labels.unwrap_or_default();
+    let labels = Labels { owner: owner.as_deref(), tags: &tags };
+    let channels: Vec<_> = channels(routes, event, labels).map(text).collect();
     if channels.is_empty() {
         return Ok(());
     }
@@ -128,7 +136,7 @@ async fn due(
     .await?;
     let found = valid(&found, rows::delivery)?;
     let asked: Vec<_> = found.iter().filter_map(|(_, alert)| *alert).collect();
-    let alerts = composed(format!("SELECT *, {ALERT_APP} FROM alerts WHERE id = ANY($1)"))
+    let alerts = composed(format!("SELECT *, {ALERT_APP}, {ALERT_OWNER} FROM alerts WHERE id = ANY($1)"))
         .bind(asked)
         .fetch_all(connection)
         .await?;

@@ -105,7 +105,7 @@ pub(super) async fn taken_up(
     manager: Option<&str>,
 ) -> Result<Vec<OpenFleetAlert>, Fault> {
     let found = statement(
-        "SELECT * FROM alerts WHERE app_id IS NULL AND closed IS NULL AND (manager IS NULL OR manager = $1)",
+        "SELECT *, NULL::text AS owner FROM alerts WHERE app_id IS NULL AND closed IS NULL AND (manager IS NULL OR manager = $1)",
     )
     .bind(manager.map(text))
     .fetch_all(connection)

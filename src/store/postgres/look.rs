@@ -11,7 +11,9 @@ use crate::model::{
     AlertId, AlertKind, AlertRow, AppId, CommandRow, Outcome, Run, Severity, Skip, Timestamp,
 };
 use crate::store::rows;
-use crate::store::{AlertNote, AlertQuery, AlertsOf, HistoryQuery, LedgerQuery, RunLength, SkipQuery};
+use crate::store::{
+    ALERT_OWNER, AlertNote, AlertQuery, AlertsOf, HistoryQuery, LedgerQuery, RunLength, SkipQuery,
+};
 
 /// The runs of a window. Runs of one app do not overlap: of those before only the last can still
 /// have gone on.
@@ -106,12 +108,12 @@ pub(super) async fn alerts(
         let severities = Severity::ALL.iter().filter(|severity| **severity >= least);
         severities.map(|severity| severity.word()).collect::<Vec<_>>()
     });
-    let found = statement(
-        "SELECT * FROM alerts WHERE ($1::text[] IS NULL OR app_id = ANY($1)) AND (NOT $2 OR closed IS NULL) \
+    let found = composed(format!(
+        "SELECT *, {ALERT_OWNER} FROM alerts WHERE ($1::text[] IS NULL OR app_id = ANY($1)) AND (NOT $2 OR closed IS NULL) \
          AND ($3 IS NULL OR id < $3) AND ($5::bigint[] IS NULL OR id = ANY($5)) AND (NOT $6 OR app_id IS NULL) \
          AND ($7::timestamptz IS NULL OR last_seen >= $7) AND ($8::text[] IS NULL OR severity = ANY($8)) \
-         ORDER BY id DESC LIMIT $4",
-    )
+         ORDER BY id DESC LIMIT $4"
+    ))
     .bind(apps)
     .bind(query.open_only)
     .bind(query.before.map(|id| id.0))

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::connection::translate;
 use super::link::Shared;
 use super::{SqliteStore, collect, collect_valid};
 use crate::model::{
-    AlertEnd, AlertEvent, Closing, Delivered, Delivery, DeliveryId, GATHER, NoticeEvent, PING_CHANNEL, Route,
-    SentMessage, Timestamp, format_timestamp,
+    AlertEnd, AlertEvent, Closing, Delivered, Delivery, DeliveryId, GATHER, Labels, NoticeEvent,
+    PING_CHANNEL, Route, SentMessage, Timestamp, format_timestamp,
 };
-use crate::store::deliveries::{DUE_MAX, body, channels, ping, with_alerts};
+use crate::store::deliveries::{DUE_MAX, LABELS, body, channels, ping, with_alerts};
 use crate::store::row_reader::RowReader as _;
-use crate::store::{ALERT_APP, Deliveries, StoreError, rows};
+use crate::store::{ALERT_APP, ALERT_OWNER, Deliveries, StoreError, rows};
 
 /// Writes the deliveries of an alert that this transaction opens.
 pub(super) fn note_opened(
@@ -24,7 +24,14 @@ pub(super) fn note_opened(
     (at, manager): (Timestamp, Option<&str>),
 ) -> rusqlite::Result<()> {
     let body = body(NoticeEvent::Opened, event, None);
-    for channel in channels(routes, event) {
+    let labels = if routes.iter().any(Route::reads_labels) {
+        let mut statement = transaction.prepare_cached(LABELS)?;
+        statement.query_row([event.id.0], |row| rows::labels(row)).optional()?
+    } else {
+        None
+    };
+    let (owner, tags) = labels.unwrap_or_default();
+    for channel in channels(routes, event, Labels { owner: owner.as_deref(), tags: &tags }) {
         transaction
             .prepare_cached(
                 "INSERT INTO deliveries (kind, channel, event, alert_id, body, created, due, manager) \
@@ -110,7 +117,9 @@ fn due(connection: &Connection, channel: &str, until: Timestamp) -> Result<Vec<D
     let asked = serde_json::json!(found.iter().filter_map(|(_, alert)| *alert).collect::<Vec<_>>());
     let alerts = collect_valid(
         connection,
-        &format!("SELECT *, {ALERT_APP} FROM alerts WHERE id IN (SELECT value FROM json_each(?1))"),
+        &format!(
+            "SELECT *, {ALERT_APP}, {ALERT_OWNER} FROM alerts WHERE id IN (SELECT value FROM json_each(?1))"
+        ),
         [asked.to_string()],
         |row| Ok((rows::alert(row)?, row.sure_owned("path")?)),
     )?;

@@ -103,7 +103,7 @@ fn close(transaction: &Transaction<'_>, over: &FleetAlertEnd) -> rusqlite::Resul
 
 /// Those that are open: there is no other manager to close them, whatever name it had before.
 pub(super) fn taken_up(connection: &Connection) -> Result<Vec<OpenFleetAlert>, StoreError> {
-    let sql = "SELECT * FROM alerts WHERE app_id IS NULL AND closed IS NULL";
+    let sql = "SELECT *, NULL AS owner FROM alerts WHERE app_id IS NULL AND closed IS NULL";
     let found = collect_valid(connection, sql, [], |row| rows::alert(row))?;
     Ok(found.into_iter().filter_map(OpenFleetAlert::of).collect())
 }

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::store::row_reader::RowReader as _;
 use crate::store::rows;
 use crate::store::{
-    AlertNote, AlertQuery, AlertsOf, HistoryQuery, LedgerQuery, RunLength, SkipQuery, StoreError,
+    ALERT_OWNER, AlertNote, AlertQuery, AlertsOf, HistoryQuery, LedgerQuery, RunLength, SkipQuery, StoreError,
 };
 
 /// The columns of the ledger that are shown.
@@ -130,7 +130,7 @@ pub(super) fn alerts(connection: &Connection, query: &AlertQuery) -> Result<Vec<
         }
     };
     let (open, fleet) = (query.open_only.then_some(0_i64), (query.of == AlertsOf::Fleet).then_some(0_i64));
-    Conditions::of("SELECT * FROM alerts".to_owned())
+    Conditions::of(format!("SELECT *, {ALERT_OWNER} FROM alerts"))
         .and("app_id IN (SELECT value FROM json_each(?))", apps)
         .and("id IN (SELECT value FROM json_each(?))", ids)
         .and("(app_id IS NULL OR ? > 0)", fleet)

@@ -12,7 +12,7 @@ use crate::console::model::Model;
 use crate::console::screen::fleet::{Part, Spot};
 use crate::console::theme::Theme;
 use crate::console::view::logs;
-use crate::console::view::text::{clock, count, put, rate as rate_text, rule};
+use crate::console::view::text::{clock, count, labels, put, rate as rate_text, rule};
 use crate::model::explain::State;
 use crate::model::reasons::{Because, summary};
 use crate::model::{CmdFlag, CommandRow, Timestamp, format_memory};
@@ -204,6 +204,7 @@ fn facts(model: &Model, app: &Row, theme: Theme, width: u16) -> Vec<Fact> {
         ));
     }
     facts.extend(usage(app).map(|text| ("usage", vec![(text, plain)])));
+    facts.extend(labels(app.labels()).map(|text| ("owner", vec![(text, plain)])));
     if app.protected {
         facts.push((
             "protected",

@@ -21,6 +21,7 @@ fn alert(id: i64, path: &str, minutes: i64, cause: &str) -> AlertRow {
         closed: None,
         delivered: None,
         run: None,
+        owner: None,
     }
 }
 

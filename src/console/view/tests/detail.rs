@@ -46,14 +46,15 @@ fn command() -> CommandRow {
 }
 
 pub(super) fn answers(model: &mut Model, cmd: Option<Cmd>) -> Option<Ticket> {
+    answers_with(model, cmd, &fleet().remove(0))
+}
+
+fn answers_with(model: &mut Model, cmd: Option<Cmd>, app: &AppRow) -> Option<Ticket> {
     let Some(Cmd::Work(work)) = cmd else { return None };
     let mut log = None;
     for request in work {
         let (ticket, answer) = match request {
-            Request::Ask(ticket, Question::App(_)) => {
-                let app = fleet().remove(0);
-                (ticket, Answer::App(Some(Box::new(app))))
-            }
+            Request::Ask(ticket, Question::App(_)) => (ticket, Answer::App(Some(Box::new(app.clone())))),
             Request::Ask(ticket, Question::History(_)) => {
                 let runs = vec![run(3, 1, Some(0), "failed_to_start"), run(2, 60, Some(1330), "ok")];
                 (ticket, Answer::History(runs))
@@ -102,6 +103,38 @@ fn opened(size: (u16, u16)) -> Model {
 fn at_every_size_in_all_signs_and_colours() {
     for (name, picture) in pictures("detail", opened) {
         insta::assert_snapshot!(name, picture);
+    }
+}
+
+#[test]
+fn it_says_who_looks_after_an_app_and_what_its_tags_are() {
+    for (owner, tags, text) in [
+        (Some("Ana Horvat"), &["nightly", "eu"][..], Some("Ana Horvat   tag:eu tag:nightly")),
+        (Some("Ana Horvat"), &[], Some("Ana Horvat")),
+        (None, &["eu"], Some("-   tag:eu")),
+        (None, &[], None),
+    ] {
+        let mut rows = fleet();
+        let row = rows.iter_mut().find(|row| row.app.path.to_string() == PATH).unwrap();
+        row.app.owner = owner.map(str::to_owned);
+        row.app.tags = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+        let row = row.clone();
+        let mut model = model((200, 60), rows);
+        type_keys(&mut model, "n");
+        // Beside the fleet, and on the screen of the app.
+        let pane = screen(&model, unicode());
+        let cmd = press(&mut model, KeyCode::Char('d'));
+        answers_with(&mut model, cmd, &row);
+        for _ in 0..3 {
+            let now = model.world.now;
+            let cmd = update(&mut model, Msg::Tick(now));
+            answers_with(&mut model, cmd, &row);
+        }
+        let page = screen(&model, unicode());
+        for (shown, label) in [(&pane, " owner     "), (&page, " OWNER     ")] {
+            let found = shown.lines().find_map(|line| line.split_once(label)).map(|(_, text)| text.trim());
+            assert_eq!(found, text, "{shown}");
+        }
     }
 }
 
