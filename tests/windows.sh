@@ -89,7 +89,7 @@ start() { dcm start "t/t/$1" >/dev/null; }
 is_running() { dcm status "t/t/$1" | tail -1 | grep -q " RUNNING "; }
 newest() { dcm --json history "t/t/$1" | tr '{' '\n' | grep -m1 '"runtime"'; }
 # Whether the newest run of an app has ended like this.
-ended() { newest "$1" | grep -q "\"exit_code\":$3,.*\"outcome\":\"$2\""; }
+ended() { newest "$1" | grep "\"exit_code\":$3," | grep -q "\"outcome\":\"$2\""; }
 has_line() { dcm logs "t/t/$1" 2>&1 | grep -q "$2"; }
 
 check "an empty database" dcm db migrate
@@ -195,6 +195,18 @@ no_run_directories() { [ -z "$(ls state/runs)" ]; }
 check "no run directory is left" within 10 no_run_directories
 check "no shim is left" within 10 none_of "dcm.exe shim"
 
+echo "-- batch files, allowed"
+kill_manager
+printf '@echo got %%1\r\n@exit 8\r\n' >batch.cmd
+echo 'batch_files = true' >dcm.toml
+check "the manager starts with other settings" start_manager
+dcm app set t/t/batch -- "$folder\\batch.cmd" "a&b" >/dev/null
+dcm enable t/t/batch >/dev/null; start batch
+check "a batch file is started" within 20 ended batch failed 8
+check "its argument is no command" has_line batch 'got "a&b"'
+dcm app set t/t/batch -- "$folder\\batch.cmd" $'a\rb' >/dev/null; start batch
+check "an argument that would be one is refused" within 20 eval 'newest batch | grep -q "cannot be passed to a batch file safely"'
+
 echo "-- as a service"
 check "the manager by hand is killed" kill_manager
 manager=
@@ -223,7 +235,7 @@ check "sc.exe sees it run" is_in RUNNING
 sc stop DataCollectorManager >/dev/null
 check "sc.exe stops it" within 20 is_in STOPPED
 check "it has ended in order" service_says "manager .*: stopped"
-check "and the app runs on" processes "app.exe wait" >/dev/null
+check "and the app runs on" eval 'processes "app.exe wait" >/dev/null'
 touch "$work/go"
 within 20 none_of "app.exe wait"
 sc start DataCollectorManager >/dev/null

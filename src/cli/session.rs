@@ -204,6 +204,7 @@ impl Session {
             open_files: self.open_files,
             withheld: self.settings.withheld.clone(),
             sample_every: self.settings.sample_every,
+            batch_files: self.settings.batch_files,
         }
     }
 }

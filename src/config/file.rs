@@ -39,6 +39,7 @@ pub(super) struct File {
     pub(super) python: Option<String>,
     pub(super) pools: Vec<String>,
     pub(super) lease: Option<Duration>,
+    pub(super) batch_files: bool,
     pub(super) stop_apps_on_exit: Option<bool>,
     pub(super) stop_apps_within: Option<Duration>,
     pub(super) running_max: Option<u32>,
@@ -150,6 +151,7 @@ impl Reader<'_> {
             ("python", _) => self.file.python = Some(self.text(&name, value)?),
             ("pools", _) => self.file.pools = self.pools(value)?,
             ("lease", _) => self.file.lease = Some(self.seconds(&name, value, LEASE_SECONDS)?),
+            ("batch_files", DeValue::Boolean(is_allowed)) => self.file.batch_files = *is_allowed,
             ("stop_apps_on_exit", DeValue::Boolean(is_so)) => self.file.stop_apps_on_exit = Some(*is_so),
             ("stop_apps_within", _) => {
                 self.file.stop_apps_within = Some(self.seconds(&name, value, WITHIN_SECONDS)?);
@@ -196,7 +198,7 @@ impl Reader<'_> {
                 let consent = self.one_of(&name, value, &choices)?;
                 self.file.console.caution.at_least.insert(command, consent);
             }
-            ("console.read_only" | "stop_apps_on_exit", _) => {
+            ("console.read_only" | "stop_apps_on_exit" | "batch_files", _) => {
                 return Err(self.wrong(value, format!("{name} must be true or false")));
             }
             (_, _) if prefix == "metrics." => self.metrics(&name, key.span().start, value)?,

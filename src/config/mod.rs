@@ -97,6 +97,8 @@ pub struct Settings {
     pub scan_every: Duration,
     /// The pools of apps that the manager serves.
     pub pools: Vec<String>,
+    /// Whether commands of apps may be batch files on Windows.
+    pub batch_files: bool,
     /// Whether the apps of this host end with the manager.
     pub stop_apps: Option<StopApps>,
     /// How long the manager's lease on its apps lasts without being renewed.
@@ -279,6 +281,7 @@ impl Settings {
             sample_every: file.sample_every.unwrap_or(SAMPLE_EVERY),
             scan_every: file.scan_every.unwrap_or(SCAN_EVERY),
             pools: file.pools,
+            batch_files: file.batch_files,
             stop_apps: exit::Said {
                 by_flag: flags.stop_apps_on_exit,
                 by_file: file.stop_apps_on_exit,

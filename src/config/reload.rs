@@ -38,6 +38,7 @@ impl Settings {
             withheld,
             stop_apps,
             metrics,
+            batch_files,
         } = new;
         let live = [
             ("limits.running", *running_max != self.running_max),
@@ -60,6 +61,7 @@ impl Settings {
             ("log.keep_days", *log_keep_days != self.log_keep_days),
             ("rabbitmq", *rabbitmq != self.rabbitmq),
             ("metrics", *metrics != self.metrics),
+            ("batch_files", *batch_files != self.batch_files),
             ("stop_apps_on_exit", *stop_apps != self.stop_apps),
         ];
         let named = |settings: &[(&'static str, bool)]| {

@@ -50,12 +50,15 @@ pub struct LaunchSettings {
     pub withheld: Vec<String>,
     /// How often it is looked at what runs use.
     pub sample_every: Duration,
+    /// Whether commands may be batch files of Windows.
+    pub batch_files: bool,
 }
 
 impl LaunchSettings {
     /// What the shim of this run is to start. `begun` is the time at which the run was opened.
     pub(super) fn spec(&self, run: RunId, launch: &Launch, begun: Timestamp, timeline: u32) -> Spec {
         Spec {
+            batch_files: self.batch_files,
             run: run.to_string(),
             app: launch.app.to_string(),
             argv: self.argv(launch),
@@ -186,6 +189,7 @@ pub(super) mod tests {
             open_files: None,
             withheld: Vec::new(),
             sample_every: SAMPLE_EVERY,
+            batch_files: false,
         }
     }
 

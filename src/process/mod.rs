@@ -130,6 +130,19 @@ pub fn own_process() -> OwnProcess {
     sys::own_process()
 }
 
+/// The same for the command of an app, which may be a batch file on Windows where the manager allows that.
+///
+/// # Errors
+/// As [`find_program`].
+pub fn find_command(
+    name: &str,
+    cwd: &str,
+    path: Option<&str>,
+    batch_files: bool,
+) -> Result<PathBuf, StartFailure> {
+    sys::find_command(name, cwd, path, batch_files)
+}
+
 /// The name of this host.
 #[must_use]
 pub fn host_name() -> String {

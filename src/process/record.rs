@@ -55,6 +55,9 @@ pub(super) struct Spec {
     /// Variables that the app does not inherit, unless its own environment has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) withheld: Vec<String>,
+    /// Whether the command may be a batch file of Windows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) batch_files: bool,
     /// After which time the shim ends the run by itself; otherwise the manager does.
     #[serde(default)]
     pub(super) ends_after_ms: Option<u64>,
@@ -486,6 +489,7 @@ pub(super) mod tests {
             open_files: None,
             lease: None,
             withheld: Vec::new(),
+            batch_files: false,
             ends_after_ms: None,
             limits: HeldLimits::default(),
             place: None,

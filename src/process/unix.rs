@@ -46,6 +46,7 @@ use super::journal::Lock;
 use super::launch::withheld_variables;
 use super::layout::RunDir;
 use super::record::{Identity, Message, Place};
+use crate::model::StartFailure;
 
 pub(super) use cgroup::own as own_cgroup;
 pub(super) use limits::{check_room, raise_open_files};
@@ -104,6 +105,16 @@ pub(super) fn host_name() -> String {
 pub(super) fn user_name() -> String {
     let uid = nix::unistd::getuid();
     nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// There are no batch files here.
+pub(super) fn find_command(
+    name: &str,
+    cwd: &str,
+    path: Option<&str>,
+    _batch_files: bool,
+) -> Result<PathBuf, StartFailure> {
+    find_program(name, cwd, path)
 }
 
 /// A service is a program like others here.

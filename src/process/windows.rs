@@ -61,7 +61,7 @@ pub(super) use nursery::{spawn_adopter, spawn_detached};
 pub(super) use own::own_process;
 pub(super) use private_dir::create_private_dir;
 pub(super) use process::is_alive;
-pub(super) use program::{find as find_program, obstacle, plain};
+pub(super) use program::{find as find_program, find_any as find_command, obstacle, plain};
 pub(super) use service::{as_service, is_service, print_to, service_is_ready};
 pub(super) use shim::foreground;
 pub(super) use system::{boot_id, boot_time, boot_time as monotonic_time, host_name, user_name};

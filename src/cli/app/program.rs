@@ -8,7 +8,7 @@ use crate::cli::output;
 use crate::cli::session::Session;
 use crate::config::{ConfigError, env, expand_home};
 use crate::model::{App, Program, Value};
-use crate::process::{check_settings, find_program};
+use crate::process::{check_settings, find_command};
 use crate::store::OperatorStore;
 
 /// Makes a relative program, or file of variables, mean the same wherever the manager is: found in the app's working directory, or else
@@ -88,7 +88,8 @@ pub(in crate::cli) fn warn(session: &Session, store: &dyn OperatorStore, app: &A
     let name = name.unwrap_or(&session.settings.python);
     let cwd = program.cwd.as_deref().unwrap_or("/");
     let path = program.env.get(env::PATH).cloned().or_else(|| env::get(env::PATH));
-    let found = find_program(name, cwd, path.as_deref()).and_then(|_| check_settings(program, cwd));
+    let found = find_command(name, cwd, path.as_deref(), session.settings.batch_files)
+        .and_then(|_| check_settings(program, cwd));
     if let Err(failure) = found {
         output::message(format_args!(
             "{} could not be started on this host now: {}",

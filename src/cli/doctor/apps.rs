@@ -12,7 +12,7 @@ use crate::cli::session::{Fleet, Session};
 use crate::config::env;
 use crate::model::AppRow;
 use crate::model::explain::State;
-use crate::process::{directory_of, find_program, group_limits, manager_of, process_limits, variable_of};
+use crate::process::{directory_of, find_command, group_limits, manager_of, process_limits, variable_of};
 use crate::store::OperatorStore;
 
 /// The programs of at most so many apps are looked for.
@@ -160,9 +160,14 @@ fn programs(
             Some(Some(name)) => {
                 let path = program.env.get(env::PATH).or(surroundings.path.as_ref());
                 let cwd = surroundings.cwd_of(row);
-                find_program(name, &cwd.to_string_lossy(), path.map(String::as_str))
-                    .map(drop)
-                    .map_err(|failure| failure.message)
+                find_command(
+                    name,
+                    &cwd.to_string_lossy(),
+                    path.map(String::as_str),
+                    session.settings.batch_files,
+                )
+                .map(drop)
+                .map_err(|failure| failure.message)
             }
             Some(None) => Err("its command is empty".to_owned()),
             None => match ask(context, session) {

@@ -13,25 +13,39 @@ use windows_sys::Win32::Foundation::{
 
 use crate::model::{Obstacle, StartFailure};
 
+/// Why a batch file is refused, and what to do.
+const NO_BATCH_FILES: &str = "batch files are not started: the command processor reads their arguments as commands once \
+                              more; name the program that it calls, or set batch_files = true for the manager";
+
 /// What a program's name ends with when the ending is left out.
 const ENDINGS: [&str; 2] = ["exe", "com"];
+
+/// Finds a program that is no batch file.
+///
+/// # Errors
+/// As [`find_any`].
+pub(in crate::process) fn find(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf, StartFailure> {
+    find_any(name, cwd, path, false)
+}
 
 /// Finds a program: a name with a folder from the working directory, any other in the directories of
 /// PATH. Never in the working directory itself, where anybody may have put it.
 ///
 /// # Errors
-/// [`StartFailure`] in plain words, for example that it is a batch file.
-pub(in crate::process) fn find(name: &str, cwd: &str, path: Option<&str>) -> Result<PathBuf, StartFailure> {
+/// [`StartFailure`] in plain words, for example that it is a batch file and those are not allowed.
+pub(in crate::process) fn find_any(
+    name: &str,
+    cwd: &str,
+    path: Option<&str>,
+    batch_files: bool,
+) -> Result<PathBuf, StartFailure> {
     match fs::metadata(cwd) {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => return Err(unusable(format!("working directory {cwd}: it is not a directory"))),
         Err(error) => return Err(unusable(format!("working directory {cwd}: {}", plain(&error)))),
     }
-    if is_batch(Path::new(name)) {
-        return Err(unusable(format!(
-            "{name}: batch files are not started: their arguments cannot be passed on safely; \
-             name the program that it calls"
-        )));
+    if is_batch(Path::new(name)) && !batch_files {
+        return Err(unusable(format!("{name}: {NO_BATCH_FILES}")));
     }
     let base = Path::new(cwd);
     if name.contains(['/', '\\', ':']) {
@@ -53,10 +67,11 @@ pub(in crate::process) fn find(name: &str, cwd: &str, path: Option<&str>) -> Res
             return Ok(found);
         }
         let is_there = |ending: &&&str| with_ending(&program, ending).is_file();
-        batch = batch.or(["bat", "cmd"].iter().find(is_there).map(|ending| format!("{name}.{ending}")));
+        batch = batch.or(["bat", "cmd"].iter().find(is_there).map(|ending| with_ending(&program, ending)));
     }
     Err(match batch {
-        Some(batch) => unusable(format!("{name}: there is only {batch}, and batch files are not started")),
+        Some(batch) if batch_files => return Ok(batch),
+        Some(batch) => unusable(format!("{name}: there is only {}, and {NO_BATCH_FILES}", batch.display())),
         None => missing(format!("{name}: no such program in PATH ({path})")),
     })
 }
@@ -91,6 +106,9 @@ pub(super) fn explain(error: &io::Error, program: &Path) -> StartFailure {
         }
         Some(ERROR_FILENAME_EXCED_RANGE) => {
             format!("{shown}: its command line is longer than the system allows")
+        }
+        None if error.kind() == io::ErrorKind::InvalidInput && is_batch(program) => {
+            format!("{shown}: an argument cannot be passed to a batch file safely: {}", plain(error))
         }
         Some(ERROR_ELEVATION_REQUIRED) => format!("{shown}: it needs the rights of an administrator"),
         _ => format!("{shown}: {}", plain(error)),
@@ -148,6 +166,8 @@ mod tests {
         assert!(find(r".\tool", cwd, None).unwrap().ends_with("tool.exe"));
         assert!(find("./plain", cwd, None).is_ok());
         assert!(!is_batch(Path::new("cmd")));
+        assert!(find_any("script", cwd, Some(cwd), true).unwrap().ends_with("script.bat"));
+        assert!(find_any(r".\script.bat", cwd, None, true).unwrap().ends_with("script.bat"));
         for (name, cwd, path, why) in [
             ("no-such-program", cwd, Some(cwd), "no such program in PATH"),
             ("tool", cwd, None, "no such program in PATH"),

@@ -195,7 +195,7 @@ fn spawn(dir: &RunDir, spec: &Spec, job: &Job) -> Result<Spawned, StartFailure> 
         obstacle: Obstacle::NotFound,
         message: "the command is empty".to_owned(),
     })?;
-    let program = program::find(name, &spec.cwd, path.as_deref())?;
+    let program = program::find_any(name, &spec.cwd, path.as_deref(), spec.batch_files)?;
     let program = std::path::absolute(&program).unwrap_or(program);
     let (out, err) = pipes::create(dir).map_err(|error| internal(&error))?;
     let mut command = Command::new(&program);
