@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use dcm::config::DEFAULTS;
+use dcm::metrics::{CATALOGUE, Scope};
 use regex_lite::Regex;
 
 use super::pages::root;
@@ -261,4 +262,35 @@ fn subcommands(help: &str) -> Vec<String> {
     let names =
         lines.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
     names.filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn metrics_are_those_of_the_catalogue() {
+    let mut text = "What `/metrics` of a manager exports; [Metrics and health](../metrics.md) says how. A histogram has the series `_bucket`, `_sum` and \
+                    `_count`.\n"
+        .to_owned();
+    for (scope, title, remark) in [
+        (
+            Scope::Manager,
+            "Of a manager",
+            "What this manager does and did since it began. Add those of several managers.",
+        ),
+        (
+            Scope::Fleet,
+            "Of the fleet",
+            "What the whole database holds. Each manager exports the same: take the maximum.",
+        ),
+        (Scope::App, "Of an app", "With `per_app = true`, by the manager that has the app."),
+        (Scope::Process, "Of the process", "The process of the manager, without its apps."),
+    ] {
+        let _ = write!(text, "\n## {title}\n\n{remark}\n\n");
+        text.push_str(&head(&["metric", "kind", "labels", "meaning"]));
+        for metric in CATALOGUE.iter().filter(|metric| metric.scope == scope) {
+            let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let name = format!("`{}`", metric.name);
+            text.push_str(&row(&[&name, metric.kind.word(), &labels.join(" "), metric.help]));
+        }
+    }
+    assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), CATALOGUE.len());
+    keep_page("metrics.md", "Metrics", &text);
 }
