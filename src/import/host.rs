@@ -16,9 +16,6 @@ pub trait Host {
     /// The names in a folder, sorted; none when it cannot be read.
     fn list(&self, folder: &Path) -> Vec<String>;
 
-    /// A variable of the environment.
-    fn variable(&self, name: &str) -> Option<String>;
-
     /// All variables of the environment that are text.
     fn variables(&self) -> Vec<(String, String)>;
 

@@ -103,10 +103,6 @@ impl Host for MadeUp {
         names
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
-        (name == "TOKEN").then(|| "secret".to_owned())
-    }
-
     fn variables(&self) -> Vec<(String, String)> {
         vec![("TOKEN".to_owned(), "secret".to_owned())]
     }

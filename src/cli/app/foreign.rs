@@ -253,10 +253,6 @@ impl Host for ThisHost {
         names
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
-        env::get(name)
-    }
-
     fn variables(&self) -> Vec<(String, String)> {
         env::all()
     }
