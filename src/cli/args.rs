@@ -5,6 +5,7 @@ mod definition;
 mod demo;
 mod documents;
 mod import;
+mod operation;
 mod service;
 mod values;
 
@@ -20,9 +21,11 @@ pub(super) use documents::{
     RouteTarget, WatchAddArgs, WatchCommand, task_id,
 };
 pub(super) use import::{ImportArgs, Origin};
+pub(super) use operation::{ConfigCommand, DbCommand, ManagersCommand, NotifyCommand};
 pub(super) use service::{ServiceCommand, ServiceInstallArgs, ServicePrintArgs};
-use values::{parse_json, parse_note, parse_schema, parse_seconds};
+use values::{parse_json, parse_note, parse_pause, parse_seconds};
 
+use super::choice::Choice;
 use super::log_filter::LineFilter;
 use super::when::Past;
 
@@ -56,6 +59,9 @@ pub(super) struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 status --failed lists an app; 4 no such app; \
 75 refused for now (already running, disabled, locked); 124 timed out.";
+
+const COMPLETIONS: &str = "They know commands and options. Those that also know the apps, channels and managers come from dcm itself; in \
+~/.bashrc: source <(DC_COMPLETE=bash dcm), in ~/.zshrc: source <(DC_COMPLETE=zsh dcm), in fish: DC_COMPLETE=fish dcm | source";
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -146,9 +152,16 @@ pub(super) enum Command {
     #[command(after_help = "It changes nothing. Exit code 1 if there is an error, 0 otherwise.")]
     Doctor,
     /// Print the completions of a shell.
+    #[command(after_help = COMPLETIONS)]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page of dcm, or write the pages of all commands.
+    Man {
+        /// The folder for the pages, such as /usr/local/share/man/man1.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
     },
     /// Open the console on a small fleet of examples, in a directory of its own.
     Demo(DemoArgs),
@@ -236,9 +249,10 @@ pub(super) struct PathArg {
 
 #[derive(Debug, Args)]
 pub(super) struct SelectorsArgs {
-    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all.
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all; is:failed and other states narrow
+    /// them.
     #[arg(value_name = "SELECTOR")]
-    pub(super) selectors: Vec<Selector>,
+    pub(super) selectors: Vec<Choice>,
 }
 
 #[derive(Debug, Args)]
@@ -346,9 +360,10 @@ pub(super) struct StartArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct IssueArgs {
-    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all.
+    /// Paths, prefixes (croatia/fina), globs (*/fina/*), tag:TAG, owner:NAME, or all; is:failed and other states narrow
+    /// them.
     #[arg(value_name = "SELECTOR", required = true)]
-    pub(super) selectors: Vec<Selector>,
+    pub(super) selectors: Vec<Choice>,
 
     /// Wait for the verdicts, at most so long (60 without a number).
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "60", value_parser = parse_seconds)]
@@ -382,6 +397,11 @@ pub(super) struct StatusArgs {
     /// Only apps whose last run failed, that were given up or could not be started; exit code 3 if there are any.
     #[arg(long)]
     pub(super) failed: bool,
+
+    /// Look again every second, or every so many seconds, until q or ctrl-c; into a pipe, print a frame after each
+    /// change (with --json one line each).
+    #[arg(long, short, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = parse_pause)]
+    pub(super) watch: Option<std::time::Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -547,97 +567,6 @@ pub(super) struct StopAppsArgs {
     /// Seconds between TERM and KILL.
     #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds)]
     pub(super) grace: std::time::Duration,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum ManagersCommand {
-    /// List the managers, with the apps that they have.
-    List,
-    /// Exit with 0 if the manager of this state directory works, else with 1: for the health check of a container.
-    Check,
-    /// Let a manager start nothing new, and give its apps to others as they come to rest.
-    Drain {
-        /// Its name.
-        name: String,
-    },
-    /// End the draining.
-    Resume {
-        /// Its name.
-        name: String,
-    },
-    /// Give the apps of a manager whose host is dead to others.
-    Takeover {
-        /// Its name.
-        name: String,
-
-        /// Those too whose failover is never.
-        #[arg(long)]
-        pinned: bool,
-
-        /// Do not ask.
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum NotifyCommand {
-    /// List the channels that [notify] of the configuration file sets up, without their secrets.
-    List,
-    /// Send a message to a channel now, and say what became of it.
-    Test {
-        /// Its name, as in [notify.NAME].
-        channel: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum ConfigCommand {
-    /// Name every fault of the configuration file with its line; exit code 2 if there is one.
-    Check,
-    /// Show the values that are in force, and where each comes from; secrets are masked.
-    Show {
-        /// A setting (limits.running), or a table of them (limits).
-        key: Option<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum DbCommand {
-    /// Create the database, or bring it to the version of this program.
-    Migrate {
-        /// Begin with an empty fleet though there was one in this state directory, whose database is lost.
-        #[arg(long)]
-        empty: bool,
-    },
-    /// Look for damage.
-    Check,
-    /// Delete old rows of history now, as the settings of [retention] say.
-    Prune {
-        /// Only say how many rows would go.
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Print what makes the roles of a fleet on PostgreSQL, for a superuser's psql.
-    Roles {
-        /// Where the tables are, or shall be.
-        #[arg(long, value_name = "NAME", default_value = "dcm", value_parser = parse_schema)]
-        schema: String,
-    },
-    /// Move a fleet to another, empty database; no manager may run meanwhile.
-    Copy {
-        /// sqlite:PATH or postgres://...
-        #[arg(value_name = "SOURCE")]
-        source: String,
-        /// sqlite:PATH or postgres://...
-        #[arg(value_name = "DESTINATION")]
-        destination: String,
-    },
-    /// Write a consistent copy while others go on writing.
-    Backup {
-        /// The new file.
-        target: PathBuf,
-    },
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::args::{IssueArgs, Via};
+use super::choice::chosen;
 use super::error::{Error, Kind};
 use super::presence::Managers;
-use super::session::{Fleet, Session, block_on};
+use super::session::{Session, block_on};
 use super::{output, via};
 use crate::model::{CmdFlag, CmdName, CommandId, CommandRow, CommandSource, NewCommand, Reason};
 use crate::process::{clock, user_name};
@@ -30,8 +31,12 @@ pub(super) fn issue(
 ) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
-        let apps = Fleet::meant(store.as_ref(), &args.selectors).await;
+        let apps = chosen(session, store.as_ref(), &args.selectors).await;
         let apps = apps.map_err(|error| hint_at_wait(error, &args))?;
+        if apps.is_empty() {
+            let states: Vec<_> = args.selectors.iter().map(ToString::to_string).collect();
+            output::message(format_args!("no app is meant by {} now; nothing was done", states.join(" ")));
+        }
         let ends_runs = matches!(name, CmdName::Stop | CmdName::Restart | CmdName::Disable);
         if ends_runs && apps.len() > UNASKED_MAX && !args.yes && output::is_interactive() {
             let question = format!("{name} {} apps?", apps.len());

@@ -5,6 +5,8 @@ mod alerts;
 mod app;
 mod args;
 mod attached;
+mod choice;
+mod complete;
 mod config;
 mod db;
 mod demo;
@@ -23,6 +25,7 @@ mod logs;
 mod logs_afar;
 mod logs_merged;
 mod look;
+mod man;
 mod managers;
 mod next;
 mod notify;
@@ -68,8 +71,11 @@ const SERVICE_LOG: &str = "service.log";
 pub fn run() -> ExitCode {
     share_heap();
     output::report_panics();
-    let arguments = std::env::args_os().collect();
+    let arguments: Vec<_> = std::env::args_os().collect();
     hide_passwords();
+    if let Some(code) = complete::complete(&arguments) {
+        return code;
+    }
     let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(output::usage(&error)),
@@ -124,6 +130,9 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         clap_complete::generate(shell, &mut Cli::command(), "dcm", &mut script);
         output::write_raw(&script);
         return Ok(0);
+    }
+    if let Some(Command::Man { folder }) = command {
+        return man::man(folder.as_deref()).map(|()| 0);
     }
     if let Some(Command::Demo(args)) = command {
         return demo::demo(global, args);
@@ -183,6 +192,7 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         // Done above, without these settings.
         Some(
             Command::Completions { .. }
+            | Command::Man { .. }
             | Command::Report(_)
             | Command::Demo(_)
             | Command::Config(_)

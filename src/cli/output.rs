@@ -4,6 +4,7 @@
 //! program, a file name or the caller's arguments. Bytes leave as they are only through [`write_raw`] and [`raw`],
 //! and `tests/it/architecture.rs` names their callers.
 
+mod frame;
 mod json;
 mod log;
 mod panic;
@@ -11,6 +12,7 @@ mod panic;
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
 
+pub(super) use frame::{Pressed, Screen};
 pub(super) use json::{json, json_rows, json_text};
 pub(super) use log::{Form, LogWriter};
 pub(super) use panic::report_panics;
@@ -114,6 +116,11 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
     table_of(head, rows, &[], &[]);
 }
 
+/// Prints what [`table_text`] gave back; `false` once the reader has gone away.
+pub(super) fn write_table(text: &str) -> bool {
+    write_raw(text.as_bytes())
+}
+
 /// The colour of a row of a table, on a terminal and without NO_COLOR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ink {
@@ -137,6 +144,11 @@ impl Ink {
 /// The same; on a terminal that is too narrow these columns are left out, the first one first. Rows without an ink are
 /// plain.
 pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str], inks: &[Ink]) {
+    write_raw(table_text(head, rows, expendable, inks).as_bytes());
+}
+
+/// The same as a text, as it is to be printed.
+pub(super) fn table_text(head: &[&str], rows: &[Vec<String>], expendable: &[&str], inks: &[Ink]) -> String {
     let head: Vec<_> = head.iter().map(|cell| (*cell).to_owned()).collect();
     let mut rows: Vec<Vec<_>> = std::iter::once(&head)
         .chain(rows)
@@ -170,7 +182,7 @@ pub(super) fn table_of(head: &[&str], rows: &[Vec<String>], expendable: &[&str],
             None => writeln!(text, "{}", Printable(&line)),
         };
     }
-    write_raw(text.as_bytes());
+    text
 }
 
 /// Prints lines in their colours, on a terminal and without NO_COLOR. None is cut.

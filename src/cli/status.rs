@@ -1,8 +1,11 @@
 //! `dcm status`: what apps are doing.
 
+mod watch;
+
 use std::collections::BTreeMap;
 
 use super::args::StatusArgs;
+use super::choice::{has_state, places};
 use super::error::{Error, Kind};
 use super::presence::Managers;
 use super::session::{Fleet, Session, block_on, tell_faults};
@@ -14,34 +17,68 @@ use crate::store::{OpenMode, OperatorStore};
 use crate::wire;
 
 pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> {
+    if let Some(every) = args.watch {
+        return watch::watch(session, args, every);
+    }
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
         let fleet = Fleet::read(store.as_ref()).await?;
-        let selected = fleet.select(&args.which.selectors)?;
-        let managers = Managers::read(session, store.as_ref()).await?;
-        let now = managers.now;
+        let page = Page::of(session, store.as_ref(), fleet, args).await?;
+        if session.json {
+            output::json_rows(page.apps.iter().map(|(row, state)| wire::App::of(row, *state)));
+            return verdict(args, page.apps.len());
+        }
+        output::write_table(&page.table());
+        output::lines(page.sums());
+        tell_faults(page.apps.iter().map(|(row, _)| row));
+        page.remarks(store.as_ref()).await?.into_iter().for_each(output::message);
+        verdict(args, page.apps.len())
+    })
+}
+
+/// What is shown at one moment.
+struct Page {
+    apps: Vec<(AppRow, State)>,
+    managers: Managers,
+    is_shared: bool,
+    /// Nothing is registered, or meant.
+    is_empty: bool,
+}
+
+impl Page {
+    async fn of(
+        session: &Session,
+        store: &dyn OperatorStore,
+        fleet: Fleet,
+        args: &StatusArgs,
+    ) -> Result<Self, Error> {
+        let selected = fleet.select(&places(&args.which.selectors))?;
+        let managers = Managers::read(session, store).await?;
         let is_empty = selected.is_empty();
-        let apps: Vec<(AppRow, State)> = selected
+        let apps = selected
             .into_iter()
             .map(|row| {
                 let state = managers.state_of(&row);
                 (row, state)
             })
+            .filter(|(_, state)| has_state(&args.which.selectors, *state))
             .filter(|(row, state)| !args.failed || is_failed(row, *state))
             .collect();
-        if session.json {
-            output::json_rows(apps.iter().map(|(row, state)| wire::App::of(row, *state)));
-            return verdict(args, apps.len());
-        }
+        Ok(Self { apps, managers, is_shared: store.capabilities().is_shared, is_empty })
+    }
+
+    fn table(&self) -> String {
+        let now = self.managers.now;
         // What runs under a manager that is lost may have ended long ago.
-        let is_shared = store.capabilities().is_shared;
         let flags = |row: &AppRow| {
-            let lost = row.state.manager.as_ref().and_then(|name| managers.lost(name)).filter(|_| is_shared);
+            let lost = row.state.manager.as_ref().and_then(|name| self.managers.lost(name));
+            let lost = lost.filter(|_| self.is_shared);
             let since = lost.map(|lost| format!("unheard {}", format::duration(now - lost.heartbeat)));
             let flags = format::flags(row);
             [(!flags.is_empty()).then_some(flags), since].into_iter().flatten().collect::<Vec<_>>().join(",")
         };
-        let rows: Vec<_> = apps
+        let rows: Vec<_> = self
+            .apps
             .iter()
             .map(|(row, state)| {
                 vec![
@@ -62,29 +99,28 @@ pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> 
                 ]
             })
             .collect();
-        let inks: Vec<_> = apps.iter().map(|(_, state)| ink(*state)).collect();
+        let inks: Vec<_> = self.apps.iter().map(|(_, state)| ink(*state)).collect();
         let head = [
             "APP", "STATE", "RESULT", "FLAGS", "%", "SOLVED", "FAILED", "ETA", "NEXT", "LAST", "MEMORY",
             "CPU", "PID", "MANAGER",
         ];
-        output::table_of(
-            &head,
-            &rows,
-            &["MANAGER", "PID", "CPU", "MEMORY", "LAST", "ETA", "FAILED", "SOLVED", "%"],
-            &inks,
-        );
-        if apps.len() > 1 {
-            output::line(sums(apps.iter().map(|(_, state)| *state)));
-        }
-        tell_faults(apps.iter().map(|(row, _)| row));
-        if is_empty {
-            output::message("no apps are registered; dcm app add GROUP/PARENT/APP registers one");
-        }
-        let of_documents = documents(store.as_ref()).await?;
-        let remark = managers.remark("what is shown may be old");
-        of_documents.into_iter().chain(remark).chain(managers.broker_remarks()).for_each(output::message);
-        verdict(args, apps.len())
-    })
+        let expendable = ["MANAGER", "PID", "CPU", "MEMORY", "LAST", "ETA", "FAILED", "SOLVED", "%"];
+        output::table_text(&head, &rows, &expendable, &inks)
+    }
+
+    /// The line of sums, where there is something to add up.
+    fn sums(&self) -> Option<String> {
+        (self.apps.len() > 1).then(|| sums(self.apps.iter().map(|(_, state)| *state)))
+    }
+
+    /// What else a person should know.
+    async fn remarks(&self, store: &dyn OperatorStore) -> Result<Vec<String>, Error> {
+        let none = "no apps are registered; dcm app add GROUP/PARENT/APP registers one".to_owned();
+        let of_documents = documents(store).await?;
+        let remark = self.managers.remark("what is shown may be old");
+        let none = self.is_empty.then_some(none);
+        Ok(none.into_iter().chain(of_documents).chain(remark).chain(self.managers.broker_remarks()).collect())
+    }
 }
 
 /// How much is done. What runs always is never done.

@@ -53,6 +53,9 @@ pub const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
 /// The run directory, set by dcm for the apps that it starts; `dcm report` needs it.
 pub const RUN_DIR: &str = "DC_RUN_DIR";
 
+/// Set by the script of completions: the shell that asks for them.
+pub const COMPLETE: &str = "DC_COMPLETE";
+
 /// Set to anything: no colours (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
 

@@ -24,6 +24,7 @@ fn help_fits_and_names_every_command() {
         "config",
         "service",
         "doctor",
+        "man",
         "completions",
     ] {
         let help = fleet.dcm(&[command, "--help"]).ok().out;

@@ -6,9 +6,10 @@ use toml::{Table, Value};
 
 use super::limit;
 use crate::cli::args::SelectorsArgs;
+use crate::cli::choice::chosen;
 use crate::cli::error::Error;
 use crate::cli::output;
-use crate::cli::session::{Fleet, Session, block_on, needs_env, tell_faults};
+use crate::cli::session::{Session, block_on, needs_env, tell_faults};
 use crate::model::settings::settings;
 use crate::model::{self, App};
 use crate::store::OpenMode;
@@ -17,7 +18,7 @@ pub(super) fn export(session: &Session, args: &SelectorsArgs) -> Result<(), Erro
     let store = session.store(OpenMode::Existing)?;
     let (apps, limits) = block_on(async {
         needs_env(store.as_ref()).await?;
-        let apps = Fleet::meant(store.as_ref(), &args.selectors).await?;
+        let apps = chosen(session, store.as_ref(), &args.selectors).await?;
         Ok((apps, limit::all(&store.limits().await?)))
     })?;
     tell_faults(&apps);

@@ -1,9 +1,10 @@
 //! `dcm app list`
 
 use crate::cli::args::SelectorsArgs;
+use crate::cli::choice::chosen;
 use crate::cli::error::Error;
 use crate::cli::presence::Managers;
-use crate::cli::session::{Fleet, Session, block_on, tell_faults};
+use crate::cli::session::{Session, block_on, tell_faults};
 use crate::cli::{next, output};
 use crate::model::AppRow;
 use crate::store::OpenMode;
@@ -12,7 +13,7 @@ use crate::wire;
 pub(super) fn list(session: &Session, args: &SelectorsArgs) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
     block_on(async {
-        let apps = Fleet::read(store.as_ref()).await?.select(&args.selectors)?;
+        let apps = chosen(session, store.as_ref(), &args.selectors).await?;
         if session.json {
             let managers = Managers::read(session, store.as_ref()).await?;
             output::json_rows(apps.iter().map(|row| wire::AppInFull::of(row, managers.state_of(row))));

@@ -9,6 +9,8 @@ pub(super) enum InvalidValue {
     Schema,
     #[error("expected 0 to 86400 seconds")]
     Seconds,
+    #[error("expected 0.2 to 3600 seconds")]
+    Pause,
     #[error("expected a glob of names of files: 1 to 255 bytes without / and \\")]
     FilePattern,
     #[error("expected pending, sent, running, done, failed or dead")]
@@ -43,6 +45,14 @@ pub(super) fn parse_seconds(text: &str) -> Result<std::time::Duration, InvalidVa
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(std::time::Duration::from_secs_f64(seconds)),
         _ => Err(InvalidValue::Seconds),
+    }
+}
+
+/// A pause between two looks at a database.
+pub(super) fn parse_pause(text: &str) -> Result<std::time::Duration, InvalidValue> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.2..=3600.0).contains(&seconds) => Ok(std::time::Duration::from_secs_f64(seconds)),
+        _ => Err(InvalidValue::Pause),
     }
 }
 

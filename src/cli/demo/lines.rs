@@ -63,7 +63,7 @@ pub(super) fn run(session: &Session, length: Duration) -> Result<u8, Error> {
     if matches!(signal, Ok(None)) {
         status::status(
             session,
-            &StatusArgs { which: SelectorsArgs { selectors: Vec::new() }, failed: false },
+            &StatusArgs { which: SelectorsArgs { selectors: Vec::new() }, failed: false, watch: None },
         )?;
     }
     manager.end()?;
