@@ -12,8 +12,8 @@ use super::session::{Fleet, Session, block_on, tell_faults};
 use super::{format, output};
 use crate::manager::coming::coming_of;
 use crate::model::explain::State;
-use crate::model::{Anomaly, AppRow, Timestamp, Word};
-use crate::store::{OpenMode, OperatorStore};
+use crate::model::{AlertKind, AlertRow, Anomaly, AppRow, Timestamp, Word};
+use crate::store::{AlertQuery, AlertsOf, OpenMode, OperatorStore};
 use crate::wire;
 
 pub(super) fn status(session: &Session, args: &StatusArgs) -> Result<(), Error> {
@@ -119,7 +119,9 @@ impl Page {
         let of_documents = documents(store).await?;
         let remark = self.managers.remark("what is shown may be old");
         let none = self.is_empty.then_some(none);
-        Ok(none.into_iter().chain(of_documents).chain(remark).chain(self.managers.broker_remarks()).collect())
+        let of_exporters = not_exported(store).await?;
+        let said = none.into_iter().chain(of_documents).chain(remark);
+        Ok(said.chain(self.managers.broker_remarks()).chain(of_exporters).collect())
     }
 }
 
@@ -165,6 +167,15 @@ async fn documents(store: &dyn OperatorStore) -> Result<Option<String>, Error> {
     let words: Vec<_> = dead.into_iter().chain(failed).collect();
     let hint = "dcm documents --status dead,failed lists them";
     Ok((!words.is_empty()).then(|| format!("{}; {hint}", words.join(" and "))))
+}
+
+/// Which managers cannot serve their metrics, and why.
+async fn not_exported(store: &dyn OperatorStore) -> Result<Vec<String>, Error> {
+    let of_fleet = AlertQuery { of: AlertsOf::Fleet, open_only: true, limit: 100, ..AlertQuery::default() };
+    let mut alerts = store.alerts(of_fleet).await?;
+    alerts.retain(|alert| alert.kind.known() == Some(AlertKind::MetricsNotServed));
+    let say = |alert: AlertRow| format!("manager {}: {}", alert.manager.unwrap_or_default(), alert.message);
+    Ok(alerts.into_iter().map(say).collect())
 }
 
 /// `12 apps: 2 failed, 4 running, 6 idle`.

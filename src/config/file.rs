@@ -170,17 +170,6 @@ impl Reader<'_> {
                 let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
                 self.file.log_level = Some(self.one_of(&name, value, &levels)?.to_owned());
             }
-            ("console.read_only", DeValue::Boolean(is_read_only)) => {
-                self.file.console.read_only = *is_read_only;
-            }
-            ("console.reason", _) => {
-                let choices = [("optional", false), ("required", true)];
-                self.file.console.caution.needs_reason = self.one_of(&name, value, &choices)?;
-            }
-            ("console.on_hangup", _) => {
-                let choices = OnHangup::ALL.map(|what| (what.word(), what));
-                self.file.console.on_hangup = self.one_of(&name, value, &choices)?;
-            }
             ("log.format", _) => {
                 let choices = LogFormat::ALL.map(|form| (form.word(), form));
                 self.file.log_format = self.one_of(&name, value, &choices)?;
@@ -190,19 +179,41 @@ impl Reader<'_> {
                 self.limit(name).into_iter().for_each(|limit| *limit = number);
             }
             ("log.keep_days", _) => self.file.log_keep_days = Some(self.number(&name, value)?),
-            (_, _) if prefix == "console.confirm." => {
-                let command = key.get_ref().to_uppercase().parse();
+            ("stop_apps_on_exit" | "batch_files", _) => {
+                return Err(self.wrong(value, format!("{name} must be true or false")));
+            }
+            (_, _) if prefix.starts_with("console.") => self.console(&name, key.span().start, value)?,
+            (_, _) if prefix == "metrics." => self.metrics(&name, key.span().start, value)?,
+            _ => self.unknown(&name, key.span().start),
+        }
+        Ok(())
+    }
+
+    fn console(&mut self, name: &str, at: usize, value: &Spanned<DeValue<'_>>) -> Result<(), ConfigError> {
+        match (name, value.get_ref()) {
+            ("console.read_only", DeValue::Boolean(is_read_only)) => {
+                self.file.console.read_only = *is_read_only;
+            }
+            ("console.read_only", _) => {
+                return Err(self.wrong(value, format!("{name} must be true or false")));
+            }
+            ("console.reason", _) => {
+                let choices = [("optional", false), ("required", true)];
+                self.file.console.caution.needs_reason = self.one_of(name, value, &choices)?;
+            }
+            ("console.on_hangup", _) => {
+                let choices = OnHangup::ALL.map(|what| (what.word(), what));
+                self.file.console.on_hangup = self.one_of(name, value, &choices)?;
+            }
+            (name, _) if name.starts_with("console.confirm.") => {
+                let command = name.trim_start_matches("console.confirm.").to_uppercase().parse();
                 let command =
                     command.map_err(|_| self.wrong(value, format!("{name}: there is no such command")))?;
                 let choices = [("ask", Consent::Yes), ("type", Consent::Number)];
-                let consent = self.one_of(&name, value, &choices)?;
+                let consent = self.one_of(name, value, &choices)?;
                 self.file.console.caution.at_least.insert(command, consent);
             }
-            ("console.read_only" | "stop_apps_on_exit" | "batch_files", _) => {
-                return Err(self.wrong(value, format!("{name} must be true or false")));
-            }
-            (_, _) if prefix == "metrics." => self.metrics(&name, key.span().start, value)?,
-            _ => self.unknown(&name, key.span().start),
+            _ => self.unknown(name, at),
         }
         Ok(())
     }

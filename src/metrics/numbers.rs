@@ -1,5 +1,7 @@
 //! What a manager counts: written where things happen, read by the exporter.
 
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -193,14 +195,14 @@ impl Metrics {
 pub struct Recorder {
     metrics: Arc<Metrics>,
     /// When runs were due that have no process yet.
-    due: std::collections::BTreeMap<RunId, Timestamp>,
+    due: BTreeMap<RunId, Timestamp>,
 }
 
 impl Recorder {
     /// One that has seen nothing yet.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, due: std::collections::BTreeMap::new() }
+        Self { metrics, due: BTreeMap::new() }
     }
 
     /// A transaction was committed in this time.
@@ -269,12 +271,12 @@ impl Recorder {
 #[derive(Debug)]
 pub(super) struct Counts<T> {
     counts: Vec<AtomicU64>,
-    words: std::marker::PhantomData<fn(T)>,
+    words: PhantomData<fn(T)>,
 }
 
 impl<T: Vocabulary> Default for Counts<T> {
     fn default() -> Self {
-        Self { counts: T::ALL.iter().map(|_| AtomicU64::new(0)).collect(), words: std::marker::PhantomData }
+        Self { counts: T::ALL.iter().map(|_| AtomicU64::new(0)).collect(), words: PhantomData }
     }
 }
 

@@ -164,19 +164,20 @@ async fn listen(address: SocketAddr, metrics: &Metrics) -> TcpListener {
 }
 
 fn why_not(address: SocketAddr, error: &io::Error) -> String {
-    let cure = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "another program, or another manager of this host, listens there: end it, or set another metrics.listen"
-        }
-        io::ErrorKind::AddrNotAvailable => "this host has no such address: set another metrics.listen",
-        io::ErrorKind::PermissionDenied => {
-            "ports below 1024 are for privileged users: set another metrics.listen"
-        }
-        _ => "set another metrics.listen",
+    let is = |kind| error.kind() == kind;
+    let cause = if is(io::ErrorKind::AddrInUse) {
+        "another program, or another manager of this host, listens there: end it, or "
+    } else if is(io::ErrorKind::AddrNotAvailable) {
+        "this host has no such address: "
+    } else if is(io::ErrorKind::PermissionDenied) {
+        "ports below 1024 are for privileged users: "
+    } else {
+        ""
     };
     let seconds = RETRY_LISTEN.as_secs();
     format!(
-        "metrics are not served on {address}: {error}; {cure}. The manager goes on, and tries again every {seconds} s"
+        "metrics are not served on {address}: {error}; {cause}set another metrics.listen. The manager goes on, and tries \
+         again every {seconds} s"
     )
 }
 

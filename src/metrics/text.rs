@@ -62,8 +62,8 @@ pub(super) fn render_apps(apps: &[AppNumbers]) -> String {
     text.0
 }
 
-const fn flag(is_so: bool) -> u8 {
-    is_so as u8
+fn flag(is_so: bool) -> u8 {
+    u8::from(is_so)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a value of Prometheus is a double")]

@@ -12,8 +12,7 @@ use crate::manager::Event;
 use crate::metrics::{AppNumbers, FleetNumbers, Metrics};
 use crate::model::explain::{State, is_heard};
 use crate::model::{
-    AlertCause, AppId, AppRow, Delta, FleetKind, FleetTrouble, ManagerRow, Minutes, Registered, Revision,
-    Timestamp,
+    AlertCause, AppId, AppRow, Delta, FleetKind, FleetTrouble, ManagerRow, Minutes, Revision, Timestamp,
 };
 use crate::process::clock;
 use crate::store::{Store, StoreError};
@@ -129,9 +128,7 @@ impl Fleet {
             self.apps.remove(&app);
         }
         for row in delta.rows {
-            let row = match row {
-                Registered::App(row) | Registered::SetAside(row) => row,
-            };
+            let row = row.into_row();
             let manager = row.state.manager.as_ref().map(|name| {
                 let known = self.managers.entry(name.clone()).or_insert_with(|| Arc::from(&**name));
                 Arc::clone(known)

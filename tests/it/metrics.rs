@@ -193,8 +193,7 @@ fn what_is_exported_agrees_with_the_tables_and_with_status() {
         scrape.head
     );
     let families = parse(&scrape.body);
-    let samples =
-        |name: &str| families.get(name).map(|(_, samples)| samples).unwrap_or_else(|| panic!("{name}"));
+    let samples = |name: &str| &families.get(name).unwrap_or_else(|| panic!("{name} is not exported")).1;
     let value = |name: &str| whole(*samples(name).values().next().unwrap());
 
     assert_eq!(by_label(samples("dcm_apps"), "state"), states);
@@ -217,7 +216,12 @@ fn what_is_exported_agrees_with_the_tables_and_with_status() {
         assert_eq!(value(name), 1, "{name}");
     }
 
-    // One app, as its row has it.
+    each_app_is_exported_as_its_row_has_it(&fleet, &families);
+    the_catalogue_is_exported(&families);
+}
+
+fn each_app_is_exported_as_its_row_has_it(fleet: &Fleet, families: &BTreeMap<String, (String, Samples)>) {
+    let samples = |name: &str| &families.get(name).unwrap_or_else(|| panic!("{name} is not exported")).1;
     let of_app = |name: &str, app: &str| {
         let found = samples(name).iter().find(|((_, labels), _)| labels["app"] == app);
         found.map(|((_, labels), value)| (labels.clone(), *value))
@@ -238,8 +242,6 @@ fn what_is_exported_agrees_with_the_tables_and_with_status() {
         exported("dcm_app_last_end_timestamp_seconds"),
         seconds(row.last_end.unwrap().at).cast_unsigned()
     );
-
-    the_catalogue_is_exported(&families);
 }
 
 /// Each family of the catalogue with its type and labels, and nothing else.
@@ -347,16 +349,9 @@ fn the_board_and_the_rules_use_what_is_exported() {
 
 /// The expressions of a board or of rules.
 fn collect(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value {
-                    Value::String(text) if name == "expr" => found.push(text.clone()),
-                    value => collect(value, found),
-                }
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    if let Some(expression) = value.get("expr").and_then(Value::as_str) {
+        found.push(expression.to_owned());
     }
+    value.as_object().into_iter().flatten().for_each(|(_, value)| collect(value, found));
+    value.as_array().into_iter().flatten().for_each(|value| collect(value, found));
 }

@@ -313,6 +313,8 @@ fn a_port_that_stays_in_use_is_an_alert_until_it_is_served() {
     fleet.until_query_within(PATIENCE * 4, open, "[[Integer(1)]]");
     let alerts = fleet.dcm(&["alerts", "--json"]).ok().out;
     assert!(alerts.contains(&format!("metrics are not served on {address}")), "{alerts}");
+    let status = fleet.dcm(&["status"]).ok().err;
+    assert!(status.contains(&format!(": metrics are not served on {address}")), "{status}");
     drop(taken);
     fleet.until_query(open, "[[Integer(0)]]");
     assert_eq!(get(address, "/healthz").status, 200);
