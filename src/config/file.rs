@@ -96,7 +96,8 @@ fn parse(
     warn: &mut dyn FnMut(String),
     faults: &mut Vec<ConfigError>,
 ) -> File {
-    let (table, errors) = DeTable::parse_recoverable(text);
+    let (table, mut errors) = DeTable::parse_recoverable(text);
+    errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     if !errors.is_empty() {
         // What else would be found is a consequence of these.
         faults.extend(errors.iter().map(|error| {
@@ -121,7 +122,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
-        for (key, value) in table {
+        // A table is sorted by its keys; people read a file from its beginning.
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in entries {
             if let Err(fault) = self.entry(prefix, key, value) {
                 self.faults.push(fault);
             }
