@@ -99,6 +99,7 @@ mod status_watch;
 mod stop_apps;
 mod stops;
 mod store_contract;
+mod systemd;
 mod terminal;
 mod usage;
 mod wire;
