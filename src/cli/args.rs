@@ -6,6 +6,7 @@ mod demo;
 mod documents;
 mod import;
 mod operation;
+mod run;
 mod service;
 mod values;
 
@@ -22,6 +23,7 @@ pub(super) use documents::{
 };
 pub(super) use import::{ImportArgs, Origin};
 pub(super) use operation::{ConfigCommand, DbCommand, ManagersCommand, NotifyCommand};
+pub(super) use run::{ReportArgs, RunAppArgs, StopAppsArgs};
 pub(super) use service::{ServiceCommand, ServiceInstallArgs, ServicePrintArgs};
 use values::{parse_json, parse_note, parse_pause, parse_seconds};
 
@@ -505,68 +507,6 @@ pub(super) struct NextArgs {
     /// How many run at once in the next 24 hours instead, by their schedules and the lengths of their latest good runs.
     #[arg(long, conflicts_with = "count")]
     pub(super) load: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RunAppArgs {
-    /// GROUP/PARENT/APP.
-    pub(super) path: AppPath,
-
-    /// Arguments for the app, as JSON.
-    #[arg(long, value_name = "JSON", value_parser = parse_json)]
-    pub(super) args: Option<String>,
-
-    /// Run it also when it is disabled or was given up.
-    #[arg(long)]
-    pub(super) force: bool,
-
-    /// Where to write the run as JSON when it is over, as dcm history --json has it. No file is written when the app
-    /// was not run, which tells a refusal (75) from an app that ends with this code itself.
-    #[arg(long, value_name = "FILE")]
-    pub(super) result: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ReportArgs {
-    /// Items of this run.
-    #[arg(long, value_name = "N")]
-    pub(super) task_size: Option<u64>,
-
-    /// Items done.
-    #[arg(long, value_name = "N")]
-    pub(super) solved: Option<u64>,
-
-    /// Items given up.
-    #[arg(long, value_name = "N")]
-    pub(super) failed: Option<u64>,
-
-    /// 0 to 100.
-    #[arg(long, value_name = "P")]
-    pub(super) progress: Option<u8>,
-
-    /// When the run will be done.
-    #[arg(long, value_name = "T")]
-    pub(super) eta: Option<super::when::When>,
-
-    /// When the app wants to run next: +10m, a local time or one with an offset; none: by its schedule. It counts if it
-    /// is still to come when the run ends.
-    #[arg(long, value_name = "T")]
-    pub(super) next_run: Option<super::when::NextRunArgument>,
-
-    /// Exceptions so far.
-    #[arg(long, value_name = "N")]
-    pub(super) except_cnt: Option<u64>,
-
-    /// A word for the operator.
-    #[arg(long, value_name = "TEXT")]
-    pub(super) message: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct StopAppsArgs {
-    /// Seconds between TERM and KILL.
-    #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds)]
-    pub(super) grace: std::time::Duration,
 }
 
 #[cfg(test)]

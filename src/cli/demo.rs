@@ -199,8 +199,10 @@ mod tests {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 match path.is_dir() {
-                    // For an Airflow that is there already.
-                    true if path.ends_with("airflow") => {}
+                    // For what runs beside dcm, or before it.
+                    true if ["airflow", "grafana", "moving-in", "prometheus"]
+                        .iter()
+                        .any(|name| path.ends_with(name)) => {}
                     true if path.ends_with("__pycache__") || path.ends_with("out") => {}
                     true => folders.push(path),
                     false => {

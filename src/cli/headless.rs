@@ -148,7 +148,7 @@ pub(super) fn heed_termination(stop: &Stop, stop_apps: Option<StopApps>) -> std:
                 stop.ask();
             }
             (_, 0 | 1) => {
-                tracing::info!(signal, "asked to stop again; apps keep the time that they have ({time})")
+                tracing::info!(signal, "asked to stop again; apps keep the time that they have ({time})");
             }
             (_, 2) => stop.kill(),
             (_, _) => std::process::exit(128 + signal),

@@ -157,47 +157,52 @@ fn dispatch(cli: Cli) -> Result<u8, Error> {
         return Err(Error::usage("--stop-apps-on-exit is for the manager: dcm --headless, or dcm alone"));
     }
     let session = Session::of_manager(global, stop_apps_on_exit)?;
-    let done = |result: Result<(), Error>| result.map(|()| 0);
     match command {
-        None if headless => done(headless::headless(&session, headless::Hangup::Reloads)),
+        None if headless => headless::headless(&session, headless::Hangup::Reloads).map(|()| 0),
         None => attached::open(&session, &ConsoleArgs::default(), role),
         Some(_) if headless => Err(Error::usage("--headless stands alone")),
-        Some(Command::Console(args)) if args.list_keys => {
+        Some(command) => with_settings(&session, command, role),
+    }
+}
+
+/// Carries out what depends on the settings of this host.
+fn with_settings(session: &Session, command: Command, role: Role) -> Result<u8, Error> {
+    let done = |result: Result<(), Error>| result.map(|()| 0);
+    match command {
+        Command::Console(args) if args.list_keys => {
             let file = ConsoleFile::of_user(&mut |warning| output::message(warning));
             output::document(&file.keys.listed());
             Ok(0)
         }
-        Some(Command::Console(args)) if args.test_terminal => test_terminal::test_terminal(&args),
-        Some(Command::Console(args)) => attached::open(&session, &args, role),
-        Some(Command::App(command)) => done(app::app(&session, *command)),
-        Some(Command::Start(args)) => done(issue::issue(&session, CmdName::Start, args.issue, args.args)),
-        Some(Command::Stop(args)) => done(issue::issue(&session, CmdName::Stop, args, None)),
-        Some(Command::Restart(args)) => done(issue::issue(&session, CmdName::Restart, args.issue, args.args)),
-        Some(Command::Enable(args)) => done(issue::issue(&session, CmdName::Enable, args, None)),
-        Some(Command::Disable(args)) => done(issue::issue(&session, CmdName::Disable, args, None)),
-        Some(Command::Status(args)) => done(status::status(&session, &args)),
-        Some(Command::History(args)) => done(history::history(&session, &args)),
-        Some(Command::Logs(args)) => done(logs::logs(&session, &args)),
-        Some(Command::Why(args)) => done(why::why(&session, &args)),
-        Some(Command::Next(args)) => done(next::next(&session, &args)),
-        Some(Command::RunApp(args)) => run_app::run_app(&session, args),
-        Some(Command::StopApps(args)) => done(stop_apps::stop_apps(&session, &args)),
-        Some(Command::Managers { command }) => done(managers::managers(&session, command)),
-        Some(Command::Alerts(args)) => done(alerts::alerts(&session, args)),
-        Some(Command::Notify(command)) => done(notify::notify(&session, &command)),
-        Some(Command::Watch(command)) => done(documents::watch(&session, command)),
-        Some(Command::Route(command)) => done(documents::route(&session, command)),
-        Some(Command::Documents(args)) => done(documents::documents(&session, *args)),
-        Some(Command::Db(command)) => done(db::db(&session, command)),
+        Command::Console(args) if args.test_terminal => test_terminal::test_terminal(&args),
+        Command::Console(args) => attached::open(session, &args, role),
+        Command::App(command) => done(app::app(session, *command)),
+        Command::Start(args) => done(issue::issue(session, CmdName::Start, args.issue, args.args)),
+        Command::Stop(args) => done(issue::issue(session, CmdName::Stop, args, None)),
+        Command::Restart(args) => done(issue::issue(session, CmdName::Restart, args.issue, args.args)),
+        Command::Enable(args) => done(issue::issue(session, CmdName::Enable, args, None)),
+        Command::Disable(args) => done(issue::issue(session, CmdName::Disable, args, None)),
+        Command::Status(args) => done(status::status(session, &args)),
+        Command::History(args) => done(history::history(session, &args)),
+        Command::Logs(args) => done(logs::logs(session, &args)),
+        Command::Why(args) => done(why::why(session, &args)),
+        Command::Next(args) => done(next::next(session, &args)),
+        Command::RunApp(args) => run_app::run_app(session, args),
+        Command::StopApps(args) => done(stop_apps::stop_apps(session, &args)),
+        Command::Managers { command } => done(managers::managers(session, command)),
+        Command::Alerts(args) => done(alerts::alerts(session, args)),
+        Command::Notify(command) => done(notify::notify(session, &command)),
+        Command::Watch(command) => done(documents::watch(session, command)),
+        Command::Route(command) => done(documents::route(session, command)),
+        Command::Documents(args) => done(documents::documents(session, *args)),
+        Command::Db(command) => done(db::db(session, command)),
         // Done above, without these settings.
-        Some(
-            Command::Completions { .. }
-            | Command::Man { .. }
-            | Command::Report(_)
-            | Command::Demo(_)
-            | Command::Config(_)
-            | Command::Doctor
-            | Command::Service(_),
-        ) => Ok(0),
+        Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Report(_)
+        | Command::Demo(_)
+        | Command::Config(_)
+        | Command::Doctor
+        | Command::Service(_) => Ok(0),
     }
 }

@@ -263,9 +263,9 @@ fn row_of(global: Global, status: &Status) -> Result<Option<Row>, Error> {
         let managers = Managers::read(&session, store.as_ref()).await?;
         let apps = counts(store.as_ref(), &managers).await?;
         let host = host_name();
-        let of_here = managers.rows.iter().filter(|(row, _)| row.host == host);
+        let mut of_here = managers.rows.iter().filter(|(row, _)| row.host == host);
         let found = match status.pid {
-            Some(pid) => of_here.filter(|(row, _)| row.pid == pid).next_back(),
+            Some(pid) => of_here.rfind(|(row, _)| row.pid == pid),
             None => of_here.max_by_key(|(row, _)| row.heartbeat),
         };
         let Some((row, presence)) = found else {

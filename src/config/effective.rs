@@ -172,7 +172,14 @@ fn collect(prefix: &str, table: &DeTable<'_>, text: &str, found: &mut Vec<(Strin
         let name = format!("{prefix}{}", key.get_ref());
         match value.get_ref() {
             DeValue::Table(inner) => collect(&format!("{name}."), inner, text, found),
-            value => found.push((name, in_json(value), line_of(text, key.span().start))),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_) => {
+                found.push((name, in_json(value.get_ref()), line_of(text, key.span().start)));
+            }
         }
     }
 }

@@ -254,11 +254,7 @@ impl Settings {
             None => Database::Sqlite { path: state.database(), is_default: true },
         };
         let python = match file.python {
-            // A name is looked for in PATH.
-            Some(python) if !python.contains(['/', '~', '\\']) => python,
-            Some(python) => {
-                paths::expand(Path::new(&python), "python", folder, home)?.to_string_lossy().into_owned()
-            }
+            Some(python) => named_python(python, folder, home)?,
             None => python(get),
         };
         let withheld = file.notify.variables.into_iter().chain(file.rabbitmq.variables.clone()).collect();
@@ -305,6 +301,18 @@ impl Settings {
             rabbitmq,
         })
     }
+}
+
+/// The interpreter that the file names: a path, or a name that is looked for in PATH.
+fn named_python(
+    python: String,
+    folder: Option<&Path>,
+    home: impl FnOnce() -> Option<PathBuf>,
+) -> Result<String, ConfigError> {
+    if !python.contains(['/', '~', '\\']) {
+        return Ok(python);
+    }
+    Ok(paths::expand(Path::new(&python), "python", folder, home)?.to_string_lossy().into_owned())
 }
 
 fn config_file(flags: &Flags, get: &impl Fn(&str) -> Option<String>) -> Result<Option<PathBuf>, ConfigError> {

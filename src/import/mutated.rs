@@ -1,5 +1,7 @@
 //! No text makes an importer panic: samples with parts taken out, doubled, swapped and replaced, all from one seed.
 
+use std::fmt::Write as _;
+
 use super::testing::MadeUp;
 use super::{FAULTS_MAX, Tool, names};
 
@@ -85,11 +87,14 @@ fn no_text_makes_an_importer_panic() {
 
 #[test]
 fn a_file_that_makes_too_much_is_refused() {
-    let programs = (0..11).map(|number| {
-        format!("[program:p{number}]\ncommand=x\nnumprocs=1000\nprocess_name=%(process_num)d\n")
-    });
-    let programs: String = programs.collect();
-    let sections: String = (0..10_001).map(|number| format!("[s{number}]\n")).collect();
+    let (mut programs, mut sections) = (String::new(), String::new());
+    for number in 0..11 {
+        let _ =
+            writeln!(programs, "[program:p{number}]\ncommand=x\nnumprocs=1000\nprocess_name=%(process_num)d");
+    }
+    for number in 0..10_001 {
+        let _ = writeln!(sections, "[s{number}]");
+    }
     let jobs = "@daily x\n".repeat(10_001);
     let apps = format!("[{}]", "{script: 'x', instances: 1000},".repeat(11));
     let lines = "nothing\n".repeat(2000);

@@ -284,7 +284,11 @@ fn restarts(entry: &Entry<'_>, draft: &mut Draft, host: &dyn Host, report: &mut 
             match host.time_zone() {
                 Some(zone) => draft.put(report, &at, "time_zone", zone.name()),
                 None => {
-                    report.lost(&at, "time zone", "that of this host is not known: the times are read in UTC")
+                    report.lost(
+                        &at,
+                        "time zone",
+                        "that of this host is not known: the times are read in UTC",
+                    );
                 }
             }
             report.carried(&at, "cron_restart", "pm2 starts it at once as well; dcm at these times alone");
@@ -302,7 +306,7 @@ fn restarts(entry: &Entry<'_>, draft: &mut Draft, host: &dyn Host, report: &mut 
             .or_else(|| size(&item.text()?, &[("h", 3_600_000.0), ("m", 60_000.0), ("s", 1000.0)]))
         {
             Some(milliseconds) => {
-                draft.carry(report, (&at, "min_uptime"), "min_uptime", milliseconds / 1000.0)
+                draft.carry(report, (&at, "min_uptime"), "min_uptime", milliseconds / 1000.0);
             }
             None => report.fault(&at, format!("min_uptime is no time, but {}", item.node)),
         }

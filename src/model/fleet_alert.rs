@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_kind_is_of_apps_or_of_the_fleet() {
         let of_fleet: Vec<_> = AlertKind::ALL.iter().filter_map(|kind| kind.of_fleet()).collect();
-        assert_eq!(of_fleet.len(), 6);
+        assert_eq!(of_fleet.len(), 7);
         for kind in of_fleet {
             assert_eq!(kind.alert().of_fleet(), Some(kind));
             assert_eq!(kind.alert().flag(), None);

@@ -4,14 +4,12 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use super::layout::{RunDir, StateDir};
-use super::{journal, log_disk, sys};
+use super::{clock, journal, log_disk, sys};
 use crate::files::FileId;
-
-/// How often it is looked whether a program that was called has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The most bytes that are taken of its output.
 const OUTPUT_MAX: u64 = 64 * 1024;
@@ -68,10 +66,10 @@ pub fn is_writable(folder: &Path) -> bool {
 /// How many bytes the logs of apps take; `None` when it takes longer than this to look at them.
 #[must_use]
 pub fn log_bytes(state: &StateDir, within: Duration) -> Option<u64> {
-    let end = Instant::now() + within;
+    let end = clock::boot_time() + within;
     let mut sum = 0;
     for folder in fs::read_dir(state.all_logs()).into_iter().flatten().filter_map(Result::ok) {
-        if Instant::now() > end {
+        if clock::boot_time() > end {
             return None;
         }
         sum += log_disk::logs_in(&folder.path()).iter().map(|log| log.size).sum::<u64>();
@@ -199,27 +197,27 @@ pub fn ask_program(program: &str, arguments: &[&str], within: Duration) -> io::R
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
-    let readers = [
-        child.stdout.take().map(|pipe| read_to_end(Box::new(pipe))),
-        child.stderr.take().map(|pipe| read_to_end(Box::new(pipe))),
+    let pipes: [Option<Box<dyn io::Read + Send>>; 2] = [
+        child.stdout.take().map(|pipe| Box::new(pipe) as _),
+        child.stderr.take().map(|pipe| Box::new(pipe) as _),
     ];
-    let end = Instant::now() + within;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if Instant::now() > end {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no answer within {} s", within.as_secs()),
-            ));
-        }
-        std::thread::sleep(LOOK_EVERY);
+    let readers = pipes.map(|pipe| pipe.map(read_to_end));
+    // Its output ends with the program.
+    let end = clock::boot_time() + within;
+    let mut read = |reader: Option<Receiver<String>>| {
+        let left = end.saturating_sub(clock::boot_time());
+        reader.map_or(Ok(String::new()), |reader| reader.recv_timeout(left))
     };
-    let [output, messages] =
-        readers.map(|reader| reader.and_then(|reader| reader.join().ok()).unwrap_or_default());
+    let [output, messages] = readers.map(&mut read);
+    let (Ok(output), Ok(messages)) = (output, messages) else {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer within {} s", within.as_secs()),
+        ));
+    };
+    let status = child.wait()?;
     if status.success() {
         return Ok(output);
     }
@@ -227,12 +225,14 @@ pub fn ask_program(program: &str, arguments: &[&str], within: Duration) -> io::R
     Err(io::Error::other(format!("{status}: {why}")))
 }
 
-fn read_to_end(pipe: Box<dyn io::Read + Send>) -> std::thread::JoinHandle<String> {
+fn read_to_end(pipe: Box<dyn io::Read + Send>) -> Receiver<String> {
+    let (sender, all) = channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         let _ = pipe.take(OUTPUT_MAX).read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    all
 }
 
 #[cfg(test)]

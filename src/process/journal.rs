@@ -64,7 +64,7 @@ pub(super) struct Begun {
 pub(super) fn create(dir: &RunDir, mut spec: Spec) -> io::Result<File> {
     let mut file = sys::create_locked(&dir.journal())?;
     spec.place = sys::place_of(dir.path())?;
-    append(&mut file, &Fact::Spec(spec))?;
+    append(&mut file, &Fact::Spec(Box::new(spec)))?;
     Ok(file)
 }
 
@@ -142,6 +142,7 @@ fn parse(bytes: &[u8]) -> Option<Journal> {
     let mut facts =
         bytes[..end].split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let Some(Fact::Spec(spec)) = facts.next() else { return None };
+    let spec = *spec;
     let held = HeldLimits::default();
     let mut journal = Journal { spec, begun: None, cgroup: None, held, app: None, stop: None, exit: None };
     for fact in facts {

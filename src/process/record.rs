@@ -2,6 +2,7 @@
 //! and the manager that reads: fields may be added and must then have a default.
 
 mod process;
+mod times;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,9 +11,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::process::ProcessRecord;
+use self::times::{optional_timestamp, timestamp};
 use crate::model::{
     AppId, Closing, CommandId, Ending, Exit, Leftovers, Now, Obstacle, OutOfMemory, Report, StartFailure,
-    StopCause, StopSignal, Timestamp, UsageLimits, format_timestamp, parse_timestamp,
+    StopCause, StopSignal, Timestamp, UsageLimits,
 };
 
 /// What a shim is to run.
@@ -130,7 +132,7 @@ impl Spec {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Fact {
     /// What is to be run; the first line.
-    Spec(Spec),
+    Spec(Box<Spec>),
     /// The shim was told to go, or took over from one that was killed.
     Begun {
         boot: String,
@@ -426,49 +428,10 @@ impl From<ReportRecord> for Report {
     }
 }
 
-mod timestamp {
-    use serde::{Deserialize as _, Deserializer, Serializer, de};
-
-    use super::{Timestamp, format_timestamp, parse_timestamp};
-
-    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&format_timestamp(*time))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        parse_timestamp(&String::deserialize(deserializer)?).map_err(de::Error::custom)
-    }
-}
-
-mod optional_timestamp {
-    use serde::{Deserialize as _, Deserializer, Serializer, de};
-
-    use super::{Timestamp, format_timestamp, parse_timestamp};
-
-    #[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
-    pub(super) fn serialize<S: Serializer>(
-        time: &Option<Timestamp>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match time {
-            Some(time) => serializer.serialize_str(&format_timestamp(*time)),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Timestamp>, D::Error> {
-        Option::<String>::deserialize(deserializer)?
-            .map(|text| parse_timestamp(&text).map_err(de::Error::custom))
-            .transpose()
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::model::RunId;
+    use crate::model::{RunId, parse_timestamp};
 
     pub(in crate::process) fn spec() -> Spec {
         Spec {

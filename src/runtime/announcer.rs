@@ -60,7 +60,8 @@ impl Announcer {
     fn alive(&self, service: &ServiceManager, said: &mut Said) {
         let Some(watchdog) = service.watchdog() else { return };
         let now = clock::boot_time();
-        let is_due = said.alive_at.is_none_or(|before| now - before + self.nap() >= watchdog / 2);
+        let is_due =
+            said.alive_at.is_none_or(|before| now.saturating_sub(before) + self.nap() >= watchdog / 2);
         if is_due && said.note(service.alive()) {
             said.alive_at = Some(now);
         }
@@ -71,7 +72,7 @@ impl Said {
     /// Says what has changed, now or at a later turn.
     fn tell(&mut self, service: &ServiceManager, status: String) {
         let now = clock::boot_time();
-        let may = self.status_at.is_none_or(|before| now - before >= STATUS_EVERY);
+        let may = self.status_at.is_none_or(|before| now.saturating_sub(before) >= STATUS_EVERY);
         if may && self.status != status && self.note(service.status(&status)) {
             self.status = status;
             self.status_at = Some(now);

@@ -24,6 +24,6 @@ pub struct Live {
 /// Waits until the settings change; for ever where nobody can change them.
 pub(super) async fn changed(live: &mut watch::Receiver<Live>) {
     if live.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

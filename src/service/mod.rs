@@ -1,6 +1,6 @@
 //! The manager as a service of its host: installed, controlled and looked at by the host's own service manager.
 //!
-//! [`unit`] is pure; [`systemd`] is what is done with it. [`windows`] has the same functions for the service control
+//! [`mod@unit`] is pure; `systemd` is what is done with it. `windows` has the same functions for the service control
 //! manager.
 
 mod systemd;

@@ -208,10 +208,10 @@ fn back_up(place: &Path) -> Result<PathBuf, ServiceError> {
 }
 
 fn failed(path: &Path, source: std::io::Error) -> ServiceError {
-    match source.kind() {
-        ErrorKind::PermissionDenied => ServiceError::Denied { what: format!("write {}", path.display()) },
-        _ => ServiceError::Io { path: path.to_owned(), source },
+    if source.kind() == ErrorKind::PermissionDenied {
+        return ServiceError::Denied { what: format!("write {}", path.display()) };
     }
+    ServiceError::Io { path: path.to_owned(), source }
 }
 
 fn systemctl(scope: Scope, arguments: &[&str]) -> Result<(), ServiceError> {

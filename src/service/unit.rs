@@ -50,7 +50,7 @@ pub fn render(scope: Scope, definition: &Definition) -> Result<String, ServiceEr
     if let Some(file) = &definition.environment_file {
         let file = path(file)?;
         check(&file)?;
-        let _ = write!(body, "{ENVIRONMENT_FILE}EnvironmentFile=-{}\n", file.replace('%', "%%"));
+        let _ = writeln!(body, "{ENVIRONMENT_FILE}EnvironmentFile=-{}", file.replace('%', "%%"));
     }
     if scope == Scope::Host && definition.is_state_of_host {
         body.push_str(STATE_DIRECTORY);

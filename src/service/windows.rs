@@ -253,10 +253,10 @@ fn quoted(argument: &str) -> String {
 }
 
 fn failed(command: &str, what: &str, error: &std::io::Error) -> ServiceError {
-    match error.kind() {
-        ErrorKind::PermissionDenied => ServiceError::Denied { what: what.to_owned() },
-        _ => ServiceError::Refused { command: format!("{command} {NAME}"), why: error.to_string() },
+    if error.kind() == ErrorKind::PermissionDenied {
+        return ServiceError::Denied { what: what.to_owned() };
     }
+    ServiceError::Refused { command: format!("{command} {NAME}"), why: error.to_string() }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod tables;
 mod vocabulary;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use pages::{Page, root};
@@ -52,7 +53,7 @@ fn the_index_names_every_page_once_and_the_book_has_the_same_order() {
     let mut summary = "# Summary\n\n[What is where](README.md)\n\n".to_owned();
     for target in &listed {
         let title = Page::read(&folder.join(target)).title();
-        summary.push_str(&format!("- [{title}]({target})\n"));
+        let _ = writeln!(summary, "- [{title}]({target})");
     }
     reference::keep(&folder.join("SUMMARY.md"), &summary);
 }

@@ -167,11 +167,11 @@ fn as_nobody(fleet: &Fleet, arguments: &[&str]) -> Called {
 #[test]
 fn what_only_root_may_do_is_refused_with_its_reason() {
     let mut fleet = Fleet::bare();
-    let call: Box<dyn Fn(&Fleet, &[&str]) -> Called> = if is_root() {
+    let call: fn(&Fleet, &[&str]) -> Called = if is_root() {
         chown(fleet.dir.path(), Some(65534), Some(65534)).unwrap();
-        Box::new(as_nobody)
+        as_nobody
     } else {
-        Box::new(|fleet, arguments| fleet.dcm(arguments))
+        Fleet::dcm
     };
     fleet.set("LC_ALL", "C");
     let me = if is_root() { NOBODY.to_owned() } else { dcm::process::user_name() };

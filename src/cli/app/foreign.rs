@@ -158,7 +158,7 @@ impl Foreign {
 
     /// Names what is not as it was. What is the same in many lines is said once.
     pub(super) fn tell(&self) {
-        let mut places: BTreeMap<(&str, &str, bool), Vec<(&str, usize)>> = BTreeMap::new();
+        let mut places: BTreeMap<_, Vec<(&str, usize)>> = BTreeMap::new();
         let mut order = Vec::new();
         for note in &self.notes {
             let what = (note.key.as_str(), note.why.as_str(), note.is_carried);

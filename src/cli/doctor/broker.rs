@@ -41,7 +41,9 @@ pub(super) fn look(_: &Context, session: &Session, report: &Reporter) {
     match asked {
         Ok(Ok(queues)) => {
             report.add(Finding::ok("broker", format!("connected to {place}")));
-            queues.into_iter().for_each(|finding| report.add(finding));
+            for finding in queues {
+                report.add(finding);
+            }
         }
         Ok(Err(error)) => {
             let why = match &error {

@@ -14,7 +14,7 @@ mod terminal;
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -23,6 +23,7 @@ use super::config::{Checked, checked};
 use super::error::Error;
 use super::session::{Session, flags_of};
 use super::{format, output};
+use crate::process::clock;
 use finding::{Finding, Level};
 
 /// How long all checks together may take, which run side by side: a server that is away is given up after 5 s, a broker
@@ -89,7 +90,7 @@ fn look_at_all(context: &Arc<Context>) -> Vec<Finding> {
         return Vec::new();
     }
     let (sender, inbox) = channel();
-    let (done, ends) = (Instant::now() + PATIENCE, channel());
+    let (done, ends) = (clock::boot_time() + PATIENCE, channel());
     for (topic, (name, look)) in TOPICS.iter().enumerate() {
         let (context, findings, over) = (Arc::clone(context), sender.clone(), ends.0.clone());
         let work = move || {
@@ -106,7 +107,7 @@ fn look_at_all(context: &Arc<Context>) -> Vec<Finding> {
     drop(sender);
     let mut found = Vec::new();
     loop {
-        match inbox.recv_timeout(done.saturating_duration_since(Instant::now())) {
+        match inbox.recv_timeout(done.saturating_sub(clock::boot_time())) {
             Ok(finding) => found.push(finding),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {

@@ -56,7 +56,7 @@ impl Screen {
 
     /// Draws lines, which may have colours; as many as fit, and a last one that counts the others. `false` once the
     /// terminal is gone.
-    pub(in crate::cli) fn draw(&self, head: &str, lines: &[&str], last: &[String]) -> bool {
+    pub(in crate::cli) fn draw(_: &Self, head: &str, lines: &[&str], last: &[String]) -> bool {
         let height = usize::from(terminal_size().unwrap_or(SIZE).1);
         let room = height.saturating_sub(2 + last.len()).max(1);
         let mut shown: Vec<_> = std::iter::once(head).chain(lines.iter().copied().take(room)).collect();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -51,14 +51,15 @@ struct Seen {
 
 pub(super) fn watch(session: &Session, args: &StatusArgs, every: Duration) -> Result<(), Error> {
     let store = session.store(OpenMode::Existing)?;
+    // Without a screen nothing is ever pressed.
     let (pressed, keys) = channel();
-    let by_signal = pressed.clone();
+    let (by_signal, by_key) = (pressed.clone(), pressed);
     let screen = if output::is_terminal() && !session.json {
         // A signal ends it in order: the terminal is given back.
         on_termination(move |_| {
             let _ = by_signal.send(Pressed::Quit);
         })?;
-        Some(Screen::take(pressed)?)
+        Some(Screen::take(by_key.clone())?)
     } else {
         None
     };
@@ -86,20 +87,15 @@ pub(super) fn watch(session: &Session, args: &StatusArgs, every: Duration) -> Re
             Some(screen) => draw(screen, seen, away.as_deref(), every),
             None => print(session, seen, away.as_deref(), &mut printed),
         };
-        if !goes_on || is_over(&keys, screen.is_some(), every) {
+        if !goes_on || is_over(&keys, every) {
             return Ok(());
         }
     }
 }
 
 /// Waits for the next look; whether a person has had enough.
-fn is_over(keys: &Receiver<Pressed>, has_keys: bool, every: Duration) -> bool {
-    let end = Instant::now() + every;
-    if !has_keys {
-        std::thread::sleep(every);
-        return false;
-    }
-    match keys.recv_timeout(end.saturating_duration_since(Instant::now())) {
+fn is_over(keys: &Receiver<Pressed>, every: Duration) -> bool {
+    match keys.recv_timeout(every) {
         Ok(Pressed::Quit) => true,
         Ok(Pressed::Resize) | Err(RecvTimeoutError::Timeout) => false,
         // No key can be read any more: the terminal is gone.
@@ -115,7 +111,7 @@ fn draw(screen: &Screen, seen: &Seen, away: Option<&str>, every: Duration) -> bo
     let messages = seen.remarks.iter().map(String::as_str).chain(away);
     let messages = messages.map(|text| format!("dcm: {}", Printable(text)));
     let last: Vec<_> = seen.page.sums().into_iter().chain(messages).collect();
-    screen.draw(&head, &lines, &last)
+    Screen::draw(screen, &head, &lines, &last)
 }
 
 /// Prints what has changed since the last time; `false` once the reader has gone away.

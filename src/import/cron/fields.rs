@@ -85,7 +85,9 @@ impl<'a> Times<'a> {
             }
         }
         if !errors.is_empty() {
-            errors.into_iter().for_each(|error| report.fault(at, error));
+            for error in errors {
+                report.fault(at, error);
+            }
             return None;
         }
         let text = fields.join(" ");

@@ -228,8 +228,7 @@ impl Reader<'_> {
             match self.next().ok_or_else(unclosed)? {
                 c if c == quote => return Ok(text),
                 '\\' => {
-                    let escaped = self.escape().ok_or_else(|| self.wrong("an escape \\ is not known"))?;
-                    text.extend(escaped);
+                    self.escape(&mut text).ok_or_else(|| self.wrong("an escape \\ is not known"))?;
                 }
                 '$' if quote == '`' && self.peek() == Some('{') => {
                     return Err(self.wrong("${...} has to be filled in by node first"));
@@ -240,8 +239,8 @@ impl Reader<'_> {
         }
     }
 
-    /// What stands for a backslash and what follows it; nothing for the end of a line.
-    fn escape(&mut self) -> Option<Option<char>> {
+    /// Puts down what stands for a backslash and what follows it; nothing for the end of a line.
+    fn escape(&mut self, text: &mut String) -> Option<()> {
         let digits = |reader: &mut Self, count: usize| {
             let digits =
                 reader.rest.get(..count).filter(|text| text.bytes().all(|c| c.is_ascii_hexdigit()))?;
@@ -267,10 +266,13 @@ impl Reader<'_> {
                     code => char::from_u32(code)?,
                 }
             }
-            '\n' => return Some(None),
+            '\n' => return Some(()),
             c => c,
         };
-        Some(Some(found).filter(|c| *c != '\0'))
+        if found != '\0' {
+            text.push(found);
+        }
+        Some(())
     }
 }
 

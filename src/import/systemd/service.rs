@@ -235,7 +235,7 @@ impl Service<'_> {
         let files = !draft.app.program.env_files.is_empty();
         let needs_shell = lines.len() > 1 || files && lines.iter().any(|line| line.names().next().is_some());
         for line in &lines {
-            self.tell_unset(line, draft, files, report);
+            Self::tell_unset(line, draft, files, report);
         }
         let at = &start[0].at;
         if needs_shell {
@@ -283,7 +283,7 @@ impl Service<'_> {
         Some(Line { words: rest, is_literal: prefixes.contains(':') })
     }
 
-    fn tell_unset(&self, line: &Line, draft: &Draft, files: bool, report: &mut Report) {
+    fn tell_unset(line: &Line, draft: &Draft, files: bool, report: &mut Report) {
         for name in line.names() {
             if !files && !draft.app.program.env.contains_key(&name) {
                 let why =
@@ -311,7 +311,7 @@ impl Service<'_> {
         let folder = if path == "~" { home() } else { self.specified(entry, path, report) };
         match folder {
             Some(folder) if path == "~" || folder.starts_with('/') => {
-                draft.put(report, &entry.at, "cwd", folder)
+                draft.put(report, &entry.at, "cwd", folder);
             }
             Some(_) => report.fault(&entry.at, "WorkingDirectory is no absolute path"),
             None => report.lost(&entry.at, "WorkingDirectory", "the home directory of the user is not known"),
@@ -403,7 +403,7 @@ impl Service<'_> {
                     draft.carry(report, (&entry.at, "TimeoutStartSec"), "max_runtime", seconds / 60.0);
                 }
                 Some(_) => {
-                    report.lost(&entry.at, "TimeoutStartSec", "a run counts as started after min_uptime")
+                    report.lost(&entry.at, "TimeoutStartSec", "a run counts as started after min_uptime");
                 }
                 None => {}
             }

@@ -109,7 +109,7 @@ impl Unit {
             }),
             Some(_) | None if line.is_empty() => {}
             Some(_) if section.is_empty() => {
-                report.fault(at, "a section such as [Service] must come before the first key")
+                report.fault(at, "a section such as [Service] must come before the first key");
             }
             Some(_) | None => report.fault(at, "expected [SECTION] or KEY=VALUE"),
         }

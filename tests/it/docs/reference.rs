@@ -42,7 +42,7 @@ pub(super) fn row(cells: &[&str]) -> String {
 
 /// The head of a table.
 pub(super) fn head(cells: &[&str]) -> String {
-    format!("{}{}", row(cells), format!("|{}\n", "---|".repeat(cells.len())))
+    format!("{}|{}\n", row(cells), "---|".repeat(cells.len()))
 }
 
 #[test]
