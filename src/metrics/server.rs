@@ -22,7 +22,7 @@ use super::request::{self, HEAD_MAX, Request, Status};
 /// The most connections at once. Further ones wait in the system's queue until one ends.
 const CONNECTIONS_MAX: usize = 128;
 
-/// Where there is no room for this long, the oldest connection is closed: whoever keeps many open must not keep others out.
+/// Where there is no room for this long, the oldest connection is closed: a client that keeps many open must not keep others out.
 const ROOM_WITHIN: Duration = Duration::from_millis(100);
 
 /// Within this time the whole head of a request must be there.
@@ -144,7 +144,7 @@ async fn listen(address: SocketAddr, metrics: &Metrics) -> TcpListener {
                 tracing::info!("metrics are served at http://{address}/metrics");
                 if !address.ip().is_loopback() {
                     tracing::warn!(
-                        "metrics are served at {address} without TLS or a password: whoever reaches that address can \
+                        "metrics are served at {address} without TLS or a password: everyone who reaches that address can \
                          read them"
                     );
                 }

@@ -1,5 +1,5 @@
 //! Reads the numbers of the whole database for the exporter: how many apps are in which state, what is open, what is to
-//! leave. Only rows that have changed are read, so the cost is that of what happens, whoever scrapes how often.
+//! leave. Only rows that have changed are read, so the cost is that of what happens, however often it is scraped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

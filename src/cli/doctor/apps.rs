@@ -15,10 +15,10 @@ use crate::model::explain::State;
 use crate::process::{directory_of, find_command, group_limits, manager_of, process_limits, variable_of};
 use crate::store::OperatorStore;
 
-/// The programs of at most so many apps are looked for.
+/// The largest number of apps whose programs are looked for.
 const LOOKED_FOR_MAX: usize = 2000;
 
-/// So many apps are named.
+/// How many apps are named.
 const NAMED_MAX: usize = 3;
 
 /// Processes that a manager needs itself, and what an operator runs beside it.

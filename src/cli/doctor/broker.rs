@@ -87,7 +87,7 @@ async fn ask(settings: BrokerSettings, manager: &str) -> Result<Vec<Finding>, Br
         Some((dead @ 1.., _)) => Finding::warning(
             "broker.dead_letters",
             format!("{dead} messages that were no commands are in {DEAD_COMMANDS}"),
-            "look at them (rabbitmqadmin get), mend who sends them, and purge the queue",
+            "look at them (rabbitmqadmin get), fix the program that sends them, and purge the queue",
         ),
         Some((0, _)) | None => Finding::ok("broker.dead_letters", "none"),
     });

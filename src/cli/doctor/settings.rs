@@ -44,7 +44,7 @@ pub(super) fn channels(_: &Context, session: &Session, report: &Reporter) {
     match &session.settings.notify {
         Ok(settings) if settings.channels.is_empty() => report.add(Finding::warning(
             "channels",
-            "none is set up: nobody is told of alerts",
+            "none is set up: alerts are sent to no one",
             "[notify.NAME] of the configuration file makes one",
         )),
         Ok(settings) => {

@@ -193,7 +193,7 @@ impl Credentials {
         setuid(self.uid).map_err(|error| Stage::User.failed(error))?;
         let is_other =
             Uid::current() == self.uid && Uid::effective() == self.uid && Gid::effective() == self.gid;
-        // Whoever gave root up for good cannot take it back.
+        // A process that has given root up for good cannot take it back.
         if !is_other || setuid(Uid::from_raw(0)).is_ok() {
             return Err(Stage::User.failed(Errno::EPERM));
         }

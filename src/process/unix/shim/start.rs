@@ -234,7 +234,7 @@ fn app_end(dir: &RunDir, pipe: &str) -> io::Result<File> {
 /// with it.
 fn open_for_reports(dir: &RunDir) -> io::Result<OwnedFd> {
     let control = open_to_write(&dir.control(), libc::O_NOFOLLOW)?;
-    // By path nobody else gets here: the directory is private.
+    // No other user gets here by path: the directory is private.
     fchmod(&control, Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IWOTH)?;
     let_pass(control.as_fd())
 }
