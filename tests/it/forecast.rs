@@ -6,17 +6,21 @@ use dcm::model::{Planned, RunStatus};
 
 use crate::fleet::Fleet;
 
-/// 40 apps of croatia and 20 of italy that start at two in the night and take five minutes, from a file; one that was
-/// never run, and one that is to be left as it is.
-fn at_two() -> Fleet {
+/// 40 apps of croatia and 20 of italy that start at the same time and take five minutes, from a file; one that was never
+/// run, and one that is to be left as it is. Their hour is half a day ahead, whenever the test runs: a peak at the edge of
+/// the 24 hours ahead is partly beyond them.
+fn at_one_hour() -> (Fleet, String) {
+    let hour = dcm::process::clock::now().wall + chrono::TimeDelta::hours(12);
+    let hour = hour.format("%-H").to_string();
     let mut fleet = Fleet::new();
     fleet.set("TZ", "UTC");
     let croatia = (0..40).map(|n| format!("croatia/fina/a{n}"));
     let italy = (0..20).map(|n| format!("italy/court/a{n}"));
     let mut text = String::new();
-    let rest = [("croatia/fina/list", "0,30 2 * * *"), ("spain/court/new", "0 2 * * *")];
-    let of_all = croatia.chain(italy).map(|path| (path, "0 2 * * *"));
-    for (path, cron) in of_all.chain(rest.map(|(path, cron)| (path.to_owned(), cron))) {
+    let rest = [("croatia/fina/list", "0,30"), ("spain/court/new", "0")];
+    let of_all = croatia.chain(italy).map(|path| (path, "0"));
+    for (path, minutes) in of_all.chain(rest.map(|(path, minutes)| (path.to_owned(), minutes))) {
+        let cron = format!("{minutes} {hour} * * *");
         writeln!(text, "[[app]]\npath = \"{path}\"\ncommand = [\"true\"]\ncron = \"{cron}\"\nenabled = true")
             .unwrap();
     }
@@ -27,7 +31,7 @@ fn at_two() -> Fleet {
          SELECT lower(hex(randomblob(16))), app, '2026-01-01T02:00:00.000Z', '2026-01-01T02:05:00.000Z', 'ok', 0, 'schedule' \
          FROM apps WHERE app_group <> 'spain'",
     );
-    fleet
+    (fleet, hour)
 }
 
 fn crons(fleet: &Fleet) -> String {
@@ -36,7 +40,7 @@ fn crons(fleet: &Fleet) -> String {
 
 #[test]
 fn the_load_of_a_day_has_its_peak_and_a_command_that_lowers_it() {
-    let fleet = at_two();
+    let (fleet, hour) = at_one_hour();
     fleet.dcm(&["app", "limit", "croatia", "30"]).ok();
     let found = fleet.dcm(&["next", "--load", "--json"]).ok().json();
     assert_eq!(
@@ -46,7 +50,7 @@ fn the_load_of_a_day_has_its_peak_and_a_command_that_lowers_it() {
     assert_eq!(found["slots"].as_array().unwrap().len(), 1440);
     assert_eq!(found["unknown"], serde_json::json!(["spain/court/new"]));
     let peak = &found["peaks"][0];
-    assert!(peak["time"].as_str().unwrap().ends_with("T02:00:00.000Z"), "{peak}");
+    assert!(peak["time"].as_str().unwrap().ends_with(&format!("T{hour:0>2}:00:00.000Z")), "{peak}");
     assert_eq!(
         peak["groups"],
         serde_json::json!([{"group": "croatia", "at_once": 41}, {"group": "italy", "at_once": 20}])
@@ -60,7 +64,8 @@ fn the_load_of_a_day_has_its_peak_and_a_command_that_lowers_it() {
     let command: Vec<_> = proposal["command"].as_str().unwrap().split(' ').skip(1).chain(["--yes"]).collect();
     assert_eq!(command[..3], ["app", "spread", "croatia"]);
     let text = fleet.dcm(&["next", "--load"]).ok().out;
-    assert!(text.contains("\n02:00 61 at once: croatia 41, italy 20; 61 start at 02:00\n"), "{text}");
+    let peak = format!("\n{hour:0>2}:00 61 at once: croatia 41, italy 20; 61 start at {hour:0>2}:00\n");
+    assert!(text.contains(&peak), "{text}");
     assert!(text.contains("limit of the group croatia: 30; up to 41 are due at once"), "{text}");
     assert!(text.contains("on record: spain/court/new\n"), "{text}");
     // What is proposed is what comes of it.
@@ -79,7 +84,7 @@ fn the_load_of_a_day_has_its_peak_and_a_command_that_lowers_it() {
 
 #[test]
 fn a_spread_is_shown_asked_about_and_written_at_once() {
-    let fleet = at_two();
+    let (fleet, hour) = at_one_hour();
     let before = crons(&fleet);
     let shown = fleet.dcm(&["app", "spread", "croatia", "--dry-run"]).ok();
     assert!(shown.out.contains("croatia/fina/a1") && !shown.out.contains("italy"), "{shown:?}");
@@ -96,9 +101,12 @@ fn a_spread_is_shown_asked_about_and_written_at_once() {
         "SELECT DISTINCT cron_expression FROM apps WHERE app_group = 'croatia' AND app_name <> 'list' ORDER BY 1",
     );
     assert_eq!(minutes.len(), 6, "{minutes:?}");
-    assert_eq!(fleet.app("croatia/fina/list").app.schedule.cron.unwrap().as_str(), "0,30 2 * * *");
+    assert_eq!(
+        fleet.app("croatia/fina/list").app.schedule.cron.unwrap().as_str(),
+        format!("0,30 {hour} * * *")
+    );
     let others = fleet.query("SELECT DISTINCT cron_expression FROM apps WHERE app_group = 'italy'");
-    assert_eq!(format!("{others:?}"), "[[Text(\"0 2 * * *\")]]");
+    assert_eq!(format!("{others:?}"), format!("[[Text(\"0 {hour} * * *\")]]"));
     fleet.dcm(&["app", "spread", "croatia", "--within", "0"]).refused(2, &["--within"]);
     fleet.dcm(&["app", "spread", "nothing"]).refused(4, &["no such app"]);
 }
