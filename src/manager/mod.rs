@@ -19,6 +19,8 @@ pub mod peers;
 mod plan;
 mod registry;
 mod restore;
+#[cfg(test)]
+mod running_app;
 mod runs;
 pub mod schedule;
 mod stall;

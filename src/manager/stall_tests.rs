@@ -1,11 +1,9 @@
 use chrono::TimeDelta;
 
 use super::*;
-use crate::manager::{Event, Identity, Manager, Step};
-use crate::model::{
-    App, Change, Closing, Conclusion, Ending, Exit, LastEnd, Limits, OpenRun, Registered, RunId, Snapshot,
-    Survivor, SurvivorState, Trigger,
-};
+use crate::manager::running_app::{now, restored, row, run};
+use crate::manager::{Event, Manager, Step};
+use crate::model::{Change, Closing, Conclusion, Ending, Exit, LastEnd, Limits, Registered};
 
 /// One running app, and a manager that began when it had run for an hour.
 struct Host {
@@ -13,22 +11,6 @@ struct Host {
     row: AppRow,
     /// Seconds since the manager began.
     time: u64,
-}
-
-const RUN: u128 = 7;
-
-fn now(seconds: u64) -> Now {
-    let wall = Timestamp::UNIX_EPOCH + TimeDelta::days(9) + TimeDelta::seconds(seconds.cast_signed());
-    Now { mono: Duration::from_secs(5 + seconds), wall }
-}
-
-fn row() -> AppRow {
-    let mut row = AppRow::new(App::new("a/b/c".parse().unwrap()), 1);
-    row.state.status = RunStatus::Running;
-    row.state.run = Some(RunId::from_random_bits(RUN));
-    row.state.last_run = Some(now(0).wall - TimeDelta::hours(1));
-    row.state.manager = Some("zg".to_owned());
-    row
 }
 
 fn counted(solved: u64) -> Report {
@@ -51,28 +33,7 @@ fn said(mut row: AppRow) -> AppRow {
 
 impl Host {
     fn with(row: AppRow) -> Self {
-        let (run, app) = (RunId::from_random_bits(RUN), row.app.id);
-        let started = row.state.last_run.unwrap();
-        let open = OpenRun {
-            run,
-            app,
-            start: started,
-            due: None,
-            trigger: Trigger::Schedule,
-            attempt: 1,
-            command: None,
-            pid: Some(42),
-            manager: None,
-        };
-        let snapshot = Snapshot {
-            apps: vec![Registered::of(row.clone())],
-            open_runs: vec![open],
-            ..Snapshot::default()
-        };
-        let state = SurvivorState::Running { pid: 42, started, stop: None };
-        let survivor = Survivor { run, app, pid: Some(42), state };
-        let identity = Identity { name: "zg".to_owned(), host: "zg".to_owned(), seed: 1 };
-        let (manager, step) = Manager::restore(identity, snapshot, vec![survivor], now(0));
+        let (manager, step) = restored(&row);
         let mut host = Self { manager, row, time: 0 };
         host.write(step);
         host
@@ -103,7 +64,7 @@ impl Host {
     }
 
     fn report(&mut self, solved: u64) {
-        self.step(Event::Reported { run: RunId::from_random_bits(RUN), report: counted(solved) });
+        self.step(Event::Reported { run: run(), report: counted(solved) });
     }
 
     /// A program counts by SQL, and the row comes to the manager.
@@ -165,7 +126,7 @@ fn reports_count_before_the_database_has_them() {
 fn an_app_that_never_counted_does_not_stall() {
     let mut host = Host::with(row());
     host.step(Event::Reported {
-        run: RunId::from_random_bits(RUN),
+        run: run(),
         report: Report { task_size: Some(100), solved: Some(0), ..Report::default() },
     });
     host.row.progress.task_size = Some(100);
@@ -226,7 +187,7 @@ fn a_stall_ends_with_its_run() {
         started: host.row.state.last_run,
         ..Closing::unseen(Ending::Exited(Exit::Code(0)), now(1).wall)
     };
-    host.step(Event::Ended { run: RunId::from_random_bits(RUN), closing });
+    host.step(Event::Ended { run: run(), closing });
     assert_eq!((host.row.state.status, host.row.state.concern.clone()), (RunStatus::NotRunning, None));
     // What the row shows of the counters is of a run that is over.
     host.read();

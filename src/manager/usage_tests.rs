@@ -1,15 +1,11 @@
-use std::time::Duration;
-
 use chrono::TimeDelta;
 
 use super::*;
-use crate::manager::{Effect, Event, Identity};
+use crate::manager::running_app::{now, restored, row, run};
+use crate::manager::{Effect, Event};
 use crate::model::{
-    Anomaly, App, AppRow, AppState, Closing, Concern, Conclusion, Ending, Exit, FatalFlag, Now, OpenRun,
-    Registered, RunId, Snapshot, Survivor, SurvivorState, Timestamp, Trigger, UsageLimits,
+    Anomaly, AppRow, AppState, Closing, Concern, Conclusion, Ending, Exit, FatalFlag, UsageLimits,
 };
-
-const RUN: u128 = 7;
 
 /// A manager with one running app, which it looks at every ten seconds.
 struct Host {
@@ -22,52 +18,13 @@ struct Host {
     alerts: Vec<String>,
 }
 
-fn now(seconds: u64) -> Now {
-    let wall = Timestamp::UNIX_EPOCH + TimeDelta::days(9) + TimeDelta::seconds(seconds.cast_signed());
-    Now { mono: Duration::from_secs(5 + seconds), wall }
-}
-
-fn run() -> RunId {
-    RunId::from_random_bits(RUN)
-}
-
-fn row() -> AppRow {
-    let mut row = AppRow::new(App::new("a/b/c".parse().unwrap()), 1);
-    row.state.status = RunStatus::Running;
-    row.state.run = Some(run());
-    row.state.last_run = Some(now(0).wall - TimeDelta::hours(1));
-    row.state.manager = Some("zg".to_owned());
-    row
-}
-
 fn sample(mebibytes: u64, cpu: f64) -> Sample {
     Sample { run: run(), memory: mebibytes * MIB, cpu, is_exact: true, held: UsageLimits::default() }
 }
 
 impl Host {
     fn with(row: AppRow) -> Self {
-        let app = row.app.id;
-        let started = row.state.last_run.unwrap();
-        let open = OpenRun {
-            run: run(),
-            app,
-            start: started,
-            due: None,
-            trigger: Trigger::Schedule,
-            attempt: 1,
-            command: None,
-            pid: Some(42),
-            manager: None,
-        };
-        let snapshot = Snapshot {
-            apps: vec![Registered::of(row.clone())],
-            open_runs: vec![open],
-            ..Snapshot::default()
-        };
-        let state = SurvivorState::Running { pid: 42, started, stop: None };
-        let survivor = Survivor { run: run(), app, pid: Some(42), state };
-        let identity = Identity { name: "zg".to_owned(), host: "zg".to_owned(), seed: 1 };
-        let (manager, step) = Manager::restore(identity, snapshot, vec![survivor], now(0));
+        let (manager, step) = restored(&row);
         let mut host = Self { manager, row, time: 0, written: Vec::new(), alerts: Vec::new() };
         host.write(&step);
         host

@@ -70,8 +70,8 @@ fn a_client_that_does_not_come_to_the_point_is_told_so() {
     assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
-#[test]
-fn a_port_in_use_does_not_keep_the_manager_from_its_work() {
+/// A manager whose port another program has, and that program's socket.
+fn with_its_port_in_use() -> (Fleet, TcpListener, SocketAddr) {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let mut fleet = Fleet::new();
@@ -79,6 +79,12 @@ fn a_port_in_use_does_not_keep_the_manager_from_its_work() {
     std::fs::write(&config, format!("[metrics]\nlisten = '{address}'\n")).unwrap();
     fleet.set("DC_CONFIG", config.to_str().unwrap());
     fleet.start_manager();
+    (fleet, taken, address)
+}
+
+#[test]
+fn a_port_in_use_does_not_keep_the_manager_from_its_work() {
+    let (mut fleet, taken, address) = with_its_port_in_use();
     fleet.add("a/b/good", &[], &["true"]);
     fleet.dcm(&["start", "a/b/good", "--wait=30"]).ok();
     let log = fleet.manager_log();
@@ -301,13 +307,7 @@ fn what_is_of_a_manager_adds_up_and_what_is_of_the_fleet_is_the_same_everywhere(
 
 #[test]
 fn a_port_that_stays_in_use_is_an_alert_until_it_is_served() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
-    let mut fleet = Fleet::new();
-    let config = fleet.dir.path().join("dcm.toml");
-    std::fs::write(&config, format!("[metrics]\nlisten = '{address}'\n")).unwrap();
-    fleet.set("DC_CONFIG", config.to_str().unwrap());
-    fleet.start_manager();
+    let (fleet, taken, address) = with_its_port_in_use();
     let open = "SELECT count(*) FROM alerts WHERE kind = 'metrics_not_served' AND closed IS NULL";
     // A manager that ends may hold the port for a while, so the alert comes after a minute.
     fleet.until_query_within(PATIENCE * 4, open, "[[Integer(1)]]");
